@@ -1,0 +1,186 @@
+//! One identity provider and how its tokens are read.
+
+use crate::Secret;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+
+/// An OpenID Connect provider.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Provider {
+    /// Unique among the providers; bound into login state, sessions and tickets.
+    pub id: String,
+    /// Shown on the sign-in button; `OpenID Connect` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Client identifier (RFC 6749 section 2.2).
+    pub client_id: String,
+    /// Client secret; absent for a public client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
+    /// How the client identifies itself at the token endpoint; absent: one that the provider offers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_authentication: Option<ClientAuthentication>,
+    /// Issuer identifier; equal, byte for byte, to what the discovery document and the tokens say.
+    pub issuer_url: String,
+    /// Where the discovery document is, if not under the issuer: for a provider that the proxy reaches by another name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery_url: Option<String>,
+    /// Take [`Provider::endpoints`] as they stand and ask for no discovery document.
+    #[serde(default)]
+    pub skip_discovery: bool,
+    /// Endpoints; what discovery says replaces them unless it is skipped.
+    #[serde(default)]
+    pub endpoints: Endpoints,
+    /// Requested scope; absent: `openid email profile`, and ` groups` if groups are required.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// PKCE (RFC 7636); absent: S256 unless the provider's discovery document says that it can not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code_challenge_method: Option<PkceMethod>,
+    /// Further parameters of the authorization request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub login_parameters: Vec<LoginParameter>,
+    /// `response_mode` of the authorization request, such as `form_post`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_mode: Option<String>,
+    /// Which claims mean what.
+    #[serde(default)]
+    pub claims: Claims,
+    /// Algorithms accepted in ID tokens, among those that discovery lists; empty: those that discovery lists, else RS256.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signing_algorithms: Vec<SigningAlgorithm>,
+    /// Accept a discovery document and tokens of another issuer.
+    #[serde(default)]
+    pub insecure_skip_issuer_verification: bool,
+    /// Send no nonce and check none.
+    #[serde(default)]
+    pub insecure_skip_nonce: bool,
+    /// On sign-out, go on to the provider's end-session endpoint (OpenID Connect RP-Initiated Logout 1.0).
+    #[serde(default)]
+    pub rp_initiated_logout: bool,
+    /// Trust in the provider's certificate.
+    #[serde(default)]
+    pub tls: ProviderTls,
+}
+
+/// Client authentication methods at the token endpoint (OpenID Connect Core 1.0 section 9).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuthentication {
+    /// HTTP Basic (RFC 6749 section 2.3.1).
+    ClientSecretBasic,
+    /// Client id and secret in the form.
+    ClientSecretPost,
+    /// Client id in the form and no secret: a public client.
+    None,
+}
+
+/// Endpoints of the provider. All are `http` or `https` URLs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Endpoints {
+    /// Authorization endpoint (`--login-url`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authorization: Option<String>,
+    /// Token endpoint (`--redeem-url`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Userinfo endpoint (`--profile-url`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub userinfo: Option<String>,
+    /// Key set (`--oidc-jwks-url`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<String>,
+    /// End-session endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_session: Option<String>,
+    /// Asked with the access token whether it is still valid (`--validate-url`); never discovered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub validate: Option<String>,
+}
+
+/// PKCE challenge methods (RFC 7636 section 4.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum PkceMethod {
+    /// SHA-256 of the verifier.
+    S256,
+    /// The verifier itself.
+    #[serde(rename = "plain")]
+    Plain,
+    /// No PKCE at all, for a provider that refuses it.
+    #[serde(rename = "none")]
+    None,
+}
+
+/// A fixed parameter of the authorization request, such as `acr_values`, `prompt` or `kc_idp_hint`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoginParameter {
+    /// Parameter name.
+    pub name: String,
+    /// Values; each is sent as a parameter of its own.
+    pub values: Vec<String>,
+}
+
+/// Claims and audiences. Names are tried literally, then as dotted paths.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Claims {
+    /// Claim with the e-mail address.
+    pub email: String,
+    /// Claim with the groups.
+    pub groups: String,
+    /// Accept an address whose `email_verified` is false.
+    pub insecure_allow_unverified_email: bool,
+    /// The first of these claims that exists must hold the client id or one of the extra audiences.
+    pub audience: Vec<String>,
+    /// Audiences accepted beside the client id.
+    pub extra_audiences: Vec<String>,
+    /// Never ask the userinfo endpoint for claims that the ID token lacks.
+    pub skip_userinfo: bool,
+}
+
+impl Default for Claims {
+    fn default() -> Self {
+        Self {
+            email: "email".to_owned(),
+            groups: "groups".to_owned(),
+            insecure_allow_unverified_email: false,
+            audience: vec!["aud".to_owned()],
+            extra_audiences: Vec::new(),
+            skip_userinfo: false,
+        }
+    }
+}
+
+/// Signature algorithms (RFC 7518 section 3.1, RFC 8037). `none` and the symmetric ones are not among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[expect(missing_docs, reason = "the names are those of the registry")]
+pub enum SigningAlgorithm {
+    RS256,
+    RS384,
+    RS512,
+    PS256,
+    PS384,
+    PS512,
+    ES256,
+    ES384,
+    EdDSA,
+}
+
+/// Trust in the provider's certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProviderTls {
+    /// PEM files with the only trusted roots; empty: those of the system.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ca_files: Vec<PathBuf>,
+    /// Trust the system's roots beside `ca_files`.
+    #[serde(default)]
+    pub use_system_roots: bool,
+    /// Accept any certificate.
+    #[serde(default)]
+    pub insecure_skip_verify: bool,
+}
