@@ -1,1 +1,6 @@
-//! stub
+//! An authenticating reverse proxy, a drop-in for oauth2-proxy.
+//!
+//! `main` and the tests start it through the composition root; nothing else is public but what benches measure.
+
+mod secrets;
+mod site;

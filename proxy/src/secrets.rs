@@ -1,0 +1,157 @@
+//! The secrets of one configuration, read from the files it names.
+//!
+//! A secret that is missing, empty or unreadable is a problem that names its field and file. Values are wiped when
+//! dropped, and nothing here can be printed.
+
+use proxy_config::{Config, Problems, Secret, Store};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// A secret is never longer; a larger file is a mistake, and reading it whole would be another.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// The text of a secret; wiped when dropped.
+pub(crate) type SecretText = Zeroizing<String>;
+
+/// All secrets of a [`Config`], in its own order.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secrets {
+    /// `session.keys`: the first seals, all open.
+    pub(crate) session_keys: Vec<SecretText>,
+    /// `providers[0].clientSecret`; none for a public client.
+    pub(crate) client_secret: Option<SecretText>,
+    /// `session.store.redis.url`; none for the cookie store.
+    pub(crate) redis_url: Option<SecretText>,
+    /// `session.store.redis.password`.
+    pub(crate) redis_password: Option<SecretText>,
+    /// `listeners.https.key`: a PEM private key.
+    pub(crate) tls_key: Option<SecretText>,
+}
+
+impl Secrets {
+    /// Reads every secret that `config` names; what can not be read is left out and noted.
+    pub(crate) fn read(config: &Config, problems: &mut Problems) -> Self {
+        let redis = match &config.session.store {
+            Store::Redis(redis) => Some(redis),
+            Store::Cookie => None,
+        };
+        let mut optional =
+            |secret: Option<&Secret>, field: &str| secret.and_then(|s| read(s, field, problems));
+        Self {
+            client_secret: optional(
+                config.providers.first().and_then(|p| p.client_secret.as_ref()),
+                "providers[0].clientSecret",
+            ),
+            redis_url: optional(redis.map(|r| &r.url), "session.store.redis.url"),
+            redis_password: optional(
+                redis.and_then(|r| r.password.as_ref()),
+                "session.store.redis.password",
+            ),
+            tls_key: optional(
+                config.listeners.https.as_ref().map(|l| &l.key),
+                "listeners.https.key",
+            ),
+            session_keys: session_keys(&config.session.keys, problems),
+        }
+    }
+}
+
+fn session_keys(keys: &[Secret], problems: &mut Problems) -> Vec<SecretText> {
+    keys.iter()
+        .enumerate()
+        .filter_map(|(i, key)| read(key, &format!("session.keys[{i}]"), problems))
+        .collect()
+}
+
+fn read(secret: &Secret, field: &str, problems: &mut Problems) -> Option<SecretText> {
+    let text = match secret {
+        Secret::Value(text) => text.clone(),
+        Secret::File(path) => match read_file(path) {
+            Ok(text) => text,
+            Err(error) => {
+                problems
+                    .add(field, format!("the file {} can not be read: {error}", path.display()));
+                return None;
+            }
+        },
+    };
+    if text.is_empty() {
+        let source = secret
+            .file()
+            .map_or_else(|| "the value".to_owned(), |p| format!("the file {}", p.display()));
+        problems.add(field, format!("{source} is empty: put the secret there"));
+        return None;
+    }
+    Some(text)
+}
+
+/// The text of a secret file without one line break at its end.
+fn read_file(path: &Path) -> io::Result<SecretText> {
+    let mut text = Zeroizing::new(String::new());
+    File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    let trimmed = text
+        .strip_suffix('\n')
+        .map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
+    text.truncate(trimmed);
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(content: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), content).unwrap();
+        file
+    }
+
+    fn read_one(secret: &Secret) -> Result<String, String> {
+        let mut problems = Problems::default();
+        let text = read(secret, "session.keys[0]", &mut problems);
+        text.map(|t| t.to_string()).ok_or_else(|| problems.to_string())
+    }
+
+    #[test]
+    fn one_line_break_at_the_end_is_no_part_of_a_secret() {
+        for (content, text) in [
+            ("abc\n", "abc"),
+            ("abc\r\n", "abc"),
+            ("abc\n\n", "abc\n"),
+            ("abc", "abc"),
+            (" a ", " a "),
+        ] {
+            let file = file(content);
+            assert_eq!(read_one(&Secret::File(file.path().into())), Ok(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_missing_or_empty_file_is_named_with_its_field() {
+        let missing = read_one(&Secret::File("/nowhere/key".into())).unwrap_err();
+        assert!(
+            missing.contains("session.keys[0]: the file /nowhere/key can not be read"),
+            "{missing}"
+        );
+        let empty = file("\n");
+        let message = read_one(&Secret::File(empty.path().into())).unwrap_err();
+        assert!(
+            message.contains("is empty") && message.contains(&*empty.path().to_string_lossy()),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn an_enormous_file_is_refused_without_reading_it_all() {
+        let big = tempfile::NamedTempFile::new().unwrap();
+        big.as_file().set_len(1 << 40).unwrap();
+        assert!(
+            read_one(&Secret::File(big.path().into())).unwrap_err().contains("larger than 1 MiB")
+        );
+    }
+}
