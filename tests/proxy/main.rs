@@ -1,0 +1,3 @@
+//! The proxy as a process, against real identity providers, a real Redis and real browsers.
+
+mod keycloak;
