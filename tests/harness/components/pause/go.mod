@@ -1,0 +1,3 @@
+module oauth2proxy.dev/harness/pause
+
+go 1.26.0

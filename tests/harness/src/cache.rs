@@ -1,0 +1,105 @@
+//! Where the harness keeps things: one cache folder outside the repository, with
+//! the built components, the images' parts and the state of running clusters.
+
+use std::env;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Doing as _, Error, Result};
+
+/// Names another cache folder.
+pub const CACHE_VARIABLE: &str = "OAUTH2_PROXY_OPERATOR_CACHE";
+
+/// The cache folder.
+#[derive(Debug, Clone)]
+pub struct Cache {
+    root: PathBuf,
+}
+
+impl Cache {
+    /// `$OAUTH2_PROXY_OPERATOR_CACHE`, or `oauth2-proxy-operator` in `$XDG_CACHE_HOME` or `~/.cache`.
+    ///
+    /// # Errors
+    /// None of the variables is set, or the folder cannot be made.
+    pub fn open() -> Result<Self> {
+        let set = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+        let root = set(CACHE_VARIABLE)
+            .or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("oauth2-proxy-operator")))
+            .or_else(|| set("HOME").map(|h| h.join(".cache/oauth2-proxy-operator")))
+            .ok_or_else(|| Error::Need(format!("no home folder: set {CACHE_VARIABLE}")))?;
+        Self::at(&root)
+    }
+
+    /// A cache in `root`.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn at(root: &Path) -> Result<Self> {
+        fs::create_dir_all(root).doing(|| format!("make {}", root.display()))?;
+        let root = root
+            .canonicalize()
+            .doing(|| format!("find {}", root.display()))?;
+        Ok(Self { root })
+    }
+
+    /// Built components, one folder per module and key.
+    pub(crate) fn components(&self) -> PathBuf {
+        self.root.join("components")
+    }
+
+    /// Downloads, by name and version.
+    pub(crate) fn downloads(&self) -> PathBuf {
+        self.root.join("downloads")
+    }
+
+    /// Images that do not change with the repository's own programs.
+    pub(crate) fn images(&self) -> PathBuf {
+        self.root.join("images")
+    }
+
+    /// State of clusters, one folder each.
+    pub(crate) fn clusters(&self) -> PathBuf {
+        self.root.join("clusters")
+    }
+
+    /// Waits for, and holds until dropped, the lock called `name`.
+    pub(crate) fn lock(&self, name: &str) -> Result<File> {
+        let folder = self.root.join("locks");
+        fs::create_dir_all(&folder).doing(|| format!("make {}", folder.display()))?;
+        let path = folder.join(name);
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .doing(|| format!("open {}", path.display()))?;
+        file.lock().doing(|| format!("lock {}", path.display()))?;
+        Ok(file)
+    }
+}
+
+/// The repository that this program was built from.
+#[must_use]
+pub fn repository() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest
+        .ancestors()
+        .nth(2)
+        .unwrap_or(manifest)
+        .to_path_buf()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lock_is_exclusive_until_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let cache = Cache::at(folder.path()).unwrap();
+        let held = cache.lock("x").unwrap();
+        let path = folder.path().join("locks/x");
+        assert!(File::open(&path).unwrap().try_lock().is_err());
+        drop(held);
+        assert!(File::open(&path).unwrap().try_lock().is_ok());
+    }
+}

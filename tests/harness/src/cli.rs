@@ -1,0 +1,145 @@
+//! The command line: what can be asked for, and which part does it.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+use serde_json::json;
+
+use crate::cache::Cache;
+use crate::cluster::{self, Cluster};
+use crate::error::{Error, Result};
+use crate::interrupt::Interrupts;
+use crate::node;
+use crate::report::{Report, print};
+
+/// Clusters, images and the demo.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Asked,
+}
+
+#[derive(Debug, Subcommand)]
+enum Asked {
+    /// One-node Kubernetes clusters of real components.
+    #[command(subcommand)]
+    Cluster(AskedOfCluster),
+    /// Parts of a cluster's own start; not for people.
+    #[command(subcommand, hide = true)]
+    Node(AskedOfNode),
+}
+
+#[derive(Debug, Subcommand)]
+enum AskedOfCluster {
+    /// Bring a cluster up and print the path of its kubeconfig.
+    Up {
+        /// Its name.
+        #[arg(long, default_value = "dev")]
+        name: String,
+    },
+    /// Remove a cluster and all it left.
+    Down {
+        /// Its name.
+        #[arg(long, default_value = "dev")]
+        name: String,
+    },
+    /// Print one line per cluster: name, state, addresses, kubeconfig.
+    List,
+    /// Print what a program wants to know of a running cluster, as JSON.
+    Info {
+        /// Its name.
+        name: String,
+    },
+    /// Load image archives into a running cluster.
+    Load {
+        /// Its name.
+        name: String,
+        /// The archives.
+        #[arg(required = true)]
+        archives: Vec<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum AskedOfNode {
+    /// Leave the machine's namespaces and start the node.
+    Launch { state: PathBuf },
+    /// Be the node.
+    Init { state: PathBuf },
+}
+
+/// Does what the command line asks for.
+///
+/// # Errors
+/// What went wrong, in words for the person.
+pub fn run() -> Result<()> {
+    match Arguments::parse().command {
+        Asked::Node(AskedOfNode::Launch { state }) => {
+            node::launch(&cluster::state::State::new(state))
+        }
+        Asked::Node(AskedOfNode::Init { state }) => node::init(&state),
+        Asked::Cluster(asked) => of_cluster(asked),
+    }
+}
+
+fn of_cluster(asked: AskedOfCluster) -> Result<()> {
+    let interrupts = Interrupts::install()?;
+    let report = Report::new();
+    let cache = Cache::open()?;
+    match asked {
+        AskedOfCluster::Up { name } => {
+            let cluster = Cluster::named(&name, &cache)?;
+            cluster::up(&cluster, &cache, &report, &interrupts)?;
+            print(cluster.state().kubeconfig().display());
+            Ok(())
+        }
+        AskedOfCluster::Down { name } => {
+            cluster::down(&Cluster::named(&name, &cache)?, &report)
+        }
+        AskedOfCluster::List => list(&cache),
+        AskedOfCluster::Info { name } => info(&Cluster::named(&name, &cache)?),
+        AskedOfCluster::Load { name, archives } => {
+            let cluster = Cluster::named(&name, &cache)?;
+            for archive in archives {
+                for image in cluster::load(&cluster, &archive, &report)? {
+                    print(image);
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn list(cache: &Cache) -> Result<()> {
+    for (cluster, record) in cluster::list(cache)? {
+        let running = cluster.running()?.is_some();
+        let network = record.map(|record| record.network.all.to_string());
+        print(format_args!(
+            "{:20} {:8} {:20} {}",
+            cluster.name(),
+            if running { "running" } else { "broken" },
+            network.unwrap_or_default(),
+            cluster.state().kubeconfig().display()
+        ));
+    }
+    Ok(())
+}
+
+fn info(cluster: &Cluster) -> Result<()> {
+    let record = cluster.require_running()?;
+    let state = cluster.state();
+    let document = json!({
+        "name": record.name,
+        "kubeconfig": state.kubeconfig(),
+        "auditLog": state.audit_log(),
+        "logs": state.path("log"),
+        "containerd": state.containerd(),
+        "network": record.network,
+        "nodePid": record.node.map(|node| node.pid),
+    });
+    let text = serde_json::to_string_pretty(&document)
+        .map_err(|error| Error::Node(error.to_string()))?;
+    print(text);
+    Ok(())
+}

@@ -1,0 +1,46 @@
+//! The only place of the harness that reads a clock.
+//!
+//! The harness measures how long its own steps take and gives up at deadlines;
+//! nothing it decides depends on the date.
+
+use std::time::{Duration, Instant};
+
+/// A moment after which waiting is given up.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline {
+    started: Instant,
+    limit: Duration,
+}
+
+impl Deadline {
+    /// A deadline `limit` from now.
+    #[must_use]
+    pub fn after(limit: Duration) -> Self {
+        Self {
+            started: now(),
+            limit,
+        }
+    }
+
+    /// Whether the time is up.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        self.started.elapsed() >= self.limit
+    }
+
+    /// The time that was allowed.
+    #[must_use]
+    pub fn limit(&self) -> Duration {
+        self.limit
+    }
+}
+
+/// The monotonic clock.
+#[must_use]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one clock of the harness; it times real processes"
+)]
+pub fn now() -> Instant {
+    Instant::now()
+}
