@@ -2,5 +2,11 @@
 //!
 //! `main` and the tests start it through the composition root; nothing else is public but what benches measure.
 
+pub mod clock;
+mod cookie;
+mod identity;
+mod random;
 mod secrets;
+mod session;
 mod site;
+mod store;

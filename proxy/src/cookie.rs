@@ -1,0 +1,12 @@
+//! Cookies: reading those of a request, writing and clearing our own, splitting long ones, taking ours out of what goes
+//! upstream (RFC 6265; `reference/sessions.md` sections 4 and 7). Knows nothing of what a cookie carries.
+
+mod attributes;
+mod chunk;
+mod jar;
+mod own;
+
+pub(crate) use attributes::{Attributes, SetCookie};
+pub(crate) use chunk::{MAX_VALUE, SessionCookie, TooLong};
+pub(crate) use jar::RequestCookies;
+pub(crate) use own::{OwnCookies, Stripped};

@@ -1,0 +1,80 @@
+//! The cookies of one request, read where they lie in its headers.
+//!
+//! A pair is split at `;` and at the first `=`, white space around pair and name is dropped, surrounding double quotes of
+//! a value are dropped, and a value with a control character, a double quote, a backslash or a byte above 126 is not a
+//! cookie at all, so a later one of that name counts. The first cookie of a name wins.
+
+use http::header::{COOKIE, HeaderMap, HeaderValue};
+use memchr::memmem;
+
+/// All `Cookie` headers of a request.
+#[derive(Clone, Copy)]
+pub(crate) struct RequestCookies<'a>(&'a HeaderMap<HeaderValue>);
+
+impl<'a> RequestCookies<'a> {
+    /// The cookies in `headers`. Nothing is read yet.
+    pub(crate) fn of(headers: &'a HeaderMap<HeaderValue>) -> Self {
+        Self(headers)
+    }
+
+    /// The value of the first cookie of this name.
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
+        self.find(&memmem::Finder::new(name))
+    }
+
+    /// The same for a name whose search was prepared.
+    pub(crate) fn find(&self, name: &memmem::Finder<'_>) -> Option<&'a str> {
+        self.lines().find_map(|line| find_in(line, name))
+    }
+
+    /// All cookies in order, as name and value.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
+        self.lines().flat_map(|line| line.split(|byte| *byte == b';')).filter_map(pair)
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        self.0.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes)
+    }
+}
+
+/// Looks at the places where the name stands, and takes the first that is a whole pair of that name.
+fn find_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<&'a str> {
+    name.find_iter(line).find_map(|at| {
+        let (before, from) = line.split_at_checked(at)?;
+        if !matches!(before.trim_ascii_end().last(), None | Some(b';')) {
+            return None;
+        }
+        let end = memchr::memchr(b';', from).unwrap_or(from.len());
+        let (found, text) = pair(from.get(..end)?)?;
+        (found.as_bytes() == name.needle()).then_some(text)
+    })
+}
+
+/// Name and value of one pair, if it is a cookie.
+fn pair(text: &[u8]) -> Option<(&str, &str)> {
+    let text = text.trim_ascii();
+    let (name, value) = match memchr::memchr(b'=', text) {
+        Some(at) => (text.get(..at)?, text.get(at + 1..)?),
+        None => (text, &b""[..]),
+    };
+    let name = name.trim_ascii_end();
+    if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        return None;
+    }
+    let value = match value {
+        [b'"', inner @ .., b'"'] => inner,
+        other => other,
+    };
+    if !value.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+        return None;
+    }
+    Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?))
+}
+
+/// A character of an HTTP token (RFC 9110 section 5.6.2).
+fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Our own cookies, as they are taken out of what goes upstream: an application must not be able to read, log or replay a
+//! session. By name only: a pair that we would not accept may still be read by somebody else.
+
+use super::chunk::is_part;
+use http::HeaderValue;
+use memchr::memmem::Finder;
+
+/// What is left of a `Cookie` header.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Stripped {
+    /// Nothing of ours in it: send it as it is.
+    Untouched,
+    /// Other cookies are left.
+    Rest(HeaderValue),
+    /// Only ours were in it: drop the header.
+    Nothing,
+}
+
+/// The names that are ours: the session cookie, its parts, and the cookies of logins in progress.
+#[derive(Clone, Debug)]
+pub(crate) struct OwnCookies {
+    name: String,
+    finder: Finder<'static>,
+}
+
+impl OwnCookies {
+    /// Those around the session cookie `name`.
+    pub(crate) fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), finder: Finder::new(name).into_owned() }
+    }
+
+    /// Takes our cookies out of one `Cookie` header value.
+    pub(crate) fn strip(&self, value: &HeaderValue) -> Stripped {
+        let bytes = value.as_bytes();
+        if self.finder.find(bytes).is_none() {
+            return Stripped::Untouched;
+        }
+        let mut rest: Vec<u8> = Vec::with_capacity(bytes.len());
+        for pair in bytes.split(|byte| *byte == b';').map(<[u8]>::trim_ascii) {
+            if pair.is_empty() || self.owns(pair) {
+                continue;
+            }
+            if !rest.is_empty() {
+                rest.extend_from_slice(b"; ");
+            }
+            rest.extend_from_slice(pair);
+        }
+        if rest.is_empty() {
+            return Stripped::Nothing;
+        }
+        HeaderValue::from_maybe_shared(bytes::Bytes::from(rest))
+            .map_or(Stripped::Nothing, Stripped::Rest)
+    }
+
+    fn owns(&self, pair: &[u8]) -> bool {
+        let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
+        let name = pair.get(..end).unwrap_or(pair).trim_ascii_end();
+        let Ok(name) = std::str::from_utf8(name) else { return false };
+        is_part(&self.name, name) || self.is_login(name)
+    }
+
+    /// `<name>_csrf` or `<name>_<anything>_csrf`.
+    fn is_login(&self, name: &str) -> bool {
+        name.strip_prefix(self.name.as_str())
+            .is_some_and(|rest| rest.starts_with('_') && rest.ends_with("_csrf"))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,16 @@
+//! Random bytes for keys, nonces and tickets: the one place that asks for them.
+
+/// Fills `buffer` from the operating system's generator.
+///
+/// # Panics
+/// Without a working generator no secret can be made, and going on with a guessable one would be worse than stopping.
+pub(crate) fn fill(buffer: &mut [u8]) {
+    aws_lc_rs::rand::fill(buffer).expect("the operating system gives random bytes");
+}
+
+/// `N` random bytes.
+pub(crate) fn array<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    fill(&mut bytes);
+    bytes
+}

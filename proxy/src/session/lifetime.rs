@@ -1,0 +1,66 @@
+//! When a session ends and when it is to be refreshed. Pure arithmetic on its times.
+//!
+//! - It ends `lifetime` after the login or its last refresh; never, for a lifetime of zero.
+//! - With refreshing on, it is due once it is older than `refresh`, or once its access token has expired.
+//! - With refreshing on and no refresh token it can not be renewed, so it ends with its access token: that is what the
+//!   operator of a short refresh interval relies on, and what the peer does (`reference/sessions.md` section 8).
+//! - With refreshing off, the access token's expiry means nothing.
+
+use super::Session;
+use jiff::{SignedDuration, Timestamp};
+
+/// A session from further in the future than this is not believed: clocks of two processes differ, but not by more.
+const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// The times configured for sessions.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Lifetime {
+    lifetime: Option<SignedDuration>,
+    refresh: Option<SignedDuration>,
+}
+
+impl Lifetime {
+    /// From the configuration, where zero means never.
+    pub(crate) fn new(lifetime: proxy_config::Duration, refresh: proxy_config::Duration) -> Self {
+        let positive = |value: proxy_config::Duration| {
+            (!value.is_zero())
+                .then(|| SignedDuration::try_from(value.get()).unwrap_or(SignedDuration::MAX))
+        };
+        Self { lifetime: positive(lifetime), refresh: positive(refresh) }
+    }
+
+    /// The instant from which the session is no longer one; `None`: never.
+    pub(crate) fn ends_at(&self, session: &Session) -> Option<Timestamp> {
+        let by_age = self.lifetime.map(|lifetime| after(session.created_at, lifetime));
+        let by_token = session
+            .expires_at
+            .filter(|_| self.refresh.is_some() && session.refresh_token.is_none());
+        by_age.into_iter().chain(by_token).min()
+    }
+
+    /// The instant after which the session is to be refreshed; `None`: never.
+    pub(crate) fn refresh_due_at(&self, session: &Session) -> Option<Timestamp> {
+        let by_age = after(session.created_at, self.refresh?);
+        Some(session.expires_at.map_or(by_age, |expiry| expiry.min(by_age)))
+    }
+
+    /// Whether the session may be used.
+    pub(crate) fn is_alive(&self, session: &Session, now: Timestamp) -> bool {
+        session.created_at <= after(now, CLOCK_SKEW)
+            && self.ends_at(session).is_none_or(|end| now < end)
+    }
+
+    /// Whether the session should be refreshed before it is used.
+    pub(crate) fn is_refresh_due(&self, session: &Session, now: Timestamp) -> bool {
+        self.refresh_due_at(session).is_some_and(|due| now > due)
+    }
+
+    /// Time that a store should keep a session saved now; `None`: for ever.
+    pub(crate) fn kept_for(&self) -> Option<SignedDuration> {
+        self.lifetime
+    }
+}
+
+fn after(start: Timestamp, by: SignedDuration) -> Timestamp {
+    start.checked_add(by).unwrap_or(Timestamp::MAX)
+}

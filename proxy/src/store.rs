@@ -1,0 +1,314 @@
+//! Where sessions are: sealed in the browser's cookie, or in Redis with a sealed ticket in the cookie.
+//!
+//! A store that does not answer is `Unavailable`, never "no session": nobody is logged out, and nobody passes, because
+//! Redis is down. What a cookie or a record holds is believed only once it has been opened.
+
+mod lease;
+mod redis;
+mod ticket;
+
+pub(crate) use self::redis::{RedisSettings, SettingsError};
+pub(crate) use lease::Lease;
+pub(crate) use ticket::Ticket;
+
+use self::redis::{Records, StoredRecord};
+use crate::cookie::{Attributes, MAX_VALUE, RequestCookies, SessionCookie, SetCookie, TooLong};
+use crate::session::{self, KeyRing, Lifetime, Purpose, Session};
+use jiff::Timestamp;
+use std::sync::Arc;
+use zeroize::Zeroizing;
+
+/// A session store with everything that it needs to read, write and age sessions.
+pub(crate) struct Store {
+    cookie: SessionCookie,
+    ring: Arc<KeyRing>,
+    lifetime: Lifetime,
+    /// Sessions of other providers are not believed: a provider that was removed vouches for nobody.
+    providers: Vec<String>,
+    /// `None`: the cookie is the store.
+    records: Option<Records>,
+}
+
+/// What a store is made of beside the session settings: secrets that were read and parts that others own.
+pub(crate) struct Parts<'a> {
+    /// The keys, shared with whoever seals a login.
+    pub(crate) ring: Arc<KeyRing>,
+    /// Ids of the configured providers.
+    pub(crate) providers: Vec<String>,
+    /// URL of the Redis server, if the settings ask for one.
+    pub(crate) redis_url: Option<Zeroizing<String>>,
+    /// Password that replaces the URL's.
+    pub(crate) redis_password: Option<Zeroizing<String>>,
+    /// Runtime that outlives every worker; the connection to Redis lives there.
+    pub(crate) control: tokio::runtime::Handle,
+    /// The store in force, whose connection is kept if its settings are the same.
+    pub(crate) previous: Option<&'a Store>,
+}
+
+/// A session that a request carries.
+pub(crate) struct Found {
+    /// The session: opened, of a known provider, and not past its end.
+    pub(crate) session: Session,
+    /// Its ticket, if it is in Redis.
+    pub(crate) ticket: Option<Ticket>,
+}
+
+/// Why a request's session cookie gave no session.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum LoadError {
+    /// The cookie is of no use: clear it and go on without a session.
+    #[error("session cookie refused: {0}")]
+    Invalid(String),
+    /// Nobody knows: answer 503 and leave the cookie alone.
+    #[error("session store does not answer: {0}")]
+    Unavailable(String),
+}
+
+/// Why a session was not written or removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// It does not fit.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+    /// Redis did not do it.
+    #[error("session store does not answer: {0}")]
+    Unavailable(String),
+}
+
+impl Store {
+    /// The store that the settings ask for. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// A Redis URL or certificate file that can not be used.
+    pub(crate) fn compile(
+        config: &proxy_config::Session,
+        parts: Parts<'_>,
+    ) -> Result<Self, SettingsError> {
+        let Parts { ring, providers, redis_url, redis_password, control, previous } = parts;
+        let lifetime = Lifetime::new(config.lifetime, config.refresh);
+        let records = match &config.store {
+            proxy_config::Store::Cookie => None,
+            proxy_config::Store::Redis(redis) => {
+                let settings = RedisSettings::new(redis, redis_url, redis_password)?;
+                Some(Records::new(
+                    settings,
+                    control,
+                    previous.and_then(|store| store.records.as_ref()),
+                )?)
+            }
+        };
+        let cookie = SessionCookie::new(
+            &config.cookie.name,
+            Attributes::session(&config.cookie, config.lifetime),
+        );
+        Ok(Self { cookie, ring, lifetime, providers, records })
+    }
+
+    /// The cookie that holds the session or its ticket.
+    pub(crate) fn cookie(&self) -> &SessionCookie {
+        &self.cookie
+    }
+
+    /// When sessions end and are due.
+    pub(crate) fn lifetime(&self) -> &Lifetime {
+        &self.lifetime
+    }
+
+    /// Whether sessions are in Redis.
+    pub(crate) fn has_records(&self) -> bool {
+        self.records.is_some()
+    }
+
+    /// The session that a request carries; `None` if it carries no session cookie at all.
+    ///
+    /// # Errors
+    /// See [`LoadError`]: the two cases are answered differently.
+    pub(crate) async fn load(
+        &self,
+        cookies: &RequestCookies<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Found>, LoadError> {
+        let Some(value) = self.cookie.value(cookies) else { return Ok(None) };
+        let found = match &self.records {
+            None => Found { session: self.open_session(&value)?, ticket: None },
+            Some(records) => {
+                let ticket = self.open_ticket(&value)?;
+                let session = Self::read(records, &ticket).await?;
+                Found { session, ticket: Some(ticket) }
+            }
+        };
+        self.accept(&found.session, now)?;
+        Ok(Some(found))
+    }
+
+    /// Reads the record of a ticket again.
+    ///
+    /// # Errors
+    /// As [`Store::load`]; `Invalid` also if the record is gone.
+    pub(crate) async fn reload(
+        &self,
+        ticket: &Ticket,
+        now: Timestamp,
+    ) -> Result<Session, LoadError> {
+        let Some(records) = &self.records else {
+            return Err(invalid("there is no store to reload it from"));
+        };
+        let session = Self::read(records, ticket).await?;
+        self.accept(&session, now)?;
+        Ok(session)
+    }
+
+    /// Keeps the session of a new login. It always gets a new ticket, and the record of the ticket that the browser came
+    /// with is removed, so that nobody who planted or kept the old ticket shares the new session.
+    ///
+    /// # Errors
+    /// It does not fit, or Redis does not answer.
+    pub(crate) async fn save(
+        &self,
+        session: &Session,
+        cookies: &RequestCookies<'_>,
+        host: &str,
+    ) -> Result<Vec<SetCookie>, StoreError> {
+        let Some(records) = &self.records else {
+            return self.cookies(session, None, cookies, host);
+        };
+        let ticket = Ticket::issue(self.cookie.name());
+        records.create(&ticket, session, self.lifetime.kept_for()).await?;
+        if let Some(old) =
+            self.cookie.value(cookies).and_then(|value| self.open_ticket(&value).ok())
+            && let Err(error) = records.delete(&old).await
+        {
+            tracing::warn!(%error, "the record of the previous session stays until it expires");
+        }
+        self.cookies(session, Some(&ticket), cookies, host)
+    }
+
+    /// Writes a refreshed session over its record; `false` if the record is gone, because of a sign-out meanwhile.
+    /// With the cookie as the store there is nothing to do.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub(crate) async fn renew(
+        &self,
+        session: &Session,
+        ticket: Option<&Ticket>,
+    ) -> Result<bool, StoreError> {
+        match (&self.records, ticket) {
+            (Some(records), Some(ticket)) => {
+                records.replace(ticket, session, self.lifetime.kept_for()).await
+            }
+            _ => Ok(true),
+        }
+    }
+
+    /// Removes the record of a ticket, if there is one.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub(crate) async fn remove(&self, ticket: Option<&Ticket>) -> Result<(), StoreError> {
+        match (&self.records, ticket) {
+            (Some(records), Some(ticket)) => records.delete(ticket).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// The right to refresh the session of `ticket`, waited for until `deadline`; `None` if somebody held it all the time,
+    /// or if there is no store to agree through.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub(crate) async fn lease(
+        &self,
+        ticket: Option<&Ticket>,
+        deadline: tokio::time::Instant,
+    ) -> Result<Option<Lease>, StoreError> {
+        match (&self.records, ticket) {
+            (Some(records), Some(ticket)) => {
+                Lease::acquire(records.connection(), ticket.id(), deadline).await
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The lines that give the browser this session or its ticket.
+    ///
+    /// # Errors
+    /// It does not fit.
+    pub(crate) fn cookies(
+        &self,
+        session: &Session,
+        ticket: Option<&Ticket>,
+        cookies: &RequestCookies<'_>,
+        host: &str,
+    ) -> Result<Vec<SetCookie>, StoreError> {
+        let value = match ticket {
+            Some(ticket) => self.ring.seal(Purpose::Ticket, self.cookie.name(), &ticket.to_bytes()),
+            None => self.ring.seal(Purpose::Session, self.cookie.name(), &session::encode(session)),
+        };
+        Ok(self.cookie.set(&value, cookies, host)?)
+    }
+
+    /// Ends the session that a request carries: the lines that clear every part of its cookie, which are to be sent
+    /// whatever became of the record, and whether the record is gone.
+    pub(crate) async fn clear(
+        &self,
+        cookies: &RequestCookies<'_>,
+        host: &str,
+    ) -> (Vec<SetCookie>, Result<(), StoreError>) {
+        let ticket = self.cookie.value(cookies).and_then(|value| self.open_ticket(&value).ok());
+        (self.cookie.clear(cookies, host), self.remove(ticket.as_ref()).await)
+    }
+
+    /// Whether the store answers. The cookie always does.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub(crate) async fn ready(&self) -> Result<(), StoreError> {
+        match &self.records {
+            Some(records) => records.ping().await,
+            None => Ok(()),
+        }
+    }
+
+    fn open_session(&self, value: &str) -> Result<Session, LoadError> {
+        let bytes = self
+            .ring
+            .open(Purpose::Session, self.cookie.name(), value, MAX_VALUE)
+            .map_err(invalid)?;
+        session::decode(&bytes).map_err(invalid)
+    }
+
+    fn open_ticket(&self, value: &str) -> Result<Ticket, LoadError> {
+        let bytes = self
+            .ring
+            .open(Purpose::Ticket, self.cookie.name(), value, Ticket::MAX_TEXT)
+            .map_err(invalid)?;
+        Ticket::from_bytes(self.cookie.name(), &bytes).ok_or_else(|| invalid("malformed ticket"))
+    }
+
+    async fn read(records: &Records, ticket: &Ticket) -> Result<Session, LoadError> {
+        match records.read(ticket).await {
+            Ok(StoredRecord::Session(session)) => Ok(*session),
+            Ok(StoredRecord::Missing) => Err(invalid("its session has ended")),
+            Ok(StoredRecord::Unreadable(reason)) => Err(invalid(reason)),
+            Err(error) => Err(LoadError::Unavailable(error.to_string())),
+        }
+    }
+
+    fn accept(&self, session: &Session, now: Timestamp) -> Result<(), LoadError> {
+        if !self.providers.contains(&session.provider) {
+            return Err(invalid("its identity provider is no longer configured"));
+        }
+        if !self.lifetime.is_alive(session, now) {
+            return Err(invalid("it has expired"));
+        }
+        Ok(())
+    }
+}
+
+fn invalid(reason: impl ToString) -> LoadError {
+    LoadError::Invalid(reason.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! The right to refresh one session, agreed on through Redis by all processes: the key `<record>.lock`, set only if absent,
+//! with a random token and a short life that is extended while it is used (`reference/sessions.md` section 5). A process
+//! that dies loses it within two seconds; only its holder extends or releases it.
+
+use super::StoreError;
+use super::redis::{Connection, unavailable};
+use crate::random;
+use base64_simd::URL_SAFE_NO_PAD;
+use redis::{Cmd, cmd};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior};
+
+const LIFE_MS: u64 = 2000;
+/// A third of its life: two extensions may be lost.
+const EXTEND_EVERY: Duration = Duration::from_millis(650);
+/// Time between attempts to get it: short against a token call, long against a round trip.
+const RETRY_EVERY: Duration = Duration::from_millis(20);
+
+const EXTEND: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end";
+const RELEASE: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
+
+/// A held lease. Dropped without [`Lease::release`] it runs out by itself.
+pub(crate) struct Lease {
+    connection: Arc<Connection>,
+    key: String,
+    token: String,
+}
+
+impl Lease {
+    /// Waits for the lease on the record `id`; `None` if somebody held it until `deadline`.
+    ///
+    /// # Errors
+    /// Redis does not answer.
+    pub(super) async fn acquire(
+        connection: &Arc<Connection>,
+        id: &str,
+        deadline: Instant,
+    ) -> Result<Option<Self>, StoreError> {
+        let token = URL_SAFE_NO_PAD.encode_to_string(random::array::<16>());
+        let lease = Self { connection: Arc::clone(connection), key: format!("{id}.lock"), token };
+        let command =
+            cmd("SET").arg(&lease.key).arg(&lease.token).arg("NX").arg("PX").arg(LIFE_MS).take();
+        loop {
+            // Not run twice: had the first run worked unseen, the second would find our own token and wait for it.
+            let reply: Option<String> =
+                connection.run_once(&command).await.map_err(|error| unavailable(&error))?;
+            if reply.is_some() {
+                return Ok(Some(lease));
+            }
+            if Instant::now() >= deadline {
+                return Ok(None);
+            }
+            tokio::time::sleep(RETRY_EVERY).await;
+        }
+    }
+
+    /// Does `work` and keeps the lease alive meanwhile. A lease that is lost does not stop the work: a token call that is
+    /// under way can not be taken back.
+    pub(crate) async fn hold<T>(&self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        let mut extend = tokio::time::interval_at(Instant::now() + EXTEND_EVERY, EXTEND_EVERY);
+        extend.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                result = &mut work => return result,
+                _ = extend.tick() => {}
+            }
+            let command = self.script(EXTEND).arg(LIFE_MS).take();
+            tokio::select! {
+                biased;
+                result = &mut work => return result,
+                reply = self.connection.run::<i64>(&command) => match reply {
+                    Ok(1) => {}
+                    Ok(_) => tracing::warn!("the lease on a session refresh ran out while it was in use"),
+                    Err(error) => tracing::warn!(%error, "the lease on a session refresh could not be extended"),
+                },
+            }
+        }
+    }
+
+    /// Gives it back, if it is still ours.
+    pub(crate) async fn release(self) {
+        if let Err(error) = self.connection.run::<i64>(&self.script(RELEASE)).await {
+            tracing::warn!(%error, "the lease on a session refresh is left to run out");
+        }
+    }
+
+    fn script(&self, text: &str) -> Cmd {
+        cmd("EVAL").arg(text).arg(1).arg(&self.key).arg(&self.token).take()
+    }
+}

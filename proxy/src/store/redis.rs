@@ -1,0 +1,128 @@
+//! Session records in Redis: one key per session, sealed under its ticket's secret, kept as long as a session may live.
+
+mod connection;
+mod settings;
+
+pub(crate) use connection::Connection;
+pub(crate) use settings::{RedisSettings, SettingsError};
+
+use super::{StoreError, Ticket};
+use crate::session::{self, Session};
+use jiff::SignedDuration;
+use redis::{Cmd, cmd};
+use std::sync::Arc;
+
+/// Longest record that is read, in bytes. What is longer was not written by us, and is not even fetched whole.
+const MAX_RECORD: usize = 1 << 20;
+
+/// What a key held.
+pub(super) enum StoredRecord {
+    /// A session.
+    Session(Box<Session>),
+    /// Nothing: it ended, or never was.
+    Missing,
+    /// Something that this ticket does not open.
+    Unreadable(String),
+}
+
+/// The records of one server.
+pub(super) struct Records {
+    settings: RedisSettings,
+    connection: Arc<Connection>,
+}
+
+impl Records {
+    /// Connects when first used; takes over the connection of `previous` if its settings are the same.
+    pub(super) fn new(
+        settings: RedisSettings,
+        control: tokio::runtime::Handle,
+        previous: Option<&Self>,
+    ) -> Result<Self, SettingsError> {
+        let connection = match previous {
+            Some(previous) if previous.settings == settings => Arc::clone(&previous.connection),
+            _ => Arc::new(Connection::new(settings.client()?, control)),
+        };
+        Ok(Self { settings, connection })
+    }
+
+    pub(super) fn connection(&self) -> &Arc<Connection> {
+        &self.connection
+    }
+
+    pub(super) async fn read(&self, ticket: &Ticket) -> Result<StoredRecord, StoreError> {
+        let command = cmd("GETRANGE").arg(ticket.id()).arg(0).arg(MAX_RECORD).take();
+        let bytes: Vec<u8> = match self.connection.run(&command).await {
+            Ok(bytes) => bytes,
+            Err(error) if error.code() == Some("WRONGTYPE") => {
+                return Ok(unreadable("its record is of another type"));
+            }
+            Err(error) => return Err(unavailable(&error)),
+        };
+        if bytes.is_empty() {
+            return Ok(StoredRecord::Missing);
+        }
+        if bytes.len() > MAX_RECORD {
+            return Ok(unreadable("its record is too long"));
+        }
+        Ok(match session::open_record(ticket.secret(), ticket.id(), &bytes) {
+            Err(error) => unreadable(error),
+            Ok(plain) => match session::decode(&plain) {
+                Err(error) => unreadable(error),
+                Ok(session) => StoredRecord::Session(Box::new(session)),
+            },
+        })
+    }
+
+    /// Writes a new record.
+    pub(super) async fn create(
+        &self,
+        ticket: &Ticket,
+        session: &Session,
+        kept_for: Option<SignedDuration>,
+    ) -> Result<(), StoreError> {
+        let command = set(ticket, session, kept_for);
+        self.connection.run::<()>(&command).await.map_err(|error| unavailable(&error))
+    }
+
+    /// Writes over a record that is still there; `false` if it is not.
+    pub(super) async fn replace(
+        &self,
+        ticket: &Ticket,
+        session: &Session,
+        kept_for: Option<SignedDuration>,
+    ) -> Result<bool, StoreError> {
+        let command = set(ticket, session, kept_for).arg("XX").take();
+        let reply: Option<String> =
+            self.connection.run(&command).await.map_err(|error| unavailable(&error))?;
+        Ok(reply.is_some())
+    }
+
+    pub(super) async fn delete(&self, ticket: &Ticket) -> Result<(), StoreError> {
+        let command = cmd("DEL").arg(ticket.id()).take();
+        self.connection.run::<()>(&command).await.map_err(|error| unavailable(&error))
+    }
+
+    pub(super) async fn ping(&self) -> Result<(), StoreError> {
+        self.connection.run::<()>(&cmd("PING")).await.map_err(|error| unavailable(&error))
+    }
+}
+
+fn set(ticket: &Ticket, session: &Session, kept_for: Option<SignedDuration>) -> Cmd {
+    let sealed = session::seal_record(ticket.secret(), ticket.id(), &session::encode(session));
+    let mut command = cmd("SET").arg(ticket.id()).arg(sealed).take();
+    if let Some(time) = kept_for {
+        command.arg("PX").arg(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1));
+    }
+    command
+}
+
+fn unreadable(reason: impl ToString) -> StoredRecord {
+    StoredRecord::Unreadable(reason.to_string())
+}
+
+pub(super) fn unavailable(error: &redis::RedisError) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! Where the server is and how it is trusted.
+
+use base64_simd::STANDARD;
+use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+use std::path::PathBuf;
+use zeroize::Zeroizing;
+
+/// Why Redis can not be used as configured. Never holds the URL, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettingsError {
+    /// The settings ask for Redis but give no URL.
+    #[error(
+        "session.store.redis.url is empty: give redis://host:6379, rediss://host:6379 or unix:///path"
+    )]
+    NoUrl,
+    /// The URL was not understood.
+    #[error("session.store.redis.url is no redis://, rediss:// or unix:// URL: {0}")]
+    Url(String),
+    /// The certificate file could not be read.
+    #[error("session.store.redis.caFile: {path}: {source}", path = path.display())]
+    CaFile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The certificate file holds no certificate, or one that is broken.
+    #[error("session.store.redis.caFile: {path} holds no usable PEM certificate: {reason}", path = path.display())]
+    Certificates {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// Everything that decides which server is spoken to, and how. Equal settings share a connection.
+#[derive(PartialEq)]
+pub(crate) struct RedisSettings {
+    url: Zeroizing<String>,
+    username: Option<String>,
+    password: Option<Zeroizing<String>>,
+    /// Content, so that a renewed file is noticed.
+    ca: Option<(PathBuf, Vec<u8>)>,
+    insecure: bool,
+}
+
+impl RedisSettings {
+    /// From the configuration and the secrets that it refers to.
+    pub(crate) fn new(
+        config: &proxy_config::Redis,
+        url: Option<Zeroizing<String>>,
+        password: Option<Zeroizing<String>>,
+    ) -> Result<Self, SettingsError> {
+        let ca = config.ca_file.clone().map(|path| match std::fs::read(&path) {
+            Ok(bytes) => Ok((path, bytes)),
+            Err(source) => Err(SettingsError::CaFile { path, source }),
+        });
+        Ok(Self {
+            url: url.filter(|url| !url.is_empty()).ok_or(SettingsError::NoUrl)?,
+            username: config.username.clone().filter(|name| !name.is_empty()),
+            password: password.filter(|password| !password.is_empty()),
+            ca: ca.transpose()?,
+            insecure: config.insecure_skip_verify,
+        })
+    }
+
+    /// A client for these settings. Does not connect.
+    pub(super) fn client(&self) -> Result<Client, SettingsError> {
+        let info = self.url.as_str().into_connection_info().map_err(url_error)?;
+        let mut redis = info.redis_settings().clone();
+        if let Some(name) = &self.username {
+            redis = redis.set_username(name);
+        }
+        if let Some(password) = &self.password {
+            redis = redis.set_password(password.as_str());
+        }
+        let address = self.address(info.addr().clone());
+        let info: ConnectionInfo = info.set_addr(address).set_redis_settings(redis);
+        let Some((path, extra)) = &self.ca else { return Client::open(info).map_err(url_error) };
+        if rustls_pki_types::CertificateDer::pem_slice_iter(extra).next().is_none() {
+            let reason = "no BEGIN CERTIFICATE line".to_owned();
+            return Err(SettingsError::Certificates { path: path.clone(), reason });
+        }
+        let certificates =
+            TlsCertificates { client_tls: None, root_cert: Some(with_system_roots(extra)) };
+        Client::build_with_tls(info, certificates).map_err(|error| SettingsError::Certificates {
+            path: path.clone(),
+            reason: error.to_string(),
+        })
+    }
+
+    /// A certificate file switches TLS on, as it does in the peer.
+    fn address(&self, address: ConnectionAddr) -> ConnectionAddr {
+        match address {
+            ConnectionAddr::Tcp(host, port) if self.ca.is_some() => {
+                ConnectionAddr::TcpTls { host, port, insecure: self.insecure, tls_params: None }
+            }
+            ConnectionAddr::TcpTls { host, port, insecure, tls_params } => ConnectionAddr::TcpTls {
+                host,
+                port,
+                insecure: insecure || self.insecure,
+                tls_params,
+            },
+            other => other,
+        }
+    }
+}
+
+/// The library takes either the system's roots or ours, as PEM; both are wanted.
+fn with_system_roots(extra: &[u8]) -> Vec<u8> {
+    let mut pem = extra.to_vec();
+    for certificate in rustls_native_certs::load_native_certs().certs {
+        pem.extend_from_slice(b"\n-----BEGIN CERTIFICATE-----\n");
+        for line in STANDARD.encode_to_string(&certificate).as_bytes().chunks(64) {
+            pem.extend_from_slice(line);
+            pem.push(b'\n');
+        }
+        pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
+    }
+    pem
+}
+
+fn url_error(error: redis::RedisError) -> SettingsError {
+    SettingsError::Url(error.category().to_owned())
+}
+
+use rustls_pki_types::pem::PemObject;
