@@ -67,7 +67,8 @@ impl FromStr for Duration {
             nanos = nanos.checked_add(scaled(number, unit).ok_or_else(error)?).ok_or_else(error)?;
             rest = tail;
         }
-        let nanos = u64::try_from(nanos).ok().filter(|n| i64::try_from(*n).is_ok()).ok_or_else(error)?;
+        let nanos =
+            u64::try_from(nanos).ok().filter(|n| i64::try_from(*n).is_ok()).ok_or_else(error)?;
         Ok(Self(Std::from_nanos(nanos)))
     }
 }
@@ -165,7 +166,11 @@ mod tests {
             ("7ns", "7ns"),
             ("1h0m0.25s", "1h0m0.25s"),
         ] {
-            assert_eq!(text.parse::<Duration>().map(|d| d.to_string()), Ok(printed.to_owned()), "{text}");
+            assert_eq!(
+                text.parse::<Duration>().map(|d| d.to_string()),
+                Ok(printed.to_owned()),
+                "{text}"
+            );
         }
     }
 

@@ -24,7 +24,8 @@ pub use listener::{Address, AddressError, Listener, Listeners, TlsListener, TlsV
 pub use logging::{LogFormat, Logging};
 pub use problem::{Problem, Problems};
 pub use provider::{
-    Claims, ClientAuthentication, Endpoints, LoginParameter, PkceMethod, Provider, ProviderTls, SigningAlgorithm,
+    Claims, ClientAuthentication, Endpoints, LoginParameter, PkceMethod, Provider, ProviderTls,
+    SigningAlgorithm,
 };
 pub use secret::Secret;
 pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, Store};
@@ -109,8 +110,9 @@ impl Config {
     /// Not JSON, an unknown or missing field, a value of the wrong shape; the error names the field.
     pub fn parse(text: &[u8]) -> Result<Self, ParseError> {
         let mut json = serde_json::Deserializer::from_slice(text);
-        let config: Self = serde_path_to_error::deserialize(&mut json)
-            .map_err(|error| ParseError { path: error.path().to_string(), source: error.into_inner() })?;
+        let config: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            ParseError { path: error.path().to_string(), source: error.into_inner() }
+        })?;
         json.end().map_err(|source| ParseError { path: ".".to_owned(), source })?;
         Ok(config)
     }

@@ -137,14 +137,16 @@ mod tests {
 
     #[test]
     fn addresses_survive_a_round_trip() {
-        for text in ["127.0.0.1:4180", ":4180", "[::1]:443", "localhost:0", "unix:///run/o2p.sock"] {
+        for text in ["127.0.0.1:4180", ":4180", "[::1]:443", "localhost:0", "unix:///run/o2p.sock"]
+        {
             assert_eq!(text.parse::<Address>().map(|a| a.to_string()), Ok(text.to_owned()));
         }
     }
 
     #[test]
     fn other_texts_are_refused() {
-        for text in ["", "4180", "::1:443", "host:70000", "unix://relative", "http://h:1", "[::1:2"] {
+        for text in ["", "4180", "::1:443", "host:70000", "unix://relative", "http://h:1", "[::1:2"]
+        {
             assert!(text.parse::<Address>().is_err(), "{text}");
         }
     }

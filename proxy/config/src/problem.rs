@@ -44,7 +44,10 @@ impl Config {
             problems.add("listeners", "one of http and https is needed");
         }
         if self.providers.len() != 1 {
-            problems.add("providers", format!("exactly one is needed, there are {}", self.providers.len()));
+            problems.add(
+                "providers",
+                format!("exactly one is needed, there are {}", self.providers.len()),
+            );
         }
         if problems.0.is_empty() { Ok(()) } else { Err(problems) }
     }

@@ -120,6 +120,11 @@ pub struct CsrfCookie {
 
 impl Default for CsrfCookie {
     fn default() -> Self {
-        Self { lifetime: Duration::from_secs(15 * 60), same_site: None, per_request: false, limit: 0 }
+        Self {
+            lifetime: Duration::from_secs(15 * 60),
+            same_site: None,
+            per_request: false,
+            limit: 0,
+        }
     }
 }

@@ -1,0 +1,144 @@
+//! Names of conditions and their reasons: no loose strings anywhere else.
+
+use std::fmt;
+
+/// Types of conditions of an `OAuth2Proxy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// Sums up the others.
+    Ready,
+    /// The specification is valid, what it refers to is there, and the configuration is written.
+    ConfigRendered,
+    /// Pods of the proxy reach the identity provider.
+    IssuerReachable,
+    /// Every workload that asks for the object carries the sidecar and runs the present configuration.
+    WorkloadsInjected,
+    /// Requests to those workloads go through the proxy.
+    TrafficRouted,
+}
+
+impl ConditionType {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; 5] = [
+        Self::Ready,
+        Self::ConfigRendered,
+        Self::IssuerReachable,
+        Self::WorkloadsInjected,
+        Self::TrafficRouted,
+    ];
+
+    /// The name in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::ConfigRendered => "ConfigRendered",
+            Self::IssuerReachable => "IssuerReachable",
+            Self::WorkloadsInjected => "WorkloadsInjected",
+            Self::TrafficRouted => "TrafficRouted",
+        }
+    }
+}
+
+impl fmt::Display for ConditionType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Makes the enum, its names and the list of all, so that none can be forgotten.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// Reasons of conditions and events.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[$doc])* $name,)+
+        }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The name in the API.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// All is well.
+    Ready,
+    /// The configuration is written.
+    Rendered,
+    /// The specification contradicts itself or holds a bad value.
+    InvalidSpec,
+    /// A Secret or `ConfigMap` that the specification names does not exist.
+    ReferenceMissing,
+    /// A Secret or `ConfigMap` lacks the entry, or the entry is empty or of the wrong form.
+    ReferenceInvalid,
+    /// The cookie Secret has no key that can be used, or one that can not.
+    KeyRingInvalid,
+    /// An object of a name that we need belongs to someone else.
+    NameCollision,
+    /// A field that we need is owned by another manager.
+    FieldConflict,
+    /// The API server refused or did not answer; tried again.
+    ApiFailure,
+    /// The stand-alone proxy is not ready yet.
+    DeploymentNotReady,
+    /// The provider answers.
+    IssuerAnswers,
+    /// The provider does not answer, or not as it should.
+    IssuerUnreachable,
+    /// No pod of the proxy runs, so nobody has asked the provider yet.
+    NoPods,
+    /// No workload asks for the object.
+    NoWorkloads,
+    /// All workloads carry the sidecar and run the present configuration.
+    Injected,
+    /// Workloads are being injected or pods are taking up the configuration.
+    InProgress,
+    /// Pods do not take up the present configuration.
+    ConfigNotInForce,
+    /// A workload can not be injected.
+    InjectionRefused,
+    /// A port of the sidecar is used by another container.
+    PortCollision,
+    /// The workload is of a kind, or set up in a way, that can not be injected.
+    Unsupported,
+    /// The workload names an object that does not exist or is not ready.
+    ObjectNotReady,
+    /// The sidecar keeps being removed by someone else.
+    Flapping,
+    /// The workload's rollout is paused.
+    RolloutPaused,
+    /// New pods can not be made or do not become ready.
+    RolloutFailed,
+    /// All requests go through the proxy.
+    Routed,
+    /// A Service still leads to the application.
+    DirectPathOpen,
+    /// A connection reaches the application past the proxy.
+    DirectConnections,
+    /// Traffic is left to the user.
+    CompanionOnly,
+    /// The object is being deleted.
+    Deleting,
+    /// The deletion waits for workloads that still ask for the object.
+    DeletionBlocked,
+    /// The sidecar was removed.
+    Removed,
+    /// The sidecar was left in place because it is not as we recorded it.
+    RemovalSkipped,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

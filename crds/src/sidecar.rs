@@ -1,0 +1,73 @@
+//! The proxy inside the pods of annotated workloads.
+
+use crate::Resources;
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The sidecar. A change of ports or resources rolls the workloads out; everything else is taken up by running pods.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.port != self.upstreamPort && self.adminPort != self.upstreamPort && self.port != self.adminPort")
+    .message("sidecar.port, sidecar.adminPort and sidecar.upstreamPort must differ: containers of a pod share their ports"))]
+pub struct Sidecar {
+    /// Port of the application in the pod: the one that is protected.
+    #[serde(default = "upstream_port")]
+    #[schemars(range(min = 1, max = 65535))]
+    pub upstream_port: u16,
+
+    /// Port of the proxy in the pod. Choose another if the application uses it.
+    #[serde(default = "port")]
+    #[schemars(range(min = 1025, max = 65535))]
+    pub port: u16,
+
+    /// Port of the proxy's probes and metrics in the pod. Choose another if the application uses it.
+    #[serde(default = "admin_port")]
+    #[schemars(range(min = 1025, max = 65535))]
+    pub admin_port: u16,
+
+    /// CPU and memory of the proxy container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+
+    /// What is done about the Services of the workload.
+    #[serde(default)]
+    pub traffic: Traffic,
+}
+
+impl Default for Sidecar {
+    fn default() -> Self {
+        Self {
+            upstream_port: upstream_port(),
+            port: port(),
+            admin_port: admin_port(),
+            resources: None,
+            traffic: Traffic::default(),
+        }
+    }
+}
+
+fn upstream_port() -> u16 {
+    8080
+}
+
+fn port() -> u16 {
+    4180
+}
+
+fn admin_port() -> u16 {
+    44180
+}
+
+/// What is done about the Services of a workload. A Service `<workload>-oauth2-proxy` that leads to the proxy always exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Traffic {
+    /// Services that select the workload's pods and lead to the protected port are turned to the proxy, except those that
+    /// Helm, Argo CD, Flux or another manager owns: these are named in the condition `TrafficRouted`.
+    #[default]
+    Auto,
+    /// No Service is changed: you lead your Ingress, `HTTPRoute` or Service to the companion Service yourself.
+    Companion,
+    /// All Services that lead to the protected port are turned to the proxy, whoever owns them.
+    Retarget,
+}
