@@ -6,6 +6,7 @@ pub mod clock;
 mod cookie;
 mod identity;
 mod random;
+mod refresh;
 mod routing;
 mod secrets;
 mod session;
