@@ -5,9 +5,8 @@
 pub mod clock;
 mod cookie;
 mod identity;
+mod oidc;
 mod random;
-mod refresh;
-mod routing;
 mod secrets;
 mod session;
 mod site;

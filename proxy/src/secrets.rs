@@ -88,7 +88,7 @@ fn read(secret: &Secret, field: &str, problems: &mut Problems) -> Option<SecretT
 }
 
 /// The text of a secret file without one line break at its end.
-fn read_file(path: &Path) -> io::Result<SecretText> {
+pub(crate) fn read_file(path: &Path) -> io::Result<SecretText> {
     let mut text = Zeroizing::new(String::new());
     File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
     if text.len() as u64 > MAX_BYTES {

@@ -4,9 +4,7 @@
 //! The same input gives the same bytes: no times, no owners, no order of the file system.
 
 mod archive;
-pub mod keycloak;
-mod libraries;
-pub mod programs;
+pub(crate) mod libraries;
 pub(crate) mod system;
 mod tree;
 

@@ -1,0 +1,32 @@
+//! The OpenID Connect client: one provider, from discovery to sign-out.
+//!
+//! It knows no cookies, no requests of clients and no pages: it makes URLs, takes the parameters of a callback and gives
+//! sessions. Nothing that a provider or a client sends is believed before it is checked, and every check is in `verify`,
+//! `jws`, `userinfo` or `callback`.
+
+mod bearer;
+mod callback;
+mod callback_params;
+mod claims;
+mod discovery;
+mod http;
+mod jws;
+mod keys;
+mod login;
+mod login_state;
+mod logout;
+mod provider;
+mod refresh;
+mod token;
+mod userinfo;
+mod validate;
+mod verify;
+
+pub(crate) use bearer::BearerError;
+pub(crate) use callback::{CallbackError, Failure};
+pub(crate) use callback_params::{CallbackParams, ParamsError};
+pub(crate) use login::Login;
+pub(crate) use login_state::{BadLoginState, LoginState};
+pub(crate) use provider::{Provider, Status, Unavailable};
+pub(crate) use refresh::RefreshError;
+pub(crate) use validate::Validity;

@@ -1,0 +1,88 @@
+//! Tokens that a client brings in `Authorization: Bearer` (`reference/providers.md` 3.4). Only the token itself is asked:
+//! no userinfo, no nonce. With known keys this is pure computation and stays on the caller's thread.
+
+use super::claims::{self, ClaimsRefused, Sources};
+use super::jws::{self, SignatureError, Signed};
+use super::keys::{AFTER_BEARER, KeysError};
+use super::provider::{Provider, SignedError, Unavailable};
+use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
+use crate::session::{Session, Token};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// Why a bearer token is not accepted. The texts are for the log and have no secrets.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum BearerError {
+    /// It is not a good token of the provider for us.
+    #[error(transparent)]
+    Refused(#[from] TokenRefused),
+    /// It is, and its account may not pass.
+    #[error(transparent)]
+    Denied(#[from] ClaimsRefused),
+    /// It can not be checked now.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// There is no key for it, and the keys can not be fetched now.
+    #[error(transparent)]
+    Keys(KeysError),
+}
+
+impl BearerError {
+    /// Whether the token may be good and only the provider is out of reach.
+    pub(crate) fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Keys(_))
+    }
+}
+
+impl From<SignedError> for BearerError {
+    fn from(error: SignedError) -> Self {
+        match error {
+            SignedError::Refused(error) => Self::Refused(error.into()),
+            SignedError::Keys(error) => Self::Keys(error),
+            SignedError::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}
+
+impl Provider {
+    /// The session that a bearer token stands for: the token is its access and ID token, and it ends with the token.
+    /// Without an e-mail claim the subject takes its place.
+    ///
+    /// # Errors
+    /// See [`BearerError`].
+    pub(crate) async fn bearer(&self, token: &str) -> Result<Session, BearerError> {
+        let signed = self.signed_bearer(token).await?;
+        let inner = &self.inner;
+        let now = inner.clock.now();
+        let expected = Expected { nonce: Nonce::Any, access_token: None, kind: Kind::Bearer, now };
+        let subject = verify::check(&signed, &inner.config, &expected)?;
+        let sources = Sources { token: &signed.claims, userinfo: None };
+        let mut identity = claims::identity(subject, sources, &inner.config.claims)?;
+        identity.email.get_or_insert_with(|| subject.to_owned());
+        let expires =
+            verify::seconds(&signed.claims, "exp")?.ok_or(TokenRefused::Missing("exp"))?;
+        let token = Token::new(token);
+        Ok(Session {
+            provider: inner.config.id.clone(),
+            created_at: now,
+            expires_at: Some(Timestamp::from_second(expires).unwrap_or(Timestamp::MAX)),
+            access_token: Some(token.clone()),
+            id_token: Some(token),
+            refresh_token: None,
+            nonce: None,
+            identity,
+        })
+    }
+
+    async fn signed_bearer(&self, token: &str) -> Result<Signed, BearerError> {
+        let metadata = self.inner.metadata().await?;
+        match jws::verify(token, &self.inner.keys.present(), &metadata.algorithms) {
+            Err(SignatureError::UnknownKey(_) | SignatureError::Wrong) => {}
+            other => return other.map_err(|error| BearerError::Refused(error.into())),
+        }
+        let (inner, token) = (Arc::clone(&self.inner), Token::new(token));
+        let again =
+            self.on_control(async move { inner.signed(token.as_str(), AFTER_BEARER).await });
+        Ok(again.await??)
+    }
+}

@@ -1,0 +1,162 @@
+//! What can go wrong with a login after the person came back: a text for the log, one for the person, and what kind of
+//! answer it deserves.
+
+use crate::oidc::claims::ClaimsRefused;
+use crate::oidc::jws::shown;
+use crate::oidc::keys::KeysError;
+use crate::oidc::provider::{SignedError, Unavailable};
+use crate::oidc::token::TokenError;
+use crate::oidc::userinfo::UserinfoError;
+use crate::oidc::verify::TokenRefused;
+
+/// Why a login did not become a session. `Display` is for the log and has no secrets; [`CallbackError::message`] is for
+/// the person.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum CallbackError {
+    /// Nothing is known about the provider, or it is down.
+    #[error(transparent)]
+    Unavailable(#[from] Unavailable),
+    /// The login was started at a provider that is not configured any more.
+    #[error("the login was started at another provider")]
+    OtherProvider,
+    /// The response is another provider's.
+    #[error(
+        "the authorization response is from {got}, not from {wanted}: it is mixed up or forged"
+    )]
+    Issuer {
+        /// What came.
+        got: String,
+        /// What the provider is.
+        wanted: String,
+    },
+    /// The provider says that it always names itself, and this response does not.
+    #[error(
+        "the authorization response has no iss although the provider says that it always has: it is mixed up or forged"
+    )]
+    NoIssuer,
+    /// The provider, or the person there, refused.
+    #[error("the provider refused the login: {code}{description}")]
+    Declined {
+        /// RFC 6749 section 4.1.2.1 or OpenID Connect Core section 3.1.2.6; untrusted, shortened, without control characters.
+        code: String,
+        /// ` (...)`, likewise, or empty.
+        description: String,
+    },
+    /// Neither a code nor an error came.
+    #[error("the authorization response has neither code nor error")]
+    NoCode,
+    /// The token endpoint.
+    #[error(transparent)]
+    Token(#[from] TokenError),
+    /// The token endpoint gave no ID token.
+    #[error(
+        "the token endpoint gave no id_token: the scope must have openid, and the provider must speak OpenID Connect"
+    )]
+    NoIdToken,
+    /// The ID token does not pass.
+    #[error("ID token: {0}")]
+    Refused(#[from] TokenRefused),
+    /// The keys could not be fetched.
+    #[error("the ID token can not be checked: {0}")]
+    Keys(KeysError),
+    /// The userinfo endpoint.
+    #[error(transparent)]
+    Userinfo(#[from] UserinfoError),
+    /// The claims do not give an identity that may pass.
+    #[error(transparent)]
+    Claims(#[from] ClaimsRefused),
+    /// The validation endpoint said no.
+    #[error("the new session is not valid: {0}")]
+    Invalid(String),
+}
+
+/// What kind of answer a failure deserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// The person may not pass, or has not agreed (403).
+    Denied,
+    /// This response can not be used, a new login may help: expired, used twice, mixed up (403).
+    TryAgain,
+    /// Somebody has to repair the configuration here or at the provider (500).
+    Misconfigured,
+    /// The provider is down (503).
+    Unavailable,
+}
+
+impl CallbackError {
+    /// The provider's own refusal, out of untrusted parameters.
+    pub(super) fn declined(code: &str, description: Option<&str>) -> Self {
+        let description = description.map(|text| format!(" ({})", shown(text))).unwrap_or_default();
+        Self::Declined { code: shown(code), description }
+    }
+
+    /// What kind of answer this deserves.
+    pub(crate) fn failure(&self) -> Failure {
+        match self {
+            Self::Unavailable(_) | Self::Keys(_) => Failure::Unavailable,
+            Self::Token(error) if error.is_outage() => Failure::Unavailable,
+            Self::Userinfo(error) if error.is_outage() => Failure::Unavailable,
+            Self::Token(error) if error.is_invalid_grant() => Failure::TryAgain,
+            Self::OtherProvider | Self::Issuer { .. } | Self::NoIssuer | Self::NoCode => {
+                Failure::TryAgain
+            }
+            Self::Declined { code, .. } if code == "\"temporarily_unavailable\"" => {
+                Failure::Unavailable
+            }
+            Self::Refused(TokenRefused::Nonce) => Failure::TryAgain,
+            Self::Declined { .. } | Self::Refused(_) | Self::Claims(_) | Self::Invalid(_) => {
+                Failure::Denied
+            }
+            Self::Token(_) | Self::NoIdToken | Self::Userinfo(_) => Failure::Misconfigured,
+        }
+    }
+
+    /// One or two sentences for the person. To be escaped like any text; parts of it come from the provider.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Self::Claims(refused) => sentence(&refused.to_string()),
+            Self::Refused(refused @ (TokenRefused::Audience { .. } | TokenRefused::NoAudience(_))) => {
+                sentence(&refused.to_string())
+            }
+            Self::Declined { code, .. } => format!("The identity provider did not let you sign in: {code}."),
+            Self::Token(TokenError::Refused { code, .. }) if !code.is_empty() && !self.may_help() => {
+                format!("The identity provider refused this application's request ({code}). Please tell the administrator.")
+            }
+            _ => match self.failure() {
+                Failure::Unavailable => {
+                    "The identity provider can not be reached at the moment. Please try again in a minute.".to_owned()
+                }
+                Failure::TryAgain => {
+                    "This sign-in can not be used: it is too old, was used before, or belongs to another one. Please sign \
+                     in again."
+                        .to_owned()
+                }
+                Failure::Denied | Failure::Misconfigured => {
+                    "The answer of the identity provider could not be accepted. Please tell the administrator; the log \
+                     of the proxy has the reason."
+                        .to_owned()
+                }
+            },
+        }
+    }
+
+    fn may_help(&self) -> bool {
+        matches!(self.failure(), Failure::TryAgain | Failure::Unavailable)
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase).into_iter().flatten();
+    first.chain(letters).chain(['.']).collect()
+}
+
+impl From<SignedError> for CallbackError {
+    fn from(error: SignedError) -> Self {
+        match error {
+            SignedError::Refused(error) => Self::Refused(error.into()),
+            SignedError::Keys(error) => Self::Keys(error),
+            SignedError::Unavailable(error) => Self::Unavailable(error),
+        }
+    }
+}

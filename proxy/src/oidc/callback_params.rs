@@ -1,0 +1,150 @@
+//! The authorization response as it arrives in a query or a form (RFC 6749 section 4.1.2, RFC 9207), parsed strictly.
+
+use percent_encoding::percent_decode;
+use zeroize::Zeroizing;
+
+/// Parameters that may come once only (RFC 6749 section 3.1): a second one would let two readers see two things.
+const ONCE: [&str; 12] = [
+    "code",
+    "state",
+    "iss",
+    "error",
+    "error_description",
+    "error_uri",
+    "scope",
+    "session_state",
+    "id_token",
+    "access_token",
+    "token_type",
+    "expires_in",
+];
+
+/// What the provider sent back. Nothing about it is trusted yet.
+#[derive(Clone, Default)]
+pub(crate) struct CallbackParams {
+    pub(super) code: Option<Zeroizing<String>>,
+    pub(super) state: Option<String>,
+    pub(super) error: Option<String>,
+    pub(super) error_description: Option<String>,
+    pub(super) issuer: Option<String>,
+}
+
+/// Why a text is no authorization response.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ParamsError {
+    /// The same parameter twice.
+    #[error("the parameter {0} is there twice")]
+    Twice(&'static str),
+    /// A `%` without two hexadecimal digits after it.
+    #[error("a parameter has a broken percent escape")]
+    Escape,
+    /// Bytes that are no text.
+    #[error("a parameter is not UTF-8")]
+    Encoding,
+}
+
+impl CallbackParams {
+    /// Parses `application/x-www-form-urlencoded` text: the query without its `?`, or the body of a `form_post`. Parameters
+    /// that no response has are ignored; an empty value is as good as none (RFC 6749 section 3.1).
+    ///
+    /// # Errors
+    /// See [`ParamsError`].
+    pub(crate) fn parse(text: &str) -> Result<Self, ParamsError> {
+        let mut params = Self::default();
+        let mut seen = Vec::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let name = decode(name)?;
+            let Some(name) = ONCE.into_iter().find(|known| *known == *name) else { continue };
+            if seen.contains(&name) {
+                return Err(ParamsError::Twice(name));
+            }
+            seen.push(name);
+            let value = Some(decode(value)?).filter(|value| !value.is_empty());
+            match name {
+                "code" => params.code = value,
+                "state" => params.state = value.map(|v| v.to_string()),
+                "iss" => params.issuer = value.map(|v| v.to_string()),
+                "error" => params.error = value.map(|v| v.to_string()),
+                "error_description" => params.error_description = value.map(|v| v.to_string()),
+                _ => {}
+            }
+        }
+        Ok(params)
+    }
+
+    /// The `state`, to be compared with a [`super::LoginState`] before anything else is done.
+    pub(crate) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    /// The error code, if the provider refused; untrusted text.
+    pub(crate) fn error(&self) -> Option<&str> {
+        self.error.as_deref()
+    }
+}
+
+fn decode(text: &str) -> Result<Zeroizing<String>, ParamsError> {
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    let bytes = spaced.as_bytes();
+    let escaped = |at: usize| {
+        bytes.get(at + 1..at + 3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
+    };
+    if !bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| escaped(at)) {
+        return Err(ParamsError::Escape);
+    }
+    let decoded: Vec<u8> = percent_decode(bytes).collect();
+    String::from_utf8(decoded).map(Zeroizing::new).map_err(|_| ParamsError::Encoding)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_response_is_read_whatever_else_comes_with_it() {
+        let params = CallbackParams::parse(
+            "session_state=x&code=a%2Bb+c&state=h%3A%2Fpath&foo=1&foo=2&iss=https%3A%2F%2Fi",
+        )
+        .unwrap();
+        assert_eq!(params.code.as_ref().map(|c| c.as_str()), Some("a+b c"));
+        assert_eq!(params.state(), Some("h:/path"));
+        assert_eq!(params.issuer.as_deref(), Some("https://i"));
+        assert_eq!(params.error(), None);
+    }
+
+    #[test]
+    fn a_parameter_twice_is_refused_even_under_escapes() {
+        assert_eq!(
+            CallbackParams::parse("code=a&state=s&code=a").err(),
+            Some(ParamsError::Twice("code"))
+        );
+        assert_eq!(
+            CallbackParams::parse("state=a&st%61te=b").err(),
+            Some(ParamsError::Twice("state"))
+        );
+        assert_eq!(CallbackParams::parse("iss=a&iss=").err(), Some(ParamsError::Twice("iss")));
+        assert_eq!(
+            CallbackParams::parse("error=&error=x").err(),
+            Some(ParamsError::Twice("error"))
+        );
+    }
+
+    #[test]
+    fn broken_text_is_refused() {
+        for (text, error) in [
+            ("code=%", ParamsError::Escape),
+            ("code=%2", ParamsError::Escape),
+            ("%zz=1", ParamsError::Escape),
+        ] {
+            assert_eq!(CallbackParams::parse(text).err(), Some(error), "{text}");
+        }
+        assert_eq!(CallbackParams::parse("state=%ff").err(), Some(ParamsError::Encoding));
+    }
+
+    #[test]
+    fn an_empty_value_is_no_value() {
+        let params = CallbackParams::parse("&&code=&state&error=").unwrap();
+        assert!(params.code.is_none() && params.state().is_none() && params.error().is_none());
+    }
+}

@@ -1,0 +1,130 @@
+//! Claims into an [`Identity`]: which claim, in which of the two sources, in which shape (`reference/providers.md` 3.3).
+//!
+//! Only claims whose origin was verified come in. The ID token wins over the userinfo answer, claim by claim.
+
+use crate::identity::Identity;
+use crate::oidc::jws::shown;
+use proxy_config::Claims as Config;
+use serde_json::{Map, Value};
+
+/// A JSON object of claims.
+pub(super) type Object = Map<String, Value>;
+
+/// Verified claims.
+#[derive(Clone, Copy)]
+pub(super) struct Sources<'a> {
+    /// Of the token.
+    pub(super) token: &'a Object,
+    /// Of the userinfo answer, if it was asked for.
+    pub(super) userinfo: Option<&'a Object>,
+}
+
+/// Why an identity is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ClaimsRefused {
+    /// The address is not verified.
+    #[error(
+        "the provider says that the e-mail address of account {account} is not verified (claim email_verified): let it be \
+         verified there, or set claims.insecureAllowUnverifiedEmail (--insecure-oidc-allow-unverified-email)"
+    )]
+    EmailNotVerified {
+        /// The address, shortened and without control characters.
+        account: String,
+    },
+    /// There is no address.
+    #[error(
+        "the provider gave no e-mail address for account {account} (claim {claim}): let it send the claim, or name another \
+         one in claims.email (--oidc-email-claim)"
+    )]
+    NoEmail {
+        /// The subject, shortened and without control characters.
+        account: String,
+        /// The claim looked for.
+        claim: String,
+    },
+}
+
+/// Whether a claim that is wanted is not in the token, so that userinfo is worth asking.
+pub(super) fn incomplete(token: &Object, config: &Config) -> bool {
+    let mut wanted = vec![config.email.as_str(), config.groups.as_str(), "preferred_username"];
+    if checks_verification(config) {
+        wanted.push("email_verified");
+    }
+    wanted.iter().any(|name| lookup(token, name).is_none())
+}
+
+/// The identity of `subject`. The e-mail address may be absent.
+///
+/// # Errors
+/// An address that the provider calls unverified.
+pub(super) fn identity(
+    subject: &str,
+    sources: Sources<'_>,
+    config: &Config,
+) -> Result<Identity, ClaimsRefused> {
+    let email = sources.get(&config.email).map(text).filter(|email| !email.is_empty());
+    if checks_verification(config)
+        && let Some(verified) = sources.get("email_verified")
+        && !truthy(verified)
+    {
+        let account = shown(email.as_deref().unwrap_or(subject));
+        return Err(ClaimsRefused::EmailNotVerified { account });
+    }
+    Ok(Identity {
+        user: subject.to_owned(),
+        email,
+        groups: sources.get(&config.groups).map(list).unwrap_or_default(),
+        preferred_username: sources.get("preferred_username").map(text),
+    })
+}
+
+/// Only the standard claim has a companion that says whether it is verified.
+fn checks_verification(config: &Config) -> bool {
+    config.email == "email" && !config.insecure_allow_unverified_email
+}
+
+impl<'a> Sources<'a> {
+    fn get(self, name: &str) -> Option<&'a Value> {
+        lookup(self.token, name).or_else(|| lookup(self.userinfo?, name))
+    }
+}
+
+/// By the literal name, then as a dotted path through objects. `null` is as good as absent.
+fn lookup<'a>(claims: &'a Object, name: &str) -> Option<&'a Value> {
+    let value = match claims.get(name) {
+        Some(value) => value,
+        None => {
+            let (first, rest) = name.split_once('.')?;
+            let mut value = claims.get(first)?;
+            for part in rest.split('.') {
+                value = value.as_object()?.get(part)?;
+            }
+            value
+        }
+    };
+    (!value.is_null()).then_some(value)
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn list(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(values) => values.iter().filter(|v| !v.is_null()).map(text).collect(),
+        one => vec![text(one)],
+    }
+}
+
+/// Numbers other than zero and the words that Go's `ParseBool` takes; anything else is false, the safe side.
+fn truthy(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => ["1", "t", "T", "true", "TRUE", "True"].contains(&text.as_str()),
+        _ => false,
+    }
+}

@@ -1,0 +1,312 @@
+//! Requests to the identity provider: bounded in time, size and redirects, and without secrets in their errors.
+//!
+//! Nothing here knows what an answer means beyond its status and media type. Connections are not kept: a token request
+//! that meets a connection which the provider has just closed would be lost together with its single-use code.
+
+mod tls;
+
+use crate::clock::Clock;
+use jiff::Timestamp;
+use proxy_config::ProviderTls;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
+use reqwest::{Method, Request, Response, StatusCode};
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use url::Url;
+use zeroize::Zeroizing;
+
+/// Longest a request may take, redirects and body included.
+const TOTAL_TIME: Duration = Duration::from_secs(10);
+/// Longest the connection itself may take.
+const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// Redirects followed on a GET.
+const MAX_REDIRECTS: usize = 3;
+/// Largest answer in bytes, but for key sets.
+pub(super) const MAX_ANSWER: usize = 1024 * 1024;
+/// Largest key set in bytes.
+pub(super) const MAX_KEYS: usize = 512 * 1024;
+
+/// No answer has had a date yet.
+const UNKNOWN: i64 = i64::MIN;
+
+/// The client of one provider. It is built at the first request, because reading the system's roots takes longer than
+/// the rest of the start, and again when a CA file has changed.
+pub(super) struct Client {
+    tls: ProviderTls,
+    clock: Arc<dyn Clock>,
+    /// See [`Client::skew`]; [`UNKNOWN`] until an answer had a date.
+    skew: AtomicI64,
+    built: Mutex<Option<(tls::Marks, reqwest::Client)>>,
+}
+
+/// An answer that was received whole.
+pub(super) struct Answer {
+    /// HTTP status.
+    pub(super) status: u16,
+    /// `Content-Type` in lower case without parameters; empty if there is none.
+    pub(super) media_type: String,
+    /// At most as long as was asked for. Wiped, because token answers pass here.
+    pub(super) body: Zeroizing<Vec<u8>>,
+}
+
+/// What a GET asks for.
+pub(super) struct Get<'a> {
+    /// Media types accepted.
+    pub(super) accept: &'static str,
+    /// Access token (RFC 6750 section 2.1). With one, only redirects inside the same origin are followed.
+    pub(super) bearer: Option<&'a str>,
+    /// Largest answer in bytes.
+    pub(super) limit: usize,
+}
+
+/// Why there was no whole answer. The address is shown without its query.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// Took longer than [`TOTAL_TIME`].
+    #[error("{0} did not answer within {seconds} s", seconds = TOTAL_TIME.as_secs())]
+    Timeout(String),
+    /// No connection, a TLS failure, a broken answer.
+    #[error("{address} can not be reached: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the network or the TLS library said.
+        reason: String,
+    },
+    /// The answer is larger than anything a provider sends.
+    #[error("the answer of {address} is longer than {limit} bytes")]
+    TooLarge {
+        /// Where.
+        address: String,
+        /// In bytes.
+        limit: usize,
+    },
+    /// A redirect that is not followed.
+    #[error("{address} redirects {reason}")]
+    Redirect {
+        /// Where.
+        address: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// CA files that can not be read, or no usable root.
+    #[error("the provider's certificate can not be checked: {0}")]
+    Trust(String),
+}
+
+impl Client {
+    /// A client that opens no file and no socket before its first request.
+    pub(super) fn new(tls: ProviderTls, clock: Arc<dyn Clock>) -> Self {
+        Self { tls, clock, skew: AtomicI64::new(UNKNOWN), built: Mutex::new(None) }
+    }
+
+    /// By how many seconds the provider's clock was ahead of ours when it last answered; negative if it was behind.
+    pub(super) fn skew(&self) -> Option<i64> {
+        Some(self.skew.load(Ordering::Relaxed)).filter(|skew| *skew != UNKNOWN)
+    }
+
+    /// A GET that follows at most three redirects, never from `https` to `http`.
+    ///
+    /// # Errors
+    /// See [`HttpError`]; a status that is not 200 is no error here.
+    pub(super) async fn get(&self, url: &Url, get: &Get<'_>) -> Result<Answer, HttpError> {
+        within(url, async {
+            let client = self.client().await?;
+            let mut target = url.clone();
+            for _ in 0..=MAX_REDIRECTS {
+                let mut request = Request::new(Method::GET, target.clone());
+                request.headers_mut().insert(ACCEPT, HeaderValue::from_static(get.accept));
+                if let Some(token) = get.bearer {
+                    request
+                        .headers_mut()
+                        .insert(AUTHORIZATION, sensitive(&format!("Bearer {token}"), &target)?);
+                }
+                let response =
+                    client.execute(request).await.map_err(|error| unreachable(&target, error))?;
+                match redirect(&target, &response, get.bearer.is_some())? {
+                    None => return self.receive(&target, response, get.limit).await,
+                    Some(next) => target = next,
+                }
+            }
+            Err(HttpError::Redirect { address: address(url), reason: "more than three times" })
+        })
+        .await
+    }
+
+    /// A POST of a form (already encoded), with an `Authorization` header if given. Redirects are refused: the form holds
+    /// the code and perhaps the client secret.
+    ///
+    /// # Errors
+    /// See [`HttpError`]; a status that is not 200 is no error here.
+    pub(super) async fn post_form(
+        &self,
+        url: &Url,
+        form: Zeroizing<String>,
+        authorization: Option<&str>,
+    ) -> Result<Answer, HttpError> {
+        within(url, async {
+            let client = self.client().await?;
+            let mut request = Request::new(Method::POST, url.clone());
+            let headers = request.headers_mut();
+            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+            headers.insert(
+                CONTENT_TYPE,
+                HeaderValue::from_static("application/x-www-form-urlencoded"),
+            );
+            if let Some(value) = authorization {
+                headers.insert(AUTHORIZATION, sensitive(value, url)?);
+            }
+            *request.body_mut() = Some(form.as_bytes().to_vec().into());
+            let response =
+                client.execute(request).await.map_err(|error| unreachable(url, error))?;
+            if response.status().is_redirection() {
+                return Err(HttpError::Redirect {
+                    address: address(url),
+                    reason: "a token request",
+                });
+            }
+            self.receive(url, response, MAX_ANSWER).await
+        })
+        .await
+    }
+
+    async fn receive(
+        &self,
+        url: &Url,
+        response: Response,
+        limit: usize,
+    ) -> Result<Answer, HttpError> {
+        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
+        let date = date
+            .and_then(|text| httpdate::parse_http_date(text).ok())
+            .and_then(|at| Timestamp::try_from(at).ok());
+        if let Some(date) = date {
+            self.skew.store(date.as_second() - self.clock.now().as_second(), Ordering::Relaxed);
+        }
+        receive(url, response, limit).await
+    }
+
+    async fn client(&self) -> Result<reqwest::Client, HttpError> {
+        let marks = tls::marks(&self.tls);
+        let mut built = self.built.lock().await;
+        if let Some((old, client)) = built.as_ref()
+            && *old == marks
+        {
+            return Ok(client.clone());
+        }
+        let tls = self.tls.clone();
+        let config = tokio::task::spawn_blocking(move || tls::config(&tls))
+            .await
+            .map_err(|_| HttpError::Trust("the proxy is stopping".to_owned()))?
+            .map_err(HttpError::Trust)?;
+        let client = reqwest::Client::builder()
+            .user_agent(concat!("oauth2-proxy/", env!("CARGO_PKG_VERSION")))
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIME)
+            .pool_max_idle_per_host(0)
+            .tls_backend_preconfigured(config)
+            .build()
+            .map_err(|error| HttpError::Trust(chain(&error)))?;
+        *built = Some((marks, client.clone()));
+        Ok(client)
+    }
+}
+
+async fn within<T>(
+    url: &Url,
+    work: impl Future<Output = Result<T, HttpError>>,
+) -> Result<T, HttpError> {
+    tokio::time::timeout(TOTAL_TIME, work)
+        .await
+        .unwrap_or_else(|_| Err(HttpError::Timeout(address(url))))
+}
+
+/// Where to go next, if the answer is a redirect that may be followed.
+fn redirect(from: &Url, response: &Response, credentials: bool) -> Result<Option<Url>, HttpError> {
+    let refuse = |reason| Err(HttpError::Redirect { address: address(from), reason });
+    let status = response.status();
+    if ![StatusCode::MOVED_PERMANENTLY, StatusCode::FOUND, StatusCode::SEE_OTHER].contains(&status)
+        && ![StatusCode::TEMPORARY_REDIRECT, StatusCode::PERMANENT_REDIRECT].contains(&status)
+    {
+        return Ok(None);
+    }
+    let Some(next) = response
+        .headers()
+        .get(LOCATION)
+        .and_then(|l| l.to_str().ok())
+        .and_then(|l| from.join(l).ok())
+    else {
+        return refuse("to nowhere");
+    };
+    if credentials && next.origin() != from.origin() {
+        return refuse("to another origin, which must not see the access token");
+    }
+    match (from.scheme(), next.scheme()) {
+        (_, "https") | ("http", "http") => Ok(Some(next)),
+        ("https", "http") => refuse("from https to http"),
+        _ => refuse("to something that is not http"),
+    }
+}
+
+async fn receive(url: &Url, mut response: Response, limit: usize) -> Result<Answer, HttpError> {
+    let too_large = || HttpError::TooLarge { address: address(url), limit };
+    let announced = response.content_length().and_then(|n| usize::try_from(n).ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
+    let media_type = header(CONTENT_TYPE)
+        .and_then(|v| v.split(';').next())
+        .unwrap_or_default()
+        .trim()
+        .to_lowercase();
+    let status = response.status().as_u16();
+    let mut body = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(16 * 1024)));
+    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(url, error))? {
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Answer { status, media_type, body })
+}
+
+fn sensitive(value: &str, url: &Url) -> Result<HeaderValue, HttpError> {
+    let mut value = HeaderValue::from_str(value).map_err(|_| HttpError::Unreachable {
+        address: address(url),
+        reason: "a credential has characters that can not be in a header".to_owned(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn unreachable(url: &Url, error: reqwest::Error) -> HttpError {
+    if error.is_timeout() {
+        return HttpError::Timeout(address(url));
+    }
+    HttpError::Unreachable { address: address(url), reason: chain(&error.without_url()) }
+}
+
+/// The error and what caused it, because the cause ("connection refused") is the part that helps.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let next = cause.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Scheme, host, port and path; what is safe to log.
+pub(super) fn address(url: &Url) -> String {
+    let origin = url.origin().ascii_serialization();
+    format!("{origin}{}", url.path())
+}

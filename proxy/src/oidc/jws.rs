@@ -1,0 +1,132 @@
+//! Signatures of compact JWS (RFC 7515) by the algorithms of RFC 7518 and RFC 8037 that use public keys.
+//!
+//! It uses aws-lc-rs directly, because its keys stay parsed between tokens. It does not look at claims: whoever wants them
+//! gets them from [`Signed::claims`], which exists only after the signature was found good.
+
+use super::keys::KeySet;
+use proxy_config::SigningAlgorithm as Algorithm;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+/// Largest token in bytes; far above what fits into a header or a cookie.
+const MAX_TOKEN: usize = 256 * 1024;
+
+/// The claims of a JWT whose signature is good. Nothing else about them is known yet.
+pub(super) struct Signed {
+    /// What the signature covers.
+    pub(super) claims: Map<String, Value>,
+    /// How it is signed.
+    pub(super) algorithm: Algorithm,
+}
+
+/// Why a signature is not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum SignatureError {
+    /// Not three parts of base64url, or not JSON inside.
+    #[error("it is not a JWT: {0}")]
+    Malformed(&'static str),
+    /// Not among the accepted algorithms; `none` and the symmetric ones never are.
+    #[error(
+        "it is signed by {got}, accepted is {wanted}: let the provider sign this client's tokens by one of these, or add \
+         {got} to signingAlgorithms if it is asymmetric"
+    )]
+    Algorithm {
+        /// The `alg` of the token.
+        got: String,
+        /// The accepted ones.
+        wanted: String,
+    },
+    /// No key of the provider has this id, or none fits the algorithm.
+    #[error("the provider publishes no key {0} for it")]
+    UnknownKey(String),
+    /// There is a key and it did not sign this.
+    #[error("its signature is not the provider's")]
+    Wrong,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+    #[serde(default)]
+    kid: Option<String>,
+    #[serde(default)]
+    crit: Option<Value>,
+    #[serde(default)]
+    b64: Option<Value>,
+}
+
+/// Verifies `token` with the keys that have its `kid`, or with every key if it names none.
+///
+/// # Errors
+/// See [`SignatureError`].
+pub(super) fn verify(
+    token: &str,
+    keys: &KeySet,
+    accepted: &[Algorithm],
+) -> Result<Signed, SignatureError> {
+    if token.len() > MAX_TOKEN {
+        return Err(SignatureError::Malformed("it is too long"));
+    }
+    let (message, signature) =
+        token.rsplit_once('.').ok_or(SignatureError::Malformed("there are no three parts"))?;
+    let (header, payload) =
+        message.split_once('.').ok_or(SignatureError::Malformed("there are no three parts"))?;
+    let header: Header = serde_json::from_slice(&decode(header)?)
+        .map_err(|_| SignatureError::Malformed("the header has a wrong type or no alg"))?;
+    // RFC 7515 section 4.1.11: an extension that is not understood and critical makes the token invalid. None is understood.
+    if header.crit.is_some() || header.b64.is_some() {
+        return Err(SignatureError::Malformed("the header has critical extensions"));
+    }
+    let algorithm = parse(&header.alg).filter(|a| accepted.contains(a)).ok_or_else(|| {
+        SignatureError::Algorithm {
+            got: shown(&header.alg),
+            wanted: accepted.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>().join(", "),
+        }
+    })?;
+    let signature = decode(signature)?;
+    let mut candidates = keys.find(header.kid.as_deref(), algorithm).peekable();
+    if candidates.peek().is_none() {
+        return Err(SignatureError::UnknownKey(
+            header.kid.as_deref().map_or_else(|| "without an id".to_owned(), shown),
+        ));
+    }
+    if !candidates.any(|key| key.verify_sig(message.as_bytes(), &signature).is_ok()) {
+        return Err(SignatureError::Wrong);
+    }
+    let claims = serde_json::from_slice(&decode(payload)?)
+        .map_err(|_| SignatureError::Malformed("the claims are no JSON object"))?;
+    Ok(Signed { claims, algorithm })
+}
+
+/// The algorithm of this name, unless it is `none`, symmetric or unknown. `Ed25519` is RFC 9864's name for `EdDSA`.
+pub(super) fn parse(name: &str) -> Option<Algorithm> {
+    Some(match name {
+        "RS256" => Algorithm::RS256,
+        "RS384" => Algorithm::RS384,
+        "RS512" => Algorithm::RS512,
+        "PS256" => Algorithm::PS256,
+        "PS384" => Algorithm::PS384,
+        "PS512" => Algorithm::PS512,
+        "ES256" => Algorithm::ES256,
+        "ES384" => Algorithm::ES384,
+        "EdDSA" | "Ed25519" => Algorithm::EdDSA,
+        _ => return None,
+    })
+}
+
+/// Strict base64url without padding, as RFC 7515 section 2 has it.
+pub(super) fn decode(part: &str) -> Result<Vec<u8>, SignatureError> {
+    base64_simd::URL_SAFE_NO_PAD
+        .decode_to_vec(part)
+        .map_err(|_| SignatureError::Malformed("a part is not base64url"))
+}
+
+/// A name out of an unverified token or answer, made short and harmless for a log line or a page.
+pub(super) fn shown(text: &str) -> String {
+    let mut short: String =
+        text.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if text.chars().nth(100).is_some() {
+        short.push('…');
+    }
+    format!("\"{short}\"")
+}

@@ -1,0 +1,117 @@
+//! The authorization request (OpenID Connect Core 1.0 section 3.1.2.1; form of the URL: `reference/providers.md` 4).
+
+use super::discovery::Metadata;
+use super::login_state::{LoginState, hash};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use proxy_config::{PkceMethod, Provider as Config};
+use url::Url;
+
+/// Go's query escaping: everything but letters, digits and these.
+const ESCAPED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
+
+/// Parameters that are ours to set. A configured login parameter of such a name is a mistake.
+const OURS: [&str; 9] = [
+    "client_id",
+    "redirect_uri",
+    "response_type",
+    "scope",
+    "state",
+    "nonce",
+    "response_mode",
+    "code_challenge",
+    "code_challenge_method",
+];
+
+/// Where to send the person, and what to remember until they come back.
+pub(crate) struct Login {
+    /// The provider's login page with all parameters.
+    pub(crate) url: String,
+    /// To be sealed into a cookie.
+    pub(crate) state: LoginState,
+}
+
+/// The scope that is asked for: as configured, else the default, with groups if some are required.
+pub(super) fn scope(config: &Config, groups_required: bool) -> String {
+    match &config.scope {
+        Some(scope) => scope.clone(),
+        None if groups_required => "openid email profile groups".to_owned(),
+        None => "openid email profile".to_owned(),
+    }
+}
+
+/// The first configured login parameter that would replace one of ours.
+pub(super) fn reserved_parameter(config: &Config) -> Option<&str> {
+    config.login_parameters.iter().map(|p| p.name.as_str()).find(|name| OURS.contains(name))
+}
+
+/// The URL of the authorization request; `state_parameter` is the whole `state`.
+pub(super) fn url(metadata: &Metadata, config: &Config, request: &Request<'_>) -> String {
+    let mut query: Vec<(String, String)> =
+        metadata.authorization.query_pairs().into_owned().collect();
+    let mut set = |name: &str, value: &str| {
+        query.retain(|(n, _)| n != name);
+        query.push((name.to_owned(), value.to_owned()));
+    };
+    set("redirect_uri", request.redirect_uri);
+    set("client_id", &config.client_id);
+    set("response_type", "code");
+    set("state", request.state_parameter);
+    if let Some(nonce) = request.state.nonce() {
+        set("nonce", &hash(&nonce));
+    }
+    if let Some(mode) = &config.response_mode {
+        set("response_mode", mode);
+    }
+    if let Some(verifier) = request.state.verifier() {
+        let (challenge, method) = match metadata.pkce {
+            PkceMethod::Plain => (verifier.to_owned(), "plain"),
+            PkceMethod::S256 | PkceMethod::None => (hash(verifier.as_bytes()), "S256"),
+        };
+        set("code_challenge", &challenge);
+        set("code_challenge_method", method);
+    }
+    query.push(("scope".to_owned(), request.scope.to_owned()));
+    for parameter in &config.login_parameters {
+        query.extend(parameter.values.iter().map(|value| (parameter.name.clone(), value.clone())));
+    }
+    with_query(&metadata.authorization, query)
+}
+
+/// What one authorization request is made of beside the configuration.
+pub(super) struct Request<'a> {
+    pub(super) redirect_uri: &'a str,
+    pub(super) scope: &'a str,
+    pub(super) state_parameter: &'a str,
+    pub(super) state: &'a LoginState,
+}
+
+/// `url` with this query instead of its own, names sorted; values of one name stay in order.
+pub(super) fn with_query(url: &Url, mut query: Vec<(String, String)>) -> String {
+    query.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let mut url = url.clone();
+    url.set_query(None);
+    let query = form(query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+    format!("{url}?{query}")
+}
+
+/// `application/x-www-form-urlencoded` text as Go writes it.
+pub(super) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
+    let mut text = String::new();
+    for (name, value) in pairs {
+        if !text.is_empty() {
+            text.push('&');
+        }
+        escape(&mut text, name);
+        text.push('=');
+        escape(&mut text, value);
+    }
+    text
+}
+
+fn escape(out: &mut String, text: &str) {
+    for part in utf8_percent_encode(text, ESCAPED) {
+        // A space comes out as itself, because only `+` stands for it here.
+        out.extend(part.chars().map(|c| if c == ' ' { '+' } else { c }));
+    }
+}

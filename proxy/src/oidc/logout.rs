@@ -1,0 +1,33 @@
+//! Signing out at the provider too (OpenID Connect RP-Initiated Logout 1.0 section 2).
+
+use super::login::with_query;
+use super::provider::Provider;
+
+impl Provider {
+    /// Where to send the person so that the provider ends its session and sends them to `post_logout_redirect_uri`, which
+    /// must be registered there. `None` if that is not configured or the provider has no such endpoint. The ID token goes
+    /// nowhere but to that endpoint.
+    pub(crate) fn end_session_url(
+        &self,
+        id_token_hint: Option<&str>,
+        post_logout_redirect_uri: Option<&str>,
+    ) -> Option<String> {
+        let config = &self.inner.config;
+        if !config.rp_initiated_logout {
+            return None;
+        }
+        let metadata = self.inner.metadata_now()?;
+        let endpoint = metadata.end_session.as_ref()?;
+        let ours = [
+            ("client_id", Some(config.client_id.as_str())),
+            ("id_token_hint", id_token_hint),
+            ("post_logout_redirect_uri", post_logout_redirect_uri),
+        ];
+        let mut query: Vec<(String, String)> = endpoint.query_pairs().into_owned().collect();
+        for (name, value) in ours {
+            query.retain(|(n, _)| n != name);
+            query.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        }
+        Some(with_query(endpoint, query))
+    }
+}

@@ -1,0 +1,234 @@
+//! The live provider: its configuration, what discovery found, its keys, and the task that keeps them fresh.
+//!
+//! Network work runs on the control runtime, so that neither a busy worker nor a client that goes away can cut it short.
+
+mod upkeep;
+
+use super::discovery::{self, Metadata};
+use super::http::Client;
+use super::jws::{self, SignatureError, Signed};
+use super::keys::{Keys, KeysError};
+use super::login::{self, Login};
+use super::login_state::LoginState;
+use super::token;
+use crate::clock::Clock;
+use proxy_config::{PkceMethod, Problems, Provider as Config};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, watch};
+use tokio::task::AbortHandle;
+
+/// How long the first requests after the start wait for the first answer of the provider.
+const FIRST_WAIT: Duration = Duration::from_secs(3);
+
+/// An OpenID Connect provider. Dropping it ends its background work; calls under way are finished.
+pub(crate) struct Provider {
+    pub(super) inner: Arc<Inner>,
+    control: Handle,
+    upkeep: AbortHandle,
+}
+
+/// What the calls share.
+pub(super) struct Inner {
+    pub(super) config: Config,
+    pub(super) scope: String,
+    pub(super) client: Client,
+    pub(super) keys: Keys,
+    pub(super) clock: Arc<dyn Clock>,
+    known: watch::Sender<Known>,
+    /// Something suggests that the provider has changed.
+    again: Notify,
+}
+
+#[derive(Clone, Default)]
+struct Known {
+    metadata: Option<Arc<Metadata>>,
+    /// The last attempt's, whatever is known from earlier ones.
+    error: Option<String>,
+    attempted: bool,
+}
+
+/// The provider for the status page of the admin listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Status {
+    /// [`proxy_config::Provider::id`].
+    pub(crate) id: String,
+    /// A login can be started.
+    pub(crate) ready: bool,
+    /// What went wrong at the last attempt to ask the provider about itself, and what to do; it may be ready all the same.
+    pub(crate) error: Option<String>,
+    /// By how many seconds its clock was ahead of ours when it last answered.
+    pub(crate) clock_skew: Option<i64>,
+}
+
+/// Nothing is known about the provider yet, or the process is stopping.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the identity provider is not available: {0}")]
+pub(crate) struct Unavailable(pub(crate) String);
+
+/// Why a signed text was not taken.
+pub(super) enum SignedError {
+    Refused(SignatureError),
+    /// There was no key for it, and the keys could not be fetched.
+    Keys(KeysError),
+    Unavailable(Unavailable),
+}
+
+impl From<Unavailable> for SignedError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error)
+    }
+}
+
+impl Provider {
+    /// Starts asking the provider about itself, in the background, for as long as this object lives. Opens nothing itself.
+    ///
+    /// `groups_required`: some group is needed to pass, so the default scope asks for groups.
+    pub(crate) fn start(
+        config: Config,
+        groups_required: bool,
+        control: &Handle,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
+        let inner = Arc::new(Inner {
+            scope: login::scope(&config, groups_required),
+            client: Client::new(config.tls.clone(), Arc::clone(&clock)),
+            keys: Keys::new(),
+            clock,
+            known: watch::Sender::default(),
+            again: Notify::new(),
+            config,
+        });
+        let upkeep = control.spawn(upkeep::run(Arc::clone(&inner))).abort_handle();
+        Arc::new(Self { inner, control: control.clone(), upkeep })
+    }
+
+    /// Checks what can be checked without asking the provider; fields are below `providers[0]`.
+    pub(crate) fn check(config: &Config, problems: &mut Problems) {
+        let endpoints = &config.endpoints;
+        let mut urls = vec![
+            ("issuerUrl", Some(&config.issuer_url)),
+            ("discoveryUrl", config.discovery_url.as_ref()),
+        ];
+        urls.extend([
+            ("endpoints.authorization", endpoints.authorization.as_ref()),
+            ("endpoints.token", endpoints.token.as_ref()),
+            ("endpoints.userinfo", endpoints.userinfo.as_ref()),
+            ("endpoints.jwks", endpoints.jwks.as_ref()),
+            ("endpoints.endSession", endpoints.end_session.as_ref()),
+            ("endpoints.validate", endpoints.validate.as_ref()),
+        ]);
+        for (field, text) in urls {
+            if config.skip_discovery
+                && text.is_none()
+                && ["endpoints.authorization", "endpoints.token", "endpoints.jwks"].contains(&field)
+            {
+                problems
+                    .add(format!("providers[0].{field}"), "is needed because skipDiscovery is set");
+            }
+            if let Some(Err(error)) = text.map(|text| discovery::endpoint(field, text)) {
+                problems.add(format!("providers[0].{field}"), error.to_string());
+            }
+        }
+        if let Some(name) = login::reserved_parameter(config) {
+            let message = format!(
+                "{name} is set by the proxy itself: remove it, or use the setting that is made for it"
+            );
+            problems.add("providers[0].loginParameters", message);
+        }
+    }
+
+    /// Begins a login. `state_parameter` makes the whole `state` out of the hash that stands for this login, for example
+    /// by appending where to go afterwards.
+    ///
+    /// # Errors
+    /// Nothing is known about the provider yet.
+    pub(crate) async fn login(
+        &self,
+        redirect_uri: &str,
+        state_parameter: impl FnOnce(&str) -> String + Send,
+    ) -> Result<Login, Unavailable> {
+        let metadata = self.inner.metadata().await?;
+        let config = &self.inner.config;
+        let pkce = metadata.pkce != PkceMethod::None;
+        let state =
+            LoginState::new(&config.id, self.inner.clock.now(), !config.insecure_skip_nonce, pkce);
+        let state_parameter = state_parameter(&state.state_hash());
+        let request = login::Request {
+            redirect_uri,
+            scope: &self.inner.scope,
+            state_parameter: &state_parameter,
+            state: &state,
+        };
+        Ok(Login { url: login::url(&metadata, config, &request), state })
+    }
+
+    /// How it stands with the provider.
+    pub(crate) fn status(&self) -> Status {
+        let known = self.inner.known.borrow();
+        Status {
+            id: self.inner.config.id.clone(),
+            ready: known.metadata.is_some(),
+            error: known.error.clone(),
+            clock_skew: self.inner.client.skew(),
+        }
+    }
+
+    /// Runs `work` on the control runtime to its end, even if the caller goes away.
+    pub(super) async fn on_control<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, Unavailable> {
+        self.control.spawn(work).await.map_err(|_| Unavailable("the proxy is stopping".to_owned()))
+    }
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        self.upkeep.abort();
+    }
+}
+
+impl Inner {
+    /// What is known about the provider; right after the start this waits a little for the first answer.
+    pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, Unavailable> {
+        let mut known = self.known.subscribe();
+        let first = tokio::time::timeout(FIRST_WAIT, known.wait_for(|known| known.attempted)).await;
+        drop(first);
+        let known = self.known.borrow();
+        known.metadata.clone().ok_or_else(|| {
+            Unavailable(known.error.clone().unwrap_or_else(|| "it has not answered yet".to_owned()))
+        })
+    }
+
+    /// The same, without waiting.
+    pub(super) fn metadata_now(&self) -> Option<Arc<Metadata>> {
+        self.known.borrow().metadata.clone()
+    }
+
+    /// The claims of `token` if one of the provider's keys signed it. If no known key fits, the keys are fetched again
+    /// unless that was done within `least`.
+    pub(super) async fn signed(&self, token: &str, least: Duration) -> Result<Signed, SignedError> {
+        let metadata = self.metadata().await?;
+        match jws::verify(token, &self.keys.present(), &metadata.algorithms) {
+            Err(SignatureError::UnknownKey(_) | SignatureError::Wrong) => {}
+            other => return other.map_err(SignedError::Refused),
+        }
+        if let Err(error) = self.keys.refresh(&self.client, &metadata.jwks, least).await {
+            self.again.notify_one();
+            return Err(SignedError::Keys(error));
+        }
+        jws::verify(token, &self.keys.present(), &metadata.algorithms).map_err(SignedError::Refused)
+    }
+
+    /// The token endpoint.
+    pub(super) fn token_endpoint<'a>(&'a self, metadata: &'a Metadata) -> token::Endpoint<'a> {
+        token::Endpoint { config: &self.config, metadata, client: &self.client }
+    }
+
+    /// An answer suggests that the discovery document is out of date.
+    pub(super) fn suspect_change(&self) {
+        self.again.notify_one();
+    }
+}

@@ -1,0 +1,94 @@
+//! Keeps what is known about the provider fresh: asks at the start, again with growing pauses until it works, then now and
+//! then, and soon when something suggests a change. A failure never forgets what is known.
+
+use super::{Inner, Known};
+use crate::oidc::discovery;
+use crate::random;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pause after success.
+const FRESH: Duration = Duration::from_secs(30 * 60);
+/// Pause after the first failure; doubled after each further one.
+const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// Longest pause after a failure, and the least pause before a change is looked for.
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// Least time between two fetches of keys here.
+const KEYS: Duration = Duration::from_secs(5);
+/// A clock that differs by more seconds will break logins sooner or later.
+const WORTH_A_WARNING: u64 = 30;
+
+/// Never ends; to be aborted.
+pub(super) async fn run(inner: Arc<Inner>) {
+    let mut failures: u32 = 0;
+    loop {
+        let error = attempt(&inner).await.err();
+        failures = if error.is_some() { failures.saturating_add(1) } else { 0 };
+        report(&inner, error.as_deref(), failures);
+        inner.known.send_modify(|known| {
+            known.attempted = true;
+            known.error = error;
+        });
+        let changed = async {
+            tokio::time::sleep(LAST_RETRY).await;
+            inner.again.notified().await;
+        };
+        tokio::select! {
+            () = tokio::time::sleep(pause(failures)) => {}
+            () = changed => {}
+        }
+    }
+}
+
+async fn attempt(inner: &Inner) -> Result<(), String> {
+    let metadata = discovery::discover(&inner.config, &inner.client)
+        .await
+        .map_err(|error| error.to_string())?;
+    let jwks = metadata.jwks.clone();
+    inner.known.send_modify(|known: &mut Known| {
+        if known.metadata.as_deref() != Some(&metadata) {
+            known.metadata = Some(Arc::new(metadata));
+        }
+        // Whoever waits for the first answer can go on; the keys are needed only when somebody comes back.
+        known.attempted = true;
+    });
+    inner.keys.refresh(&inner.client, &jwks, KEYS).await.map_err(|error| error.to_string())
+}
+
+/// Half of the pause is certain and half is random, so that many proxies do not ask at the same moment.
+fn pause(failures: u32) -> Duration {
+    let whole = match failures {
+        0 => FRESH,
+        n => FIRST_RETRY.saturating_mul(1 << n.saturating_sub(1).min(10)).min(LAST_RETRY),
+    };
+    let [byte] = random::array::<1>();
+    whole / 2 + whole / 2 * u32::from(byte) / 255
+}
+
+fn report(inner: &Inner, error: Option<&str>, failures: u32) {
+    let provider = inner.config.id.as_str();
+    match error {
+        Some(error) => {
+            let known = inner.metadata_now().is_some();
+            tracing::warn!(
+                provider,
+                error,
+                failures,
+                known,
+                "the identity provider could not be asked about itself"
+            );
+        }
+        None if inner.known.borrow().error.is_some() || !inner.known.borrow().attempted => {
+            tracing::info!(provider, "the identity provider is ready");
+        }
+        None => {}
+    }
+    if let Some(seconds) = inner.client.skew().filter(|skew| skew.unsigned_abs() > WORTH_A_WARNING)
+    {
+        tracing::warn!(
+            provider,
+            seconds,
+            "the identity provider's clock is ahead of ours by so many seconds: set one right"
+        );
+    }
+}

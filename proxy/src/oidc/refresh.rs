@@ -1,0 +1,156 @@
+//! New tokens for a session (OpenID Connect Core 1.0 section 12). Single flight and storing are the caller's.
+
+use super::callback::{expiry, userinfo};
+use super::claims::{self, ClaimsRefused, Sources};
+use super::discovery::Metadata;
+use super::keys::AFTER_LOGIN;
+use super::login_state::hash;
+use super::provider::{Inner, Provider, SignedError, Unavailable};
+use super::token::{self, TokenError, Tokens};
+use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
+use crate::session::{Session, Token};
+use std::sync::Arc;
+
+/// Why a session was not refreshed. The texts are for the log and have no secrets.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum RefreshError {
+    /// The session has nothing to refresh it with.
+    #[error("the session has no refresh token")]
+    NoRefreshToken,
+    /// The provider has ended it: the refresh token is revoked, expired or used up.
+    #[error("the provider has ended the session: {0}")]
+    InvalidGrant(TokenError),
+    /// The new ID token is about somebody else.
+    #[error("the refreshed ID token is about another subject")]
+    SubjectChanged,
+    /// The account may not pass any more.
+    #[error(transparent)]
+    Denied(ClaimsRefused),
+    /// The provider is down, or refuses us rather than the session (a wrong client secret, for one).
+    #[error("the session could not be refreshed: {0}")]
+    Unavailable(String),
+    /// The new ID token does not pass. The old session is as good as before.
+    #[error("the refreshed ID token is not accepted: {0}")]
+    Refused(TokenRefused),
+}
+
+impl RefreshError {
+    /// Whether the session is over. An outage, a wrong client secret or an unusable answer is no reason.
+    pub(crate) fn ends_session(&self) -> bool {
+        match self {
+            Self::InvalidGrant(_) | Self::SubjectChanged | Self::Denied(_) => true,
+            Self::NoRefreshToken | Self::Unavailable(_) | Self::Refused(_) => false,
+        }
+    }
+}
+
+impl From<Unavailable> for RefreshError {
+    fn from(error: Unavailable) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+impl Provider {
+    /// Uses the refresh token of `session`, once. The call goes on to its end on the control runtime even if the caller
+    /// goes away, but its result is then lost: the caller sees to it that somebody waits.
+    ///
+    /// # Errors
+    /// See [`RefreshError`].
+    pub(crate) async fn refresh(&self, session: &Session) -> Result<Session, RefreshError> {
+        let (inner, session) = (Arc::clone(&self.inner), session.clone());
+        self.on_control(async move { refresh(&inner, &session).await }).await?
+    }
+}
+
+async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshError> {
+    let refresh_token = session.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
+    let metadata = inner.metadata().await?;
+    let tokens = match token::refresh(&inner.token_endpoint(&metadata), refresh_token.as_str())
+        .await
+    {
+        Ok(tokens) => tokens,
+        Err(error) if error.is_invalid_grant() => return Err(RefreshError::InvalidGrant(error)),
+        Err(error) => {
+            if error.is_outage() {
+                inner.suspect_change();
+            }
+            return Err(RefreshError::Unavailable(error.to_string()));
+        }
+    };
+    renewed(inner, &metadata, session, tokens).await
+}
+
+/// The session with the new tokens. From here on the old refresh token may be used up, so an outage keeps the new tokens
+/// together with the identity that is known, rather than losing both.
+async fn renewed(
+    inner: &Inner,
+    metadata: &Metadata,
+    session: &Session,
+    tokens: Tokens,
+) -> Result<Session, RefreshError> {
+    let now = inner.clock.now();
+    let mut next = Session {
+        created_at: now,
+        expires_at: expiry(now, tokens.expires_in),
+        refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
+        ..session.clone()
+    };
+    if let Some(id_token) = tokens.id {
+        update_identity(inner, metadata, &mut next, (&id_token, &tokens.access)).await?;
+    }
+    next.access_token = Some(tokens.access);
+    Ok(next)
+}
+
+/// Takes over the new ID token and what it and userinfo say.
+async fn update_identity(
+    inner: &Inner,
+    metadata: &Metadata,
+    session: &mut Session,
+    (id_token, access_token): (&Token, &Token),
+) -> Result<(), RefreshError> {
+    let provider = inner.config.id.as_str();
+    let signed = match inner.signed(id_token.as_str(), AFTER_LOGIN).await {
+        Ok(signed) => signed,
+        Err(SignedError::Refused(error)) => return Err(RefreshError::Refused(error.into())),
+        Err(SignedError::Keys(error)) => {
+            tracing::warn!(provider, %error, "a refreshed ID token can not be checked now: the old one stays");
+            return Ok(());
+        }
+        Err(SignedError::Unavailable(error)) => return Err(error.into()),
+    };
+    let nonce = session.nonce.map(|nonce| hash(&nonce));
+    let expected = Expected {
+        nonce: nonce.as_deref().map_or(Nonce::Any, Nonce::EqualIfPresent),
+        access_token: Some(access_token.as_str()),
+        kind: Kind::Received,
+        now: session.created_at,
+    };
+    let subject =
+        verify::check(&signed, &inner.config, &expected).map_err(RefreshError::Refused)?;
+    if subject != session.identity.user {
+        return Err(RefreshError::SubjectChanged);
+    }
+    let userinfo = match userinfo(inner, metadata, &signed.claims, access_token.as_str(), subject)
+        .await
+    {
+        Ok(claims) => claims,
+        Err(error) if error.is_outage() => {
+            tracing::warn!(provider, %error, "userinfo can not be asked at a refresh: the identity stays as it was");
+            session.id_token = Some(id_token.clone());
+            return Ok(());
+        }
+        Err(error) => return Err(RefreshError::Unavailable(error.to_string())),
+    };
+    let sources = Sources { token: &signed.claims, userinfo: userinfo.as_ref() };
+    let new =
+        claims::identity(subject, sources, &inner.config.claims).map_err(RefreshError::Denied)?;
+    // A refreshed ID token may say less than the first (Core section 12.2). Names are kept then; groups are not, because they
+    // open doors.
+    let old = &mut session.identity;
+    old.email = new.email.or_else(|| old.email.take());
+    old.preferred_username = new.preferred_username.or_else(|| old.preferred_username.take());
+    old.groups = new.groups;
+    session.id_token = Some(id_token.clone());
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! Whether a session still stands with the provider (`reference/providers.md` 3.4).
+
+use super::discovery;
+use super::http::{Get, MAX_ANSWER};
+use super::keys::AFTER_BEARER;
+use super::login_state::hash;
+use super::provider::{Inner, Provider, SignedError};
+use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
+use crate::session::Session;
+use std::sync::Arc;
+
+/// The verdict. The texts are for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Validity {
+    /// It stands.
+    Valid,
+    /// It does not, and asking again will not change that.
+    Invalid(String),
+    /// The provider could not be asked; no reason to end a session.
+    Unavailable(String),
+}
+
+impl Provider {
+    /// Asks the validation endpoint, if there is one, with the access token. Without one a session that was refreshed just
+    /// now (`refreshed`) stands, and of any other the ID token must still be good, which includes its expiry.
+    pub(crate) async fn validate(&self, session: &Session, refreshed: bool) -> Validity {
+        let (inner, session) = (Arc::clone(&self.inner), session.clone());
+        let work = async move {
+            if refreshed || inner.config.endpoints.validate.is_some() {
+                ask_endpoint(&inner, &session).await
+            } else {
+                check_id_token(&inner, &session).await
+            }
+        };
+        self.on_control(work)
+            .await
+            .unwrap_or_else(|stopping| Validity::Unavailable(stopping.to_string()))
+    }
+}
+
+/// The validation endpoint's verdict; valid if there is no such endpoint.
+pub(super) async fn ask_endpoint(inner: &Inner, session: &Session) -> Validity {
+    let Some(url) = &inner.config.endpoints.validate else { return Validity::Valid };
+    let Some(token) = &session.access_token else {
+        return Validity::Invalid("it has no access token".to_owned());
+    };
+    let url = match discovery::endpoint("endpoints.validate", url) {
+        Ok(url) => url,
+        Err(error) => return Validity::Unavailable(error.to_string()),
+    };
+    let get = Get { accept: "application/json", bearer: Some(token.as_str()), limit: MAX_ANSWER };
+    match inner.client.get(&url, &get).await {
+        Ok(answer) if answer.status == 200 => Validity::Valid,
+        Ok(answer) if answer.status >= 500 || answer.status == 429 => {
+            Validity::Unavailable(format!("the validation endpoint answers {}", answer.status))
+        }
+        Ok(answer) => {
+            Validity::Invalid(format!("the validation endpoint answers {}", answer.status))
+        }
+        Err(error) => Validity::Unavailable(error.to_string()),
+    }
+}
+
+async fn check_id_token(inner: &Inner, session: &Session) -> Validity {
+    let Some(token) = &session.id_token else {
+        return Validity::Invalid("it has no ID token".to_owned());
+    };
+    let signed = match inner.signed(token.as_str(), AFTER_BEARER).await {
+        Ok(signed) => signed,
+        Err(SignedError::Refused(error)) => {
+            return Validity::Invalid(TokenRefused::from(error).to_string());
+        }
+        Err(SignedError::Keys(error)) => return Validity::Unavailable(error.to_string()),
+        Err(SignedError::Unavailable(error)) => return Validity::Unavailable(error.to_string()),
+    };
+    let nonce = session.nonce.map(|nonce| hash(&nonce));
+    // A refreshed ID token need not repeat the nonce (Core section 12.2).
+    let nonce = match &nonce {
+        Some(nonce) if !inner.config.insecure_skip_nonce => Nonce::EqualIfPresent(nonce),
+        _ => Nonce::Any,
+    };
+    let expected = Expected { nonce, access_token: None, kind: Kind::Kept, now: inner.clock.now() };
+    match verify::check(&signed, &inner.config, &expected) {
+        Ok(subject) if subject == session.identity.user => Validity::Valid,
+        Ok(_) => Validity::Invalid("the ID token is about somebody else".to_owned()),
+        Err(refused) => Validity::Invalid(refused.to_string()),
+    }
+}

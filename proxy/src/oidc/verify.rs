@@ -1,0 +1,164 @@
+//! The claims of a signed token against what this login or request expects (OpenID Connect Core 1.0 section 3.1.3.7).
+//!
+//! Only signed claims come in; see [`Signed`].
+
+mod audience;
+mod time;
+
+pub(super) use audience::check as audience;
+pub(super) use time::seconds;
+
+use super::jws::{SignatureError, Signed, shown};
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
+use jiff::Timestamp;
+use proxy_config::{Provider as Config, SigningAlgorithm as Algorithm};
+use serde_json::{Map, Value};
+
+/// What a token must say beyond what the configuration says.
+pub(super) struct Expected<'a> {
+    /// The `nonce`.
+    pub(super) nonce: Nonce<'a>,
+    /// The access token that came with it, for `at_hash`.
+    pub(super) access_token: Option<&'a str>,
+    /// Which kind of token it is.
+    pub(super) kind: Kind,
+    /// The time now.
+    pub(super) now: Timestamp,
+}
+
+/// How the token reached us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// An ID token straight from the token endpoint.
+    Received,
+    /// An ID token that was kept in a session.
+    Kept,
+    /// Any JWT of the provider, brought by a client.
+    Bearer,
+}
+
+/// What to make of `nonce`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Nonce<'a> {
+    /// It must be there and equal.
+    Equal(&'a str),
+    /// It may be missing, but not differ (Core section 12.2).
+    EqualIfPresent(&'a str),
+    /// Not looked at.
+    Any,
+}
+
+/// Why a token is not accepted. The texts show names and numbers, never a token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the texts are the documentation")]
+pub(crate) enum TokenRefused {
+    #[error("the token is refused: {0}")]
+    Signature(#[from] SignatureError),
+    #[error("the token is refused: it is from {got}, the issuer is {wanted}")]
+    Issuer { got: String, wanted: String },
+    #[error(
+        "the token is refused: it is for {got} (claim {claim}), wanted is {wanted}: add this client to the token's audience \
+         at the provider, or the audience to claims.extraAudiences"
+    )]
+    Audience { claim: String, got: String, wanted: String },
+    #[error("the token is refused: it has no audience in {0}")]
+    NoAudience(String),
+    #[error("the token is refused: it was issued to {got} (claim azp), not to {wanted}")]
+    AuthorizedParty { got: String, wanted: String },
+    #[error(
+        "the token is refused: it has several audiences and does not say to whom it was issued (claim azp)"
+    )]
+    NoAuthorizedParty,
+    #[error("the token expired {0} s ago: compare the clocks of the provider and of this machine")]
+    Expired(i64),
+    #[error(
+        "the token is valid in {0} s only (claim {1}): compare the clocks of the provider and of this machine"
+    )]
+    TooEarly(i64, &'static str),
+    #[error("the token is refused: it has no {0}")]
+    Missing(&'static str),
+    #[error("the token is refused: its {0} has a wrong type")]
+    WrongType(&'static str),
+    #[error("the token is refused: its nonce is not that of this login")]
+    Nonce,
+    #[error("the token is refused: its at_hash is not that of the access token")]
+    AccessTokenHash,
+}
+
+/// Checks every claim that protects; returns the subject.
+///
+/// # Errors
+/// The first check that failed.
+pub(super) fn check<'a>(
+    signed: &'a Signed,
+    config: &Config,
+    expected: &Expected<'_>,
+) -> Result<&'a str, TokenRefused> {
+    let claims = &signed.claims;
+    if !config.insecure_skip_issuer_verification {
+        let issuer = text(claims, "iss")?.ok_or(TokenRefused::Missing("iss"))?;
+        if issuer != config.issuer_url {
+            return Err(TokenRefused::Issuer {
+                got: shown(issuer),
+                wanted: shown(&config.issuer_url),
+            });
+        }
+    }
+    let subject =
+        text(claims, "sub")?.filter(|s| !s.is_empty()).ok_or(TokenRefused::Missing("sub"))?;
+    audience::check(claims, config)?;
+    if expected.kind != Kind::Bearer {
+        audience::check_authorized_party(claims, config)?;
+    }
+    time::check(claims, expected.kind, expected.now)?;
+    check_nonce(claims, expected.nonce)?;
+    if let Some(token) = expected.access_token {
+        check_access_token_hash(claims, signed.algorithm, token)?;
+    }
+    Ok(subject)
+}
+
+/// A claim that must be text if it is there.
+pub(super) fn text<'a>(
+    claims: &'a Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<&'a str>, TokenRefused> {
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(TokenRefused::WrongType(name)),
+    }
+}
+
+fn check_nonce(claims: &Map<String, Value>, expected: Nonce<'_>) -> Result<(), TokenRefused> {
+    let (Nonce::Equal(wanted) | Nonce::EqualIfPresent(wanted)) = expected else { return Ok(()) };
+    match text(claims, "nonce")? {
+        Some(got) if equal(got, wanted) => Ok(()),
+        None if matches!(expected, Nonce::EqualIfPresent(_)) => Ok(()),
+        None => Err(TokenRefused::Missing("nonce")),
+        Some(_) => Err(TokenRefused::Nonce),
+    }
+}
+
+/// Core section 3.1.3.6: the left half of the hash that belongs to the signature's algorithm.
+fn check_access_token_hash(
+    claims: &Map<String, Value>,
+    algorithm: Algorithm,
+    access_token: &str,
+) -> Result<(), TokenRefused> {
+    let Some(got) = text(claims, "at_hash")? else { return Ok(()) };
+    let hash = match algorithm {
+        Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &SHA256,
+        Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => &SHA384,
+        Algorithm::RS512 | Algorithm::PS512 | Algorithm::EdDSA => &SHA512,
+    };
+    let whole = digest::digest(hash, access_token.as_bytes());
+    let half = whole.as_ref().get(..whole.as_ref().len() / 2).unwrap_or_default();
+    let wanted = base64_simd::URL_SAFE_NO_PAD.encode_to_string(half);
+    if equal(got, &wanted) { Ok(()) } else { Err(TokenRefused::AccessTokenHash) }
+}
+
+/// In time that does not depend on where they differ.
+pub(super) fn equal(a: &str, b: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}

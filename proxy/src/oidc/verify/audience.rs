@@ -1,0 +1,68 @@
+//! Whom a token is for, and to whom it was issued.
+
+use super::TokenRefused;
+use crate::oidc::jws::shown;
+use proxy_config::Provider as Config;
+use serde_json::{Map, Value};
+
+/// The first of the configured claims that exists decides, and must hold the client id or an extra audience. `aud` itself
+/// must have a right type whichever claim decides.
+pub(in crate::oidc) fn check(
+    claims: &Map<String, Value>,
+    config: &Config,
+) -> Result<(), TokenRefused> {
+    list(claims, "aud")?;
+    for name in &config.claims.audience {
+        let Some(got) = list(claims, name)? else { continue };
+        if got.iter().any(|audience| accepted(config).any(|ours| ours == *audience)) {
+            return Ok(());
+        }
+        let got = got.into_iter().map(shown).collect::<Vec<_>>().join(", ");
+        return Err(TokenRefused::Audience { claim: name.clone(), got, wanted: wanted(config) });
+    }
+    Err(TokenRefused::NoAudience(config.claims.audience.join(", ")))
+}
+
+/// Core section 3.1.3.7, points 4 and 5. Not for bearer tokens, which a client rightly obtains for another one.
+pub(super) fn check_authorized_party(
+    claims: &Map<String, Value>,
+    config: &Config,
+) -> Result<(), TokenRefused> {
+    match super::text(claims, "azp")? {
+        Some(party) if accepted(config).any(|ours| ours == party) => Ok(()),
+        Some(party) => {
+            Err(TokenRefused::AuthorizedParty { got: shown(party), wanted: wanted(config) })
+        }
+        None if list(claims, "aud")?.is_some_and(|audiences| audiences.len() > 1) => {
+            Err(TokenRefused::NoAuthorizedParty)
+        }
+        None => Ok(()),
+    }
+}
+
+fn accepted(config: &Config) -> impl Iterator<Item = &str> {
+    std::iter::once(config.client_id.as_str())
+        .chain(config.claims.extra_audiences.iter().map(String::as_str))
+}
+
+fn wanted(config: &Config) -> String {
+    accepted(config).map(shown).collect::<Vec<_>>().join(" or ")
+}
+
+/// A claim that is a text or a list of texts.
+fn list<'a>(
+    claims: &'a Map<String, Value>,
+    name: &str,
+) -> Result<Option<Vec<&'a str>>, TokenRefused> {
+    let wrong = || TokenRefused::WrongType("audience");
+    match claims.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(one)) => Ok(Some(vec![one])),
+        Some(Value::Array(many)) => many
+            .iter()
+            .map(|value| value.as_str().ok_or_else(wrong))
+            .collect::<Result<_, _>>()
+            .map(Some),
+        Some(_) => Err(wrong()),
+    }
+}
