@@ -107,6 +107,12 @@ reasons! {
     ConfigNotInForce,
     /// A workload can not be injected.
     InjectionRefused,
+    /// An annotation or label of a workload has no meaning, or two contradict each other.
+    InvalidAnnotation,
+    /// Which port of a workload is to be protected can not be told.
+    AmbiguousPort,
+    /// An annotation of the workload asks to leave it as it is.
+    Paused,
     /// A port of the sidecar is used by another container.
     PortCollision,
     /// The workload is of a kind, or set up in a way, that can not be injected.

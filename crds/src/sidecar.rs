@@ -8,13 +8,15 @@ use serde::{Deserialize, Serialize};
 /// The sidecar. A change of ports or resources rolls the workloads out; everything else is taken up by running pods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.port != self.upstreamPort && self.adminPort != self.upstreamPort && self.port != self.adminPort")
+#[x_kube(validation = Rule::new("self.port != self.adminPort && (!has(self.upstreamPort) || (self.port != self.upstreamPort && self.adminPort != self.upstreamPort))")
     .message("sidecar.port, sidecar.adminPort and sidecar.upstreamPort must differ: containers of a pod share their ports"))]
 pub struct Sidecar {
-    /// Port of the application in the pod: the one that is protected.
-    #[serde(default = "upstream_port")]
+    /// Port of the application in the pod: the one that is protected. Absent: the only port that its containers declare;
+    /// where they declare several, the workload is refused until this or its annotation `oauth2proxy.dev/upstream-port`
+    /// says which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65535))]
-    pub upstream_port: u16,
+    pub upstream_port: Option<u16>,
 
     /// Port of the proxy in the pod. Choose another if the application uses it.
     #[serde(default = "port")]
@@ -38,17 +40,13 @@ pub struct Sidecar {
 impl Default for Sidecar {
     fn default() -> Self {
         Self {
-            upstream_port: upstream_port(),
+            upstream_port: None,
             port: port(),
             admin_port: admin_port(),
             resources: None,
             traffic: Traffic::default(),
         }
     }
-}
-
-fn upstream_port() -> u16 {
-    8080
 }
 
 fn port() -> u16 {
