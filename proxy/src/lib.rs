@@ -7,6 +7,8 @@ mod cookie;
 mod identity;
 mod oidc;
 mod random;
+mod refresh;
+mod routing;
 mod secrets;
 mod session;
 mod site;

@@ -47,8 +47,8 @@ pub(crate) struct Parts<'a> {
 
 /// A session that a request carries.
 pub(crate) struct Found {
-    /// The session: opened, of a known provider, and not past its end.
-    pub(crate) session: Session,
+    /// The session: opened, of a known provider, and not past its end. Shared with a refresh that may outlive the request.
+    pub(crate) session: Arc<Session>,
     /// Its ticket, if it is in Redis.
     pub(crate) ticket: Option<Ticket>,
 }
@@ -130,11 +130,11 @@ impl Store {
     ) -> Result<Option<Found>, LoadError> {
         let Some(value) = self.cookie.value(cookies) else { return Ok(None) };
         let found = match &self.records {
-            None => Found { session: self.open_session(&value)?, ticket: None },
+            None => Found { session: Arc::new(self.open_session(&value)?), ticket: None },
             Some(records) => {
                 let ticket = self.open_ticket(&value)?;
                 let session = Self::read(records, &ticket).await?;
-                Found { session, ticket: Some(ticket) }
+                Found { session: Arc::new(session), ticket: Some(ticket) }
             }
         };
         self.accept(&found.session, now)?;

@@ -1,13 +1,15 @@
 //! The command line: what can be asked for, and which part does it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster};
+use crate::components::{self, Module};
 use crate::error::{Error, Result};
+use crate::image::{keycloak, programs};
 use crate::interrupt::Interrupts;
 use crate::node;
 use crate::report::{Report, print};
@@ -25,6 +27,20 @@ enum Asked {
     /// One-node Kubernetes clusters of real components.
     #[command(subcommand)]
     Cluster(AskedOfCluster),
+    /// Write the images of the project's programs, and say where.
+    Images {
+        /// Folder with the built programs.
+        #[arg(long, default_value = "target/release")]
+        from: PathBuf,
+        /// Folder for the archives and staged roots.
+        #[arg(long, default_value = "target/images")]
+        to: PathBuf,
+        /// Make the image of Keycloak as well.
+        #[arg(long)]
+        keycloak: bool,
+    },
+    /// Build the components that clusters and tests run, and print their folders.
+    Components,
     /// Parts of a cluster's own start; not for people.
     #[command(subcommand, hide = true)]
     Node(AskedOfNode),
@@ -80,7 +96,30 @@ pub fn run() -> Result<()> {
         }
         Asked::Node(AskedOfNode::Init { state }) => node::init(&state),
         Asked::Cluster(asked) => of_cluster(asked),
+        Asked::Images { from, to, keycloak } => images(&from, &to, keycloak),
+        Asked::Components => components(),
     }
+}
+
+fn images(from: &Path, to: &Path, with_keycloak: bool) -> Result<()> {
+    let _interrupts = Interrupts::install()?;
+    let report = Report::new();
+    for archive in programs::write_all(from, to, &report)? {
+        print(archive.display());
+    }
+    if with_keycloak {
+        print(keycloak::ensure(&Cache::open()?, &report)?.display());
+    }
+    Ok(())
+}
+
+fn components() -> Result<()> {
+    let _interrupts = Interrupts::install()?;
+    let (report, cache) = (Report::new(), Cache::open()?);
+    for module in Module::ALL {
+        print(components::ensure(module, &cache, &report)?.display());
+    }
+    Ok(())
 }
 
 fn of_cluster(asked: AskedOfCluster) -> Result<()> {

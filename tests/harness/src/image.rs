@@ -4,7 +4,9 @@
 //! The same input gives the same bytes: no times, no owners, no order of the file system.
 
 mod archive;
-pub(crate) mod libraries;
+pub mod keycloak;
+mod libraries;
+pub mod programs;
 pub(crate) mod system;
 mod tree;
 

@@ -45,8 +45,11 @@ const FOR_KEYCLOAK: &[Package] = &[
         files: &["/usr/bin/unzip"],
     },
     Package {
-        name: "openjdk-17-jre-headless",
-        files: &["/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so"],
+        name: "default-jre-headless",
+        files: &[
+            "/usr/lib/jvm/default-java/lib/server/libjvm.so",
+            "/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so",
+        ],
     },
     Package {
         name: "ca-certificates",

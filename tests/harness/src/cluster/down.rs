@@ -1,6 +1,7 @@
 //! Removes a cluster and everything that was made for it.
 
 use std::fs;
+use std::path::Path;
 use std::thread;
 use std::time::Duration;
 
@@ -39,6 +40,7 @@ pub(crate) fn remove(cluster: &Cluster) -> Result<()> {
     if let Some(record) = cluster.state().record()? {
         if let Some(node) = node(cluster, &record) {
             end(node)?;
+            wait_for_link(&record.network.interface)?;
         }
         cgroup::remove(&config::cgroup(&record.name))?;
     }
@@ -62,6 +64,23 @@ fn node(cluster: &Cluster, record: &Record) -> Option<Process> {
         let ours = command.split(|byte| *byte == 0).any(|word| word == dir);
         ours.then_some(found)
     })
+}
+
+/// The kernel takes the link away with the namespace, a moment after its last process.
+fn wait_for_link(interface: &str) -> Result<()> {
+    let deadline = Deadline::after(Duration::from_secs(20));
+    while Path::new("/sys/class/net").join(interface).exists() {
+        if deadline.passed() {
+            return Err(Error::Late {
+                what: format!("the interface {interface} to go"),
+                limit: deadline.limit(),
+                seen: "it is still there".to_owned(),
+                log: String::new(),
+            });
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    Ok(())
 }
 
 fn end(node: Process) -> Result<()> {

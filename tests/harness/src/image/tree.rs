@@ -12,6 +12,7 @@ use crate::error::{Doing as _, Result};
 #[derive(Debug, Default, Clone)]
 pub struct Tree {
     entries: BTreeMap<PathBuf, Entry>,
+    owned: Option<(PathBuf, u64)>,
 }
 
 #[derive(Debug, Clone)]
@@ -84,6 +85,15 @@ impl Tree {
         Ok(())
     }
 
+    /// Gives all below `path` to the user with the number `user`; everything else is root's.
+    pub fn own(&mut self, path: impl Into<PathBuf>, user: u64) {
+        self.owned = Some((path.into(), user));
+    }
+
+    fn owner(&self, path: &Path) -> u64 {
+        self.owned.as_ref().filter(|(below, _)| path.starts_with(below)).map_or(0, |(_, user)| *user)
+    }
+
     fn put(&mut self, path: &Path, entry: Entry) {
         let path = path.strip_prefix("/").unwrap_or(path);
         for parent in path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
@@ -101,7 +111,7 @@ impl Tree {
     pub fn write_tar(&self, out: impl Write) -> Result<()> {
         let mut tar = tar::Builder::new(out);
         for (path, entry) in &self.entries {
-            append(&mut tar, path, entry).doing(|| format!("pack {}", path.display()))?;
+            append(&mut tar, path, entry, self.owner(path)).doing(|| format!("pack {}", path.display()))?;
         }
         tar.into_inner()
             .and_then(|mut out| out.flush())
@@ -125,9 +135,14 @@ impl Tree {
     }
 }
 
-fn append(tar: &mut tar::Builder<impl Write>, path: &Path, entry: &Entry) -> io::Result<()> {
+fn append(
+    tar: &mut tar::Builder<impl Write>,
+    path: &Path,
+    entry: &Entry,
+    owner: u64,
+) -> io::Result<()> {
     let mut header = tar::Header::new_gnu();
-    header.set_uid(0);
+    header.set_uid(owner);
     header.set_gid(0);
     header.set_mtime(0);
     header.set_size(0);

@@ -1,0 +1,134 @@
+//! One flight: agree with the other processes, look again, ask the provider once, write the result.
+
+use super::Outcome;
+use super::flights::Landing;
+use crate::clock::Clock;
+use crate::session::Session;
+use crate::store::{LoadError, Store, Ticket};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long another process may hold the lease: longer than a token call takes.
+const LEASE_WAIT: Duration = Duration::from_secs(20);
+/// Attempts to write a renewed session, and the pause between them.
+const WRITES: u32 = 4;
+const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(300);
+
+/// What the provider made of a session.
+pub(crate) enum Renewal {
+    /// A newer one.
+    Renewed(Box<Session>),
+    /// The session can not be renewed, now or ever, and stays as it is until its own end.
+    Kept(String),
+    /// The provider refuses to renew it, or it has become somebody else's.
+    Ended(String),
+}
+
+/// Something that renews sessions: an identity provider.
+pub(crate) trait Renew: Send + Sync + 'static {
+    /// Asks once. Bounded in time; never ends a session because the provider is away or does not know us.
+    fn renew(&self, session: &Session) -> impl Future<Output = Renewal> + Send;
+}
+
+/// Everything that a flight takes along.
+pub(super) struct Flight<P> {
+    pub(super) store: Arc<Store>,
+    pub(super) provider: Arc<P>,
+    pub(super) session: Arc<Session>,
+    pub(super) ticket: Option<Ticket>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+impl<P: Renew> Flight<P> {
+    /// To the end, whoever is still waiting.
+    pub(super) async fn fly(self, landing: Landing) {
+        let outcome = match &self.ticket {
+            None => self.ask(Arc::clone(&self.session), &landing).await,
+            Some(ticket) => self.with_lease(ticket, &landing).await,
+        };
+        landing.land(outcome, self.ticket.is_some());
+    }
+
+    async fn with_lease(&self, ticket: &Ticket, landing: &Landing) -> Outcome {
+        let lease = match self.store.lease(Some(ticket), Instant::now() + LEASE_WAIT).await {
+            Ok(Some(lease)) => lease,
+            Ok(None) => {
+                tracing::warn!(
+                    "another process holds the lease on a session refresh; the session is left as it is"
+                );
+                return Outcome::Kept;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "session not refreshed");
+                return Outcome::Unavailable;
+            }
+        };
+        let outcome = lease.hold(self.look_again(ticket, landing)).await;
+        lease.release().await;
+        outcome
+    }
+
+    /// Under the lease: another process may have been faster, or signed the person out.
+    async fn look_again(&self, ticket: &Ticket, landing: &Landing) -> Outcome {
+        let now = self.clock.now();
+        match self.store.reload(ticket, now).await {
+            Ok(session) if !self.store.lifetime().is_refresh_due(&session, now) => {
+                Outcome::Renewed(Arc::new(session))
+            }
+            Ok(session) => match landing.rescued() {
+                Some(renewed) => self.write(renewed, landing).await,
+                None => self.ask(Arc::new(session), landing).await,
+            },
+            Err(LoadError::Invalid(_)) => Outcome::Ended,
+            Err(LoadError::Unavailable(_)) => Outcome::Unavailable,
+        }
+    }
+
+    async fn ask(&self, session: Arc<Session>, landing: &Landing) -> Outcome {
+        match self.provider.renew(&session).await {
+            Renewal::Renewed(mut renewed) => {
+                renewed.created_at = self.clock.now();
+                self.write(Arc::new(*renewed), landing).await
+            }
+            Renewal::Kept(reason) => {
+                tracing::warn!(
+                    reason,
+                    user = session.identity.shown(),
+                    "session not refreshed; it stays as it is"
+                );
+                Outcome::Kept
+            }
+            Renewal::Ended(reason) => self.end(&session, &reason).await,
+        }
+    }
+
+    /// Writes a renewed session over its record. A record that is gone was signed out meanwhile: it is not brought back.
+    async fn write(&self, session: Arc<Session>, landing: &Landing) -> Outcome {
+        for attempt in 1..=WRITES {
+            match self.store.renew(&session, self.ticket.as_ref()).await {
+                Ok(true) => return Outcome::Renewed(session),
+                Ok(false) => return Outcome::Ended,
+                Err(error) => tracing::warn!(%error, attempt, "renewed session not written"),
+            }
+            tokio::time::sleep(WRITE_AGAIN_AFTER).await;
+        }
+        landing.rescue(session);
+        Outcome::Unavailable
+    }
+
+    /// Ends the session, unless its record shows that somebody renewed it all the same, with a lease that we had lost.
+    async fn end(&self, refused: &Session, reason: &str) -> Outcome {
+        if let Some(ticket) = &self.ticket
+            && let Ok(present) = self.store.reload(ticket, self.clock.now()).await
+            && present.refresh_token != refused.refresh_token
+        {
+            return Outcome::Renewed(Arc::new(present));
+        }
+        tracing::info!(reason, user = refused.identity.shown(), "session ended by its provider");
+        if let Err(error) = self.store.remove(self.ticket.as_ref()).await {
+            tracing::warn!(%error, "the record of an ended session stays until it expires");
+        }
+        Outcome::Ended
+    }
+}

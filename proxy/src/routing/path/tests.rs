@@ -1,0 +1,148 @@
+use super::*;
+use proptest::prelude::*;
+
+fn of(path: &str) -> Result<Normalised, Malformed> {
+    NormalPath::of(&PathAndQuery::try_from(path).expect("a request target"))
+}
+
+fn normal(path: &str) -> NormalPath {
+    match of(path) {
+        Ok(Normalised::Path(normal)) => normal,
+        other => panic!("{path}: {other:?}"),
+    }
+}
+
+#[test]
+fn plain_paths_pass_untouched() {
+    for path in ["/", "/a", "/a/", "/a/b.c/d-e_f~g", "/a?x=//../%zz;\\", "/a:b@c/(d)!*'", "/.../x", "/..a/b", "/.well-known/x"] {
+        let normal = normal(path);
+        assert_eq!(Some(normal.text()), path.split('?').next(), "{path}");
+        assert_eq!(normal.decoded(), normal.text(), "{path}");
+        assert!(normal.rewritten().is_none(), "{path}");
+    }
+}
+
+#[test]
+fn duplicate_slashes_and_dot_segments_are_moved() {
+    for (path, location) in [
+        ("//", "/"),
+        ("//evil.example/x", "/evil.example/x"),
+        ("/a//b", "/a/b"),
+        ("/a//b%20c?q=1", "/a/b%20c?q=1"),
+        ("/a/./b/../c", "/a/c"),
+        ("/a/..", "/"),
+        ("/a/b/.", "/a/b"),
+        ("/../../x/", "/x/"),
+        ("/a/%2e%2e/b", "/b"),
+        ("/a/%2E/b", "/a/b"),
+        ("/a/.%2e/b?x", "/b?x"),
+    ] {
+        assert!(matches!(of(path), Ok(Normalised::Moved(to)) if to == location), "{path}: {:?}", of(path));
+    }
+}
+
+#[test]
+fn what_readers_could_understand_differently_is_refused() {
+    for path in [
+        "/a%", "/a%2", "/a%zz", "/a\\b", "/a%5Cb", "/a%5c..%5cb", "/a%00", "/a%0ab", "/a%0d%0ab", "/a%7f", "/a%09/b",
+        "/public/..%2fadmin", "/public/%2e%2e%2fadmin", "/public%2f..%2fadmin", "/a/%2Fb", "/%2F/", "/a%2F/b", "/a%2f%2Fb",
+        "/a%2F.", "/public/..;/admin", "/public/..;x=1/admin", "/a/.;/b", "/a/;/b", "/;x", "/a/..%3b/b", "/a/%2e%2e;x/b",
+        "/a/%252e%252e/b", "/a/.%252e/b", "/a/..%252fb", "/a%255cb", "/a%2500b", "/a/%252e%252e%252fb",
+    ] {
+        assert!(of(path).is_err(), "{path}: {:?}", of(path));
+    }
+}
+
+#[test]
+fn escapes_of_unreserved_characters_are_undone_for_the_upstream() {
+    let path = normal("/%70ublic/%7Ex%20y?q=%70");
+    assert_eq!(path.text(), "/public/~x%20y");
+    assert_eq!(path.decoded(), "/public/~x y");
+    assert_eq!(path.rewritten().expect("it changed").as_str(), "/public/~x%20y?q=%70");
+    assert_eq!(path.received(), "/%70ublic/%7Ex%20y");
+}
+
+#[test]
+fn other_escapes_keep_their_spelling() {
+    let path = normal("/a%c3%a4%3a");
+    assert_eq!((path.text(), path.decoded()), ("/a%c3%a4%3a", "/aä:"));
+    assert!(path.rewritten().is_none());
+}
+
+#[test]
+fn a_rule_must_hold_for_both_readings_of_an_encoded_slash() {
+    let path = normal("/public/x%2Fadmin");
+    assert_eq!(path.decoded(), "/public/x/admin");
+    assert!(path.always(|p| p.starts_with("/public/")));
+    assert!(!path.always(|p| p.starts_with("/public/x/")));
+    assert!(!path.always(|p| p == "/public/x%2Fadmin"));
+    assert!(!normal("/public%2Fx").always(|p| p.starts_with("/public/")));
+    assert!(normal("/p/a%2fb%2Fc%20d").always(|p| p == "/p/a/b/c d" || p == "/p/a%2Fb%2Fc d"));
+}
+
+#[test]
+fn a_rule_must_hold_with_and_without_segment_parameters() {
+    let path = normal("/admin;x=1/y");
+    assert!(!path.always(|p| !p.starts_with("/admin/")));
+    assert!(path.always(|p| p.starts_with("/admin")));
+    assert!(!normal("/admin%3bx/y").always(|p| !p.starts_with("/admin/")));
+}
+
+#[test]
+fn a_path_with_many_readings_is_covered_by_no_rule() {
+    for path in ["/a%252fb", "/a%2541", "/a%ff", "/a%c0%aex", "/a;x%2Fb"] {
+        assert!(!normal(path).always(|_| true), "{path}");
+    }
+}
+
+#[test]
+fn a_target_that_is_no_path_is_refused() {
+    assert!(NormalPath::of(&PathAndQuery::from_static("*")).is_err());
+}
+
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "/", "/", "/", ".", "..", "a", "public", "admin", "%2e", "%2E", "%2f", "%2F", "%5c", "\\", ";", "%3b", "%25", "%252e",
+        "%252f", "%00", "%0a", "%20", "%41", "%c3%a4", "%ff", "ä", "%", "%4", "~", "@", ":", "=", "&", "+", "!",
+    ]);
+    prop::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
+}
+
+proptest! {
+    #[test]
+    fn normalisation_is_idempotent(path in pieces()) {
+        let Ok(target) = PathAndQuery::try_from(path.as_str()) else { return Ok(()) };
+        match NormalPath::of(&target) {
+            Err(_) => {}
+            Ok(Normalised::Moved(to)) => {
+                prop_assert!(to.starts_with('/') && !to.starts_with("//"));
+                let again = of(&to);
+                let settled = matches!(&again, Ok(Normalised::Path(path)) if path.text() == to);
+                prop_assert!(settled, "{} -> {} -> {:?}", path, to, again);
+            }
+            Ok(Normalised::Path(first)) => {
+                let again = normal(first.text());
+                prop_assert_eq!(first.text(), again.text());
+                prop_assert_eq!(first.decoded(), again.decoded());
+                prop_assert_eq!(&first.reading, &again.reading);
+            }
+        }
+    }
+
+    #[test]
+    fn the_path_that_a_rule_sees_is_the_path_that_the_upstream_gets(path in pieces()) {
+        let Ok(target) = PathAndQuery::try_from(path.as_str()) else { return Ok(()) };
+        let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { return Ok(()) };
+        let sent = path.rewritten().map_or_else(|| path.target().path().to_owned(), |p| p.path().to_owned());
+        prop_assert_eq!(&sent, path.text());
+        let upstream_reads = percent_encoding::percent_decode_str(&sent).decode_utf8_lossy();
+        prop_assert_eq!(upstream_reads.as_ref(), path.decoded());
+        let hollow = |p: &str| p.split('/').skip(1).any(|s| matches!(s.split(';').next(), Some("." | "..")));
+        prop_assert!(!hollow(path.decoded()) && !hollow(path.text()) && !path.decoded().contains('\\'));
+        let mut seen = Vec::new();
+        path.always(|p| { seen.push(p.to_owned()); true });
+        for seen in seen {
+            prop_assert!(!hollow(&seen) && !seen.contains("//"), "{}", seen);
+        }
+    }
+}

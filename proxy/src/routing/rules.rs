@@ -1,0 +1,172 @@
+//! Rules on method and path: what passes without a session, and what is an API.
+//!
+//! They look at the normalised path only, never at the query, and give nothing to a path with an unclear reading.
+
+use super::path::NormalPath;
+use super::pattern::Pattern;
+use http::Method;
+use proxy_config::{PathRule, Problems};
+
+/// Requests that pass without a session.
+#[derive(Debug, Default)]
+pub(crate) struct PathRules(Vec<Rule>);
+
+#[derive(Debug)]
+struct Rule {
+    method: Option<Method>,
+    pattern: Pattern,
+    negate: bool,
+}
+
+impl PathRules {
+    /// Compiles `rules`; what is wrong is noted under `field`.
+    pub(crate) fn compile(field: &str, rules: &[PathRule], problems: &mut Problems) -> Self {
+        let mut compiled = Vec::with_capacity(rules.len());
+        for (index, rule) in rules.iter().enumerate() {
+            let PathRule { method, path, negate } = rule;
+            let method = method.as_deref().map(|method| Method::from_bytes(method.as_bytes()));
+            match (method.transpose(), Pattern::compile(path)) {
+                (Ok(method), Ok(pattern)) => {
+                    if !pattern.is_anchored() {
+                        tracing::warn!(rule = %path, "a rule without ^ passes every request whose path contains it");
+                    }
+                    compiled.push(Rule { method, pattern, negate: *negate });
+                }
+                (method, pattern) => {
+                    if method.is_err() {
+                        problems.add(format!("{field}[{index}].method"), "not an HTTP method: write one such as GET");
+                    }
+                    if let Err(error) = pattern {
+                        problems.add(format!("{field}[{index}].path"), format!("not a usable expression: {error}"));
+                    }
+                }
+            }
+        }
+        Self(compiled)
+    }
+
+    /// Whether the request is covered, however its path is read. Without a method only rules for all methods count.
+    pub(crate) fn cover(&self, method: Option<&Method>, path: &NormalPath) -> bool {
+        !self.0.is_empty() && path.always(|text| self.0.iter().any(|rule| rule.covers(method, text)))
+    }
+}
+
+impl Rule {
+    fn covers(&self, method: Option<&Method>, path: &str) -> bool {
+        self.method.as_ref().is_none_or(|own| Some(own) == method) && self.pattern.matches(path) != self.negate
+    }
+}
+
+/// Paths where a client without a session gets 401 instead of a login.
+#[derive(Debug, Default)]
+pub(crate) struct ApiRoutes(Vec<Pattern>);
+
+impl ApiRoutes {
+    /// Compiles `expressions`; what is wrong is noted under `field`.
+    pub(crate) fn compile(field: &str, expressions: &[String], problems: &mut Problems) -> Self {
+        let mut compiled = Vec::with_capacity(expressions.len());
+        for (index, expression) in expressions.iter().enumerate() {
+            match Pattern::compile(expression) {
+                Ok(pattern) => compiled.push(pattern),
+                Err(error) => problems.add(format!("{field}[{index}]"), format!("not a usable expression: {error}")),
+            }
+        }
+        Self(compiled)
+    }
+
+    /// Whether the path belongs to an API.
+    pub(crate) fn contain(&self, path: &NormalPath) -> bool {
+        self.0.iter().any(|pattern| pattern.matches(path.decoded()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::routing::path::Normalised;
+    use http::uri::PathAndQuery;
+
+    fn rules(rules: &[(Option<&str>, &str, bool)]) -> PathRules {
+        let rules: Vec<PathRule> = rules
+            .iter()
+            .map(|(method, path, negate)| PathRule {
+                method: method.map(str::to_owned),
+                path: (*path).to_owned(),
+                negate: *negate,
+            })
+            .collect();
+        let mut problems = Problems::default();
+        let compiled = PathRules::compile("access.skipAuth", &rules, &mut problems);
+        assert!(problems.0.is_empty(), "{problems}");
+        compiled
+    }
+
+    fn covers(rules: &PathRules, method: &Method, path: &str) -> bool {
+        let target = PathAndQuery::try_from(path).expect("a target");
+        match NormalPath::of(&target) {
+            Ok(Normalised::Path(path)) => rules.cover(Some(method), &path),
+            _ => false,
+        }
+    }
+
+    #[test]
+    fn methods_compare_exactly() {
+        let rules = rules(&[(Some("GET"), "^/open", false)]);
+        assert!(covers(&rules, &Method::GET, "/open"));
+        assert!(!covers(&rules, &Method::HEAD, "/open"));
+        assert!(!covers(&rules, &Method::from_bytes(b"get").expect("a token"), "/open"));
+    }
+
+    #[test]
+    fn an_unknown_method_is_covered_by_rules_for_all_methods_only() {
+        let Ok(Normalised::Path(path)) = NormalPath::of(&PathAndQuery::from_static("/open")) else { panic!("plain") };
+        assert!(!rules(&[(Some("GET"), "^/open", false)]).cover(None, &path));
+        assert!(rules(&[(None, "^/open", false)]).cover(None, &path));
+    }
+
+    #[test]
+    fn the_query_is_not_looked_at() {
+        let rules = rules(&[(None, "/open", false)]);
+        assert!(!covers(&rules, &Method::GET, "/secret?/open"));
+        assert!(covers(&rules, &Method::GET, "/open?x"));
+    }
+
+    #[test]
+    fn a_negated_rule_covers_the_rest() {
+        let rules = rules(&[(None, "^/admin", true)]);
+        assert!(covers(&rules, &Method::GET, "/x"));
+        for path in ["/admin", "/%61dmin", "/admin;x/y", "//admin", "/x/..%2fadmin", "/%2561dmin"] {
+            assert!(!covers(&rules, &Method::GET, path), "{path}");
+        }
+    }
+
+    #[test]
+    fn known_ways_around_a_rule_do_not_work() {
+        let rules = rules(&[(None, "^/public/", false), (None, "^/static/[^/]*$", false)]);
+        for path in [
+            "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public/..;/admin", "/public/..%5cadmin",
+            "/public/%252e%252e/admin", "/public/%c0%ae%c0%ae/admin", "/public%2Fx", "/static/x%2Fadmin", "/static/x%252Fadmin",
+        ] {
+            assert!(!covers(&rules, &Method::GET, path), "{path}");
+        }
+        assert!(covers(&rules, &Method::GET, "/public/a%20b"));
+        assert!(covers(&rules, &Method::GET, "/public/a%2Fb"));
+    }
+
+    #[test]
+    fn bad_rules_are_named_together() {
+        let mut problems = Problems::default();
+        let bad = |method: Option<&str>, path: &str| PathRule {
+            method: method.map(str::to_owned),
+            path: path.to_owned(),
+            negate: false,
+        };
+        PathRules::compile("access.skipAuth", &[bad(Some("G T"), "("), bad(None, "[")], &mut problems);
+        ApiRoutes::compile("access.apiRoutes", &["(".to_owned()], &mut problems);
+        let fields: Vec<_> = problems.0.iter().map(|problem| problem.field.as_str()).collect();
+        assert_eq!(
+            fields,
+            ["access.skipAuth[0].method", "access.skipAuth[0].path", "access.skipAuth[1].path", "access.apiRoutes[0]"]
+        );
+    }
+}
