@@ -1,8 +1,8 @@
 //! The object itself: its sections and the rules that span them.
 
 use crate::{
-    Access, Deployment, Headers, Http, Logging, OAuth2ProxyStatus, Provider, Session, Sidecar,
-    Upstream,
+    Access, Deployment, Headers, Http, Logging, OAuth2ProxyStatus, Provider, SecretRef, Session,
+    Sidecar, Upstream,
 };
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -89,6 +89,12 @@ pub struct OAuth2ProxySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     pub image: Option<String>,
+
+    /// Secrets of type `kubernetes.io/dockerconfigjson` in the same namespace, with which the image is pulled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
+    pub image_pull_secrets: Vec<SecretRef>,
 
     /// What happens on deletion of this object while workloads still ask for it.
     #[serde(default)]
