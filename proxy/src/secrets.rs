@@ -89,16 +89,28 @@ fn read(secret: &Secret, field: &str, problems: &mut Problems) -> Option<SecretT
 
 /// The text of a secret file without one line break at its end.
 pub(crate) fn read_file(path: &Path) -> io::Result<SecretText> {
-    let mut text = Zeroizing::new(String::new());
-    File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
-    }
+    let bytes = Zeroizing::new(read_bytes(path, MAX_BYTES)?);
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+    let mut text = Zeroizing::new(std::str::from_utf8(&bytes).map_err(not_text)?.to_owned());
     let trimmed = text
         .strip_suffix('\n')
         .map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
     text.truncate(trimmed);
     Ok(text)
+}
+
+/// The bytes of a file of at most `max` bytes.
+pub(crate) fn read_bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let expected = file.metadata()?.len().min(max);
+    // Whole from the start: a buffer that grows would leave copies of a secret behind.
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or_default() + 1);
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max {
+        let limit = format!("it is larger than {max} bytes");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, limit));
+    }
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -151,7 +163,9 @@ mod tests {
         let big = tempfile::NamedTempFile::new().unwrap();
         big.as_file().set_len(1 << 40).unwrap();
         assert!(
-            read_one(&Secret::File(big.path().into())).unwrap_err().contains("larger than 1 MiB")
+            read_one(&Secret::File(big.path().into()))
+                .unwrap_err()
+                .contains("larger than 1048576 bytes")
         );
     }
 }

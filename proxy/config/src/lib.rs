@@ -127,7 +127,11 @@ impl Config {
 
     /// The JSON schema of the file, as committed in `proxy/config/schema.json`.
     #[must_use]
-    pub fn schema() -> schemars::Schema {
-        schemars::schema_for!(Self)
+    pub fn schema_json() -> String {
+        let schema = serde_json::to_string_pretty(&schemars::schema_for!(Self));
+        schema.unwrap_or_default() + "\n"
     }
 }
+
+#[cfg(test)]
+mod tests;

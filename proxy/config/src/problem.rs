@@ -1,4 +1,16 @@
 //! Checks of values: everything that is wrong, at once, each with its field and what to do.
+//!
+//! No file is opened and no regular expression compiled here; the proxy does that when it compiles the configuration.
+
+mod access;
+mod header;
+mod http;
+mod listener;
+mod provider;
+mod session;
+mod text;
+mod upstream;
+mod warning;
 
 use crate::Config;
 use std::fmt;
@@ -21,6 +33,26 @@ impl Problems {
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
         self.0.push(Problem { field: field.into(), message: message.into() });
     }
+
+    /// Notes `message` for `field` if `wrong`.
+    pub(crate) fn add_if(&mut self, wrong: bool, field: &str, message: &str) {
+        if wrong {
+            self.add(field, message);
+        }
+    }
+
+    /// Takes over the problems of `other`.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// An error if there is any problem.
+    ///
+    /// # Errors
+    /// The problems themselves.
+    pub fn into_result(self) -> Result<(), Self> {
+        if self.0.is_empty() { Ok(()) } else { Err(self) }
+    }
 }
 
 impl fmt::Display for Problems {
@@ -40,15 +72,25 @@ impl Config {
     /// All problems found.
     pub fn problems(&self) -> Result<(), Problems> {
         let mut problems = Problems::default();
-        if self.listeners.http.is_none() && self.listeners.https.is_none() {
-            problems.add("listeners", "one of http and https is needed");
-        }
-        if self.providers.len() != 1 {
-            problems.add(
-                "providers",
-                format!("exactly one is needed, there are {}", self.providers.len()),
-            );
-        }
-        if problems.0.is_empty() { Ok(()) } else { Err(problems) }
+        session::check(&self.session, &mut problems);
+        header::check(&self.request_headers, "requestHeaders", &mut problems);
+        header::check(&self.response_headers, "responseHeaders", &mut problems);
+        provider::check_all(&self.providers, &mut problems);
+        access::check(&self.access, &mut problems);
+        upstream::check(&self.upstreams, &mut problems);
+        http::check(&self.http, &mut problems);
+        http::check_logging(&self.logging, &mut problems);
+        http::check_limits(&self.limits, &mut problems);
+        listener::check(&self.listeners, self.http.force_https, &mut problems);
+        problems.into_result()
+    }
+
+    /// Settings that are valid and weaken security; each says how.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Problem> {
+        warning::all(self).0
     }
 }
+
+#[cfg(test)]
+mod tests;

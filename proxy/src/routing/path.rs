@@ -53,7 +53,12 @@ impl NormalPath {
     pub(crate) fn of(target: &PathAndQuery) -> Result<Normalised, Malformed> {
         if is_plain(target.path().as_bytes()) {
             let received = target.clone();
-            return Ok(Normalised::Path(Self { received, canonical: None, decoded: None, reading: Reading::One }));
+            return Ok(Normalised::Path(Self {
+                received,
+                canonical: None,
+                decoded: None,
+                reading: Reading::One,
+            }));
         }
         let scan = Scan::of(target.path())?;
         scan.refuse_hidden_segments()?;
@@ -175,7 +180,8 @@ impl Scan {
         let mut rest = path.as_bytes();
         while let Some((&byte, tail)) = rest.split_first() {
             if byte == b'%' {
-                let (value, tail) = escape(tail).ok_or(Malformed("a percent sign is not followed by two hex digits"))?;
+                let (value, tail) = escape(tail)
+                    .ok_or(Malformed("a percent sign is not followed by two hex digits"))?;
                 scan.encoded_slash |= value == b'/';
                 scan.push(value, rest.get(1..3))?;
                 rest = tail;
@@ -213,13 +219,18 @@ impl Scan {
         if self.encoded_slash && segments(&self.decoded).any(is_hollow) {
             return Err(Malformed("an encoded slash makes a dot segment or an empty one"));
         }
-        if self.parameters && segments(&self.decoded).any(|s| s.contains(&b';') && is_hollow(without_parameters(s))) {
+        if self.parameters
+            && segments(&self.decoded)
+                .any(|s| s.contains(&b';') && is_hollow(without_parameters(s)))
+        {
             return Err(Malformed("a dot segment or an empty one has parameters"));
         }
         let Some(twice) = self.decoded_again() else { return Ok(()) };
         let odd = |byte: &u8| matches!(byte, 0..0x20 | 0x7f | b'\\');
         if twice.iter().any(odd) || segments(&twice).map(without_parameters).any(is_dots) {
-            return Err(Malformed("it is encoded twice and hides a dot segment, a backslash or a control character"));
+            return Err(Malformed(
+                "it is encoded twice and hides a dot segment, a backslash or a control character",
+            ));
         }
         Ok(())
     }
@@ -230,7 +241,8 @@ impl Scan {
             (Ok(_), false, false, false) => Reading::One,
             (Ok(_), true, false, false) => Reading::Other(with_slashes_kept(&self.canonical)),
             (Ok(decoded), false, true, false) => {
-                let bare: Vec<&str> = decoded.split('/').map(|s| s.split(';').next().unwrap_or(s)).collect();
+                let bare: Vec<&str> =
+                    decoded.split('/').map(|s| s.split(';').next().unwrap_or(s)).collect();
                 Reading::Other(bare.join("/"))
             }
             _ => Reading::Unclear,

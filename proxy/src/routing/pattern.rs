@@ -96,8 +96,12 @@ mod tests {
     #[test]
     fn literal_expressions_become_comparisons() {
         assert!(matches!(Pattern::compile("^/a/b$"), Ok(Pattern::Exact(l)) if &*l == "/a/b"));
-        assert!(matches!(Pattern::compile(r"^/a\.b\-c"), Ok(Pattern::Prefix(l)) if &*l == "/a.b-c"));
-        assert!(matches!(Pattern::compile("^/a/[0-9]+$"), Ok(Pattern::Guarded(l, _)) if &*l == "/a/"));
+        assert!(
+            matches!(Pattern::compile(r"^/a\.b\-c"), Ok(Pattern::Prefix(l)) if &*l == "/a.b-c")
+        );
+        assert!(
+            matches!(Pattern::compile("^/a/[0-9]+$"), Ok(Pattern::Guarded(l, _)) if &*l == "/a/")
+        );
         assert!(matches!(Pattern::compile("^/ab?c"), Ok(Pattern::Guarded(l, _)) if &*l == "/a"));
         assert!(matches!(Pattern::compile("^/a|/b"), Ok(Pattern::Free(_))));
         assert!(matches!(Pattern::compile("/a"), Ok(Pattern::Free(_))));

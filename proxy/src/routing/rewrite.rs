@@ -12,8 +12,26 @@ use url::form_urlencoded;
 
 /// What is escaped in a path: everything but unreserved characters and those with a plain meaning there.
 const PATH: &AsciiSet = &CONTROLS
-    .add(b' ').add(b'!').add(b'"').add(b'#').add(b'%').add(b'\'').add(b'(').add(b')').add(b'*').add(b'<').add(b'>')
-    .add(b'?').add(b'[').add(b'\\').add(b']').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+    .add(b' ')
+    .add(b'!')
+    .add(b'"')
+    .add(b'#')
+    .add(b'%')
+    .add(b'\'')
+    .add(b'(')
+    .add(b')')
+    .add(b'*')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'[')
+    .add(b'\\')
+    .add(b']')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// A regular expression and what its matches become.
 #[derive(Debug)]
@@ -90,25 +108,37 @@ mod tests {
     fn rewritten(expression: &str, target: &str, request: &str) -> Result<String, Unusable> {
         let request = PathAndQuery::try_from(request).expect("a target");
         let Ok(Normalised::Path(path)) = NormalPath::of(&request) else { panic!("not normal") };
-        Rewrite::compile(expression, target).expect("an expression").apply(&path).map(|p| p.as_str().to_owned())
+        Rewrite::compile(expression, target)
+            .expect("an expression")
+            .apply(&path)
+            .map(|p| p.as_str().to_owned())
     }
 
     #[test]
     fn what_was_caught_is_put_in() {
         assert_eq!(rewritten("^/api/(.*)$", "/v2/$1", "/api/x/y"), Ok("/v2/x/y".to_owned()));
-        assert_eq!(rewritten("^/(?P<user>[^/]+)/(.*)", "/u/${user}?p=$2", "/mara/a%20b"), Ok("/u/mara?p=a+b".to_owned()));
+        assert_eq!(
+            rewritten("^/(?P<user>[^/]+)/(.*)", "/u/${user}?p=$2", "/mara/a%20b"),
+            Ok("/u/mara?p=a+b".to_owned())
+        );
         assert_eq!(rewritten("^/a/(.*)", "/$1x", "/a/b"), Ok("/".to_owned()));
     }
 
     #[test]
     fn queries_are_joined_and_sorted() {
-        assert_eq!(rewritten("^/a", "/b?x=2&a=0", "/a?x=1&c=%20"), Ok("/b?a=0&c=+&x=1&x=2".to_owned()));
+        assert_eq!(
+            rewritten("^/a", "/b?x=2&a=0", "/a?x=1&c=%20"),
+            Ok("/b?a=0&c=+&x=1&x=2".to_owned())
+        );
         assert_eq!(rewritten("^/a", "/b", "/a?z=1&b=2"), Ok("/b?b=2&z=1".to_owned()));
     }
 
     #[test]
     fn the_path_is_escaped_again() {
-        assert_eq!(rewritten("^/a/(.*)", "/b/$1", "/a/x%20y%c3%a4%25"), Ok("/b/x%20y%C3%A4%25".to_owned()));
+        assert_eq!(
+            rewritten("^/a/(.*)", "/b/$1", "/a/x%20y%c3%a4%25"),
+            Ok("/b/x%20y%C3%A4%25".to_owned())
+        );
     }
 
     #[test]

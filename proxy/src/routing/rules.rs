@@ -34,10 +34,16 @@ impl PathRules {
                 }
                 (method, pattern) => {
                     if method.is_err() {
-                        problems.add(format!("{field}[{index}].method"), "not an HTTP method: write one such as GET");
+                        problems.add(
+                            format!("{field}[{index}].method"),
+                            "not an HTTP method: write one such as GET",
+                        );
                     }
                     if let Err(error) = pattern {
-                        problems.add(format!("{field}[{index}].path"), format!("not a usable expression: {error}"));
+                        problems.add(
+                            format!("{field}[{index}].path"),
+                            format!("not a usable expression: {error}"),
+                        );
                     }
                 }
             }
@@ -47,13 +53,15 @@ impl PathRules {
 
     /// Whether the request is covered, however its path is read. Without a method only rules for all methods count.
     pub(crate) fn cover(&self, method: Option<&Method>, path: &NormalPath) -> bool {
-        !self.0.is_empty() && path.always(|text| self.0.iter().any(|rule| rule.covers(method, text)))
+        !self.0.is_empty()
+            && path.always(|text| self.0.iter().any(|rule| rule.covers(method, text)))
     }
 }
 
 impl Rule {
     fn covers(&self, method: Option<&Method>, path: &str) -> bool {
-        self.method.as_ref().is_none_or(|own| Some(own) == method) && self.pattern.matches(path) != self.negate
+        self.method.as_ref().is_none_or(|own| Some(own) == method)
+            && self.pattern.matches(path) != self.negate
     }
 }
 
@@ -68,7 +76,8 @@ impl ApiRoutes {
         for (index, expression) in expressions.iter().enumerate() {
             match Pattern::compile(expression) {
                 Ok(pattern) => compiled.push(pattern),
-                Err(error) => problems.add(format!("{field}[{index}]"), format!("not a usable expression: {error}")),
+                Err(error) => problems
+                    .add(format!("{field}[{index}]"), format!("not a usable expression: {error}")),
             }
         }
         Self(compiled)
@@ -119,7 +128,9 @@ mod tests {
 
     #[test]
     fn an_unknown_method_is_covered_by_rules_for_all_methods_only() {
-        let Ok(Normalised::Path(path)) = NormalPath::of(&PathAndQuery::from_static("/open")) else { panic!("plain") };
+        let Ok(Normalised::Path(path)) = NormalPath::of(&PathAndQuery::from_static("/open")) else {
+            panic!("plain")
+        };
         assert!(!rules(&[(Some("GET"), "^/open", false)]).cover(None, &path));
         assert!(rules(&[(None, "^/open", false)]).cover(None, &path));
     }
@@ -144,8 +155,16 @@ mod tests {
     fn known_ways_around_a_rule_do_not_work() {
         let rules = rules(&[(None, "^/public/", false), (None, "^/static/[^/]*$", false)]);
         for path in [
-            "/public/../admin", "/public/%2e%2e/admin", "/public/..%2fadmin", "/public/..;/admin", "/public/..%5cadmin",
-            "/public/%252e%252e/admin", "/public/%c0%ae%c0%ae/admin", "/public%2Fx", "/static/x%2Fadmin", "/static/x%252Fadmin",
+            "/public/../admin",
+            "/public/%2e%2e/admin",
+            "/public/..%2fadmin",
+            "/public/..;/admin",
+            "/public/..%5cadmin",
+            "/public/%252e%252e/admin",
+            "/public/%c0%ae%c0%ae/admin",
+            "/public%2Fx",
+            "/static/x%2Fadmin",
+            "/static/x%252Fadmin",
         ] {
             assert!(!covers(&rules, &Method::GET, path), "{path}");
         }
@@ -161,12 +180,21 @@ mod tests {
             path: path.to_owned(),
             negate: false,
         };
-        PathRules::compile("access.skipAuth", &[bad(Some("G T"), "("), bad(None, "[")], &mut problems);
+        PathRules::compile(
+            "access.skipAuth",
+            &[bad(Some("G T"), "("), bad(None, "[")],
+            &mut problems,
+        );
         ApiRoutes::compile("access.apiRoutes", &["(".to_owned()], &mut problems);
         let fields: Vec<_> = problems.0.iter().map(|problem| problem.field.as_str()).collect();
         assert_eq!(
             fields,
-            ["access.skipAuth[0].method", "access.skipAuth[0].path", "access.skipAuth[1].path", "access.apiRoutes[0]"]
+            [
+                "access.skipAuth[0].method",
+                "access.skipAuth[0].path",
+                "access.skipAuth[1].path",
+                "access.apiRoutes[0]"
+            ]
         );
     }
 }

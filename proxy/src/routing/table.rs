@@ -38,7 +38,10 @@ enum PathMatch {
     Exact(String),
     Below(String),
     /// A path with `{name}` or `{name:expression}` in it.
-    Template { text: String, regex: Regex },
+    Template {
+        text: String,
+        regex: Regex,
+    },
 }
 
 impl RouteTable {
@@ -48,12 +51,15 @@ impl RouteTable {
         for (index, upstream) in upstreams.iter().enumerate() {
             let field = format!("upstreams[{index}].path");
             let outcome = match &upstream.rewrite_target {
-                Some(target) => Rewrite::compile(&upstream.path, target).map(|rewrite| table.rewrites.push((rewrite, index))),
+                Some(target) => Rewrite::compile(&upstream.path, target)
+                    .map(|rewrite| table.rewrites.push((rewrite, index))),
                 None if !upstream.path.starts_with('/') => {
                     problems.add(field, format!("{:?} must begin with a slash", upstream.path));
                     continue;
                 }
-                None => PathMatch::compile(&upstream.path).map(|path| table.paths.push((path, index))),
+                None => {
+                    PathMatch::compile(&upstream.path).map(|path| table.paths.push((path, index)))
+                }
             };
             if let Err(error) = outcome {
                 problems.add(field, format!("not a usable expression: {error}"));
@@ -69,7 +75,9 @@ impl RouteTable {
     /// # Errors
     /// A rewrite applies and makes no usable path.
     pub(crate) fn find(&self, path: &NormalPath) -> Result<Route, Unusable> {
-        if let Some((rewrite, index)) = self.rewrites.iter().find(|(rewrite, _)| rewrite.applies(path)) {
+        if let Some((rewrite, index)) =
+            self.rewrites.iter().find(|(rewrite, _)| rewrite.applies(path))
+        {
             return Ok(Route::Upstream { index: *index, target: Some(rewrite.apply(path)?) });
         }
         let decoded = path.decoded();
@@ -136,7 +144,9 @@ fn split_at_closing(text: &str) -> (&str, &str) {
     for (at, character) in text.char_indices() {
         match character {
             '{' => depth += 1,
-            '}' if depth == 0 => return (text.get(..at).unwrap_or(text), text.get(at + 1..).unwrap_or_default()),
+            '}' if depth == 0 => {
+                return (text.get(..at).unwrap_or(text), text.get(at + 1..).unwrap_or_default());
+            }
             '}' => depth -= 1,
             _ => {}
         }
@@ -168,7 +178,9 @@ mod tests {
 
     fn find(table: &RouteTable, path: &str) -> Route {
         let target = PathAndQuery::try_from(path).expect("a target");
-        let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { panic!("{path} is not normal") };
+        let Ok(Normalised::Path(path)) = NormalPath::of(&target) else {
+            panic!("{path} is not normal")
+        };
         table.find(&path).expect("usable")
     }
 
@@ -182,9 +194,16 @@ mod tests {
     #[test]
     fn the_longest_path_wins_and_exact_paths_match_only_themselves() {
         let table = table(&[("/", None), ("/api/", None), ("/api/v1/", None), ("/exact", None)]);
-        for (path, expected) in
-            [("/", 0), ("/x", 0), ("/api", 0), ("/api/", 1), ("/api/v1", 1), ("/api/v1/x", 2), ("/exact", 3), ("/exact/", 0)]
-        {
+        for (path, expected) in [
+            ("/", 0),
+            ("/x", 0),
+            ("/api", 0),
+            ("/api/", 1),
+            ("/api/v1", 1),
+            ("/api/v1/x", 2),
+            ("/exact", 3),
+            ("/exact/", 0),
+        ] {
             assert_eq!(index(&table, path), Some(expected), "{path}");
         }
     }
@@ -208,7 +227,11 @@ mod tests {
 
     #[test]
     fn rewrites_come_first_longest_expression_first() {
-        let table = table(&[("/api/", None), ("^/api/(.*)$", Some("/a/$1")), ("^/api/deep/(.*)$", Some("/d/$1"))]);
+        let table = table(&[
+            ("/api/", None),
+            ("^/api/(.*)$", Some("/a/$1")),
+            ("^/api/deep/(.*)$", Some("/d/$1")),
+        ]);
         let target = |path: &str| match find(&table, path) {
             Route::Upstream { index, target } => (index, target.map(|t| t.as_str().to_owned())),
             other => panic!("{other:?}"),

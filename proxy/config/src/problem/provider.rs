@@ -1,0 +1,148 @@
+//! The identity provider.
+
+use super::Problems;
+use super::text::web_url;
+use crate::{ClientAuthentication, LoginParameter, Provider};
+
+/// Parameters that the login itself sets; a fixed value would break or weaken it.
+const RESERVED: [&str; 10] = [
+    "client_id",
+    "client_secret",
+    "code_challenge",
+    "code_challenge_method",
+    "nonce",
+    "redirect_uri",
+    "request",
+    "response_type",
+    "scope",
+    "state",
+];
+
+pub(super) fn check_all(providers: &[Provider], problems: &mut Problems) {
+    if providers.len() != 1 {
+        problems.add("providers", format!("exactly one is needed, there are {}", providers.len()));
+    }
+    for (i, provider) in providers.iter().enumerate() {
+        check(provider, &format!("providers[{i}]"), problems);
+    }
+}
+
+fn check(provider: &Provider, field: &str, problems: &mut Problems) {
+    problems.add_if(
+        provider.id.is_empty(),
+        &format!("{field}.id"),
+        "missing setting: the provider needs an id",
+    );
+    problems.add_if(
+        provider.client_id.is_empty(),
+        &format!("{field}.clientId"),
+        "missing setting: client id",
+    );
+    let secretless = matches!(provider.client_authentication, Some(ClientAuthentication::None));
+    problems.add_if(
+        provider.client_secret.is_none() && provider.client_authentication.is_some() && !secretless,
+        &format!("{field}.clientSecret"),
+        "missing setting: the client authentication method needs a client secret",
+    );
+    let empty = provider
+        .client_secret
+        .as_ref()
+        .and_then(|s| s.file())
+        .is_some_and(|path| path.as_os_str().is_empty());
+    problems.add_if(empty, &format!("{field}.clientSecret"), "the path of the file is empty");
+    issuer(provider, field, problems);
+    endpoints(provider, field, problems);
+    claims(provider, field, problems);
+    parameters(&provider.login_parameters, &format!("{field}.loginParameters"), problems);
+}
+
+/// OpenID Connect Discovery 1.0 section 2: a URL without query and fragment.
+fn issuer(provider: &Provider, field: &str, problems: &mut Problems) {
+    let field = format!("{field}.issuerUrl");
+    if provider.issuer_url.is_empty() {
+        problems.add(field, "missing setting: the issuer URL of the provider");
+        return;
+    }
+    match web_url(&provider.issuer_url) {
+        Ok(url) if url.query().is_some() || url.fragment().is_some() => {
+            problems.add(field, "an issuer URL has no query and no fragment");
+        }
+        Ok(_) => {}
+        Err(what) => problems.add(field, what),
+    }
+}
+
+fn endpoints(provider: &Provider, field: &str, problems: &mut Problems) {
+    let endpoints = &provider.endpoints;
+    let all = [
+        ("authorization", &endpoints.authorization, true),
+        ("token", &endpoints.token, true),
+        ("jwks", &endpoints.jwks, true),
+        ("userinfo", &endpoints.userinfo, false),
+        ("endSession", &endpoints.end_session, false),
+        ("validate", &endpoints.validate, false),
+    ];
+    for (name, url, needed) in all {
+        let field = format!("{field}.endpoints.{name}");
+        match url.as_deref().map(web_url) {
+            Some(Err(what)) => problems.add(field, what),
+            None if needed && provider.skip_discovery => {
+                problems
+                    .add(field, "missing setting: without discovery this endpoint must be given");
+            }
+            _ => {}
+        }
+    }
+    if let Some(Err(what)) = provider.discovery_url.as_deref().map(web_url) {
+        problems.add(format!("{field}.discoveryUrl"), what);
+    }
+}
+
+fn claims(provider: &Provider, field: &str, problems: &mut Problems) {
+    let claims = &provider.claims;
+    problems.add_if(
+        claims.email.is_empty(),
+        &format!("{field}.claims.email"),
+        "the name of a claim is needed",
+    );
+    problems.add_if(
+        claims.groups.is_empty(),
+        &format!("{field}.claims.groups"),
+        "the name of a claim is needed",
+    );
+    problems.add_if(
+        claims.audience.is_empty() || claims.audience.iter().any(String::is_empty),
+        &format!("{field}.claims.audience"),
+        "the name of a claim is needed, usually aud",
+    );
+    problems.add_if(
+        claims.extra_audiences.iter().any(String::is_empty),
+        &format!("{field}.claims.extraAudiences"),
+        "an audience is empty",
+    );
+    let empty_ca = provider.tls.ca_files.iter().any(|path| path.as_os_str().is_empty());
+    problems.add_if(empty_ca, &format!("{field}.tls.caFiles"), "the path of a file is empty");
+    if let Some(scope) = &provider.scope {
+        let fits =
+            scope.bytes().all(|b| b == b' ' || b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        problems.add_if(
+            !fits,
+            &format!("{field}.scope"),
+            "a scope is made of printable ASCII, separated by blanks",
+        );
+    }
+}
+
+fn parameters(parameters: &[LoginParameter], field: &str, problems: &mut Problems) {
+    for (i, parameter) in parameters.iter().enumerate() {
+        let name = &parameter.name;
+        let field = format!("{field}[{i}].name");
+        if name.is_empty() {
+            problems.add(field, "the parameter needs a name");
+        } else if RESERVED.contains(&name.as_str()) {
+            problems.add(field, format!("{name} is set by the login itself"));
+        } else if parameters.iter().take(i).any(|other| other.name == *name) {
+            problems.add(field, format!("{name} occurs twice: give it several values instead"));
+        }
+    }
+}

@@ -1,0 +1,142 @@
+use crate::{Access, Config, Target, Upstream};
+
+/// The smallest valid configuration.
+fn config() -> Config {
+    let text = r#"{
+        "version": "v1",
+        "listeners": {"http": {"address": "127.0.0.1:0"}},
+        "providers": [{"id": "main", "clientId": "app", "clientSecret": {"file": "/s/client-secret"},
+                       "issuerUrl": "https://id.example"}],
+        "session": {"keys": [{"file": "/s/key"}]},
+        "access": {"emailDomains": ["*"]}
+    }"#;
+    Config::parse(text.as_bytes()).unwrap()
+}
+
+fn problems(change: impl FnOnce(&mut Config)) -> Vec<String> {
+    let mut config = config();
+    change(&mut config);
+    let found = config.problems().err().unwrap_or_default();
+    found.0.into_iter().map(|problem| problem.field).collect()
+}
+
+#[test]
+fn the_smallest_configuration_is_valid_and_weakens_nothing() {
+    assert_eq!(problems(|_| {}), Vec::<String>::new());
+    assert_eq!(config().warnings(), Vec::new());
+}
+
+#[test]
+fn all_problems_are_found_at_once_and_printed_one_a_line() {
+    let mut config = config();
+    config.session.cookie.name = "my cookie".to_owned();
+    config.access = Access::default();
+    config.providers[0].client_id.clear();
+    let text = config.problems().unwrap_err().to_string();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(lines[0], "invalid configuration:");
+    assert!(lines[1].starts_with("  session.cookie.name: \"my cookie\""), "{text}");
+    assert!(lines[2].starts_with("  providers[0].clientId: missing setting"), "{text}");
+    assert!(lines[3].starts_with("  access.emailDomains: missing setting"), "{text}");
+}
+
+/// A change that is wrong, and the field that it must be blamed on.
+type Case = (fn(&mut Config), &'static str);
+
+#[test]
+fn each_rule_names_its_field() {
+    let cases: [Case; 27] = [
+        (|c| c.listeners.http = None, "listeners"),
+        (|c| c.http.force_https = true, "http.forceHttps"),
+        (|c| c.listeners.admin = Some(crate::Listener { address: "[::1]:9".parse().unwrap() }), ""),
+        (|c| c.providers.clear(), "providers"),
+        (|c| c.providers[0].issuer_url = "id.example".into(), "providers[0].issuerUrl"),
+        (|c| c.providers[0].issuer_url = "https://id.example?x".into(), "providers[0].issuerUrl"),
+        (
+            |c| c.providers[0].endpoints.userinfo = Some("ftp://x".into()),
+            "providers[0].endpoints.userinfo",
+        ),
+        (|c| c.providers[0].claims.audience.clear(), "providers[0].claims.audience"),
+        (|c| c.session.keys.clear(), "session.keys"),
+        (|c| c.session.refresh = c.session.lifetime, "session.refresh"),
+        (|c| c.session.cookie.name = "n".repeat(257), "session.cookie.name"),
+        (|c| c.session.cookie.name = "süß".into(), "session.cookie.name"),
+        (|c| c.session.cookie.name = "__Host-x".into(), ""),
+        (|c| c.session.cookie.path = "app".into(), "session.cookie.path"),
+        (|c| c.session.cookie.domains = vec!["a b".into()], "session.cookie.domains[0]"),
+        (|c| c.access.email_domains = vec!["me@example.com".into()], "access.emailDomains[0]"),
+        (|c| c.access.trusted_ips = vec!["10.0.0.1/8".parse().unwrap()], "access.trustedIps[0]"),
+        (|c| c.access.api_routes = vec![String::new()], "access.apiRoutes[0]"),
+        (|c| c.http.proxy_prefix = "oauth2".into(), "http.proxyPrefix"),
+        (|c| c.http.proxy_prefix = "/oauth2/".into(), "http.proxyPrefix"),
+        (|c| c.http.redirect_url = Some("%".into()), "http.redirectUrl"),
+        (|c| c.http.redirect_url = Some("/cb".into()), ""),
+        (
+            |c| c.http.whitelist_domains = vec!["https://a.example".into()],
+            "http.whitelistDomains[0]",
+        ),
+        (|c| c.http.whitelist_domains = vec![".a.example:*".into(), "[::1]:8443".into()], ""),
+        (|c| c.http.request_id_header = "a b".into(), "http.requestIdHeader"),
+        (|c| c.limits.max_connections = 0, "limits.maxConnections"),
+        (|c| c.logging.exclude_paths = vec!["ping".into()], "logging.excludePaths[0]"),
+    ];
+    for (i, (change, field)) in cases.into_iter().enumerate() {
+        let expected: Vec<String> =
+            Some(field.to_owned()).into_iter().filter(|field| !field.is_empty()).collect();
+        assert_eq!(problems(change), expected, "case {i}");
+    }
+}
+
+#[test]
+fn upstreams_with_one_id_or_path_are_told_apart_by_their_place() {
+    let upstream = |uri: &str| Upstream {
+        id: "/".into(),
+        path: "/".into(),
+        rewrite_target: None,
+        target: serde_json::from_str::<Target>(&format!("{{\"http\": {{\"uri\": \"{uri}\"}}}}"))
+            .unwrap(),
+    };
+    let found = problems(|c| c.upstreams = vec![upstream("http://a"), upstream("ldap://b")]);
+    assert_eq!(found, ["upstreams[1].id", "upstreams[1].path", "upstreams[1].target.uri"]);
+}
+
+#[test]
+fn header_names_are_unique_whatever_their_case_and_never_frame_a_message() {
+    let found = problems(|c| {
+        c.request_headers = serde_json::from_str(
+            r#"[{"name": "X-User", "values": [{"claim": "user"}]},
+                {"name": "x_user", "values": [{"claim": "user"}]},
+                {"name": "Content-Length", "values": [{"claim": "user"}]},
+                {"name": "X-Other", "values": [{"claim": "user", "prefix": "a\r\n"}]},
+                {"name": "X-None", "values": []}]"#,
+        )
+        .unwrap();
+    });
+    assert_eq!(
+        found,
+        [
+            "requestHeaders[1].name",
+            "requestHeaders[2].name",
+            "requestHeaders[3].values[0].prefix",
+            "requestHeaders[4].values"
+        ]
+    );
+}
+
+#[test]
+fn settings_that_weaken_security_are_warned_about() {
+    let mut config = config();
+    config.providers[0].insecure_skip_nonce = true;
+    config.session.cookie.secure = false;
+    config.http.reverse_proxy = serde_json::from_str("{}").ok();
+    let fields: Vec<_> = config.warnings().into_iter().map(|warning| warning.field).collect();
+    assert_eq!(
+        fields,
+        [
+            "providers[0].insecureSkipNonce",
+            "session.cookie.secure",
+            "http.reverseProxy.trustedProxies"
+        ]
+    );
+}

@@ -1,0 +1,47 @@
+//! The file as a product: its schema, and files that every later version must read.
+
+use crate::Config;
+use std::path::Path;
+
+fn folder() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+#[test]
+fn the_committed_schema_is_fresh() {
+    let committed = std::fs::read_to_string(folder().join("schema.json")).unwrap_or_default();
+    let hint = "schema.json is stale: run `cargo run -p proxy-config --example schema`";
+    assert!(committed == Config::schema_json(), "{hint}");
+}
+
+/// Files in `golden/` are never edited: a proxy that outlives its operator, and the other way round, must read them.
+#[test]
+fn golden_files_are_read_as_ever_and_are_valid() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder().join("golden")).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        let config =
+            Config::parse(&bytes).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        assert_eq!(config.problems(), Ok(()), "{}", path.display());
+        let again = Config::parse(config.to_json().unwrap().as_bytes()).unwrap();
+        assert_eq!(again, config, "{} does not survive a round trip", path.display());
+        count += 1;
+    }
+    assert_eq!(count, 3);
+}
+
+#[test]
+fn what_the_schema_does_not_know_is_refused_with_its_path() {
+    for (change, path) in [
+        (r#""session": {"keys": [], "colour": 1}"#, "session.colour"),
+        (r#""session": {"keys": [{"value": "secret"}]}"#, "session.keys[0]"),
+        (r#""session": {"keys": []}, "limits": {"drainTimeout": "5"}"#, "limits.drainTimeout"),
+        (r#""session": {"keys": []}, "extra": 1"#, "extra"),
+    ] {
+        let text = format!(r#"{{"version": "v1", "listeners": {{}}, "providers": [], {change}}}"#);
+        let error = Config::parse(text.as_bytes()).unwrap_err().to_string();
+        assert!(error.starts_with(path), "{change}: {error}");
+    }
+    assert!(Config::parse(br#"{"version": "v2"}"#).unwrap_err().to_string().starts_with("version"));
+}

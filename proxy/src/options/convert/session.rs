@@ -1,0 +1,74 @@
+//! Options of sessions, their cookies and their store.
+
+use super::{choice, given, span};
+use crate::options::cookie_secret;
+use crate::options::supported::Options;
+use proxy_config::{
+    Cookie, CsrfCookie, Duration, Problems, Redis, SameSite, Secret, Session, Store,
+};
+
+pub(super) fn convert(options: &Options, problems: &mut Problems) -> Session {
+    Session {
+        keys: cookie_secret::ring(options, problems),
+        store: store(options, problems),
+        cookie: cookie(options, problems),
+        lifetime: span(options.cookie_expire, "cookie-expire", problems),
+        // oauth2-proxy takes a negative interval and never refreshes then.
+        refresh: options.cookie_refresh.positive().unwrap_or(Duration::ZERO),
+    }
+}
+
+fn cookie(options: &Options, problems: &mut Problems) -> Cookie {
+    Cookie {
+        name: options.cookie_name.clone(),
+        domains: options.cookie_domains.clone(),
+        path: options.cookie_path.clone(),
+        secure: options.cookie_secure,
+        http_only: options.cookie_httponly,
+        same_site: same_site(&options.cookie_samesite, "cookie-samesite", problems),
+        csrf: CsrfCookie {
+            lifetime: span(options.cookie_csrf_expire, "cookie-csrf-expire", problems),
+            same_site: same_site(&options.cookie_csrf_samesite, "cookie-csrf-samesite", problems),
+            per_request: options.cookie_csrf_per_request,
+            limit: csrf_limit(options.cookie_csrf_per_request_limit, problems),
+        },
+    }
+}
+
+/// Zero and less mean "off" to oauth2-proxy; here that is the built-in bound.
+fn csrf_limit(limit: i64, problems: &mut Problems) -> u32 {
+    super::number(limit.max(0), "cookie-csrf-per-request-limit", problems)
+}
+
+fn same_site(text: &str, flag: &str, problems: &mut Problems) -> Option<SameSite> {
+    let values = [
+        ("", None),
+        ("lax", Some(SameSite::Lax)),
+        ("strict", Some(SameSite::Strict)),
+        ("none", Some(SameSite::None)),
+    ];
+    choice(text, &values, flag, problems).flatten()
+}
+
+fn store(options: &Options, problems: &mut Problems) -> Store {
+    let redis = choice(
+        &options.session_store_type,
+        &[("cookie", false), ("redis", true)],
+        "session-store-type",
+        problems,
+    );
+    if redis != Some(true) {
+        return Store::Cookie;
+    }
+    if options.redis_connection_url.is_empty() {
+        problems.add("redis-connection-url", "missing setting: with --session-store-type=redis a URL such as redis://host:6379 is needed");
+    }
+    Store::Redis(Redis {
+        url: Secret::Value(options.redis_connection_url.clone()),
+        username: given(&options.redis_username),
+        password: (!options.redis_password.is_empty())
+            .then(|| Secret::Value(options.redis_password.clone())),
+        ca_file: given(&options.redis_ca_path).map(Into::into),
+        insecure_skip_verify: options.redis_insecure_skip_tls_verify,
+    })
+}

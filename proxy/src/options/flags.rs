@@ -1,0 +1,238 @@
+//! The command line, read as oauth2-proxy's flag library reads it: GNU long flags, lists as CSV, booleans without a
+//! following word, words that are no flags ignored.
+
+use super::row::{Kind, Row};
+use super::value::{Value, boolean, csv_record};
+use super::values::{Values, rows};
+
+/// What the command line asks for beside options.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Control {
+    /// `--config`: the TOML file.
+    pub(crate) config: Option<String>,
+    /// `--generated-config`: the versioned JSON file.
+    pub(crate) generated_config: Option<String>,
+    /// `--watch-direct-port`: the port whose direct connections `/status` counts.
+    pub(crate) watch_direct_port: Option<String>,
+    /// `--node-ip`: the node's address, whose connections are not counted.
+    pub(crate) node_ip: Option<String>,
+    /// `--alpha-config`.
+    pub(crate) alpha_config: Option<String>,
+    /// `--convert-config-to-alpha`.
+    pub(crate) convert: bool,
+    /// `--config-test`.
+    pub(crate) config_test: bool,
+    /// `--version`.
+    pub(crate) version: bool,
+}
+
+/// The control flags that take a value.
+pub(crate) const CONTROL_VALUES: [&str; 5] =
+    ["config", "generated-config", "watch-direct-port", "node-ip", "alpha-config"];
+
+/// The control flags that are switches.
+pub(crate) const CONTROL_SWITCHES: [&str; 3] =
+    ["convert-config-to-alpha", "config-test", "version"];
+
+impl Control {
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let switch = || {
+            boolean(value).ok_or_else(|| {
+                format!("invalid argument {value:?} for \"--{name}\" flag: write true or false")
+            })
+        };
+        match name {
+            "config" => self.config = given(value),
+            "generated-config" => self.generated_config = given(value),
+            "watch-direct-port" => self.watch_direct_port = given(value),
+            "node-ip" => self.node_ip = given(value),
+            "alpha-config" => self.alpha_config = given(value),
+            "convert-config-to-alpha" => self.convert = switch()?,
+            "config-test" => self.config_test = switch()?,
+            _ => self.version = switch()?,
+        }
+        Ok(())
+    }
+}
+
+fn given(value: &str) -> Option<String> {
+    (!value.is_empty()).then(|| value.to_owned())
+}
+
+/// What a flag is.
+enum Flag {
+    Control { switch: bool },
+    Option(Vec<&'static Row>),
+}
+
+fn lookup(name: &str) -> Option<Flag> {
+    if CONTROL_VALUES.contains(&name) {
+        return Some(Flag::Control { switch: false });
+    }
+    if CONTROL_SWITCHES.contains(&name) {
+        return Some(Flag::Control { switch: true });
+    }
+    // One flag may be bound to two keys.
+    let rows: Vec<_> = rows().filter(|row| row.flag == name).collect();
+    (!rows.is_empty()).then_some(Flag::Option(rows))
+}
+
+/// Looks for control flags alone and skips everything else. It also sees one that another flag takes as its value,
+/// which is why `--cookie-domain --config-test` tests the configuration.
+pub(crate) fn control(arguments: &[String]) -> Control {
+    let mut control = Control::default();
+    let mut rest = arguments.iter().peekable();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            break;
+        }
+        let Some(name) = argument.strip_prefix("--") else { continue };
+        let (name, inline) = split(name);
+        match (lookup(name), inline) {
+            (Some(Flag::Control { .. }), Some(value)) => {
+                if control.set(name, value).is_err() {
+                    break;
+                }
+            }
+            (Some(Flag::Control { switch: true }), None) => {
+                control.set(name, "true").unwrap_or_default()
+            }
+            (Some(Flag::Control { switch: false }), None) => match rest.next() {
+                Some(value) => control.set(name, value).unwrap_or_default(),
+                None => break,
+            },
+            (_, Some(_)) => {}
+            (_, None) => {
+                rest.next_if(|next| !next.starts_with('-'));
+            }
+        }
+    }
+    control
+}
+
+/// Why the command line could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum FlagError {
+    /// `--help` or `-h`.
+    Help,
+    /// A mistake, said in the words of oauth2-proxy's flag library where tools match on them.
+    Usage(String),
+}
+
+/// Reads all options.
+pub(crate) fn parse(arguments: &[String]) -> Result<Values, FlagError> {
+    let mut values = Values::default();
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        if argument == "--" {
+            break;
+        }
+        let Some(name) = argument.strip_prefix("--") else {
+            short(argument)?;
+            continue;
+        };
+        if name.starts_with(['-', '=']) {
+            return Err(FlagError::Usage(format!("bad flag syntax: {argument}")));
+        }
+        let (name, inline) = split(name);
+        let flag = match lookup(name) {
+            Some(flag) => flag,
+            None if name == "help" => return Err(FlagError::Help),
+            None => return Err(FlagError::Usage(format!("unknown flag: --{name}"))),
+        };
+        let bare = match &flag {
+            Flag::Control { switch } => *switch,
+            Flag::Option(rows) => rows.iter().all(|row| row.kind == Kind::Switch),
+        };
+        let value = match inline {
+            Some(value) => value,
+            None if bare => "true",
+            None => rest
+                .next()
+                .ok_or_else(|| FlagError::Usage(format!("flag needs an argument: --{name}")))?,
+        };
+        assign(&flag, name, value, &mut values).map_err(FlagError::Usage)?;
+    }
+    Ok(values)
+}
+
+fn split(name: &str) -> (&str, Option<&str>) {
+    name.split_once('=').map_or((name, None), |(name, value)| (name, Some(value)))
+}
+
+/// A word with one dash at most: a positional argument, help, or a mistake.
+fn short(argument: &str) -> Result<(), FlagError> {
+    match argument.strip_prefix('-') {
+        None | Some("") => Ok(()),
+        Some(letters) if letters.starts_with('h') => Err(FlagError::Help),
+        Some(letters) => {
+            let first: String = letters.chars().take(1).collect();
+            Err(FlagError::Usage(format!("unknown shorthand flag: '{first}' in {argument}")))
+        }
+    }
+}
+
+fn assign(flag: &Flag, name: &str, value: &str, values: &mut Values) -> Result<(), String> {
+    let invalid = |what: &str| format!("invalid argument {value:?} for \"--{name}\" flag: {what}");
+    let rows = match flag {
+        Flag::Control { .. } => return Control::default().set(name, value),
+        Flag::Option(rows) => rows,
+    };
+    for row in rows {
+        if row.kind == Kind::List {
+            // Not repeated in the message: a list of URLs may hold passwords.
+            let items = csv_record(value).ok_or_else(|| {
+                format!(
+                    "invalid argument for \"--{name}\" flag: not a list: write a,b or \"a,b\",c"
+                )
+            })?;
+            values.append(row, items);
+        } else {
+            values.set(row, Value::scalar(row.kind, value).map_err(invalid)?);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(line: &str) -> Vec<String> {
+        line.split(' ').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_control_flag_is_seen_even_as_the_value_of_another_flag() {
+        let line = words("--cookie-domain --config-test");
+        assert!(control(&line).config_test);
+        let mut values = parse(&line).unwrap_or_default();
+        assert!(values.take("cookie_domains") == Value::List(vec!["--config-test".to_owned()]));
+    }
+
+    #[test]
+    fn unknown_flags_and_shorthands_are_mistakes() {
+        for (line, message) in [
+            ("--cookie_name=x", "unknown flag: --cookie_name"),
+            ("-cookie-name=x", "unknown shorthand flag: 'c' in -cookie-name=x"),
+            ("--cookie-name", "flag needs an argument: --cookie-name"),
+            ("---x", "bad flag syntax: ---x"),
+        ] {
+            assert_eq!(
+                parse(&words(line)).err(),
+                Some(FlagError::Usage(message.to_owned())),
+                "{line}"
+            );
+        }
+        assert_eq!(
+            parse(&words("--cookie-secure=no -h")).err().map(|e| e == FlagError::Help),
+            Some(false)
+        );
+        assert_eq!(parse(&words("serve -h")).err(), Some(FlagError::Help));
+    }
+
+    #[test]
+    fn words_and_everything_after_two_dashes_are_ignored() {
+        assert!(parse(&words("serve - now -- --bogus")).is_ok());
+    }
+}
