@@ -36,9 +36,7 @@ impl Cache {
     /// The folder cannot be made.
     pub fn at(root: &Path) -> Result<Self> {
         fs::create_dir_all(root).doing(|| format!("make {}", root.display()))?;
-        let root = root
-            .canonicalize()
-            .doing(|| format!("find {}", root.display()))?;
+        let root = root.canonicalize().doing(|| format!("find {}", root.display()))?;
         Ok(Self { root })
     }
 
@@ -62,6 +60,11 @@ impl Cache {
         self.root.join("clusters")
     }
 
+    /// What is remembered of the demo.
+    pub(crate) fn demo(&self) -> PathBuf {
+        self.root.join("demo")
+    }
+
     /// Waits for, and holds until dropped, the lock called `name`.
     pub(crate) fn lock(&self, name: &str) -> Result<File> {
         let folder = self.root.join("locks");
@@ -81,11 +84,7 @@ impl Cache {
 #[must_use]
 pub fn repository() -> PathBuf {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest
-        .ancestors()
-        .nth(2)
-        .unwrap_or(manifest)
-        .to_path_buf()
+    manifest.ancestors().nth(2).unwrap_or(manifest).to_path_buf()
 }
 
 #[cfg(test)]

@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use serde_json::json;
 
+use crate::build;
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster};
 use crate::components::{self, Module};
+use crate::demo;
 use crate::error::{Error, Result};
 use crate::image::{keycloak, programs};
 use crate::interrupt::Interrupts;
@@ -27,11 +29,14 @@ enum Asked {
     /// One-node Kubernetes clusters of real components.
     #[command(subcommand)]
     Cluster(AskedOfCluster),
+    /// Keycloak, a sample app, the operator, one object and one annotation.
+    #[command(subcommand)]
+    Demo(AskedOfDemo),
     /// Write the images of the project's programs, and say where.
     Images {
-        /// Folder with the built programs.
-        #[arg(long, default_value = "target/release")]
-        from: PathBuf,
+        /// Folder with built programs; without it they are built for release.
+        #[arg(long)]
+        from: Option<PathBuf>,
         /// Folder for the archives and staged roots.
         #[arg(long, default_value = "target/images")]
         to: PathBuf,
@@ -41,6 +46,12 @@ enum Asked {
     },
     /// Build the components that clusters and tests run, and print their folders.
     Components,
+    /// Be the process that keeps port forwards running; not for people.
+    #[command(hide = true)]
+    Forward {
+        /// The file that says which.
+        file: PathBuf,
+    },
     /// Parts of a cluster's own start; not for people.
     #[command(subcommand, hide = true)]
     Node(AskedOfNode),
@@ -85,6 +96,14 @@ enum AskedOfNode {
     Init { state: PathBuf },
 }
 
+#[derive(Debug, Subcommand)]
+enum AskedOfDemo {
+    /// Bring it up, or up to date. `DEMO_CONTEXT`, `DEMO_PORT` and `DEMO_KEYCLOAK_PORT` choose.
+    Up,
+    /// Remove it.
+    Down,
+}
+
 /// Does what the command line asks for.
 ///
 /// # Errors
@@ -96,15 +115,30 @@ pub fn run() -> Result<()> {
         }
         Asked::Node(AskedOfNode::Init { state }) => node::init(&state),
         Asked::Cluster(asked) => of_cluster(asked),
-        Asked::Images { from, to, keycloak } => images(&from, &to, keycloak),
+        Asked::Images { from, to, keycloak } => images(from.as_deref(), &to, keycloak),
+        Asked::Demo(asked) => of_demo(&asked),
+        Asked::Forward { file } => demo::serve(&file),
         Asked::Components => components(),
     }
 }
 
-fn images(from: &Path, to: &Path, with_keycloak: bool) -> Result<()> {
+fn of_demo(asked: &AskedOfDemo) -> Result<()> {
+    let interrupts = Interrupts::install()?;
+    let (report, cache) = (Report::new(), Cache::open()?);
+    match asked {
+        AskedOfDemo::Up => demo::up(&cache, &report, &interrupts),
+        AskedOfDemo::Down => demo::down(&cache, &report),
+    }
+}
+
+fn images(from: Option<&Path>, to: &Path, with_keycloak: bool) -> Result<()> {
     let _interrupts = Interrupts::install()?;
     let report = Report::new();
-    for archive in programs::write_all(from, to, &report)? {
+    let archives = match from {
+        Some(from) => programs::write_all(from, to, &report)?,
+        None => build::images(&report)?,
+    };
+    for archive in archives {
         print(archive.display());
     }
     if with_keycloak {
@@ -133,9 +167,7 @@ fn of_cluster(asked: AskedOfCluster) -> Result<()> {
             print(cluster.state().kubeconfig().display());
             Ok(())
         }
-        AskedOfCluster::Down { name } => {
-            cluster::down(&Cluster::named(&name, &cache)?, &report)
-        }
+        AskedOfCluster::Down { name } => cluster::down(&Cluster::named(&name, &cache)?, &report),
         AskedOfCluster::List => list(&cache),
         AskedOfCluster::Info { name } => info(&Cluster::named(&name, &cache)?),
         AskedOfCluster::Load { name, archives } => {
@@ -177,8 +209,8 @@ fn info(cluster: &Cluster) -> Result<()> {
         "network": record.network,
         "nodePid": record.node.map(|node| node.pid),
     });
-    let text = serde_json::to_string_pretty(&document)
-        .map_err(|error| Error::Node(error.to_string()))?;
+    let text =
+        serde_json::to_string_pretty(&document).map_err(|error| Error::Node(error.to_string()))?;
     print(text);
     Ok(())
 }

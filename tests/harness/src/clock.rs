@@ -16,10 +16,7 @@ impl Deadline {
     /// A deadline `limit` from now.
     #[must_use]
     pub fn after(limit: Duration) -> Self {
-        Self {
-            started: now(),
-            limit,
-        }
+        Self { started: now(), limit }
     }
 
     /// Whether the time is up.

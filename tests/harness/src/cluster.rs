@@ -38,10 +38,7 @@ impl Cluster {
                 "`{name}` cannot name a cluster: use 1 to 20 of a-z, 0-9 and -"
             )));
         }
-        Ok(Self {
-            name: name.to_owned(),
-            state: State::new(cache.clusters().join(name)),
-        })
+        Ok(Self { name: name.to_owned(), state: State::new(cache.clusters().join(name)) })
     }
 
     /// Its name.

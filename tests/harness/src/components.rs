@@ -43,13 +43,8 @@ const fn binary(name: &'static str, package: &'static str) -> Binary {
 
 impl Module {
     /// All modules, in the order in which a cluster needs them.
-    pub const ALL: [Self; 5] = [
-        Self::Pause,
-        Self::Kubernetes,
-        Self::CoreDns,
-        Self::Helm3,
-        Self::Helm4,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Pause, Self::Kubernetes, Self::CoreDns, Self::Helm3, Self::Helm4];
 
     fn folder(self) -> &'static str {
         match self {
@@ -76,10 +71,7 @@ impl Module {
         const KUBERNETES: &[Binary] = &[
             binary("server", "go.etcd.io/etcd/server/v3"),
             binary("kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"),
-            binary(
-                "kube-controller-manager",
-                "k8s.io/kubernetes/cmd/kube-controller-manager",
-            ),
+            binary("kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"),
             binary("kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"),
             binary("kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"),
             binary("kubelet", "k8s.io/kubernetes/cmd/kubelet"),
@@ -115,9 +107,7 @@ impl Module {
 
 /// Where the modules are described.
 fn described_in(module: Module) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("components")
-        .join(module.folder())
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("components").join(module.folder())
 }
 
 /// The pinned version of `module`, as `v1.2.3`; `v1` for what has none.
@@ -130,19 +120,15 @@ pub fn version(module: Module) -> Result<String> {
     };
     let file = described_in(module).join("go.mod");
     let text = fs::read_to_string(&file).doing(|| format!("read {}", file.display()))?;
-    required_version(&text, path).ok_or_else(|| Error::Damaged {
-        path: file,
-        reason: format!("no version of {path}"),
-    })
+    required_version(&text, path)
+        .ok_or_else(|| Error::Damaged { path: file, reason: format!("no version of {path}") })
 }
 
 fn required_version(go_mod: &str, path: &str) -> Option<String> {
     go_mod.lines().find_map(|line| {
         let line = line.trim().trim_start_matches("require ");
         let version = line.strip_prefix(path)?.strip_prefix(' ')?;
-        version
-            .starts_with('v')
-            .then(|| version.split(' ').next().unwrap_or_default().to_owned())
+        version.starts_with('v').then(|| version.split(' ').next().unwrap_or_default().to_owned())
     })
 }
 
@@ -154,9 +140,7 @@ pub fn ensure(module: Module, cache: &Cache, report: &Report) -> Result<PathBuf>
     let version = version(module)?;
     let source = described_in(module);
     let key = key(&source, &module.ldflags(&version))?;
-    let done = cache
-        .components()
-        .join(format!("{}-{version}-{key}", module.folder()));
+    let done = cache.components().join(format!("{}-{version}-{key}", module.folder()));
     if done.exists() {
         return Ok(done);
     }
@@ -191,9 +175,7 @@ fn build(module: Module, version: &str, source: &Path, into: &Path) -> Result<()
     let mut go = program("go", ["build", "-trimpath", "-mod=readonly", "-ldflags"]);
     go.arg(module.ldflags(version)).arg("-o").arg(out);
     go.args(module.binaries().iter().map(|binary| binary.package));
-    go.current_dir(source)
-        .env("CGO_ENABLED", "0")
-        .env("GOWORK", "off");
+    go.current_dir(source).env("CGO_ENABLED", "0").env("GOWORK", "off");
     run_shown(&mut go).map_err(|error| {
         Error::Need(format!(
             "{error}\nbuilding needs the Go module proxy ($GOPROXY) the first time, 4 GB of disk and 4 GB of memory"
@@ -281,11 +263,9 @@ mod tests {
 
     #[test]
     fn version_is_not_taken_from_a_longer_module_path() {
-        let text = "require (\n\tk8s.io/kubernetes-x v9.0.0\n\tk8s.io/kubernetes v1.2.3 // indirect\n)";
-        assert_eq!(
-            required_version(text, "k8s.io/kubernetes").as_deref(),
-            Some("v1.2.3")
-        );
+        let text =
+            "require (\n\tk8s.io/kubernetes-x v9.0.0\n\tk8s.io/kubernetes v1.2.3 // indirect\n)";
+        assert_eq!(required_version(text, "k8s.io/kubernetes").as_deref(), Some("v1.2.3"));
     }
 
     #[test]

@@ -34,9 +34,7 @@ impl Interrupts {
     /// The system refused to change the signal mask.
     pub fn install() -> Result<Self> {
         let signals = SigSet::from_iter([Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP]);
-        signals
-            .thread_block()
-            .doing(|| "block the signals".to_owned())?;
+        signals.thread_block().doing(|| "block the signals".to_owned())?;
         let interrupts = Self::default();
         let watched = interrupts.clone();
         thread::spawn(move || {
@@ -49,14 +47,10 @@ impl Interrupts {
 
     /// Runs `action` when the returned guard is dropped, or when the command is interrupted,
     /// whichever is first; not after [`Undo::keep`].
-    #[must_use]
     pub fn undo(&self, action: impl FnOnce() + Send + 'static) -> Undo {
         let mut list = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
         list.push(Some(Box::new(action)));
-        Undo {
-            list: self.clone(),
-            index: list.len() - 1,
-        }
+        Undo { list: self.clone(), index: list.len() - 1 }
     }
 
     fn take(&self, index: usize) -> Option<Action> {
@@ -64,18 +58,11 @@ impl Interrupts {
         list.get_mut(index).and_then(Option::take)
     }
 
-    #[expect(
-        clippy::exit,
-        reason = "the main thread may be blocked in a child; all cleaning up is done here"
-    )]
+    /// Ends the process: the main thread may be blocked in a child.
     fn stop(&self, signal: Signal) {
         say(format_args!("{signal}: stopping and cleaning up"));
         terminate_children();
-        let count = self
-            .undo
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len();
+        let count = self.undo.lock().unwrap_or_else(PoisonError::into_inner).len();
         for index in (0..count).rev() {
             if let Some(action) = self.take(index) {
                 action();

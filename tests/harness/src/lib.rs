@@ -4,11 +4,13 @@
 //! It touches only processes, networks and files that it made itself. It knows nothing of what
 //! the operator or the proxy do.
 
+pub mod build;
 pub mod cache;
 pub mod cli;
 pub mod clock;
 pub mod cluster;
 pub mod components;
+pub mod demo;
 pub mod error;
 pub mod image;
 pub mod interrupt;

@@ -78,10 +78,7 @@ pub fn init(dir: &Path) -> Result<()> {
     match start::start(&state) {
         Ok(processes) => serve::serve(processes),
         Err(error) => {
-            Event::Failed {
-                message: error.to_string(),
-            }
-            .send();
+            Event::Failed { message: error.to_string() }.send();
             Err(error)
         }
     }

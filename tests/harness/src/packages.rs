@@ -13,37 +13,16 @@ struct Package {
 }
 
 const FOR_A_CLUSTER: &[Package] = &[
-    Package {
-        name: "containerd",
-        files: &["/usr/bin/containerd", "/usr/local/bin/containerd"],
-    },
-    Package {
-        name: "runc",
-        files: &["/usr/bin/runc", "/usr/sbin/runc", "/usr/local/sbin/runc"],
-    },
-    Package {
-        name: "containernetworking-plugins",
-        files: &["/usr/lib/cni/ptp"],
-    },
-    Package {
-        name: "iproute2",
-        files: &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"],
-    },
-    Package {
-        name: "nftables",
-        files: &["/usr/sbin/nft"],
-    },
+    Package { name: "containerd", files: &["/usr/bin/containerd", "/usr/local/bin/containerd"] },
+    Package { name: "runc", files: &["/usr/bin/runc", "/usr/sbin/runc", "/usr/local/sbin/runc"] },
+    Package { name: "containernetworking-plugins", files: &["/usr/lib/cni/ptp"] },
+    Package { name: "iproute2", files: &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"] },
+    Package { name: "nftables", files: &["/usr/sbin/nft"] },
 ];
 
 const FOR_KEYCLOAK: &[Package] = &[
-    Package {
-        name: "curl",
-        files: &["/usr/bin/curl"],
-    },
-    Package {
-        name: "unzip",
-        files: &["/usr/bin/unzip"],
-    },
+    Package { name: "curl", files: &["/usr/bin/curl"] },
+    Package { name: "unzip", files: &["/usr/bin/unzip"] },
     Package {
         name: "default-jre-headless",
         files: &[
@@ -51,10 +30,7 @@ const FOR_KEYCLOAK: &[Package] = &[
             "/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so",
         ],
     },
-    Package {
-        name: "ca-certificates",
-        files: &["/etc/ssl/certs/ca-certificates.crt"],
-    },
+    Package { name: "ca-certificates", files: &["/etc/ssl/certs/ca-certificates.crt"] },
 ];
 
 /// Says so if this is not root.

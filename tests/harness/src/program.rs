@@ -34,15 +34,37 @@ pub(crate) fn output(command: &mut Command) -> Result<Output> {
     command.output().doing(|| format!("run {}", shown(command)))
 }
 
+/// As [`run`], with `input` on standard input.
+///
+/// # Errors
+/// As [`run`].
+pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<String> {
+    use std::io::Write as _;
+    let doing = |command: &Command| format!("run {}", shown(command));
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .doing(|| doing(command))?;
+    if let Some(mut pipe) = child.stdin.take() {
+        // A program that ends before it read everything says why itself.
+        let _ = pipe.write_all(input.as_bytes());
+    }
+    let output = child.wait_with_output().doing(|| doing(command))?;
+    if !output.status.success() {
+        return Err(failure(command, &output));
+    }
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
 /// Runs to the end with its output going to the person.
 ///
 /// # Errors
 /// The program could not be started or failed.
 pub(crate) fn run_shown(command: &mut Command) -> Result<()> {
-    let status = command
-        .stdout(std::io::stderr())
-        .status()
-        .doing(|| format!("run {}", shown(command)))?;
+    let status =
+        command.stdout(std::io::stderr()).status().doing(|| format!("run {}", shown(command)))?;
     if status.success() {
         return Ok(());
     }
@@ -66,11 +88,7 @@ fn failure(command: &Command, output: &Output) -> Error {
 pub(crate) fn tail(text: &str, lines: usize) -> String {
     let all: Vec<&str> = text.lines().collect();
     let skip = all.len().saturating_sub(lines);
-    all.iter()
-        .skip(skip)
-        .map(|line| format!("    {line}"))
-        .collect::<Vec<_>>()
-        .join("\n")
+    all.iter().skip(skip).map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn shown(command: &Command) -> String {

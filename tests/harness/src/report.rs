@@ -23,9 +23,7 @@ impl Report {
     /// A report that counts from now.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            started: clock::now(),
-        }
+        Self { started: clock::now() }
     }
 
     /// Does one step and says how long it took.
@@ -56,10 +54,7 @@ impl Report {
 
     /// Says something, with the time since the start.
     pub fn note(&self, what: &str) {
-        say(format_args!(
-            "[{:6.1} s] {what}",
-            self.started.elapsed().as_secs_f64()
-        ));
+        say(format_args!("[{:6.1} s] {what}", self.started.elapsed().as_secs_f64()));
     }
 
     /// The time since the start.

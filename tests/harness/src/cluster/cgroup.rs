@@ -100,10 +100,7 @@ mod tests {
             cgroup2 /sys/fs/cgroup/unified cgroup2 rw 0 0\n";
         assert_eq!(
             mounted(mounts),
-            [
-                PathBuf::from("/sys/fs/cgroup/cpu"),
-                PathBuf::from("/sys/fs/cgroup/unified")
-            ]
+            [PathBuf::from("/sys/fs/cgroup/cpu"), PathBuf::from("/sys/fs/cgroup/unified")]
         );
     }
 }

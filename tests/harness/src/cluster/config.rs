@@ -141,12 +141,7 @@ pub(crate) struct Arguments(pub(crate) Vec<String>);
 
 impl Arguments {
     fn new<const N: usize>(flags: [(&str, String); N]) -> Self {
-        Self(
-            flags
-                .into_iter()
-                .map(|(flag, value)| format!("--{flag}={value}"))
-                .collect(),
-        )
+        Self(flags.into_iter().map(|(flag, value)| format!("--{flag}={value}")).collect())
     }
 }
 
@@ -176,10 +171,7 @@ pub(crate) fn apiserver(state: &State, network: &Network) -> Arguments {
         ("client-ca-file", pki("ca.crt")),
         ("service-account-key-file", pki("tokens.pub")),
         ("service-account-signing-key-file", pki("tokens.key")),
-        (
-            "service-account-issuer",
-            text("https://kubernetes.default.svc"),
-        ),
+        ("service-account-issuer", text("https://kubernetes.default.svc")),
         ("authorization-mode", text("Node,RBAC")),
         ("enable-admission-plugins", text("NodeRestriction")),
         ("allow-privileged", text("true")),
@@ -191,10 +183,7 @@ pub(crate) fn apiserver(state: &State, network: &Network) -> Arguments {
         ("requestheader-allowed-names", text("front-proxy")),
         ("requestheader-username-headers", text("X-Remote-User")),
         ("requestheader-group-headers", text("X-Remote-Group")),
-        (
-            "requestheader-extra-headers-prefix",
-            text("X-Remote-Extra-"),
-        ),
+        ("requestheader-extra-headers-prefix", text("X-Remote-Extra-")),
         ("proxy-client-cert-file", pki("front-proxy.crt")),
         ("proxy-client-key-file", pki("front-proxy.key")),
         ("audit-policy-file", show(state, "audit.json")),
@@ -217,10 +206,7 @@ pub(crate) fn controller_manager(state: &State, network: &Network) -> Arguments 
         ("use-service-account-credentials", "true".to_owned()),
         ("allocate-node-cidrs", "true".to_owned()),
         ("cluster-cidr", network.pods.to_string()),
-        (
-            "node-cidr-mask-size",
-            network.pods.prefix_len().to_string(),
-        ),
+        ("node-cidr-mask-size", network.pods.prefix_len().to_string()),
         ("leader-elect", "false".to_owned()),
     ])
 }

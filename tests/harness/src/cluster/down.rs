@@ -25,9 +25,7 @@ pub fn down(cluster: &Cluster, report: &Report) -> Result<()> {
         return Ok(());
     }
     packages::require_root("removing a cluster")?;
-    report.step(&format!("remove cluster {}", cluster.name()), || {
-        remove(cluster)
-    })
+    report.step(&format!("remove cluster {}", cluster.name()), || remove(cluster))
 }
 
 /// Ends the node, with which go all processes, mounts, namespaces and interfaces; then the
@@ -84,7 +82,7 @@ fn wait_for_link(interface: &str) -> Result<()> {
 }
 
 fn end(node: Process) -> Result<()> {
-    let deadline = Deadline::after(Duration::from_secs(60));
+    let deadline = Deadline::after(Duration::from_mins(1));
     let _ = kill(Pid::from_raw(node.pid), Signal::SIGKILL);
     while node.runs() {
         if deadline.passed() {

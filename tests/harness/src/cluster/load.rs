@@ -44,11 +44,9 @@ mod tests {
 
     #[test]
     fn same_name_with_other_content_is_not_the_image() {
-        let image = Described {
-            name: "a/b:1".to_owned(),
-            digest: "sha256:11".to_owned(),
-        };
-        let listed = |digest: &str| format!("REF TYPE DIGEST\na/b:1 application/x sha256:{digest} 1 MiB\n");
+        let image = Described { name: "a/b:1".to_owned(), digest: "sha256:11".to_owned() };
+        let listed =
+            |digest: &str| format!("REF TYPE DIGEST\na/b:1 application/x sha256:{digest} 1 MiB\n");
         assert!(has(&listed("11"), &image));
         assert!(!has(&listed("22"), &image));
         assert!(!has("", &image));

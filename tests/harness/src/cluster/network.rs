@@ -65,7 +65,7 @@ impl Network {
 pub(crate) fn choose(taken: &BTreeSet<u8>, routes: &[Ipv4Net]) -> Result<Network> {
     for slot in (0..SLOTS).filter(|slot| !taken.contains(slot)) {
         let network = Network::new(slot)?;
-        if !routes.iter().any(|route| overlap(route, &network.all)) {
+        if !routes.iter().any(|route| overlap(*route, network.all)) {
             return Ok(network);
         }
     }
@@ -75,8 +75,8 @@ pub(crate) fn choose(taken: &BTreeSet<u8>, routes: &[Ipv4Net]) -> Result<Network
     )))
 }
 
-fn overlap(a: &Ipv4Net, b: &Ipv4Net) -> bool {
-    a.contains(b) || b.contains(a)
+fn overlap(a: Ipv4Net, b: Ipv4Net) -> bool {
+    a.contains(&b) || b.contains(&a)
 }
 
 /// The destinations in the output of `ip -4 route show table all`, the default route left out.
@@ -86,8 +86,7 @@ pub(crate) fn destinations(routes: &str) -> Vec<Ipv4Net> {
         .filter_map(|line| {
             line.split_whitespace()
                 .map(|word| {
-                    word.parse::<Ipv4Net>()
-                        .or_else(|_| word.parse::<Ipv4Addr>().map(Ipv4Net::from))
+                    word.parse::<Ipv4Net>().or_else(|_| word.parse::<Ipv4Addr>().map(Ipv4Net::from))
                 })
                 .find_map(std::result::Result::ok)
                 .filter(|_| !line.starts_with("default"))
@@ -109,7 +108,7 @@ mod tests {
         let networks = all();
         for a in &networks {
             for b in networks.iter().filter(|b| b.slot != a.slot) {
-                assert!(!overlap(&a.all, &b.all), "{a:?} {b:?}");
+                assert!(!overlap(a.all, b.all), "{a:?} {b:?}");
                 assert_ne!(a.interface, b.interface);
             }
         }
@@ -120,7 +119,7 @@ mod tests {
         for network in all() {
             assert!(network.all.contains(&network.pods));
             assert!(network.all.contains(&network.services));
-            assert!(!overlap(&network.pods, &network.services));
+            assert!(!overlap(network.pods, network.services));
             assert!(network.services.contains(&network.api));
             assert!(network.services.contains(&network.dns));
             for address in [network.host, network.node] {

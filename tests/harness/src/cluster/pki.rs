@@ -27,18 +27,10 @@ struct Leaf {
 /// A client with a kubeconfig of its own: file name, common name, organisation.
 const CLIENTS: [(&str, &str, Option<&str>); 5] = [
     ("kubeconfig", "admin", Some("system:masters")),
-    (
-        "pki/controller-manager.kubeconfig",
-        "system:kube-controller-manager",
-        None,
-    ),
+    ("pki/controller-manager.kubeconfig", "system:kube-controller-manager", None),
     ("pki/scheduler.kubeconfig", "system:kube-scheduler", None),
     ("pki/proxy.kubeconfig", "system:kube-proxy", None),
-    (
-        "pki/node.kubeconfig",
-        "system:node:node1",
-        Some("system:nodes"),
-    ),
+    ("pki/node.kubeconfig", "system:node:node1", Some("system:nodes")),
 ];
 
 /// Writes all keys, certificates and kubeconfigs of the cluster called `name`.
@@ -83,10 +75,7 @@ fn authority(state: &State) -> Result<Ca> {
     let certificate = params.self_signed(&key).map_err(failed)?.pem();
     state.write("pki/ca.crt", &certificate)?;
     state.write("pki/ca.key", key.serialize_pem())?;
-    Ok(Ca {
-        issuer: Issuer::new(params, key),
-        certificate,
-    })
+    Ok(Ca { issuer: Issuer::new(params, key), certificate })
 }
 
 fn leaf(ca: &Ca, subject: (&str, Option<&str>), names: Vec<SanType>) -> Result<Leaf> {
@@ -94,10 +83,7 @@ fn leaf(ca: &Ca, subject: (&str, Option<&str>), names: Vec<SanType>) -> Result<L
     let mut params = params(subject, names)?;
     params.use_authority_key_identifier_extension = true;
     let certificate = params.signed_by(&key, &ca.issuer).map_err(failed)?;
-    Ok(Leaf {
-        certificate: certificate.pem(),
-        key: key.serialize_pem(),
-    })
+    Ok(Leaf { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
 fn params(subject: (&str, Option<&str>), names: Vec<SanType>) -> Result<CertificateParams> {
@@ -114,10 +100,8 @@ fn params(subject: (&str, Option<&str>), names: Vec<SanType>) -> Result<Certific
     params.not_before = date_time_ymd(2020, 1, 1);
     params.not_after = date_time_ymd(2100, 1, 1);
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages = vec![
-        ExtendedKeyUsagePurpose::ServerAuth,
-        ExtendedKeyUsagePurpose::ClientAuth,
-    ];
+    params.extended_key_usages =
+        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     Ok(params)
 }
 
@@ -150,10 +134,7 @@ fn kubeconfig(name: &str, network: &Network, ca: &Ca, client: &Leaf) -> String {
     format!("{document:#}\n")
 }
 
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "the signature that map_err takes"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err takes")]
 fn failed(error: rcgen::Error) -> Error {
     Error::Need(format!("cannot make a certificate: {error}"))
 }

@@ -72,10 +72,7 @@ impl State {
         };
         serde_json::from_slice(&text)
             .map(Some)
-            .map_err(|error| Error::Damaged {
-                path,
-                reason: error.to_string(),
-            })
+            .map_err(|error| Error::Damaged { path, reason: error.to_string() })
     }
 
     /// Writes the record in one step.
@@ -142,10 +139,7 @@ impl Process {
         if matches!(state, "Z" | "X") {
             return None;
         }
-        Some(Self {
-            pid,
-            started: fields.nth(18)?.parse().ok()?,
-        })
+        Some(Self { pid, started: fields.nth(18)?.parse().ok()? })
     }
 
     /// Whether this very process still runs.
@@ -163,10 +157,7 @@ mod tests {
     fn process_is_known_by_number_and_start() {
         let me = Process::find(i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(me.runs());
-        let earlier = Process {
-            started: me.started - 1,
-            ..me
-        };
+        let earlier = Process { started: me.started - 1, ..me };
         assert!(!earlier.runs());
     }
 

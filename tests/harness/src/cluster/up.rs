@@ -98,10 +98,7 @@ fn make(
     let (mut tell, said) = launch(cluster)?;
     record.node = Some(node(cluster)?);
     state.write_record(&record)?;
-    report.step(
-        &format!("network {} on {}", network.all, network.interface),
-        || link(&record),
-    )?;
+    report.step(&format!("network {} on {}", network.all, network.interface), || link(&record))?;
     drop(lock);
     writeln!(tell, "{LINKED}").doing(|| "tell the node of its link".to_owned())?;
     Ok(Made { record, tell, said })
@@ -111,9 +108,10 @@ fn free_network(cache: &Cache) -> Result<Network> {
     let taken: BTreeSet<u8> = list(cache)?
         .into_iter()
         .filter_map(|(_, record)| Some(record?.network.slot))
-        .chain((0..network::SLOTS).filter(|slot| {
-            Path::new("/sys/class/net").join(format!("o2p{slot}")).exists()
-        }))
+        .chain(
+            (0..network::SLOTS)
+                .filter(|slot| Path::new("/sys/class/net").join(format!("o2p{slot}")).exists()),
+        )
         .collect();
     let routes = run(&mut program("ip", ["-4", "route", "show", "table", "all"]))?;
     network::choose(&taken, &network::destinations(&routes))
@@ -139,9 +137,7 @@ fn wait(child: &mut Child) -> Result<()> {
     if status.success() {
         return Ok(());
     }
-    Err(Error::Node(format!(
-        "the node could not be started ({status}); the reason is above"
-    )))
+    Err(Error::Node(format!("the node could not be started ({status}); the reason is above")))
 }
 
 fn node(cluster: &Cluster) -> Result<Process> {
@@ -163,9 +159,7 @@ fn link(record: &Record) -> Result<()> {
     let all = net.all.to_string();
     let interface = net.interface.as_str();
     let ip = |args: &[&str]| run(&mut program("ip", args));
-    ip(&[
-        "link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", &pid,
-    ])?;
+    ip(&["link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", &pid])?;
     ip(&["address", "add", &host, "dev", interface])?;
     ip(&["link", "set", interface, "up"])?;
     ip(&["route", "add", &all, "via", &node, "dev", interface])?;

@@ -80,11 +80,9 @@ fn write_with(image: &Image, layer_file: &Path, out: &Path) -> Result<()> {
     let file = File::create(&partial).doing(|| format!("write {}", partial.display()))?;
     let mut tar = tar::Builder::new(BufWriter::new(file));
     let layout = json!({"imageLayoutVersion": "1.0.0"});
-    for (name, document) in [
-        ("oci-layout", layout),
-        ("index.json", index),
-        ("manifest.json", docker),
-    ] {
+    for (name, document) in
+        [("oci-layout", layout), ("index.json", index), ("manifest.json", docker)]
+    {
         add(&mut tar, name, &blob(&document))?;
     }
     for part in [&manifest, &config, &layer] {
@@ -99,11 +97,7 @@ fn write_with(image: &Image, layer_file: &Path, out: &Path) -> Result<()> {
 /// Packs the layer into `file`, and takes its digest on the way.
 fn pack(image: &Image, file: &Path) -> Result<Blob> {
     let out = File::create(file).doing(|| format!("write {}", file.display()))?;
-    let mut hashing = Hashing {
-        out: BufWriter::new(out),
-        hash: Sha256::new(),
-        size: 0,
-    };
+    let mut hashing = Hashing { out: BufWriter::new(out), hash: Sha256::new(), size: 0 };
     image.tree.write_tar(&mut hashing)?;
     Ok(Blob {
         digest: format!("sha256:{}", hex(&hashing.hash.finalize())),
@@ -163,10 +157,8 @@ fn add(tar: &mut tar::Builder<impl Write>, name: &str, blob: &Blob) -> Result<()
 /// # Errors
 /// It cannot be read or is no image archive.
 pub fn describe(file: &Path) -> Result<Vec<Described>> {
-    let damaged = |reason: &str| Error::Damaged {
-        path: file.to_path_buf(),
-        reason: reason.to_owned(),
-    };
+    let damaged =
+        |reason: &str| Error::Damaged { path: file.to_path_buf(), reason: reason.to_owned() };
     let doing = || format!("read {}", file.display());
     let mut tar = tar::Archive::new(BufReader::new(File::open(file).doing(doing)?));
     for entry in tar.entries().doing(doing)? {

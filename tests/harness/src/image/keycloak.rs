@@ -77,8 +77,9 @@ fn download(cache: &Cache, report: &Report) -> Result<PathBuf> {
     let target = partial.display().to_string();
     report.long_step("download Keycloak (160 MB)", || {
         let args = ["--fail", "--silent", "--show-error", "--location", "--output", &target, &url];
-        run(&mut program("curl", args))
-            .map_err(|error| Error::Need(format!("cannot download Keycloak: is the network there?\n{error}")))
+        run(&mut program("curl", args)).map_err(|error| {
+            Error::Need(format!("cannot download Keycloak: is the network there?\n{error}"))
+        })
     })?;
     let content = fs::read(&partial).doing(|| format!("read {target}"))?;
     let found = hex(&Sha256::digest(&content));
@@ -100,7 +101,9 @@ fn java() -> Result<PathBuf> {
         .map(|name| PathBuf::from(format!("/usr/lib/jvm/{name}-{architecture}")))
         .find(|folder| folder.join("lib/server/libjvm.so").exists())
         .ok_or_else(|| {
-            Error::Need("Keycloak needs Debian's Java: apt-get install default-jre-headless".to_owned())
+            Error::Need(
+                "Keycloak needs Debian's Java: apt-get install default-jre-headless".to_owned(),
+            )
         })
 }
 
@@ -117,6 +120,7 @@ fn key(java: &Path) -> Result<String> {
 fn image(distribution: &Path, java: &Path) -> Result<Image> {
     let mut tree = Tree::new();
     tree.folder_of(Path::new("opt/keycloak"), distribution, &|_| false)?;
+    tree.folder("/opt/keycloak/data/import", 0o755);
     // Keycloak writes into its own folder, as the user of the public image.
     tree.own("opt/keycloak", 1000);
     add_java(&mut tree, java)?;
@@ -127,7 +131,7 @@ fn image(distribution: &Path, java: &Path) -> Result<Image> {
     tree.bytes("/etc/nsswitch.conf", "hosts: files dns\n", 0o644);
     tree.folder("/tmp", 0o1777);
     let mut image = Image::new(&image_name(), tree, &["/opt/keycloak/bin/kc.sh"]);
-    image.user = "1000".to_owned();
+    "1000".clone_into(&mut image.user);
     image.env.push(format!("JAVA_HOME={}", java.display()));
     image.env.push("KC_RUN_IN_CONTAINER=true".to_owned());
     Ok(image)
@@ -137,14 +141,14 @@ fn add_java(tree: &mut Tree, java: &Path) -> Result<()> {
     for part in ["bin", "conf", "lib"] {
         tree.folder_of(&java.join(part), &java.join(part), &not_for_a_server)?;
     }
-    add_libraries(tree, &java.join("bin/java"))?;
+    add_libraries(tree, &java.join("bin/java"), None)?;
     let libraries = java.join("lib");
     for folder in [libraries.clone(), libraries.join("server")] {
         let doing = || format!("read {}", folder.display());
         for entry in fs::read_dir(&folder).doing(doing)? {
             let path = entry.doing(doing)?.path();
             if path.extension().is_some_and(|e| e == "so") && !not_for_a_server(&path) {
-                add_libraries(tree, &path)?;
+                add_libraries(tree, &path, Some(&libraries.join("server")))?;
             }
         }
     }
@@ -167,5 +171,9 @@ fn tool_path(tool: &str) -> Result<PathBuf> {
         .iter()
         .map(|folder| Path::new(folder).join(tool))
         .find(|path| path.exists())
-        .ok_or_else(|| Error::Need(format!("there is no {tool} in /usr/bin: install coreutils, grep, sed, dash and findutils")))
+        .ok_or_else(|| {
+            Error::Need(format!(
+                "there is no {tool} in /usr/bin: install coreutils, grep, sed, dash and findutils"
+            ))
+        })
 }

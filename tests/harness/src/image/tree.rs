@@ -91,15 +91,16 @@ impl Tree {
     }
 
     fn owner(&self, path: &Path) -> u64 {
-        self.owned.as_ref().filter(|(below, _)| path.starts_with(below)).map_or(0, |(_, user)| *user)
+        self.owned
+            .as_ref()
+            .filter(|(below, _)| path.starts_with(below))
+            .map_or(0, |(_, user)| *user)
     }
 
     fn put(&mut self, path: &Path, entry: Entry) {
         let path = path.strip_prefix("/").unwrap_or(path);
         for parent in path.ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
-            self.entries
-                .entry(parent.to_path_buf())
-                .or_insert(Entry::Folder { mode: 0o755 });
+            self.entries.entry(parent.to_path_buf()).or_insert(Entry::Folder { mode: 0o755 });
         }
         self.entries.insert(path.to_path_buf(), entry);
     }
@@ -111,11 +112,10 @@ impl Tree {
     pub fn write_tar(&self, out: impl Write) -> Result<()> {
         let mut tar = tar::Builder::new(out);
         for (path, entry) in &self.entries {
-            append(&mut tar, path, entry, self.owner(path)).doing(|| format!("pack {}", path.display()))?;
+            append(&mut tar, path, entry, self.owner(path))
+                .doing(|| format!("pack {}", path.display()))?;
         }
-        tar.into_inner()
-            .and_then(|mut out| out.flush())
-            .doing(|| "write the layer".to_owned())
+        tar.into_inner().and_then(|mut out| out.flush()).doing(|| "write the layer".to_owned())
     }
 
     /// Writes the tree as files below `root`, which is emptied first.

@@ -29,8 +29,7 @@ pub(crate) fn detach_from_host() -> Result<()> {
 pub(crate) fn cover(keep: &Path) -> Result<()> {
     let kept = File::open(keep).doing(|| format!("open {}", keep.display()))?;
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
-    mount(Some("proc"), "/proc", Some("proc"), flags, NONE)
-        .doing(|| "mount /proc".to_owned())?;
+    mount(Some("proc"), "/proc", Some("proc"), flags, NONE).doing(|| "mount /proc".to_owned())?;
     for place in MASKED.into_iter().filter(|place| Path::new(place).exists()) {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
         mount(Some("node"), place, Some("tmpfs"), flags, Some("mode=755"))
@@ -50,10 +49,7 @@ pub(crate) fn cover(keep: &Path) -> Result<()> {
 /// Deleting a folder that still has mounts below it would delete what is mounted there.
 pub(crate) fn uncover(folder: &Path) -> bool {
     for _ in 0..8 {
-        let points = below(
-            &fs::read_to_string("/proc/self/mounts").unwrap_or_default(),
-            folder,
-        );
+        let points = below(&fs::read_to_string("/proc/self/mounts").unwrap_or_default(), folder);
         if points.is_empty() {
             return true;
         }

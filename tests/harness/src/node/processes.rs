@@ -24,10 +24,7 @@ pub(crate) struct Processes {
 
 impl Processes {
     pub(crate) fn new(state: &State) -> Self {
-        Self {
-            state: state.clone(),
-            running: Vec::new(),
-        }
+        Self { state: state.clone(), running: Vec::new() }
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -62,7 +59,7 @@ impl Processes {
         log: &str,
         mut check: impl FnMut() -> Result<(), String>,
     ) -> Result<()> {
-        let deadline = Deadline::after(Duration::from_secs(180));
+        let deadline = Deadline::after(Duration::from_mins(3));
         loop {
             let Err(seen) = check() else {
                 return Ok(());
@@ -101,9 +98,6 @@ impl Processes {
 
     /// Name and number of every component.
     pub(crate) fn numbers(&self) -> Vec<(String, u32)> {
-        self.running
-            .iter()
-            .map(|(name, child)| (name.clone(), child.id()))
-            .collect()
+        self.running.iter().map(|(name, child)| (name.clone(), child.id())).collect()
     }
 }

@@ -1,7 +1,6 @@
 //! What a started node does: take the exit status of ended processes, as the first process of a
 //! namespace must, and end when asked to.
 
-use nix::errno::Errno;
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
@@ -12,9 +11,7 @@ use crate::report::say;
 /// Serves until SIGTERM or SIGINT. The kernel ends all other processes of the namespace with this one.
 pub(crate) fn serve(processes: Processes) -> Result<()> {
     let signals = SigSet::from_iter([Signal::SIGTERM, Signal::SIGINT, Signal::SIGCHLD]);
-    signals
-        .thread_block()
-        .doing(|| "block the signals".to_owned())?;
+    signals.thread_block().doing(|| "block the signals".to_owned())?;
     let components = processes.numbers();
     drop(processes);
     loop {
@@ -31,17 +28,15 @@ pub(crate) fn serve(processes: Processes) -> Result<()> {
 fn reap(components: &[(String, u32)]) {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return,
+            Ok(WaitStatus::StillAlive) | Err(_) => return,
             Ok(status) => {
                 let pid = status.pid().map(nix::unistd::Pid::as_raw);
-                let ended = components
-                    .iter()
-                    .find(|(_, number)| i32::try_from(*number).ok() == pid);
+                let ended =
+                    components.iter().find(|(_, number)| i32::try_from(*number).ok() == pid);
                 if let Some((name, _)) = ended {
                     say(format_args!("{name} ended: {status:?}"));
                 }
             }
-            Err(_) => return,
         }
     }
 }

@@ -27,12 +27,8 @@ pub(crate) fn start(state: &State) -> Result<Processes> {
     await_link(state, &plan)?;
     step("network inside the namespace", || network(&plan))?;
     let mut processes = Processes::new(state);
-    step("start etcd, the API server and containerd", || {
-        control_plane(&mut processes, &plan)
-    })?;
-    step("load the images of the system's pods", || {
-        images(&mut processes, &plan)
-    })?;
+    step("start etcd, the API server and containerd", || control_plane(&mut processes, &plan))?;
+    step("load the images of the system's pods", || images(&mut processes, &plan))?;
     step("API server ready", || api_ready(&mut processes, &plan))?;
     step("start controllers, scheduler, kubelet and kube-proxy", || {
         workers(&mut processes, &plan)
@@ -47,10 +43,8 @@ pub(crate) fn start(state: &State) -> Result<Processes> {
 fn plan(state: &State) -> Result<Plan> {
     let path = state.path("node.json");
     let text = fs::read(&path).doing(|| format!("read {}", path.display()))?;
-    serde_json::from_slice(&text).map_err(|error| Error::Damaged {
-        path,
-        reason: error.to_string(),
-    })
+    serde_json::from_slice(&text)
+        .map_err(|error| Error::Damaged { path, reason: error.to_string() })
 }
 
 /// Waits for the link, and from then on watches the starting command: if it ends without
@@ -75,10 +69,7 @@ fn await_link(state: &State, plan: &Plan) -> Result<()> {
     Ok(())
 }
 
-#[expect(
-    clippy::exit,
-    reason = "the starting command is gone; there is nobody to return to"
-)]
+#[expect(clippy::exit, reason = "the starting command is gone; there is nobody to return to")]
 fn abandon(state: &State, group: &str) {
     // All processes of this namespace but this one.
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
@@ -124,9 +115,8 @@ fn control_plane(processes: &mut Processes, plan: &Plan) -> Result<()> {
 
 fn images(processes: &mut Processes, plan: &Plan) -> Result<()> {
     let socket = processes.state().containerd();
-    processes.wait("containerd to answer", "containerd", || {
-        said(output(ctr(&socket).arg("version")))
-    })?;
+    processes
+        .wait("containerd to answer", "containerd", || said(output(ctr(&socket).arg("version"))))?;
     for image in &plan.images {
         run(ctr(&socket).args(["images", "import"]).arg(image))?;
     }
@@ -150,18 +140,13 @@ fn kubectl<const N: usize>(processes: &Processes, plan: &Plan, args: [&str; N]) 
 
 fn api_ready(processes: &mut Processes, plan: &Plan) -> Result<()> {
     let mut ready = kubectl(processes, plan, ["get", "--raw", "/readyz"]);
-    processes.wait("the API server to be ready", "kube-apiserver", || {
-        said(output(&mut ready))
-    })
+    processes.wait("the API server to be ready", "kube-apiserver", || said(output(&mut ready)))
 }
 
 fn workers(processes: &mut Processes, plan: &Plan) -> Result<()> {
     let state = processes.state().clone();
     for (name, arguments) in [
-        (
-            "kube-controller-manager",
-            config::controller_manager(&state, &plan.network),
-        ),
+        ("kube-controller-manager", config::controller_manager(&state, &plan.network)),
         ("kube-scheduler", config::scheduler(&state)),
         ("kubelet", config::kubelet_arguments(&state, &plan.network)),
         ("kube-proxy", config::proxy(&state, &plan.network)),
@@ -176,9 +161,7 @@ fn manifests(processes: &mut Processes, plan: &Plan) -> Result<()> {
     fs::write(&file, &plan.manifests).doing(|| format!("write {}", file.display()))?;
     let mut apply = kubectl(processes, plan, ["apply", "--server-side", "-f"]);
     apply.arg(file);
-    processes.wait("the system's manifests to apply", "kube-apiserver", || {
-        said(output(&mut apply))
-    })
+    processes.wait("the system's manifests to apply", "kube-apiserver", || said(output(&mut apply)))
 }
 
 fn node_ready(processes: &mut Processes, plan: &Plan) -> Result<()> {
@@ -194,13 +177,16 @@ fn dns_ready(processes: &mut Processes, plan: &Plan) -> Result<()> {
     let mut get = kubectl(
         processes,
         plan,
-        ["get", "endpointslices", "--namespace=kube-system", "--selector=kubernetes.io/service-name=kube-dns", "--output=json"],
+        [
+            "get",
+            "endpointslices",
+            "--namespace=kube-system",
+            "--selector=kubernetes.io/service-name=kube-dns",
+            "--output=json",
+        ],
     );
-    let mut pods = kubectl(
-        processes,
-        plan,
-        ["get", "pods", "--namespace=kube-system", "--output", READY],
-    );
+    let mut pods =
+        kubectl(processes, plan, ["get", "pods", "--namespace=kube-system", "--output", READY]);
     processes.wait("the cluster's DNS to be ready", "kubelet", || {
         seen(output(&mut get), |text| text.contains(r#""ready": true"#))
             .map_err(|_| said_by(output(&mut pods)))

@@ -95,7 +95,8 @@ fn headers(request: &Request<Incoming>) -> Value {
     let mut headers = Map::new();
     for name in request.headers().keys() {
         let values = request.headers().get_all(name).iter();
-        let values: Vec<_> = values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
+        let values: Vec<_> =
+            values.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
         headers.insert(name.to_string(), json!(values));
     }
     json!({

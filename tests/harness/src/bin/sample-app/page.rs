@@ -1,7 +1,7 @@
 //! The greeting: who the headers say is there.
 
-use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
 use hyper::Response;
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderValue};
 
 use crate::{Body, full, with_type};
 
@@ -17,7 +17,8 @@ a{display:inline-block;padding:.4rem 0;margin-right:1.5rem}";
 /// The page for the person whom `X-Forwarded-*` names, or for nobody.
 pub(crate) fn greeting(headers: &HeaderMap) -> Response<Body> {
     let mut response = with_type(Response::new(full(render(headers))), "text/html; charset=utf-8");
-    let policy = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+    let policy =
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(policy));
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
@@ -43,20 +44,27 @@ fn render(headers: &HeaderMap) -> String {
 }
 
 fn person(headers: &HeaderMap) -> String {
-    let mut body = String::new();
-    if let Some(email) = value(headers, "x-forwarded-email") {
-        body += &format!("<p>You are signed in as {}.</p>", escape(&email));
-    }
+    let email = value(headers, "x-forwarded-email").map_or_else(String::new, |email| {
+        format!("<p>You are signed in as {}.</p>", escape(&email))
+    });
+    format!(
+        "{email}{}<nav aria-label=\"Further\"><a href=\"/headers\">What this app received</a>\
+         <a href=\"/oauth2/sign_out\">Sign out</a></nav>",
+        groups(headers)
+    )
+}
+
+fn groups(headers: &HeaderMap) -> String {
     let groups = value(headers, "x-forwarded-groups").unwrap_or_default();
-    let groups: Vec<_> = groups.split(',').map(str::trim).filter(|group| !group.is_empty()).collect();
-    if groups.is_empty() {
-        body += "<p>You are in no groups.</p>";
-    } else {
-        let items: String = groups.iter().map(|group| format!("<li>{}</li>", escape(group))).collect();
-        body += &format!("<h2 id=\"groups\">Your groups</h2><ul aria-labelledby=\"groups\">{items}</ul>");
+    let items = groups
+        .split(',')
+        .map(str::trim)
+        .filter(|group| !group.is_empty())
+        .fold(String::new(), |items, group| items + "<li>" + &escape(group) + "</li>");
+    if items.is_empty() {
+        return "<p>You are in no groups.</p>".to_owned();
     }
-    body + "<nav aria-label=\"Further\"><a href=\"/headers\">What this app received</a>\
-            <a href=\"/oauth2/sign_out\">Sign out</a></nav>"
+    format!("<h2 id=\"groups\">Your groups</h2><ul aria-labelledby=\"groups\">{items}</ul>")
 }
 
 fn value(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -15,17 +15,18 @@ use crate::{Body, with_type};
 pub(crate) fn lines(query: &str) -> Response<Body> {
     let (count, every) = (parameter(query, "lines", 5), parameter(query, "every", 200));
     let every = Duration::from_millis(every.min(60_000));
-    let stream = futures_util::stream::unfold((0, None::<Instant>), move |(sent, due)| async move {
-        if sent == count {
-            return None;
-        }
-        if let Some(due) = due {
-            sleep_until(due).await;
-        }
-        let next = Instant::now() + every;
-        let line = Bytes::from(format!("line {} of {count}\n", sent + 1));
-        Some((Ok::<_, Infallible>(Frame::data(line)), (sent + 1, Some(next))))
-    });
+    let stream =
+        futures_util::stream::unfold((0, None::<Instant>), move |(sent, due)| async move {
+            if sent == count {
+                return None;
+            }
+            if let Some(due) = due {
+                sleep_until(due).await;
+            }
+            let next = Instant::now() + every;
+            let line = Bytes::from(format!("line {} of {count}\n", sent + 1));
+            Some((Ok::<_, Infallible>(Frame::data(line)), (sent + 1, Some(next))))
+        });
     // The stream is shared by nobody; boxing asks for Sync all the same.
     let body = StreamBody::new(SyncStream(std::sync::Mutex::new(Box::pin(stream)))).boxed();
     with_type(Response::new(body), "text/plain; charset=utf-8")

@@ -17,7 +17,8 @@ const ACCEPT: HeaderName = HeaderName::from_static("sec-websocket-accept");
 
 /// Switches to a WebSocket, or says that one was expected.
 pub(crate) fn echo(request: &mut Request<Incoming>) -> Response<Body> {
-    let refused = || with_status(StatusCode::UPGRADE_REQUIRED, text("a WebSocket is expected here\n"));
+    let refused =
+        || with_status(StatusCode::UPGRADE_REQUIRED, text("a WebSocket is expected here\n"));
     let Some(key) = request.headers().get(KEY) else {
         return refused();
     };

@@ -3,9 +3,11 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::image::Tree;
 
+type Step<'a> = Box<dyn Fn(&mut Tree) + 'a>;
+
 fn image(content: &Path, reversed: bool) -> Image {
     let mut tree = Tree::new();
-    let mut steps: Vec<Box<dyn Fn(&mut Tree)>> = vec![
+    let mut steps: Vec<Step<'_>> = vec![
         Box::new(|tree| tree.bytes("/etc/greeting", "hello", 0o644)),
         Box::new(|tree| tree.copy("/bin/program", content, 0o755)),
         Box::new(|tree| tree.link("/bin/other", "program")),
@@ -39,13 +41,9 @@ fn same_content_gives_the_same_bytes_whatever_order_and_times() {
     let (first, second) = (folder.path().join("1"), folder.path().join("2"));
     fs::write(&first, "program").unwrap();
     fs::write(&second, "program").unwrap();
-    let later = fs::metadata(&first).unwrap().modified().unwrap() + std::time::Duration::from_secs(9);
-    File::options()
-        .append(true)
-        .open(&second)
-        .unwrap()
-        .set_modified(later)
-        .unwrap();
+    let later =
+        fs::metadata(&first).unwrap().modified().unwrap() + std::time::Duration::from_secs(9);
+    File::options().append(true).open(&second).unwrap().set_modified(later).unwrap();
     let (a, b) = (folder.path().join("a.tar"), folder.path().join("b.tar"));
     write(&image(&first, false), &a).unwrap();
     write(&image(&second, true), &b).unwrap();
@@ -114,9 +112,7 @@ fn layer_keeps_modes_and_links_and_no_owner() {
 fn what_is_no_image_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("x.tar");
-    tar::Builder::new(File::create(&file).unwrap())
-        .into_inner()
-        .unwrap();
+    tar::Builder::new(File::create(&file).unwrap()).into_inner().unwrap();
     let error = describe(&file).unwrap_err().to_string();
     assert!(error.contains("x.tar") && error.contains("index.json"), "{error}");
 }

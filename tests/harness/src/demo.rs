@@ -1,0 +1,138 @@
+//! The demo: Keycloak, a sample app, the operator, one object and one annotation, in a cluster
+//! made for it or in one that the person has.
+//!
+//! Everything is done as a person would do it, with kubectl and helm and the files in
+//! `examples/demo`; nothing here knows what the operator does about it.
+
+mod down;
+mod forwards;
+mod settings;
+mod target;
+mod wait;
+
+use std::fs;
+
+pub use self::down::down;
+pub(crate) use self::forwards::serve;
+use self::settings::{Settings, State};
+use self::target::Target;
+use crate::build;
+use crate::cache::{Cache, repository};
+use crate::cluster::Cluster;
+use crate::error::{Doing as _, Result};
+use crate::image::keycloak;
+use crate::interrupt::Interrupts;
+use crate::program::{run, run_with_input};
+use crate::report::{Report, print};
+
+/// The namespace of the sample app, as the files in `examples/demo` have it.
+pub(crate) const NAMESPACE: &str = "oauth2-proxy-demo";
+/// The operator's release and its namespace.
+pub(crate) const RELEASE: &str = "oauth2-proxy-operator";
+pub(crate) const OPERATOR_NAMESPACE: &str = "oauth2-proxy-demo-operator";
+
+/// Brings the demo up, or up to date, and prints where it is.
+///
+/// # Errors
+/// What did not work, with what was seen instead.
+pub fn up(cache: &Cache, report: &Report, interrupts: &Interrupts) -> Result<()> {
+    let settings = Settings::from_environment()?;
+    let state = State::in_cache(cache);
+    forwards::stop(&state)?;
+    settings.require_free_ports()?;
+    let programs = build::images(report)?;
+    let target = target(&settings, cache, report, interrupts)?;
+    state.remember(&settings)?;
+    if let Target::Cluster { cluster, .. } = &target {
+        let keycloak = keycloak::ensure(cache, report)?;
+        for archive in programs.iter().chain([&keycloak]) {
+            crate::cluster::load(cluster, archive, report)?;
+        }
+    }
+    report.step("apply Keycloak and the sample app", || {
+        apply(&target, &settings, "1-keycloak.yaml")?;
+        apply(&target, &settings, "2-sample-app.yaml")
+    })?;
+    operator(&target, report)?;
+    wait::rollout(&target, "keycloak", report)?;
+    wait::rollout(&target, "sample-app", report)?;
+    report.step("apply the OAuth2Proxy", || apply(&target, &settings, "3-oauth2proxy.yaml"))?;
+    wait::condition(&target, "Ready", report)?;
+    report.step("kubectl annotate deployment sample-app oauth2proxy.dev/inject=main", || {
+        let args =
+            ["annotate", "--overwrite", "deployment", "sample-app", "oauth2proxy.dev/inject=main"];
+        run(target.kubectl().args(["--namespace", NAMESPACE]).args(args)).map(drop)
+    })?;
+    wait::injected(&target, report)?;
+    forwards::start(&state, &target, &settings, report)?;
+    tell(&target, &settings, report);
+    Ok(())
+}
+
+fn target(
+    settings: &Settings,
+    cache: &Cache,
+    report: &Report,
+    interrupts: &Interrupts,
+) -> Result<Target> {
+    if let Some(context) = &settings.context {
+        return Target::of_context(context, cache, report);
+    }
+    let cluster = Cluster::named("demo", cache)?;
+    crate::cluster::up(&cluster, cache, report, interrupts)?;
+    Target::of_cluster(cluster, cache, report)
+}
+
+/// Applies a file of `examples/demo`, with the chosen ports in place of the usual ones.
+fn apply(target: &Target, settings: &Settings, file: &str) -> Result<()> {
+    let path = repository().join("examples/demo").join(file);
+    let text = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+    let text = settings.with_ports(&text);
+    run_with_input(target.kubectl().args(["apply", "--filename", "-"]), &text).map(drop)
+}
+
+/// Installs the operator by its chart, unless the cluster has one that is not the demo's.
+fn operator(target: &Target, report: &Report) -> Result<()> {
+    if target.has_foreign_operator()? {
+        report.note("this cluster has the operator already: it is used as it is");
+        return Ok(());
+    }
+    report.step("helm install the operator", || {
+        run(target.kubectl().args([
+            "get",
+            "namespace",
+            OPERATOR_NAMESPACE,
+            "--ignore-not-found",
+            "--output=name",
+        ]))?;
+        let chart = repository().join("charts/oauth2-proxy-operator");
+        let mut helm = target.helm();
+        helm.args(["upgrade", "--install", RELEASE]).arg(chart);
+        helm.args([
+            "--namespace",
+            OPERATOR_NAMESPACE,
+            "--create-namespace",
+            "--set",
+            "crds.keep=false",
+        ]);
+        run(&mut helm).map(drop)
+    })?;
+    wait::operator(target, report)
+}
+
+fn tell(target: &Target, settings: &Settings, report: &Report) {
+    let kubectl = target.shown_kubectl();
+    let total = report.elapsed().as_secs();
+    print(format_args!(
+        "\nThe demo is up after {total} s.\n\n  \
+         URL       http://localhost:{port}\n  \
+         User      alice\n  \
+         Password  wonderland\n\n\
+         What happened:\n\n  \
+         {kubectl} describe oauth2proxy main\n  \
+         {kubectl} describe deployment sample-app\n  \
+         {kubectl} get services,endpointslices\n\n\
+         Remove it with: make demo-down",
+        port = settings.port,
+    ));
+}
