@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::image::{keycloak, programs};
 use crate::interrupt::Interrupts;
 use crate::node;
-use crate::report::{Report, print};
+use crate::report::{Report, print, say};
 
 /// Clusters, images and the demo.
 #[derive(Debug, Parser)]
@@ -164,6 +164,7 @@ fn of_cluster(asked: AskedOfCluster) -> Result<()> {
         AskedOfCluster::Up { name } => {
             let cluster = Cluster::named(&name, &cache)?;
             cluster::up(&cluster, &cache, &report, &interrupts)?;
+            explain(&cluster, &cache, &report)?;
             print(cluster.state().kubeconfig().display());
             Ok(())
         }
@@ -180,6 +181,20 @@ fn of_cluster(asked: AskedOfCluster) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// How a person uses the cluster; on standard error, beside the path for programs.
+fn explain(cluster: &Cluster, cache: &Cache, report: &Report) -> Result<()> {
+    let tools = components::ensure(Module::Kubernetes, cache, report)?;
+    say(format_args!(
+        "\nuse it:      export KUBECONFIG={}\n             export PATH=$PATH:{}\n\
+         load images: cargo run -p harness -- cluster load {name} target/images/<image>.tar\n\
+         remove it:   make cluster-down NAME={name}\nmore:        docs/cluster.md\n",
+        cluster.state().kubeconfig().display(),
+        tools.display(),
+        name = cluster.name(),
+    ));
+    Ok(())
 }
 
 fn list(cache: &Cache) -> Result<()> {

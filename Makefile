@@ -1,0 +1,63 @@
+# `make` lists the commands. Everything they need is installed or built by them, except root,
+# Debian's packages' mirrors, Go, Rust, Node.js and Java.
+
+CARGO   ?= cargo
+NAME    ?= dev
+HARNESS  = $(CARGO) run --quiet --locked --package harness --bin harness --
+
+# Versions of the tools that `make check` installs into the cache.
+CARGO_DENY_VERSION = 0.20.2
+CACHE ?= $(or $(OAUTH2_PROXY_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oauth2-proxy-operator)
+CARGO_DENY = $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-down cluster cluster-down images generate test check bench \
+	check-format check-clippy check-docs check-deny check-generated
+
+help: ## List the commands
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## A login in front of a sample app, on a real cluster (DEMO_CONTEXT=<context>: on yours)
+	@echo "building the harness"
+	@$(HARNESS) demo up
+
+demo-down: ## Remove the demo and all it left
+	@$(HARNESS) demo down
+
+cluster: ## A one-node Kubernetes, NAME=<name>; prints its KUBECONFIG
+	@$(HARNESS) cluster up --name $(NAME)
+
+cluster-down: ## Remove that cluster and all it left
+	@$(HARNESS) cluster down --name $(NAME)
+
+test: ## All tests that fit in CI
+	$(CARGO) test --workspace --locked --no-fail-fast
+
+check: check-format check-clippy check-docs check-deny check-generated ## Formatting, lints, docs, licences, generated files
+
+bench: ## The proxy beside nginx and a bare reverse proxy
+	$(CARGO) bench --locked --package proxy
+
+images: ## Images of the programs in target/images, for ctr, docker and podman to load
+	@$(HARNESS) images
+
+generate: ## Write the generated files anew
+	$(CARGO) run --quiet --locked --package crds --bin generate
+
+check-format:
+	$(CARGO) fmt --all --check
+
+check-clippy:
+	$(CARGO) clippy --workspace --all-targets --locked -- --deny warnings
+
+check-docs:
+	RUSTDOCFLAGS="--deny warnings" $(CARGO) doc --workspace --no-deps --locked --document-private-items
+
+check-deny: $(CARGO_DENY)
+	$(CARGO_DENY) --config .deny.toml --locked check licenses bans sources
+
+check-generated:
+	$(CARGO) run --quiet --locked --package crds --bin generate -- --check
+
+$(CARGO_DENY):
+	$(CARGO) install --locked --quiet --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)
