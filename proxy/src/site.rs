@@ -3,30 +3,67 @@
 //! A request takes its `Site` once and keeps it to its end, so a reload never changes the rules in the middle of a
 //! request. Compiling may fail; swapping can not.
 
+mod files;
+
+pub(crate) use files::named as files_of;
+
+use crate::clock::Clock;
+use crate::oidc::Provider;
+use crate::refresh::Refresher;
+use crate::routing::{ApiRoutes, PathRules, RouteTable};
 use crate::secrets::Secrets;
+use crate::session::{KeyRing, KeyRingError};
+use crate::store::{self, SettingsError, Store};
 use proxy_config::{Config, Problems};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
-/// What compiling needs beside the configuration; the same for the life of the process.
+/// What lives as long as the process, whatever the configuration.
+#[derive(Clone)]
 pub(crate) struct Context {
     /// The control runtime: discovery, key fetches and token calls run there.
     pub(crate) control: Handle,
+    /// The time of day.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// All refreshes under way.
+    pub(crate) refresher: Arc<Refresher>,
+}
+
+impl Context {
+    /// A context with no refresh under way.
+    pub(crate) fn new(control: Handle, clock: Arc<dyn Clock>) -> Self {
+        let refresher = Arc::new(Refresher::new(control.clone(), Arc::clone(&clock)));
+        Self { control, clock, refresher }
+    }
 }
 
 /// One configuration, compiled whole.
 pub(crate) struct Site {
     /// What it was compiled from.
     pub(crate) config: Config,
-    /// The secrets that the configuration names.
-    pub(crate) secrets: Secrets,
     /// Counts compilations; a cache that was filled under another epoch is void.
     pub(crate) epoch: u64,
+    /// What outlives every configuration.
+    pub(crate) context: Context,
+    /// Keys of sessions and of logins in progress.
+    pub(crate) ring: Arc<KeyRing>,
+    /// Where sessions are.
+    pub(crate) store: Arc<Store>,
+    /// The identity provider; kept across reloads that leave its settings alone.
+    pub(crate) provider: Arc<Provider>,
+    /// Requests that need no session.
+    pub(crate) skip_auth: PathRules,
+    /// Paths without a login page.
+    pub(crate) api_routes: ApiRoutes,
+    /// Which upstream answers which path, by place in `config.upstreams`.
+    pub(crate) routes: RouteTable,
 }
 
 impl Site {
     /// Checks and compiles `config`. Live objects of `previous` whose part did not change are taken over.
+    ///
+    /// Opens files, and no connection: a configuration test compiles too.
     ///
     /// # Errors
     /// Everything that is wrong, at once.
@@ -36,18 +73,105 @@ impl Site {
         previous: Option<&Self>,
     ) -> Result<Self, Problems> {
         let mut problems = config.problems().err().unwrap_or_default();
-        let secrets = Secrets::read(config, &mut problems);
-        let _ = &context.control;
-        if problems.0.is_empty() {
-            Ok(Self {
-                config: config.clone(),
-                secrets,
-                epoch: previous.map_or(1, |site| site.epoch + 1),
-            })
-        } else {
-            Err(problems)
+        let mut found = Problems::default();
+        let secrets = Secrets::read(config, &mut found);
+        files::check(config, &mut found);
+        let skip_auth = PathRules::compile("access.skipAuth", &config.access.skip_auth, &mut found);
+        let api_routes =
+            ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, &mut found);
+        let routes = RouteTable::compile(&config.upstreams, &mut found);
+        if let Some(provider) = config.providers.first() {
+            Provider::check(provider, &mut found);
+        }
+        let ring = ring(&secrets, &mut found);
+        let store = ring
+            .as_ref()
+            .and_then(|ring| store(config, ring, secrets, context, previous, &mut found));
+        add_new(&mut problems, found);
+        let (Some(ring), Some(store), [provider], []) =
+            (ring, store, &*config.providers, &*problems.0)
+        else {
+            return Err(problems);
+        };
+        let groups = !config.access.allowed_groups.is_empty();
+        let kept = previous.filter(|site| {
+            site.config.providers.first() == Some(provider)
+                && site.config.access.allowed_groups.is_empty() != groups
+        });
+        let provider = match kept {
+            Some(site) => Arc::clone(&site.provider),
+            None => Provider::start(
+                provider.clone(),
+                groups,
+                &context.control,
+                Arc::clone(&context.clock),
+            ),
+        };
+        Ok(Self {
+            config: config.clone(),
+            epoch: previous.map_or(1, |site| site.epoch + 1),
+            context: context.clone(),
+            ring,
+            store,
+            provider,
+            skip_auth,
+            api_routes,
+            routes,
+        })
+    }
+}
+
+fn ring(secrets: &Secrets, problems: &mut Problems) -> Option<Arc<KeyRing>> {
+    match KeyRing::new(&secrets.session_keys) {
+        Ok(ring) => Some(Arc::new(ring)),
+        // Missing and unreadable keys are noted where they were read.
+        Err(KeyRingError::Empty) => None,
+        Err(KeyRingError::Short { index, length }) => {
+            let message = format!(
+                "the secret has {length} bytes: at least {} are needed",
+                KeyRing::MIN_SECRET
+            );
+            problems.add(format!("session.keys[{index}]"), message);
+            None
         }
     }
+}
+
+fn store(
+    config: &Config,
+    ring: &Arc<KeyRing>,
+    secrets: Secrets,
+    context: &Context,
+    previous: Option<&Site>,
+    problems: &mut Problems,
+) -> Option<Arc<Store>> {
+    let parts = store::Parts {
+        ring: Arc::clone(ring),
+        providers: config.providers.iter().map(|provider| provider.id.clone()).collect(),
+        redis_url: secrets.redis_url,
+        redis_password: secrets.redis_password,
+        control: context.control.clone(),
+        previous: previous.map(|site| &*site.store),
+    };
+    match Store::compile(&config.session, parts) {
+        Ok(store) => Some(Arc::new(store)),
+        Err(error) => {
+            let field = match error {
+                SettingsError::NoUrl | SettingsError::Url(_) => "session.store.redis.url",
+                SettingsError::CaFile { .. } | SettingsError::Certificates { .. } => {
+                    "session.store.redis.caFile"
+                }
+            };
+            problems.add(field, error.to_string());
+            None
+        }
+    }
+}
+
+/// Adds what concerns fields without a problem so far: one message about a field is enough.
+fn add_new(problems: &mut Problems, found: Problems) {
+    let known: Vec<_> = problems.0.iter().map(|problem| problem.field.clone()).collect();
+    problems.0.extend(found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
 }
 
 /// The present [`Site`], shared by all threads.

@@ -1,0 +1,74 @@
+//! The files that a configuration refers to: which they are, so that they can be watched, and whether they are usable,
+//! so that a mistake is named at the start and not at the first request that needs them.
+
+use crate::secrets::read_bytes;
+use proxy_config::{Config, Problems, Secret, Store};
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use std::path::{Path, PathBuf};
+
+/// No certificate or list of addresses is larger.
+const MAX_BYTES: u64 = 16 << 20;
+
+/// All files that `config` names, in no order.
+pub(crate) fn named(config: &Config) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> =
+        config.session.keys.iter().filter_map(Secret::file).cloned().collect();
+    for provider in &config.providers {
+        files.extend(provider.client_secret.as_ref().and_then(Secret::file).cloned());
+        files.extend(provider.tls.ca_files.iter().cloned());
+    }
+    if let Store::Redis(redis) = &config.session.store {
+        files.extend(redis.url.file().cloned());
+        files.extend(redis.password.as_ref().and_then(Secret::file).cloned());
+        files.extend(redis.ca_file.clone());
+    }
+    if let Some(https) = &config.listeners.https {
+        files.push(https.certificate_file.clone());
+        files.extend(https.key.file().cloned());
+    }
+    files.extend(config.access.emails_file.clone());
+    files
+}
+
+/// Notes files that are missing or hold no certificate. Secrets are read elsewhere.
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    for (i, provider) in config.providers.iter().enumerate() {
+        if provider.tls.insecure_skip_verify {
+            continue;
+        }
+        for (j, path) in provider.tls.ca_files.iter().enumerate() {
+            if let Err(what) = roots(path) {
+                problems.add(format!("providers[{i}].tls.caFiles[{j}]"), what);
+            }
+        }
+    }
+    if let Some(path) = &config.access.emails_file
+        && let Err(what) = read(path)
+    {
+        problems.add("access.emailsFile", what);
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    read_bytes(path, MAX_BYTES)
+        .map_err(|error| format!("the file {} can not be read: {error}", path.display()))
+}
+
+fn roots(path: &Path) -> Result<(), String> {
+    let bytes = read(path)?;
+    let mut store = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(&bytes) {
+        let added = certificate
+            .map_err(|error| error.to_string())
+            .and_then(|certificate| store.add(certificate).map_err(|error| error.to_string()));
+        added.map_err(|error| {
+            format!("the file {} holds a broken certificate: {error}", path.display())
+        })?;
+    }
+    if store.is_empty() {
+        return Err(format!("the file {} holds no PEM certificate", path.display()));
+    }
+    Ok(())
+}
