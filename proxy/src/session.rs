@@ -14,6 +14,7 @@ pub(crate) use seal::{Opened, open_record, seal_record};
 
 use crate::identity::Identity;
 use jiff::Timestamp;
+use std::fmt;
 use zeroize::Zeroizing;
 
 /// A token or another secret text: wiped when dropped, never printed.
@@ -56,6 +57,18 @@ pub(crate) struct Session {
     pub(crate) nonce: Option<[u8; 32]>,
     /// Who it is.
     pub(crate) identity: Identity,
+}
+
+impl fmt::Debug for Session {
+    /// Who and when; no token and no nonce.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("provider", &self.provider)
+            .field("identity", &self.identity)
+            .field("created_at", &self.created_at)
+            .field("expires_at", &self.expires_at)
+            .finish_non_exhaustive()
+    }
 }
 
 #[cfg(test)]

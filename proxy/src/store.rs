@@ -7,6 +7,8 @@ mod lease;
 mod redis;
 mod ticket;
 
+#[cfg(test)]
+pub(crate) use self::redis::fixture::RedisServer;
 pub(crate) use self::redis::{RedisSettings, SettingsError};
 pub(crate) use lease::Lease;
 pub(crate) use ticket::Ticket;
@@ -311,4 +313,4 @@ fn invalid(reason: impl ToString) -> LoadError {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

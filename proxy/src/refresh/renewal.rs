@@ -11,8 +11,8 @@ use tokio::time::Instant;
 
 /// How long another process may hold the lease: longer than a token call takes.
 const LEASE_WAIT: Duration = Duration::from_secs(20);
-/// Attempts to write a renewed session, and the pause between them.
-const WRITES: u32 = 4;
+/// How long writing a renewed session is tried again while requests wait, and the pause between attempts.
+const WRITE_AGAIN_FOR: Duration = Duration::from_secs(3);
 const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(300);
 
 /// What the provider made of a session.
@@ -65,7 +65,10 @@ impl<P: Renew> Flight<P> {
             }
         };
         let outcome = lease.hold(self.look_again(ticket, landing)).await;
-        lease.release().await;
+        // With Redis away there is nobody to give it back to, and requests are waiting.
+        if !matches!(outcome, Outcome::Unavailable) {
+            lease.release().await;
+        }
         outcome
     }
 
@@ -105,11 +108,12 @@ impl<P: Renew> Flight<P> {
 
     /// Writes a renewed session over its record. A record that is gone was signed out meanwhile: it is not brought back.
     async fn write(&self, session: Arc<Session>, landing: &Landing) -> Outcome {
-        for attempt in 1..=WRITES {
+        let give_up_at = Instant::now() + WRITE_AGAIN_FOR;
+        while Instant::now() < give_up_at {
             match self.store.renew(&session, self.ticket.as_ref()).await {
                 Ok(true) => return Outcome::Renewed(session),
                 Ok(false) => return Outcome::Ended,
-                Err(error) => tracing::warn!(%error, attempt, "renewed session not written"),
+                Err(error) => tracing::warn!(%error, "renewed session not written"),
             }
             tokio::time::sleep(WRITE_AGAIN_AFTER).await;
         }

@@ -1,1 +1,366 @@
-//! Tests.
+//! One token call per expired session, with the cookie and with a real Redis as the store, and what happens when it fails.
+
+use super::*;
+use crate::clock::TestClock;
+use crate::session::Token;
+use crate::store::RedisServer;
+use crate::store::tests::{browser, load, logged_in, now, session, store};
+use futures_util::future::join_all;
+use http::HeaderMap;
+use jiff::{SignedDuration, ToSpan};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Semaphore;
+
+/// Stands for the provider's token endpoint: refresh tokens are single use, as with rotation. What a real provider does
+/// is tested in `oidc`; here it has to fail in ways that a real one does only by chance.
+struct Tokens {
+    calls: AtomicUsize,
+    valid: Mutex<String>,
+    /// Answers are given out one by one.
+    gate: Semaphore,
+    answer: Answer,
+}
+
+enum Answer {
+    Rotate,
+    Down,
+}
+
+impl Tokens {
+    fn new(answer: Answer) -> Arc<Self> {
+        let valid = Mutex::new("refresh-0".to_owned());
+        Arc::new(Self { calls: AtomicUsize::new(0), valid, gate: Semaphore::new(0), answer })
+    }
+
+    fn open() -> Arc<Self> {
+        let tokens = Self::new(Answer::Rotate);
+        tokens.gate.add_permits(1000);
+        tokens
+    }
+
+    /// Waits for the first call.
+    async fn called(&self) {
+        while self.calls() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    fn calls(&self) -> usize {
+        self.calls.load(Ordering::SeqCst)
+    }
+}
+
+impl Renew for Tokens {
+    async fn renew(&self, session: &Session) -> Renewal {
+        let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        self.gate.acquire().await.unwrap().forget();
+        if matches!(self.answer, Answer::Down) {
+            return Renewal::Kept("connection refused".to_owned());
+        }
+        let presented = session.refresh_token.as_ref().map(Token::as_str).unwrap_or_default();
+        let mut valid = self.valid.lock().unwrap();
+        if *valid != presented {
+            return Renewal::Ended("invalid_grant".to_owned());
+        }
+        *valid = format!("refresh-{call}");
+        Renewal::Renewed(Box::new(Session {
+            access_token: Some(Token::new(format!("access-{call}"))),
+            refresh_token: Some(Token::new(valid.clone())),
+            expires_at: Some(now() + 10.minutes()),
+            ..session.clone()
+        }))
+    }
+}
+
+/// One process: its own refresher and store.
+struct Process {
+    refresher: Refresher,
+    store: Arc<Store>,
+    clock: Arc<TestClock>,
+}
+
+impl Process {
+    fn new(redis: Option<&RedisServer>) -> Self {
+        let clock = Arc::new(TestClock::at(now()));
+        clock.advance(SignedDuration::from_secs(301));
+        let control = Handle::current();
+        Self {
+            refresher: Refresher::new(control, Arc::clone(&clock) as Arc<dyn Clock>),
+            store: Arc::new(store(redis.map(RedisServer::url).as_deref())),
+            clock,
+        }
+    }
+
+    /// What the gate does with a request that carries `headers`.
+    async fn request(&self, tokens: &Arc<Tokens>, headers: &HeaderMap) -> Refresh {
+        let cookies = RequestCookies::of(headers);
+        let found = match self.store.load(&cookies, self.clock.now()).await {
+            Ok(Some(found)) => found,
+            Ok(None) | Err(crate::store::LoadError::Invalid(_)) => return Refresh::Ended,
+            Err(crate::store::LoadError::Unavailable(_)) => return Refresh::Unavailable,
+        };
+        if !self.store.lifetime().is_refresh_due(&found.session, self.clock.now()) {
+            return Refresh::Renewed { session: found.session, set_cookies: Vec::new() };
+        }
+        let due = Due { store: Arc::clone(&self.store), provider: Arc::clone(tokens), found };
+        self.refresher.current(due, &cookies, "app.example").await
+    }
+}
+
+fn access(refresh: Refresh) -> String {
+    match refresh {
+        Refresh::Renewed { session, .. } => {
+            session.access_token.as_ref().unwrap().as_str().to_owned()
+        }
+        Refresh::Unchanged => "unchanged".to_owned(),
+        Refresh::Ended => "ended".to_owned(),
+        Refresh::Unavailable => "unavailable".to_owned(),
+    }
+}
+
+async fn forty(process: &Process, tokens: &Arc<Tokens>, headers: &HeaderMap) -> Vec<String> {
+    join_all((0..40).map(|_| process.request(tokens, headers)))
+        .await
+        .into_iter()
+        .map(access)
+        .collect()
+}
+
+#[tokio::test]
+async fn forty_requests_with_an_expired_token_make_one_token_call_in_cookie_mode() {
+    let (process, tokens) = (Process::new(None), Tokens::open());
+    let headers = logged_in(&process.store, &session()).await;
+    assert_eq!(forty(&process, &tokens, &headers).await, vec!["access-1"; 40]);
+    assert_eq!(tokens.calls(), 1);
+}
+
+#[tokio::test]
+async fn forty_requests_with_an_expired_token_make_one_token_call_with_redis() {
+    let server = RedisServer::start();
+    let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
+    let headers = logged_in(&process.store, &session()).await;
+    assert_eq!(forty(&process, &tokens, &headers).await, vec!["access-1"; 40]);
+    assert_eq!(tokens.calls(), 1);
+}
+
+#[tokio::test]
+async fn two_processes_on_one_redis_make_one_token_call() {
+    let server = RedisServer::start();
+    let (one, two, tokens) =
+        (Process::new(Some(&server)), Process::new(Some(&server)), Tokens::open());
+    let headers = logged_in(&one.store, &session()).await;
+    let (first, second) =
+        tokio::join!(forty(&one, &tokens, &headers), forty(&two, &tokens, &headers));
+    assert_eq!([first, second].concat(), vec!["access-1"; 80]);
+    assert_eq!(tokens.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_lease_lives_as_long_as_a_slow_token_call() {
+    let server = RedisServer::start();
+    let (one, two, tokens) =
+        (Process::new(Some(&server)), Process::new(Some(&server)), Tokens::new(Answer::Rotate));
+    let headers = logged_in(&one.store, &session()).await;
+    let slow = async {
+        // Longer than the life of a lease that is not extended.
+        let started = tokio::time::Instant::now();
+        let mut client = server.client().await;
+        while started.elapsed() < Duration::from_millis(3000) {
+            let keys: Vec<String> =
+                redis::AsyncCommands::keys(&mut client, "*.lock").await.unwrap();
+            assert!(
+                keys.len() == 1 || started.elapsed() < Duration::from_millis(500),
+                "the lease ran out"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert_eq!(tokens.calls(), 1);
+        tokens.gate.add_permits(1);
+    };
+    let (first, second, ()) =
+        tokio::join!(one.request(&tokens, &headers), two.request(&tokens, &headers), slow);
+    assert_eq!([access(first), access(second)], ["access-1", "access-1"]);
+    assert_eq!(tokens.calls(), 1);
+    let left: Vec<String> =
+        redis::AsyncCommands::keys(&mut server.client().await, "*.lock").await.unwrap();
+    assert!(left.is_empty(), "released at the end");
+}
+
+#[tokio::test]
+async fn a_lease_of_somebody_else_is_waited_for_and_never_released() {
+    let server = RedisServer::start();
+    let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
+    let headers = logged_in(&process.store, &session()).await;
+    let found = load(&process.store, &headers).await.unwrap().unwrap();
+    let key = format!("{}.lock", found.ticket.unwrap().id());
+    let mut client = server.client().await;
+    redis::cmd("SET")
+        .arg(&key)
+        .arg("other")
+        .arg("PX")
+        .arg(700)
+        .exec_async(&mut client)
+        .await
+        .unwrap();
+    let started = tokio::time::Instant::now();
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+    assert!(started.elapsed() >= Duration::from_millis(600), "{:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn the_renewed_session_reaches_the_browser_and_is_not_due() {
+    for server in [None, Some(RedisServer::start())] {
+        let (process, tokens) = (Process::new(server.as_ref()), Tokens::open());
+        let headers = logged_in(&process.store, &session()).await;
+        let Refresh::Renewed { set_cookies, .. } = process.request(&tokens, &headers).await else {
+            panic!("not renewed")
+        };
+        let renewed = browser(&set_cookies);
+        for _ in 0..3 {
+            assert_eq!(access(process.request(&tokens, &renewed).await), "access-1");
+        }
+        assert_eq!(tokens.calls(), 1);
+        let found = process.store.load(&RequestCookies::of(&renewed), process.clock.now()).await;
+        assert_eq!(
+            found.unwrap().unwrap().session.created_at,
+            process.clock.now(),
+            "its age starts again"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_does_not_abort_the_refresh() {
+    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
+    let headers = logged_in(&process.store, &session()).await;
+    tokio::select! {
+        _ = process.request(&tokens, &headers) => panic!("answered before the provider was"),
+        () = tokens.called() => {} // and the request is dropped
+    }
+    tokens.gate.add_permits(1);
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+    assert_eq!(tokens.calls(), 1);
+}
+
+#[tokio::test]
+async fn in_cookie_mode_requests_that_come_late_with_the_old_cookie_share_the_outcome_for_a_minute()
+{
+    let (process, tokens) = (Process::new(None), Tokens::open());
+    let headers = logged_in(&process.store, &session()).await;
+    tokio::time::pause();
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+    tokio::time::advance(Duration::from_secs(59)).await;
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert_eq!(
+        access(process.request(&tokens, &headers).await),
+        "ended",
+        "its refresh token is spent"
+    );
+    assert_eq!(tokens.calls(), 2);
+}
+
+#[tokio::test]
+async fn a_refused_refresh_token_ends_the_session_for_all() {
+    for server in [None, Some(RedisServer::start())] {
+        let (process, tokens) = (Process::new(server.as_ref()), Tokens::open());
+        let headers = logged_in(&process.store, &session()).await;
+        *tokens.valid.lock().unwrap() = "another".to_owned();
+        assert_eq!(forty(&process, &tokens, &headers).await, vec!["ended"; 40]);
+        assert_eq!(access(process.request(&tokens, &headers).await), "ended");
+        assert_eq!(tokens.calls(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_ends_nothing_and_is_asked_now_and_then() {
+    for server in [None, Some(RedisServer::start())] {
+        let (process, tokens) = (Process::new(server.as_ref()), Tokens::new(Answer::Down));
+        tokens.gate.add_permits(1000);
+        let headers = logged_in(&process.store, &session()).await;
+        assert_eq!(forty(&process, &tokens, &headers).await, vec!["unchanged"; 40]);
+        assert_eq!(forty(&process, &tokens, &headers).await, vec!["unchanged"; 40]);
+        assert_eq!(tokens.calls(), 1, "left alone after a failure");
+        process.clock.advance(SignedDuration::from_secs(3300));
+        assert_eq!(access(process.request(&tokens, &headers).await), "ended", "at its own end");
+    }
+}
+
+#[tokio::test]
+async fn after_a_failure_the_session_is_left_alone_for_a_while_only() {
+    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Down));
+    tokens.gate.add_permits(1000);
+    let headers = logged_in(&process.store, &session()).await;
+    tokio::time::pause();
+    for expected in [1, 2, 3] {
+        assert_eq!(access(process.request(&tokens, &headers).await), "unchanged");
+        assert_eq!(tokens.calls(), expected);
+        tokio::time::advance(Duration::from_secs(11)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_request_does_not_wait_for_ever_for_a_provider() {
+    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
+    let headers = logged_in(&process.store, &session()).await;
+    tokio::time::pause();
+    assert_eq!(access(process.request(&tokens, &headers).await), "unchanged");
+    tokens.gate.add_permits(1);
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1", "the flight went on");
+}
+
+#[tokio::test]
+async fn a_session_signed_out_during_its_refresh_stays_signed_out() {
+    let server = RedisServer::start();
+    let (process, tokens) = (Process::new(Some(&server)), Tokens::new(Answer::Rotate));
+    let headers = logged_in(&process.store, &session()).await;
+    let sign_out = async {
+        tokens.called().await;
+        process.store.clear(&RequestCookies::of(&headers), "app.example").await.1.unwrap();
+        tokens.gate.add_permits(1);
+    };
+    let (refresh, ()) = tokio::join!(process.request(&tokens, &headers), sign_out);
+    assert_eq!(access(refresh), "ended");
+    let left: Vec<String> =
+        redis::AsyncCommands::keys(&mut server.client().await, "*").await.unwrap();
+    assert!(left.is_empty(), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_session_renewed_while_redis_went_away_is_written_when_it_is_back() {
+    let server = RedisServer::start();
+    let (process, tokens) = (Process::new(Some(&server)), Tokens::new(Answer::Rotate));
+    let headers = logged_in(&process.store, &session()).await;
+    let outage = async {
+        tokens.called().await;
+        server.freeze(true);
+        tokens.gate.add_permits(1);
+    };
+    let (refresh, ()) = tokio::join!(process.request(&tokens, &headers), outage);
+    assert_eq!(access(refresh), "unavailable", "nobody passes while Redis is away");
+    server.freeze(false);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    loop {
+        match access(process.request(&tokens, &headers).await).as_str() {
+            "access-1" => break,
+            other => assert_eq!(other, "unavailable", "nobody is logged out"),
+        }
+        assert!(tokio::time::Instant::now() < deadline, "not written though Redis is back");
+    }
+    assert_eq!(tokens.calls(), 1, "the spent refresh token is not tried again");
+}
+
+#[tokio::test]
+async fn a_dead_redis_neither_passes_nor_ends_a_session() {
+    let mut server = RedisServer::start();
+    let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
+    let headers = logged_in(&process.store, &session()).await;
+    let found = load(&process.store, &headers).await.unwrap().unwrap();
+    server.kill();
+    let due = Due { store: Arc::clone(&process.store), provider: Arc::clone(&tokens), found };
+    let refresh =
+        process.refresher.current(due, &RequestCookies::of(&headers), "app.example").await;
+    assert_eq!(access(refresh), "unavailable");
+    assert_eq!(tokens.calls(), 0);
+}

@@ -1,6 +1,8 @@
 //! Session records in Redis: one key per session, sealed under its ticket's secret, kept as long as a session may live.
 
 mod connection;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod settings;
 
 pub(crate) use connection::Connection;
