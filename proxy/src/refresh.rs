@@ -10,7 +10,8 @@
 //!   then it says who somebody is, which an expired access token does not change. What an expired access token itself is
 //!   worth is for the upstream that receives it to say. After a failure the same session is left alone for a while, and
 //!   no request waits longer than [`PATIENCE`].
-//! - A session without a refresh token is bound by its access token instead (see `session::lifetime`).
+//! - A session without a refresh token is bound by its access token instead (see `session::lifetime`), and the provider is
+//!   asked whether it still stands.
 //! - Redis down is `Unavailable`. A session renewed at the provider whose record could not be written is kept here and
 //!   written when Redis is back, because its old refresh token may be spent.
 

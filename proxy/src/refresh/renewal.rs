@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::flights::Landing;
 use crate::clock::Clock;
+use crate::oidc::{Provider, RefreshError, Validity};
 use crate::session::Session;
 use crate::store::{LoadError, Store, Ticket};
 use std::sync::Arc;
@@ -19,8 +20,10 @@ const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(300);
 pub(crate) enum Renewal {
     /// A newer one.
     Renewed(Box<Session>),
-    /// The session can not be renewed, now or ever, and stays as it is until its own end.
+    /// It could not be renewed now, and stays as it is until its own end.
     Kept(String),
+    /// It has no refresh token and still stands.
+    NotRenewable,
     /// The provider refuses to renew it, or it has become somebody else's.
     Ended(String),
 }
@@ -29,6 +32,24 @@ pub(crate) enum Renewal {
 pub(crate) trait Renew: Send + Sync + 'static {
     /// Asks once. Bounded in time; never ends a session because the provider is away or does not know us.
     fn renew(&self, session: &Session) -> impl Future<Output = Renewal> + Send;
+}
+
+impl Renew for Provider {
+    async fn renew(&self, session: &Session) -> Renewal {
+        match self.refresh(session).await {
+            Ok(renewed) => match self.validate(&renewed, true).await {
+                Validity::Invalid(reason) => Renewal::Ended(reason),
+                Validity::Valid | Validity::Unavailable(_) => Renewal::Renewed(Box::new(renewed)),
+            },
+            Err(RefreshError::NoRefreshToken) => match self.validate(session, false).await {
+                Validity::Valid => Renewal::NotRenewable,
+                Validity::Invalid(reason) => Renewal::Ended(reason),
+                Validity::Unavailable(reason) => Renewal::Kept(reason),
+            },
+            Err(error) if error.ends_session() => Renewal::Ended(error.to_string()),
+            Err(error) => Renewal::Kept(error.to_string()),
+        }
+    }
 }
 
 /// Everything that a flight takes along.
@@ -102,6 +123,7 @@ impl<P: Renew> Flight<P> {
                 );
                 Outcome::Kept
             }
+            Renewal::NotRenewable => Outcome::Kept,
             Renewal::Ended(reason) => self.end(&session, &reason).await,
         }
     }
