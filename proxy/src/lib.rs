@@ -2,18 +2,24 @@
 //!
 //! `main` and the tests start it through the composition root; nothing else is public but what benches measure.
 
+mod access_log;
 mod args;
+mod body;
 pub mod clock;
 mod cookie;
+mod exchange;
 mod identity;
+mod metrics;
 mod oidc;
 mod options;
 mod random;
 mod refresh;
 mod routing;
 mod secrets;
+mod server;
 mod session;
 mod site;
 mod store;
+mod upstream;
 
 pub use options::document::page as options_page;

@@ -1,0 +1,120 @@
+//! The body of every response, and what we tell whoever counts its bytes. Streams pass through untouched and unbuffered,
+//! so that back-pressure reaches from one side to the other.
+
+use crate::exchange::Exchange;
+use crate::upstream::Lease;
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+/// Why a body broke off.
+pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A stream made elsewhere, such as a file.
+pub(crate) type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
+
+/// The body of a response.
+pub(crate) struct Body {
+    kind: Kind,
+    exchange: Option<Box<Exchange>>,
+}
+
+enum Kind {
+    Empty,
+    Full(Option<Bytes>),
+    Upstream { body: Incoming, lease: Option<Lease> },
+    Stream(Stream),
+}
+
+impl Body {
+    /// No bytes at all.
+    pub(crate) const fn empty() -> Self {
+        Self { kind: Kind::Empty, exchange: None }
+    }
+
+    /// All bytes are at hand.
+    pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        let kind = if bytes.is_empty() { Kind::Empty } else { Kind::Full(Some(bytes)) };
+        Self { kind, exchange: None }
+    }
+
+    /// A stream of unknown make; its `size_hint` should be exact where it can.
+    pub(crate) fn stream(stream: Stream) -> Self {
+        Self { kind: Kind::Stream(stream), exchange: None }
+    }
+
+    /// What an upstream answers; the connection goes back to its pool when the last byte has come.
+    pub(crate) fn upstream(body: Incoming, lease: Lease) -> Self {
+        if http_body::Body::is_end_stream(&body) {
+            lease.give_back();
+            return Self::empty();
+        }
+        Self { kind: Kind::Upstream { body, lease: Some(lease) }, exchange: None }
+    }
+
+    /// The exchange ends when this body does.
+    pub(crate) fn finishing(mut self, exchange: Box<Exchange>) -> Self {
+        self.exchange = Some(exchange);
+        self
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Self::full(Bytes::from_static(text.as_bytes()))
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = &mut *self;
+        let frame = match &mut this.kind {
+            Kind::Empty => None,
+            Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
+            Kind::Stream(stream) => ready!(stream.as_mut().poll_frame(cx)),
+            Kind::Upstream { body, lease } => {
+                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
+                let broken = matches!(frame, Some(Err(_)));
+                if !broken
+                    && (frame.is_none() || http_body::Body::is_end_stream(body))
+                    && let Some(lease) = lease.take()
+                {
+                    lease.give_back();
+                }
+                frame.map(|frame| frame.map_err(Into::into))
+            }
+        };
+        if let Some(exchange) = &mut this.exchange {
+            match &frame {
+                Some(Ok(frame)) => exchange.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Some(Err(_)) => exchange.broken(),
+                None => {}
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.kind {
+            Kind::Empty | Kind::Full(None) => true,
+            Kind::Full(Some(_)) => false,
+            Kind::Upstream { body, .. } => body.is_end_stream(),
+            Kind::Stream(stream) => stream.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.kind {
+            Kind::Empty | Kind::Full(None) => SizeHint::with_exact(0),
+            Kind::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Upstream { body, .. } => body.size_hint(),
+            Kind::Stream(stream) => stream.size_hint(),
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Things that workers count by themselves. To add one: a variant, and its row in [`Event::describe`].
+
+/// One kind of happening on the request path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Event {
+    /// A client connection was accepted.
+    ConnectionOpened,
+    /// A client connection ended.
+    ConnectionClosed,
+    /// A client connection was closed at once, because there were too many.
+    ConnectionRefused,
+    /// An accepted connection was handed to a less loaded worker.
+    ConnectionHandedOver,
+    /// A TLS handshake failed.
+    TlsHandshakeFailed,
+    /// A request was refused for its framing.
+    FramingRefused,
+    /// A connection to an upstream was opened.
+    UpstreamConnected,
+    /// A request went out on a pooled connection.
+    UpstreamReused,
+    /// A request was sent again, because the pooled connection turned out to be closed.
+    UpstreamRetried,
+    /// An upstream gave no answer.
+    UpstreamFailed,
+    /// A handler panicked; its request got a 500.
+    Panicked,
+    /// A session was found in the worker's cache.
+    SessionCached,
+    /// A session was opened from its cookie or loaded from its store.
+    SessionOpened,
+}
+
+/// All events, in the order of their numbers.
+pub(crate) const ALL: [Event; 13] = [
+    Event::ConnectionOpened,
+    Event::ConnectionClosed,
+    Event::ConnectionRefused,
+    Event::ConnectionHandedOver,
+    Event::TlsHandshakeFailed,
+    Event::FramingRefused,
+    Event::UpstreamConnected,
+    Event::UpstreamReused,
+    Event::UpstreamRetried,
+    Event::UpstreamFailed,
+    Event::Panicked,
+    Event::SessionCached,
+    Event::SessionOpened,
+];
+
+impl Event {
+    /// Name of the family, labels in Prometheus' form, and help.
+    pub(crate) fn describe(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::ConnectionOpened => {
+                ("oauth2_proxy_connections_opened_total", "", "Client connections that were accepted.")
+            }
+            Self::ConnectionClosed => ("oauth2_proxy_connections_closed_total", "", "Client connections that ended."),
+            Self::ConnectionRefused => (
+                "oauth2_proxy_connections_refused_total",
+                "",
+                "Client connections that were closed at once because there were too many.",
+            ),
+            Self::ConnectionHandedOver => (
+                "oauth2_proxy_connections_handed_over_total",
+                "",
+                "Client connections that moved to a less loaded worker.",
+            ),
+            Self::TlsHandshakeFailed => {
+                ("oauth2_proxy_tls_handshakes_failed_total", "", "TLS handshakes of clients that failed.")
+            }
+            Self::FramingRefused => (
+                "oauth2_proxy_malformed_requests_total",
+                "",
+                "Requests refused because where they end could be read in two ways.",
+            ),
+            Self::UpstreamConnected => {
+                ("oauth2_proxy_upstream_requests_total", "connection=\"new\"", "Requests by the connection they went out on.")
+            }
+            Self::UpstreamReused => (
+                "oauth2_proxy_upstream_requests_total",
+                "connection=\"reused\"",
+                "Requests by the connection they went out on.",
+            ),
+            Self::UpstreamRetried => (
+                "oauth2_proxy_upstream_retries_total",
+                "",
+                "Requests sent again because the pooled connection turned out to be closed.",
+            ),
+            Self::UpstreamFailed => {
+                ("oauth2_proxy_upstream_failures_total", "", "Requests that an upstream gave no answer to.")
+            }
+            Self::Panicked => ("oauth2_proxy_panics_total", "", "Requests answered with 500 because of a defect in the proxy."),
+            Self::SessionCached => {
+                ("oauth2_proxy_sessions_loaded_total", "from=\"cache\"", "Sessions by where they were taken from.")
+            }
+            Self::SessionOpened => {
+                ("oauth2_proxy_sessions_loaded_total", "from=\"store\"", "Sessions by where they were taken from.")
+            }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Accepting connections and turning them into requests: listeners, worker threads, TLS, parking of idle connections,
+//! strict framing, draining. It hands each request to one function and knows nothing of what that does.
+//!
+//! Each worker is a thread with a runtime of its own; nothing that a request touches is shared between them.
+
+mod bound;
+mod connection;
+mod drain;
+mod framing;
+mod http2;
+mod listener;
+mod load;
+mod service;
+mod stream;
+mod tls;
+mod worker;
+
+pub(crate) use bound::{BindError, Bound};
+pub(crate) use drain::{Busy, Drain};
+pub(crate) use listener::Socket;
+pub(crate) use tls::{Certificate, TlsError};
+pub(crate) use worker::{Server, Settings, StartError};
+
+use crate::access_log::Log;
+use crate::clock::Clock;
+use crate::metrics::Shard;
+use load::Slot;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a worker thread has for the requests that it serves.
+#[derive(Debug)]
+pub(crate) struct Worker {
+    /// Counts from zero.
+    pub(crate) index: usize,
+    /// This worker's counters.
+    pub(crate) shard: Arc<Shard>,
+    /// Where access lines go.
+    pub(crate) log: Log,
+    /// The time of day.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// What must end before this worker may.
+    pub(crate) busy: Arc<Busy>,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    /// None: a unix domain socket.
+    pub(crate) address: Option<SocketAddr>,
+    /// The connection is encrypted.
+    pub(crate) tls: bool,
+    slot: Option<Slot>,
+}
+
+impl Peer {
+    /// A peer that no listener has accepted, as tests of handlers need it.
+    #[cfg(test)]
+    pub(crate) fn new(address: Option<SocketAddr>, tls: bool) -> Arc<Self> {
+        Arc::new(Self { address, tls, slot: None })
+    }
+
+    fn is_crowded(&self, limit: usize) -> bool {
+        self.slot.as_ref().is_some_and(|slot| slot.is_crowded(limit))
+    }
+}
+
+#[cfg(test)]
+mod tests;

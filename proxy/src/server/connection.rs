@@ -1,0 +1,302 @@
+//! The life of one client connection: it waits on the bare socket, and only while requests come does it have an HTTP
+//! parser with its buffers. That parser is thrown away again when nothing is going on, so an idle connection costs about a
+//! kilobyte (`reference/performance.md` section 4).
+
+use super::drain::BusyGuard;
+use super::framing::{Framing, Violation};
+use super::service::{Handle, Service};
+use super::stream::{Checked, Stream};
+use super::{Peer, Worker};
+use crate::body::Body;
+use crate::metrics::Event;
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::time::{Instant, Sleep, sleep};
+
+/// Above this many connections of a worker, each is parked as soon as it is idle: that bounds the peak of the heap, which
+/// would not be given back.
+const CROWD: usize = 300;
+/// Below it, parking waits this long, because a busy connection should keep its buffers.
+const QUIET: Duration = Duration::from_secs(1);
+const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 12\r\nConnection: close\r\n\r\nBad Request\n";
+const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// Times and sizes for connections.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) header_timeout: Duration,
+    pub(super) idle_timeout: Duration,
+    pub(super) stream_idle_timeout: Duration,
+    pub(super) max_header_bytes: usize,
+}
+
+/// What a connection, its parser and its requests know of each other. One thread uses it; the atomics are there because
+/// futures must be `Send`.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) worker: Arc<Worker>,
+    pub(super) peer: Arc<Peer>,
+    in_flight: AtomicU32,
+    served: AtomicU32,
+    read_pending: AtomicBool,
+    write_pending: AtomicBool,
+    moved: AtomicBool,
+    at_start: AtomicBool,
+    raw: AtomicBool,
+    refused: AtomicBool,
+    too_large: AtomicBool,
+}
+
+impl Conn {
+    pub(super) fn new(worker: &Arc<Worker>, peer: Arc<Peer>) -> Arc<Self> {
+        Arc::new(Self {
+            worker: Arc::clone(worker),
+            peer,
+            in_flight: AtomicU32::new(0),
+            served: AtomicU32::new(0),
+            read_pending: AtomicBool::new(false),
+            write_pending: AtomicBool::new(false),
+            moved: AtomicBool::new(false),
+            at_start: AtomicBool::new(true),
+            raw: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            too_large: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn note_read(&self, pending: bool) {
+        self.read_pending.store(pending, Ordering::Relaxed);
+        if !pending {
+            self.moved.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn note_write(&self, pending: bool) {
+        self.write_pending.store(pending, Ordering::Relaxed);
+        if !pending {
+            self.moved.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn note_start(&self, at_start: bool) {
+        self.at_start.store(at_start, Ordering::Relaxed);
+    }
+
+    /// From now on the bytes are no HTTP.
+    pub(super) fn set_raw(&self) {
+        self.raw.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.raw.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn refuse(&self, violation: Violation) {
+        self.worker.shard.count(Event::FramingRefused);
+        self.refused.store(true, Ordering::Relaxed);
+        self.too_large.store(violation == Violation::TooLarge, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn enter(self: &Arc<Self>) -> InFlight {
+        self.served.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight(Arc::clone(self))
+    }
+
+    pub(super) fn in_flight(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// Every request that came has been answered to the last byte, and not one byte of the next one has come.
+    fn is_quiet(&self) -> bool {
+        !self.in_flight()
+            && self.served.load(Ordering::Relaxed) > 0
+            && self.read_pending.load(Ordering::Relaxed)
+            && !self.write_pending.load(Ordering::Relaxed)
+            && self.at_start.load(Ordering::Relaxed)
+    }
+}
+
+/// A request that has not been answered to the end.
+#[derive(Debug)]
+pub(super) struct InFlight(pub(super) Arc<Conn>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Serves an HTTP/1 connection to its end. `started`: its first bytes may have been read already, as over TLS.
+pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, peer: Arc<Peer>, started: bool)
+where
+    H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let conn = Conn::new(&handle.worker, peer);
+    let framing = Framing::new(handle.bounds.max_header_bytes);
+    let mut idle = Some(Parked { stream, framing, prefix: Bytes::new() });
+    let mut patience = handle.bounds.header_timeout;
+    let mut wait = !started;
+    while let Some(parked) = idle.take() {
+        if wait && !readable(&parked.stream, patience).await {
+            return;
+        }
+        // In a box of its own, because most of the time most connections have none.
+        idle = Box::pin(burst(Arc::clone(&handle), Arc::clone(&conn), parked)).await;
+        wait = idle.as_ref().is_some_and(|parked| parked.prefix.is_empty());
+        patience = handle.bounds.idle_timeout;
+    }
+}
+
+/// A connection without a parser.
+struct Parked {
+    stream: Stream,
+    framing: Framing,
+    prefix: Bytes,
+}
+
+async fn readable(stream: &Stream, patience: Duration) -> bool {
+    let mut timer = pin!(sleep(patience));
+    poll_fn(|cx| match stream.poll_read_ready(cx) {
+        Poll::Ready(outcome) => Poll::Ready(outcome.is_ok()),
+        Poll::Pending => timer.as_mut().poll(cx).map(|()| false),
+    })
+    .await
+}
+
+/// Serves requests until nothing comes any more; returns the connection if it is to be kept.
+async fn burst<H, F>(handle: Arc<Handle<H>>, conn: Arc<Conn>, parked: Parked) -> Option<Parked>
+where
+    H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    let busy = conn.worker.busy.enter();
+    let io = Checked::new(parked.stream, parked.framing, Arc::clone(&conn), parked.prefix);
+    let service = Service::new(Arc::clone(&conn), handle.handler.clone());
+    let mut http = handle.http1.serve_connection(TokioIo::new(io), service).with_upgrades();
+    let mut watch = pin!(Watch::new(handle.bounds));
+    let end = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(if outcome.is_ok() { End::Closed } else { End::Failed }),
+        Poll::Pending => watch.as_mut().poll(cx, &conn),
+    })
+    .await;
+    finish(end, http, &conn, busy).await
+}
+
+async fn finish<H, F>(
+    end: End,
+    http: http1::UpgradeableConnection<TokioIo<Checked>, Service<H>>,
+    conn: &Conn,
+    busy: BusyGuard,
+) -> Option<Parked>
+where
+    H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    match end {
+        End::Parked if !conn.worker.busy.is_stopping() => {
+            let parts = http.into_parts()?;
+            let Checked { stream, framing, .. } = parts.io.into_inner();
+            drop(busy);
+            Some(Parked { stream, framing, prefix: parts.read_buf })
+        }
+        End::Failed if conn.is_refused() && !conn.in_flight() => {
+            let mut stream = http.into_parts()?.io.into_inner().stream;
+            let answer = if conn.too_large.load(Ordering::Relaxed) { TOO_LARGE } else { BAD_REQUEST };
+            let goodbye = async {
+                stream.write_all(answer).await?;
+                stream.shutdown().await
+            };
+            // A client that sends nonsense may not even read what we think of it.
+            let _ = tokio::time::timeout(QUIET, goodbye).await;
+            None
+        }
+        End::Parked | End::Failed | End::Closed => None,
+    }
+}
+
+/// How a burst ends.
+enum End {
+    /// The parser is done: closed, or taken over by an upgrade.
+    Closed,
+    /// The parser gave up, or time did.
+    Failed,
+    /// Idle.
+    Parked,
+}
+
+pin_project_lite::pin_project! {
+    /// The clock of a burst: one timer that looks around once in a while, instead of one that every request has to move.
+    struct Watch {
+        #[pin]
+        timer: Sleep,
+        armed: bool,
+        tick: Duration,
+        bounds: Bounds,
+        served: u32,
+        waited: Duration,
+        stalled: Duration,
+    }
+}
+
+impl Watch {
+    fn new(bounds: Bounds) -> Self {
+        let tick = QUIET.min(bounds.header_timeout / 4).max(Duration::from_millis(1));
+        let timer = sleep(tick);
+        Self { timer, armed: false, tick, bounds, served: 0, waited: Duration::ZERO, stalled: Duration::ZERO }
+    }
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, conn: &Conn) -> Poll<End> {
+        if conn.is_quiet() && (conn.peer.is_crowded(CROWD) || conn.worker.busy.is_stopping()) {
+            return Poll::Ready(End::Parked);
+        }
+        loop {
+            let mut this = self.as_mut().project();
+            // The task's waker never changes, so the timer needs to see it only once.
+            if *this.armed && !this.timer.is_elapsed() {
+                return Poll::Pending;
+            }
+            *this.armed = true;
+            ready!(this.timer.as_mut().poll(cx));
+            if let Some(end) = self.as_mut().look(conn) {
+                return Poll::Ready(end);
+            }
+            let mut this = self.as_mut().project();
+            this.timer.as_mut().reset(Instant::now() + *this.tick);
+            *this.armed = false;
+        }
+    }
+
+    fn look(self: Pin<&mut Self>, conn: &Conn) -> Option<End> {
+        let this = self.project();
+        let served = conn.served.load(Ordering::Relaxed);
+        let moved = conn.moved.swap(false, Ordering::Relaxed);
+        let progress = std::mem::replace(this.served, served) != served;
+        if conn.is_quiet() {
+            return (!moved).then_some(End::Parked);
+        }
+        if conn.in_flight() || conn.write_pending.load(Ordering::Relaxed) {
+            *this.waited = Duration::ZERO;
+            *this.stalled = if moved { Duration::ZERO } else { *this.stalled + *this.tick };
+            return (*this.stalled >= this.bounds.stream_idle_timeout).then_some(End::Failed);
+        }
+        // The head of a request has begun, or nothing has come at all. That bytes trickle in does not help.
+        *this.waited = if progress { Duration::ZERO } else { *this.waited + *this.tick };
+        (*this.waited >= this.bounds.header_timeout).then_some(End::Failed)
+    }
+}

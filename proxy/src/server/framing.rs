@@ -1,0 +1,252 @@
+//! Where each request on an HTTP/1 connection begins and ends, read more strictly than the parser behind it, so that no
+//! other reader in front of us or behind us can see a different boundary (RFC 9112 sections 2.2, 3.2, 5.1, 6.3, 11.2).
+//!
+//! It sees every byte before the parser does and changes none. What it has no opinion on, such as the characters of a
+//! method or of a header's value, the parser refuses by itself.
+
+use memchr::memchr;
+
+/// Why a connection is closed with 400.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[repr(u8)]
+pub(super) enum Violation {
+    #[error("a line ends without carriage return")]
+    BareLineFeed = 1,
+    #[error("a header is folded over several lines")]
+    Folded,
+    #[error("a header line has no name, or space before its colon")]
+    BadName,
+    #[error("more than one Content-Length, or one that is no plain number")]
+    Length,
+    #[error("a Transfer-Encoding that is not just chunked, or that comes with a Content-Length or HTTP/1.0")]
+    TransferEncoding,
+    #[error("no Host or more than one")]
+    Host,
+    #[error("a chunk has no plain size or does not end where it says")]
+    Chunk,
+    #[error("the head of the request is too large")]
+    TooLarge,
+}
+
+/// Longest line with the size of a chunk, extensions included; and all trailers together.
+const CHUNK_LINE: usize = 4096;
+const TRAILERS: usize = 16 * 1024;
+
+/// The reader of one connection.
+#[derive(Debug)]
+pub(super) struct Framing {
+    state: State,
+    /// A line that has begun and not ended; empty whenever heads arrive whole.
+    partial: Vec<u8>,
+    max_head: usize,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// Between requests. A client may send one empty line too many.
+    Start { skipped: bool },
+    Head(Head),
+    Body(u64),
+    ChunkSize,
+    ChunkData(u64),
+    /// The line break after a chunk; how much of it has come.
+    ChunkEnd,
+    Trailers { size: usize },
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Head {
+    size: usize,
+    http11: bool,
+    host: bool,
+    chunked: bool,
+    length: Option<u64>,
+}
+
+impl Framing {
+    /// A reader that takes heads of up to `max_head` bytes.
+    pub(super) fn new(max_head: usize) -> Self {
+        Self { state: State::Start { skipped: false }, partial: Vec::new(), max_head }
+    }
+
+    /// No request has begun that has not also ended.
+    pub(super) fn at_start(&self) -> bool {
+        matches!(self.state, State::Start { .. }) && self.partial.is_empty()
+    }
+
+    /// Reads on. After an error the connection is of no more use.
+    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
+        while !bytes.is_empty() {
+            bytes = match self.state {
+                State::Body(left) => self.skip(bytes, left, |left| if left == 0 { State::START } else { State::Body(left) }),
+                State::ChunkData(left) => {
+                    self.skip(bytes, left, |left| if left == 0 { State::ChunkEnd } else { State::ChunkData(left) })
+                }
+                _ => self.line_of(bytes)?,
+            };
+        }
+        Ok(())
+    }
+
+    fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, next: impl Fn(u64) -> State) -> &'a [u8] {
+        let count = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+        self.state = next(left - count as u64);
+        bytes.get(count..).unwrap_or_default()
+    }
+
+    /// Takes one line, or what there is of it, off `bytes`.
+    fn line_of<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Violation> {
+        let Some(end) = memchr(b'\n', bytes) else {
+            self.bounded(bytes.len())?;
+            self.partial.extend_from_slice(bytes);
+            return Ok(&[]);
+        };
+        let (line, rest) = bytes.split_at_checked(end + 1).unwrap_or((bytes, &[]));
+        self.bounded(line.len())?;
+        if self.partial.is_empty() {
+            self.line(line)?;
+        } else {
+            let mut whole = std::mem::take(&mut self.partial);
+            whole.extend_from_slice(line);
+            self.line(&whole)?;
+        }
+        Ok(rest)
+    }
+
+    fn bounded(&self, more: usize) -> Result<(), Violation> {
+        let length = self.partial.len() + more;
+        match self.state {
+            State::Head(head) if head.size + length > self.max_head => Err(Violation::TooLarge),
+            State::Start { .. } if length > self.max_head => Err(Violation::TooLarge),
+            State::ChunkSize if length > CHUNK_LINE => Err(Violation::Chunk),
+            State::ChunkEnd if length > 2 => Err(Violation::Chunk),
+            State::Trailers { size } if size + length > TRAILERS => Err(Violation::TooLarge),
+            _ => Ok(()),
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), Violation> {
+        let text = line.strip_suffix(b"\r\n").ok_or(Violation::BareLineFeed)?;
+        self.state = match self.state {
+            State::Start { skipped } => match (text.is_empty(), skipped) {
+                (true, true) => return Err(Violation::BareLineFeed),
+                (true, false) => State::Start { skipped: true },
+                (false, _) => State::Head(Head::begin(text, line.len())),
+            },
+            State::Head(head) if text.is_empty() => head.end()?,
+            State::Head(head) => State::Head(head.line(text, line.len())?),
+            State::ChunkSize => match chunk_size(text)? {
+                0 => State::Trailers { size: 0 },
+                size => State::ChunkData(size),
+            },
+            State::ChunkEnd if text.is_empty() => State::ChunkSize,
+            State::ChunkEnd => return Err(Violation::Chunk),
+            State::Trailers { .. } if text.is_empty() => State::START,
+            State::Trailers { size } => {
+                unfolded(text)?;
+                State::Trailers { size: size + line.len() }
+            }
+            state @ (State::Body(_) | State::ChunkData(_)) => state,
+        };
+        Ok(())
+    }
+}
+
+impl State {
+    const START: Self = Self::Start { skipped: false };
+}
+
+impl Head {
+    fn begin(request_line: &[u8], size: usize) -> Self {
+        let http11 = !request_line.ends_with(b" HTTP/1.0");
+        Self { size, http11, host: false, chunked: false, length: None }
+    }
+
+    /// Only headers that decide where the request ends, or whom it is for, are looked at.
+    fn line(mut self, text: &[u8], size: usize) -> Result<Self, Violation> {
+        self.size += size;
+        match text.first() {
+            Some(b'c' | b'C') => {
+                if let Some(value) = value_of(text, b"content-length")? {
+                    let length = plain_number(value).ok_or(Violation::Length)?;
+                    if self.length.replace(length).is_some() {
+                        return Err(Violation::Length);
+                    }
+                }
+            }
+            Some(b't' | b'T') => {
+                if let Some(value) = value_of(text, b"transfer-encoding")? {
+                    if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                        return Err(Violation::TransferEncoding);
+                    }
+                    self.chunked = true;
+                }
+            }
+            Some(b'h' | b'H') => {
+                if value_of(text, b"host")?.is_some() {
+                    if self.host {
+                        return Err(Violation::Host);
+                    }
+                    self.host = true;
+                }
+            }
+            _ => unfolded(text)?,
+        }
+        Ok(self)
+    }
+
+    fn end(self) -> Result<State, Violation> {
+        if self.http11 && !self.host {
+            return Err(Violation::Host);
+        }
+        match (self.chunked, self.length) {
+            (true, Some(_)) => Err(Violation::TransferEncoding),
+            (true, None) if !self.http11 => Err(Violation::TransferEncoding),
+            (true, None) => Ok(State::ChunkSize),
+            (false, None | Some(0)) => Ok(State::START),
+            (false, Some(length)) => Ok(State::Body(length)),
+        }
+    }
+}
+
+fn unfolded(text: &[u8]) -> Result<(), Violation> {
+    match text.first() {
+        Some(b' ' | b'\t') => Err(Violation::Folded),
+        Some(b':') => Err(Violation::BadName),
+        _ => Ok(()),
+    }
+}
+
+/// The value, if this line is the header `name`; an error if it is so but for space before the colon.
+fn value_of<'a>(text: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Violation> {
+    let Some((start, rest)) = text.split_at_checked(name.len()) else { return Ok(None) };
+    if !start.eq_ignore_ascii_case(name) {
+        return Ok(None);
+    }
+    match rest {
+        [b':', value @ ..] => Ok(Some(value.trim_ascii())),
+        [b' ' | b'\t', ..] | [] => Err(Violation::BadName),
+        _ => Ok(None),
+    }
+}
+
+fn plain_number(text: &[u8]) -> Option<u64> {
+    let plain = !text.is_empty() && text.len() <= 19 && text.iter().all(u8::is_ascii_digit);
+    plain.then(|| text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+/// Hexadecimal digits, then nothing or an extension after `;`. Space between them is what smugglers send.
+fn chunk_size(text: &[u8]) -> Result<u64, Violation> {
+    let end = memchr(b';', text).unwrap_or(text.len());
+    let (digits, extension) = text.split_at_checked(end).ok_or(Violation::Chunk)?;
+    if digits.is_empty() || digits.len() > 15 || extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        return Err(Violation::Chunk);
+    }
+    digits.iter().try_fold(0, |sum, digit| {
+        let value = char::from(*digit).to_digit(16).ok_or(Violation::Chunk)?;
+        Ok(sum * 16 + u64::from(value))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,118 @@
+use super::{Framing, Violation};
+use proptest::prelude::*;
+
+fn fed(bytes: &[u8]) -> Result<bool, Violation> {
+    let mut framing = Framing::new(1024);
+    framing.feed(bytes)?;
+    Ok(framing.at_start())
+}
+
+#[test]
+fn whole_requests_end_where_the_next_begins() {
+    for request in [
+        "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET / HTTP/1.0\r\n\r\n",
+        "POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nab\ncd",
+        "POST / HTTP/1.1\r\nHOST:a\r\nContent-Length:0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\na\nb\r\nA;x=\"y\"\r\n0123456789\r\n0\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Sum: 1\r\nY: 2\r\n\r\n",
+        "GET / HTTP/1.1\r\nHostile: x\r\nHost: a\r\nTransfer-Encoding-X: y\r\nContent-Lengthy: 3\r\n\r\n",
+    ] {
+        assert_eq!(fed(request.as_bytes()), Ok(true), "{request:?}");
+        assert_eq!(fed(request.repeat(3).as_bytes()), Ok(true), "three of {request:?}");
+    }
+}
+
+#[test]
+fn what_could_be_read_in_two_ways_is_refused() {
+    use Violation::{BadName, BareLineFeed, Chunk, Folded, Host, Length, TooLarge, TransferEncoding};
+    let long = format!("Host: a\r\nX: {}\r\n", "y".repeat(1024));
+    for (head, violation) in [
+        ("Host: a\nX: y\r\n", BareLineFeed),
+        ("Host: a\r\nX: y\r\n z\r\n", Folded),
+        ("Host: a\r\nX: y\r\n\tz\r\n", Folded),
+        ("Host : a\r\n", BadName),
+        ("Host: a\r\nContent-Length : 3\r\n", BadName),
+        ("Host: a\r\nTransfer-Encoding\t: chunked\r\n", BadName),
+        ("Host: a\r\n: x\r\n", BadName),
+        ("Host: a\r\nContent-Length: 3\r\nContent-Length: 3\r\n", Length),
+        ("Host: a\r\nContent-Length: 3, 3\r\n", Length),
+        ("Host: a\r\nContent-Length: +3\r\n", Length),
+        ("Host: a\r\nContent-Length: 0x3\r\n", Length),
+        ("Host: a\r\nContent-Length:\r\n", Length),
+        ("Host: a\r\nContent-Length: 99999999999999999999\r\n", Length),
+        ("Host: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n", TransferEncoding),
+        ("Host: a\r\nTransfer-Encoding: chunked\r\ncontent-length: 3\r\n", TransferEncoding),
+        ("Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", TransferEncoding),
+        ("Host: a\r\nTransfer-Encoding: gzip, chunked\r\n", TransferEncoding),
+        ("Host: a\r\nTransfer-Encoding: xchunked\r\n", TransferEncoding),
+        ("Host: a\r\nTransfer-Encoding: identity\r\n", TransferEncoding),
+        ("Host: a\r\nTransfer-Encoding: \"chunked\"\r\n", TransferEncoding),
+        ("Host: a\r\nhost: b\r\n", Host),
+        ("X: y\r\n", Host),
+        (&long, TooLarge),
+    ] {
+        let request = format!("POST / HTTP/1.1\r\n{head}\r\n");
+        assert_eq!(fed(request.as_bytes()), Err(violation), "{request:?}");
+    }
+    for (body, violation) in [
+        ("3 \r\nabc\r\n", Chunk),
+        ("0x3\r\nabc\r\n", Chunk),
+        ("-3\r\n", Chunk),
+        ("\r\n", Chunk),
+        (";x\r\n", Chunk),
+        ("3\nabc\r\n", BareLineFeed),
+        ("3\r\nabcd\r\n", Chunk),
+        ("3\r\nabc\n0\r\n", BareLineFeed),
+        ("ffffffffffffffff\r\n", Chunk),
+        ("3;a\rb\r\n", Chunk),
+        ("0\r\n X: y\r\n", Folded),
+        ("0\r\nX: y\n\r\n", BareLineFeed),
+    ] {
+        let request = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        assert_eq!(fed(request.as_bytes()), Err(violation), "{request:?}");
+    }
+    let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";
+    assert_eq!(fed(old.as_bytes()), Err(TransferEncoding));
+}
+
+#[test]
+fn a_head_that_never_ends_is_bounded() {
+    let mut framing = Framing::new(1024);
+    let outcome = (0..2000).try_for_each(|_| framing.feed(b"x"));
+    assert_eq!(outcome, Err(Violation::TooLarge));
+}
+
+proptest! {
+    #[test]
+    fn how_bytes_are_cut_into_reads_makes_no_difference(
+        cuts in proptest::collection::vec(1_usize..40, 1..40),
+        bad in proptest::option::of((0_usize..400, any::<u8>())),
+    ) {
+        let mut bytes = b"POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123\r\n\r\n89GET / HTTP/1.1\r\nHost: b\r\n\r\n\
+            PUT /c HTTP/1.1\r\nHost: c\r\nTransfer-Encoding: chunked\r\n\r\n5;q=1\r\nab\r\nc\r\n1f\r\n\
+            0123456789012345678901234567890\r\n0\r\nTrailer: x\r\n\r\nGET /d HTTP/1.0\r\n\r\n".to_vec();
+        if let Some((at, byte)) = bad {
+            let at = at % bytes.len();
+            bytes[at] = byte;
+        }
+        let mut whole = Framing::new(1024);
+        let expected = whole.feed(&bytes);
+        let mut pieces = Framing::new(1024);
+        let mut outcome = Ok(());
+        let mut rest = &bytes[..];
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() || outcome.is_err() {
+                break;
+            }
+            let (now, later) = rest.split_at((*cut).min(rest.len()));
+            outcome = pieces.feed(now);
+            rest = later;
+        }
+        prop_assert_eq!(outcome, expected);
+        if expected.is_ok() {
+            prop_assert_eq!(whole.at_start(), pieces.at_start());
+        }
+    }
+}

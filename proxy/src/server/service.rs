@@ -1,0 +1,240 @@
+//! Between the HTTP parser and the handler: what no request may be, whichever version of HTTP it came by, and what every
+//! answer needs. A panic of the handler costs its own request and nothing else.
+
+use super::connection::{Bounds, Conn, InFlight};
+use super::{Peer, Worker};
+use crate::body::{Body, BodyError};
+use crate::metrics::Event;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::CatchUnwind;
+use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http_body::{Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// What all connections of a worker share.
+pub(super) struct Handle<H> {
+    pub(super) worker: Arc<Worker>,
+    pub(super) handler: H,
+    pub(super) bounds: Bounds,
+    pub(super) http1: http1::Builder,
+}
+
+/// Answers the requests of one connection.
+pub(super) struct Service<H> {
+    conn: Arc<Conn>,
+    handler: H,
+}
+
+impl<H> Service<H> {
+    pub(super) fn new(conn: Arc<Conn>, handler: H) -> Self {
+        Self { conn, handler }
+    }
+}
+
+impl<H, F> hyper::service::Service<Request<Incoming>> for Service<H>
+where
+    H: Fn(Arc<Peer>, Request<Incoming>) -> F,
+    F: Future<Output = Response<Body>>,
+{
+    type Response = Response<Tracked>;
+    type Error = Infallible;
+    type Future = Call<F>;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let in_flight = Some(self.conn.enter());
+        let http2 = request.version() == Version::HTTP_2;
+        let answer = match admit(&mut request) {
+            Ok(()) => {
+                let future = (self.handler)(Arc::clone(&self.conn.peer), request);
+                Answer::Coming { future: AssertUnwindSafe(future).catch_unwind() }
+            }
+            Err(status) => Answer::Refused { status },
+        };
+        Call { answer, in_flight, http2 }
+    }
+}
+
+/// Refuses what can be read in two ways and gives every request origin form and a Host.
+fn admit<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
+    if request.method() == Method::CONNECT {
+        return Err(StatusCode::METHOD_NOT_ALLOWED);
+    }
+    let host = request.headers().get(HOST);
+    if host.is_some_and(|host| !is_host(host.as_bytes())) || request.uri().path_and_query().is_none() {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    if request.version() == Version::HTTP_2 {
+        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+            return Err(StatusCode::BAD_REQUEST);
+        }
+        join_cookies(request);
+    }
+    if request.uri().authority().is_some() { to_origin_form(request) } else { Ok(()) }
+}
+
+/// Absolute form and HTTP/2 name the authority in the target; if Host names another one, somebody is being deceived.
+fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
+    let uri = std::mem::take(request.uri_mut()).into_parts();
+    let authority = uri.authority.ok_or(StatusCode::BAD_REQUEST)?;
+    let value = HeaderValue::from_str(authority.as_str()).map_err(|_| StatusCode::BAD_REQUEST)?;
+    if !is_host(value.as_bytes()) {
+        return Err(StatusCode::BAD_REQUEST);
+    }
+    match request.headers().get(HOST) {
+        Some(host) if !host.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => return Err(StatusCode::BAD_REQUEST),
+        Some(_) => {}
+        None => {
+            request.headers_mut().insert(HOST, value);
+        }
+    }
+    *request.uri_mut() = uri.path_and_query.map_or_else(Uri::default, Uri::from);
+    Ok(())
+}
+
+/// A host name or address with an optional port, by its characters.
+fn is_host(text: &[u8]) -> bool {
+    let usual = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:[]%~!$&'()*+;=".contains(byte);
+    !text.is_empty() && text.iter().all(usual)
+}
+
+/// HTTP/2 may send cookies in pieces (RFC 9113 section 8.2.3); everybody behind the door expects one header.
+fn join_cookies<B>(request: &mut Request<B>) {
+    let pieces: Vec<&[u8]> = request.headers().get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if pieces.len() > 1
+        && let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
+    {
+        request.headers_mut().insert(COOKIE, joined);
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A request on its way to its answer.
+    pub(super) struct Call<F> {
+        #[pin]
+        answer: Answer<F>,
+        in_flight: Option<InFlight>,
+        http2: bool,
+    }
+}
+
+pin_project_lite::pin_project! {
+    #[project = AnswerProjection]
+    enum Answer<F> {
+        Coming { #[pin] future: CatchUnwind<AssertUnwindSafe<F>> },
+        Refused { status: StatusCode },
+    }
+}
+
+impl<F: Future<Output = Response<Body>>> Future for Call<F> {
+    type Output = Result<Response<Tracked>, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let (mut response, mut close) = match this.answer.project() {
+            AnswerProjection::Coming { future } => match ready!(future.poll(cx)) {
+                Ok(response) => (response, false),
+                Err(_) => {
+                    if let Some(InFlight(conn)) = this.in_flight.as_ref() {
+                        conn.worker.shard.count(Event::Panicked);
+                    }
+                    (plain(StatusCode::INTERNAL_SERVER_ERROR), true)
+                }
+            },
+            AnswerProjection::Refused { status } => (plain(*status), true),
+        };
+        if let Some(InFlight(conn)) = this.in_flight.as_ref() {
+            if conn.is_refused() {
+                response = plain(StatusCode::BAD_REQUEST);
+                close = true;
+            }
+            if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+                conn.set_raw();
+            } else if (close || conn.worker.busy.is_stopping()) && !*this.http2 {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
+        }
+        let in_flight = this.in_flight.take();
+        Poll::Ready(Ok(response.map(|body| Tracked { body, _in_flight: in_flight })))
+    }
+}
+
+fn plain(status: StatusCode) -> Response<Body> {
+    let text = format!("{}\n", status.canonical_reason().unwrap_or_default());
+    let mut response = Response::new(Body::full(text));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// A body that keeps its request in flight until it is dropped.
+pub(super) struct Tracked {
+    body: Body,
+    _in_flight: Option<InFlight>,
+}
+
+impl http_body::Body for Tracked {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(host: Option<&str>, target: &str) -> Result<(String, String), StatusCode> {
+        let mut request = Request::builder().uri(target);
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
+        let mut request = request.body(()).unwrap();
+        admit(&mut request)?;
+        Ok((request.headers()[HOST].to_str().unwrap().to_owned(), request.uri().to_string()))
+    }
+
+    #[test]
+    fn absolute_form_must_agree_with_host() {
+        let wanted = Ok(("a.example".to_owned(), "/x?y".to_owned()));
+        assert_eq!(admitted(Some("a.example"), "http://a.example/x?y"), wanted);
+        assert_eq!(admitted(None, "http://a.example/x?y"), wanted);
+        for (host, target) in [
+            (Some("b.example"), "http://a.example/x"),
+            (Some("a.example"), "http://a.example:80/x"),
+            (Some("a.example"), "http://u@a.example/x"),
+            (Some("a.example"), "a.example"),
+            (Some("a.example, b.example"), "/"),
+            (Some("u@a.example"), "/"),
+            (Some("a.example/x"), "/"),
+            (Some(""), "/"),
+        ] {
+            assert_eq!(admitted(host, target), Err(StatusCode::BAD_REQUEST), "{host:?} {target}");
+        }
+    }
+
+    #[test]
+    fn cookies_in_pieces_become_one_header() {
+        let mut request = Request::builder().header(COOKIE, "a=1").header(COOKIE, "b=2").body(()).unwrap();
+        join_cookies(&mut request);
+        assert_eq!(request.headers().get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    }
+}

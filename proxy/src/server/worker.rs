@@ -1,0 +1,357 @@
+//! Worker threads: each accepts on sockets of its own, serves what it accepts, hands over what others have more room for,
+//! and stops when it is told to and has nothing left in flight.
+
+use super::bound::Bound;
+use super::connection::{self, Bounds};
+use super::drain::{Busy, Drain};
+use super::listener::Socket;
+use super::load::Loads;
+use super::service::Handle;
+use super::stream::Stream;
+use super::{Certificate, Peer, TlsError, Worker, http2};
+use crate::access_log::Writer;
+use crate::body::Body;
+use crate::clock::Clock;
+use crate::metrics::{Event, Registry};
+use crate::upstream;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
+use proxy_config::{Limits, TlsVersion};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
+use tokio_rustls::TlsAcceptor;
+
+const HOUSEKEEPING: Duration = Duration::from_secs(10);
+/// After a failed accept, most likely for want of file descriptors.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// What a server needs beside its sockets.
+pub(crate) struct Settings<'a> {
+    /// Bounds and the number of workers.
+    pub(crate) limits: &'a Limits,
+    /// The certificate, if TLS is served, and the oldest version spoken.
+    pub(crate) tls: Option<(&'a Certificate, TlsVersion)>,
+    /// Where counters are registered.
+    pub(crate) registry: &'a Registry,
+    /// Where access lines go.
+    pub(crate) log: &'a Writer,
+    /// The time of day.
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("a worker can not be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A running server. Dropping it stops it at once.
+#[derive(Debug)]
+pub(crate) struct Server {
+    stop: watch::Sender<Phase>,
+    workers: Vec<Arc<Worker>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Serving,
+    Draining(Duration),
+    Stopped,
+}
+
+/// A connection on its way to another worker.
+enum Accepted {
+    Tcp(std::net::TcpStream, SocketAddr, bool),
+    Unix(std::os::unix::net::UnixStream),
+}
+
+impl Server {
+    /// Starts the workers. `make` gives each its handler; what that owns is the worker's alone.
+    ///
+    /// # Errors
+    /// TLS can not be set up, a socket can not be shared, or the system gives no more threads.
+    pub(crate) fn start<H, F>(
+        bound: Bound,
+        settings: &Settings<'_>,
+        make: impl Fn(&Arc<Worker>) -> H,
+    ) -> Result<Self, StartError>
+    where
+        H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let acceptor = settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
+        let count = match usize::from(settings.limits.workers) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let loads = Loads::new(count, settings.limits.max_connections as usize);
+        let (stop, stopped) = watch::channel(Phase::Serving);
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let mut server = Self { stop, workers: Vec::new(), threads: Vec::new() };
+        let mut sockets = sockets_of(bound, count)?;
+        for (index, handed) in receivers.into_iter().enumerate() {
+            let worker = Arc::new(Worker {
+                index,
+                shard: settings.registry.shard(),
+                log: settings.log.log(),
+                clock: Arc::clone(&settings.clock),
+                busy: Arc::new(Busy::default()),
+            });
+            let handler = make(&worker);
+            server.workers.push(Arc::clone(&worker));
+            let thread = Thread {
+                handle: Arc::new(Handle { worker, handler, bounds: bounds(settings.limits), http1: http1_builder() }),
+                loads: Arc::clone(&loads),
+                acceptor: acceptor.clone(),
+                peers: senders.clone(),
+            };
+            let (own, stopped) = (sockets.pop().unwrap_or_default(), stopped.clone());
+            let run = move || thread.run(own, handed, stopped);
+            server.threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
+        }
+        Ok(server)
+    }
+
+    /// Stops: answers close their connections, then no new ones are accepted, then what is in flight gets its time.
+    pub(crate) async fn drain(mut self, drain: Drain) {
+        self.workers.iter().for_each(|worker| worker.busy.stop());
+        tokio::time::sleep(drain.linger).await;
+        self.stop.send_replace(Phase::Draining(drain.timeout));
+        let threads = std::mem::take(&mut self.threads);
+        let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
+        // A worker that panicked has said so; the others end by their own deadline.
+        let _ = tokio::task::spawn_blocking(join).await;
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(Phase::Stopped);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+#[derive(Default)]
+struct Own {
+    http: Option<std::net::TcpListener>,
+    https: Option<std::net::TcpListener>,
+    unix: Option<Socket>,
+}
+
+/// A set of sockets for each worker; a unix socket can not be shared, so one worker accepts for all.
+fn sockets_of(bound: Bound, count: usize) -> io::Result<Vec<Own>> {
+    let Bound { http, https, admin: _, metrics: _ } = bound;
+    let mut sets: Vec<Own> = Vec::new();
+    for _ in 1..count {
+        let sibling = |socket: &Option<Socket>| socket.as_ref().map_or(Ok(None), Socket::sibling);
+        sets.push(Own { http: sibling(&http)?, https: sibling(&https)?, unix: None });
+    }
+    let mut first = Own::default();
+    for (socket, tls) in [(http, false), (https, true)] {
+        match socket {
+            Some(Socket::Tcp(listener)) if tls => first.https = Some(listener),
+            Some(Socket::Tcp(listener)) => first.http = Some(listener),
+            Some(unix @ Socket::Unix(..)) => first.unix = Some(unix),
+            None => {}
+        }
+    }
+    sets.push(first);
+    Ok(sets)
+}
+
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        header_timeout: limits.header_timeout.get(),
+        idle_timeout: limits.idle_timeout.get(),
+        stream_idle_timeout: limits.stream_idle_timeout.get(),
+        max_header_bytes: limits.max_header_bytes as usize,
+    }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // The parser's own time-out would move a timer with every request; the connection has a lazy one.
+    builder.timer(TokioTimer::new()).header_read_timeout(None);
+    builder
+}
+
+/// One worker's thread.
+struct Thread<H> {
+    handle: Arc<Handle<H>>,
+    loads: Arc<Loads>,
+    acceptor: Option<TlsAcceptor>,
+    peers: Vec<mpsc::UnboundedSender<Accepted>>,
+}
+
+impl<H, F> Thread<H>
+where
+    H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    fn run(self, own: Own, handed: mpsc::UnboundedReceiver<Accepted>, stopped: watch::Receiver<Phase>) {
+        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "a worker has no runtime and serves nothing");
+                return;
+            }
+        };
+        // Whatever still runs when this returns is dropped with the runtime: parked connections, and what overran.
+        runtime.block_on(Arc::new(self).work(own, handed, stopped));
+    }
+
+    async fn work(
+        self: Arc<Self>,
+        own: Own,
+        mut handed: mpsc::UnboundedReceiver<Accepted>,
+        mut stopped: watch::Receiver<Phase>,
+    ) {
+        let mut tasks = Vec::new();
+        for (listener, tls) in [(own.http, false), (own.https, true)] {
+            match listener.map(TcpListener::from_std) {
+                Some(Ok(listener)) => tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls))),
+                Some(Err(error)) => tracing::error!(%error, "a worker can not use its listener"),
+                None => {}
+            }
+        }
+        if let Some(Socket::Unix(listener, file)) = own.unix {
+            match UnixListener::from_std(listener) {
+                Ok(listener) => tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file))),
+                Err(error) => tracing::error!(%error, "a worker can not use its listener"),
+            }
+        }
+        let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
+        let phase = loop {
+            tokio::select! {
+                Some(accepted) = handed.recv() => self.adopt(accepted),
+                _ = housekeeping.tick() => upstream::sweep(Instant::now()),
+                _ = stopped.changed() => break *stopped.borrow(),
+            }
+        };
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        if let Phase::Draining(limit) = phase {
+            let busy = &self.handle.worker.busy;
+            if timeout(limit, busy.idle()).await.is_err() {
+                tracing::warn!(worker = self.handle.worker.index, "requests were cut off: the drain timeout is over");
+            }
+        }
+    }
+
+    async fn accept_tcp(self: Arc<Self>, listener: TcpListener, tls: bool) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, address)) => self.place_tcp(stream, address, tls),
+                Err(error) => breathe(&error).await,
+            }
+        }
+    }
+
+    async fn accept_unix(self: Arc<Self>, listener: UnixListener, _file: super::listener::SocketFile) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.place_unix(stream),
+                Err(error) => breathe(&error).await,
+            }
+        }
+    }
+
+    fn place_tcp(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, tls: bool) {
+        let own = self.handle.worker.index;
+        match self.peers.get(self.loads.target(own)) {
+            Some(other) if self.loads.target(own) != own => {
+                if let Ok(stream) = stream.into_std()
+                    && other.send(Accepted::Tcp(stream, address, tls)).is_ok()
+                {
+                    self.handle.worker.shard.count(Event::ConnectionHandedOver);
+                }
+            }
+            _ => self.serve_tcp(stream, address, tls),
+        }
+    }
+
+    fn place_unix(self: &Arc<Self>, stream: UnixStream) {
+        let own = self.handle.worker.index;
+        match self.peers.get(self.loads.target(own)) {
+            Some(other) if self.loads.target(own) != own => {
+                if let Ok(stream) = stream.into_std()
+                    && other.send(Accepted::Unix(stream)).is_ok()
+                {
+                    self.handle.worker.shard.count(Event::ConnectionHandedOver);
+                }
+            }
+            _ => self.serve_unix(stream),
+        }
+    }
+
+    fn adopt(self: &Arc<Self>, accepted: Accepted) {
+        match accepted {
+            Accepted::Tcp(stream, address, tls) => {
+                if let Ok(stream) = TcpStream::from_std(stream) {
+                    self.serve_tcp(stream, address, tls);
+                }
+            }
+            Accepted::Unix(stream) => {
+                if let Ok(stream) = UnixStream::from_std(stream) {
+                    self.serve_unix(stream);
+                }
+            }
+        }
+    }
+
+    fn serve_tcp(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, tls: bool) {
+        let Some(slot) = self.loads.enter(&self.handle.worker) else { return };
+        // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
+        let _ = stream.set_nodelay(true);
+        let peer = Arc::new(Peer { address: Some(address), tls, slot: Some(slot) });
+        let handle = Arc::clone(&self.handle);
+        match self.acceptor.as_ref().filter(|_| tls) {
+            Some(acceptor) => drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, peer))),
+            None => drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), peer, false))),
+        }
+    }
+
+    fn serve_unix(self: &Arc<Self>, stream: UnixStream) {
+        let Some(slot) = self.loads.enter(&self.handle.worker) else { return };
+        let peer = Arc::new(Peer { address: None, tls: false, slot: Some(slot) });
+        drop(tokio::spawn(connection::serve(Arc::clone(&self.handle), Stream::Unix(stream), peer, false)));
+    }
+}
+
+async fn breathe(error: &io::Error) {
+    tracing::warn!(%error, "a connection can not be accepted");
+    tokio::time::sleep(BREATH).await;
+}
+
+async fn handshake<H, F>(acceptor: TlsAcceptor, handle: Arc<Handle<H>>, stream: TcpStream, peer: Arc<Peer>)
+where
+    H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
+    // Boxed, because the handshake's state is large and the connection keeps its task for hours.
+    let accept = Box::pin(timeout(handle.bounds.header_timeout, acceptor.accept(stream)));
+    let Ok(Ok(stream)) = accept.await else {
+        handle.worker.shard.count(Event::TlsHandshakeFailed);
+        return;
+    };
+    let wants_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+    let stream = Stream::Tls(Box::new(stream));
+    if wants_http2 {
+        Box::pin(http2::serve(handle, stream, peer)).await;
+    } else {
+        connection::serve(handle, stream, peer, true).await;
+    }
+}

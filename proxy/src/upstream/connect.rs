@@ -1,0 +1,142 @@
+//! Where an upstream is, and opening a connection to it.
+
+use super::tls;
+use crate::upstream::pool::Sender;
+use http::HeaderValue;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls_pki_types::ServerName;
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::time::timeout;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A server to connect to.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    /// Equal for equal places over all configurations of this process, so that pooled connections survive a reload.
+    pub(super) id: u64,
+    /// What to send as Host when the client's is not passed on.
+    pub(super) host: HeaderValue,
+    place: Place,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Place {
+    Tcp { host: String, port: u16 },
+    Tls { host: String, port: u16, insecure: bool },
+    Unix(PathBuf),
+}
+
+/// Why a URI names no upstream.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum OriginError {
+    /// Not absolute, or no URI at all.
+    #[error("{0:?} is no URI with scheme and host: write http://host:port or https://host:port")]
+    NotAbsolute(String),
+    /// Neither `http` nor `https`.
+    #[error("{0:?} has a scheme that is neither http nor https")]
+    Scheme(String),
+}
+
+impl Origin {
+    /// The server of an `http` or `https` URI; path and query are ignored.
+    pub(super) fn parse(text: &str, insecure: bool) -> Result<Self, OriginError> {
+        let url = url::Url::parse(text).map_err(|_| OriginError::NotAbsolute(text.to_owned()))?;
+        let host = url.host_str().ok_or_else(|| OriginError::NotAbsolute(text.to_owned()))?;
+        let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let place = match url.scheme() {
+            "http" => Place::Tcp { host: bare, port: url.port().unwrap_or(80) },
+            "https" => Place::Tls { host: bare, port: url.port().unwrap_or(443), insecure },
+            _ => return Err(OriginError::Scheme(text.to_owned())),
+        };
+        let header = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let header = HeaderValue::from_str(&header).map_err(|_| OriginError::NotAbsolute(text.to_owned()))?;
+        Ok(Self { id: id_of(&place), host: header, place })
+    }
+
+    /// A server on a unix domain socket.
+    pub(super) fn unix(path: &Path) -> Self {
+        let place = Place::Unix(path.to_owned());
+        Self { id: id_of(&place), host: HeaderValue::from_static("localhost"), place }
+    }
+
+    /// Opens a connection; its task runs on the present thread's runtime until either side ends it.
+    pub(super) async fn connect(&self) -> io::Result<Sender> {
+        match &self.place {
+            Place::Tcp { host, port } => speak(dial(host, *port).await?).await,
+            Place::Tls { host, port, insecure } => {
+                let connector = tls::connector(*insecure).await;
+                let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
+                let stream = dial(host, *port).await?;
+                let stream = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await.map_err(late)??;
+                speak(stream).await
+            }
+            Place::Unix(path) => speak(timeout(CONNECT_TIMEOUT, UnixStream::connect(path)).await.map_err(late)??).await,
+        }
+    }
+}
+
+fn id_of(place: &Place) -> u64 {
+    static KNOWN: Mutex<Option<HashMap<Place, u64>>> = Mutex::new(None);
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = known.get_or_insert_default();
+    let next = known.len() as u64;
+    *known.entry(place.clone()).or_insert(next)
+}
+
+fn late(_: tokio::time::error::Elapsed) -> io::Error {
+    io::ErrorKind::TimedOut.into()
+}
+
+async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await.map_err(late)??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+async fn speak<S>(stream: S) -> io::Result<Sender>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    // Errors of the connection reach whoever waits for an answer on it; with nobody waiting there is nothing to tell.
+    tokio::spawn(async move {
+        let _ = connection.with_upgrades().await;
+    });
+    Ok(sender)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_places_share_their_connections_and_others_do_not() {
+        let id = |text, insecure| Origin::parse(text, insecure).unwrap().id;
+        assert_eq!(id("http://one.example/a", false), id("http://one.example:80/b?c", false));
+        assert_ne!(id("http://one.example", false), id("https://one.example:80", false));
+        assert_ne!(id("https://one.example", false), id("https://one.example", true));
+    }
+
+    #[test]
+    fn what_names_no_server_is_refused() {
+        for text in ["", "/path", "localhost", "ftp://host/", "unix:///run/x"] {
+            assert!(Origin::parse(text, false).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_host_header_has_the_port_only_if_it_is_not_the_usual_one() {
+        for (uri, host) in [("http://h:80/x", "h"), ("http://h:8080", "h:8080"), ("https://[::1]:8443", "[::1]:8443")] {
+            assert_eq!(Origin::parse(uri, false).unwrap().host, host);
+        }
+    }
+}

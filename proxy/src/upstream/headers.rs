@@ -1,0 +1,228 @@
+//! What happens to the headers of a request on its way to an upstream, and to those of the answer on its way back
+//! (`reference/upstreams.md` section 3, RFC 9110 section 7.6.1).
+//!
+//! The order is a safety rule: hop-by-hop headers go first, then whatever could pass for an identity, by folded name, then
+//! our own are put in. Nothing that a client sends can remove or forge what we put in.
+
+mod names;
+
+pub(crate) use names::Names;
+
+use crate::cookie::{OwnCookies, Stripped};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use names::Kind;
+use std::fmt::Write;
+use std::net::IpAddr;
+
+/// What one request gets and loses. Everything in it is made ready once, per configuration or per session.
+pub(crate) struct Injection<'a> {
+    /// The names that are taken out.
+    pub(crate) names: &'a Names,
+    /// Headers that are set, with their ready values; of equal names all values are kept.
+    pub(crate) headers: &'a [(HeaderName, HeaderValue)],
+    /// Our cookies, which no upstream may see.
+    pub(crate) cookies: &'a OwnCookies,
+    /// What becomes of forwarded headers.
+    pub(crate) forwarded: Forwarded,
+}
+
+/// What becomes of forwarded headers that the client sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Forwarded {
+    /// The peer is trusted: they pass, and the peer is added to `X-Forwarded-For`.
+    Keep,
+    /// They are taken out; those that say what we know better are set anew.
+    Replace {
+        /// The client speaks TLS with us.
+        tls: bool,
+    },
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
+/// Makes the client's headers those of the upstream's request. `upgrade`: the protocol asked for, if that may pass.
+pub(super) fn prepare(
+    headers: &mut HeaderMap,
+    injection: &Injection<'_>,
+    peer: Option<IpAddr>,
+    upgrade: Option<HeaderValue>,
+) {
+    let found = Found::scan(headers, injection);
+    let trailers_wanted = found.te && wants_trailers(headers);
+    let announces_trailers = headers.contains_key(TRAILER) && headers.contains_key(TRANSFER_ENCODING);
+    let trailer = if announces_trailers { headers.get(TRAILER).cloned() } else { None };
+    for name in &found.remove {
+        headers.remove(name);
+    }
+    forward_peer(headers, injection.forwarded, peer, &found);
+    if found.cookie {
+        strip_cookies(headers, injection.cookies);
+    }
+    if trailers_wanted {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    if let Some(trailer) = trailer {
+        headers.insert(TRAILER, trailer);
+    }
+    if let Some(protocol) = upgrade {
+        headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(UPGRADE, protocol);
+    }
+    inject(headers, injection.headers);
+}
+
+/// Takes the hop-by-hop headers out of an answer. An upgrade's own ones stay: they are its content.
+pub(super) fn clean_response(headers: &mut HeaderMap, upgraded: bool) {
+    if upgraded {
+        return;
+    }
+    if headers.contains_key(CONNECTION) {
+        let mut named = Vec::new();
+        connection_names(headers, &mut named);
+        for name in named {
+            // Whoever is asked for a length or a type by name gets it: an upstream's slip must not change the framing.
+            if name != CONTENT_LENGTH {
+                headers.remove(name);
+            }
+        }
+    }
+    for name in names::HOP_BY_HOP {
+        headers.remove(*name);
+    }
+}
+
+/// Whether a trailer field of a request may pass: not what could be merged into the head as identity or framing.
+pub(super) fn trailer_may_pass(names: &Names, name: &HeaderName) -> bool {
+    names.kind(name).is_none() && *name != HOST && *name != CONTENT_LENGTH && *name != COOKIE
+}
+
+#[derive(Default)]
+struct Found {
+    remove: Vec<HeaderName>,
+    te: bool,
+    cookie: bool,
+    forwarded_for: bool,
+    forwarded_host: bool,
+    forwarded_proto: bool,
+}
+
+impl Found {
+    fn scan(headers: &HeaderMap, injection: &Injection<'_>) -> Self {
+        let mut found = Self::default();
+        let mut connection = false;
+        for name in headers.keys() {
+            match injection.names.kind(name) {
+                None => {}
+                Some(Kind::Cookie) => found.cookie = true,
+                Some(Kind::Identity) => found.remove.push(name.clone()),
+                Some(Kind::HopByHop) => {
+                    connection |= *name == CONNECTION;
+                    found.te |= *name == TE;
+                    found.remove.push(name.clone());
+                }
+                Some(Kind::Forwarded) => {
+                    found.forwarded_for |= *name == FORWARDED_FOR;
+                    found.forwarded_host |= *name == FORWARDED_HOST;
+                    found.forwarded_proto |= *name == FORWARDED_PROTO;
+                    if matches!(injection.forwarded, Forwarded::Replace { .. }) {
+                        found.remove.push(name.clone());
+                    }
+                }
+            }
+        }
+        if connection {
+            connection_names(headers, &mut found.remove);
+        }
+        found
+    }
+}
+
+/// The headers that `Connection` names. Framing and target are not the client's to remove.
+fn connection_names(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
+    for value in headers.get_all(CONNECTION) {
+        for token in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            let usual = token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
+            if usual || token.is_empty() {
+                continue;
+            }
+            if let Ok(name) = HeaderName::from_bytes(token)
+                && name != HOST
+                && name != CONTENT_LENGTH
+            {
+                names.push(name);
+            }
+        }
+    }
+}
+
+fn wants_trailers(headers: &HeaderMap) -> bool {
+    let tokens = headers.get_all(TE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    tokens.map(<[u8]>::trim_ascii).any(|token| token.eq_ignore_ascii_case(b"trailers"))
+}
+
+fn forward_peer(headers: &mut HeaderMap, forwarded: Forwarded, peer: Option<IpAddr>, found: &Found) {
+    if let Forwarded::Replace { tls } = forwarded {
+        if found.forwarded_host
+            && let Some(host) = headers.get(HOST).cloned()
+        {
+            headers.insert(FORWARDED_HOST, host);
+        }
+        if found.forwarded_proto {
+            headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if tls { "https" } else { "http" }));
+        }
+    }
+    let Some(peer) = peer else { return };
+    let mut text = String::new();
+    if found.forwarded_for && forwarded == Forwarded::Keep {
+        for value in headers.get_all(FORWARDED_FOR) {
+            text.push_str(&String::from_utf8_lossy(value.as_bytes()));
+            text.push_str(", ");
+        }
+    }
+    let _ = write!(text, "{}", peer.to_canonical());
+    if let Ok(value) = HeaderValue::try_from(text) {
+        headers.insert(FORWARDED_FOR, value);
+    }
+}
+
+fn strip_cookies(headers: &mut HeaderMap, own: &OwnCookies) {
+    let Entry::Occupied(mut entry) = headers.entry(COOKIE) else { return };
+    if entry.iter().nth(1).is_some() {
+        let lines: Vec<&[u8]> = entry.iter().map(HeaderValue::as_bytes).collect();
+        let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b"; "[..])) else { return };
+        entry.insert(joined);
+    }
+    match own.strip(entry.get()) {
+        Stripped::Untouched => {}
+        Stripped::Rest(rest) => {
+            entry.insert(rest);
+        }
+        Stripped::Nothing => {
+            entry.remove();
+        }
+    }
+}
+
+/// Sets what we say of the request. The target and the framing can not be injected.
+fn inject(headers: &mut HeaderMap, values: &[(HeaderName, HeaderValue)]) {
+    for (index, (name, value)) in values.iter().enumerate() {
+        if *name == HOST || *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
+            continue;
+        }
+        let repeated = values.iter().take(index).any(|(earlier, _)| earlier == name);
+        if repeated {
+            headers.append(name, value.clone());
+        } else {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

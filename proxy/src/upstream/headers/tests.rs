@@ -1,0 +1,175 @@
+use super::{Forwarded, Injection, Names, clean_response, prepare, trailer_may_pass};
+use crate::cookie::OwnCookies;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use proptest::prelude::*;
+use std::net::IpAddr;
+
+const PEER: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7)));
+
+fn names() -> Names {
+    Names::compile(["X-Custom-Identity", "Authorization"], Some("X-Client-Address"))
+}
+
+fn map(lines: &[(&str, &str)]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for (name, value) in lines {
+        headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+    }
+    headers
+}
+
+fn prepared(lines: &[(&str, &str)], forwarded: Forwarded, injected: &[(&'static str, &'static str)]) -> HeaderMap {
+    let mut headers = map(lines);
+    let values: Vec<_> = injected
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
+    let injection =
+        Injection { names: &names(), headers: &values, cookies: &OwnCookies::new("_oauth2_proxy"), forwarded };
+    prepare(&mut headers, &injection, PEER, None);
+    headers
+}
+
+const UNTRUSTED: Forwarded = Forwarded::Replace { tls: false };
+
+#[test]
+fn identity_headers_of_the_client_are_taken_out_by_folded_name() {
+    let headers = prepared(
+        &[
+            ("X-Forwarded-User", "admin"),
+            ("x_forwarded_user", "admin"),
+            ("X-Forwarded_Email", "admin"),
+            ("x.auth.request.groups", "admin"),
+            ("x-custom_identity", "admin"),
+            ("Authorization", "Basic x"),
+            ("Gap-Auth", "admin"),
+            ("X-Custom", "kept"),
+        ],
+        Forwarded::Keep,
+        &[],
+    );
+    assert_eq!(headers, map(&[("x-custom", "kept"), ("x-forwarded-for", "192.0.2.7")]));
+}
+
+#[test]
+fn connection_removes_what_it_names_but_never_what_is_injected() {
+    let headers = prepared(
+        &[
+            ("Connection", "close, X-Secret, X-Forwarded-User, Host"),
+            ("Keep-Alive", "timeout=5"),
+            ("X-Secret", "1"),
+            ("Host", "app.example"),
+            ("Upgrade", "websocket"),
+        ],
+        Forwarded::Keep,
+        &[("x-forwarded-user", "ann")],
+    );
+    assert_eq!(
+        headers,
+        map(&[("host", "app.example"), ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-user", "ann")])
+    );
+}
+
+#[test]
+fn forwarded_headers_pass_from_a_trusted_peer_and_are_replaced_from_others() {
+    let lines = [
+        ("Host", "app.example"),
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("X-Forwarded-For", "198.51.100.4"),
+        ("X-Forwarded-Host", "evil.example"),
+        ("X-Forwarded-Proto", "https"),
+        ("Forwarded", "for=203.0.113.9"),
+        ("X-Client-Address", "203.0.113.9"),
+    ];
+    let kept = prepared(&lines, Forwarded::Keep, &[]);
+    assert_eq!(kept["x-forwarded-for"], "203.0.113.9, 198.51.100.4, 192.0.2.7");
+    assert_eq!(kept["x-forwarded-host"], "evil.example");
+    assert!(kept.contains_key("forwarded"));
+    let replaced = prepared(&lines, UNTRUSTED, &[]);
+    assert_eq!(
+        replaced,
+        map(&[
+            ("host", "app.example"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-host", "app.example"),
+            ("x-forwarded-proto", "http"),
+        ])
+    );
+}
+
+#[test]
+fn our_cookies_stay_here_and_several_cookie_lines_become_one() {
+    let headers = prepared(&[("Cookie", "a=1; _oauth2_proxy=x"), ("Cookie", "_oauth2_proxy_1=y; b=2")], UNTRUSTED, &[]);
+    assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
+    assert!(!prepared(&[("Cookie", "_oauth2_proxy=x")], UNTRUSTED, &[]).contains_key("cookie"));
+}
+
+#[test]
+fn te_survives_only_as_trailers() {
+    let headers = prepared(&[("TE", "gzip, trailers;q=0.5, Trailers"), ("Connection", "TE")], UNTRUSTED, &[]);
+    assert_eq!((&headers["te"], &headers["connection"]), (&"trailers".parse().unwrap(), &"te".parse().unwrap()));
+    assert!(!prepared(&[("TE", "gzip")], UNTRUSTED, &[]).contains_key("te"));
+}
+
+#[test]
+fn several_injected_values_of_one_name_all_arrive() {
+    let headers = prepared(&[("X-Groups", "root")], UNTRUSTED, &[("x-groups", "a"), ("x-groups", "b"), ("host", "no")]);
+    assert_eq!(headers.get_all("x-groups").iter().collect::<Vec<_>>(), ["a", "b"]);
+    assert!(!headers.contains_key("host"));
+}
+
+#[test]
+fn hop_by_hop_headers_of_an_answer_stay_here() {
+    let mut headers =
+        map(&[("Connection", "X-Hop, content-length"), ("X-Hop", "1"), ("Content-Length", "3"), ("Keep-Alive", "x")]);
+    clean_response(&mut headers, false);
+    assert_eq!(headers, map(&[("content-length", "3")]));
+}
+
+#[test]
+fn a_trailer_can_not_bring_an_identity_or_framing() {
+    for name in ["x-forwarded-user", "x_forwarded_user", "transfer-encoding", "content-length", "host", "cookie"] {
+        assert!(!trailer_may_pass(&names(), &HeaderName::from_static(name)), "{name}");
+    }
+    assert!(trailer_may_pass(&names(), &HeaderName::from_static("x-checksum")));
+}
+
+fn folded(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '.'], "-")
+}
+
+fn spelling(name: &'static str) -> impl Strategy<Value = String> {
+    proptest::collection::vec(0_u8..6, name.len()).prop_map(move |choices| {
+        let spell = |(c, choice): (char, u8)| match (c, choice) {
+            ('-', 0 | 1) => '_',
+            ('-', 2 | 3) => '.',
+            (c, 0..3) => c.to_ascii_uppercase(),
+            (c, _) => c,
+        };
+        name.chars().zip(choices).map(spell).collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn no_spelling_of_an_identity_header_gets_through(
+        name in prop_oneof![
+            spelling("x-forwarded-user"), spelling("x-forwarded-email"), spelling("x-forwarded-groups"),
+            spelling("x-auth-request-user"), spelling("x-forwarded-access-token"), spelling("gap-auth"),
+            spelling("x-custom-identity"), spelling("authorization"),
+        ],
+        others in proptest::collection::vec("[A-Za-z][A-Za-z0-9_.-]{0,40}", 0..12),
+        connection in proptest::option::of("[a-zA-Z, -]{0,30}"),
+    ) {
+        let mut lines: Vec<(&str, &str)> = others.iter().map(|other| (other.as_str(), "other")).collect();
+        lines.push((&name, "forged"));
+        if let Some(connection) = &connection {
+            lines.push(("Connection", connection));
+        }
+        let headers = prepared(&lines, UNTRUSTED, &[("x-forwarded-user", "ann")]);
+        prop_assert!(headers.values().all(|value| value != "forged"));
+        prop_assert_eq!(headers.get_all("x-forwarded-user").iter().collect::<Vec<_>>(), vec!["ann"]);
+        let same = headers.keys().filter(|key| folded(key.as_str()) == "x-forwarded-user").count();
+        prop_assert_eq!(same, 1);
+    }
+}

@@ -1,0 +1,127 @@
+//! Upgrades (RFC 9110 section 7.8): WebSocket and any other protocol, except other versions of HTTP. Those would carry
+//! further requests past every rule of this proxy, so they are never asked for.
+
+use crate::server::{Peer, Worker};
+use http::header::{CONNECTION, UPGRADE};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// A client's wish for another protocol.
+pub(super) struct Wish {
+    /// The protocols, as the client named them.
+    pub(super) protocol: HeaderValue,
+    client: OnUpgrade,
+}
+
+impl Wish {
+    /// What `request` asks for, if that may be passed on.
+    pub(super) fn of<B>(request: &mut Request<B>) -> Option<Self> {
+        let protocol = request.headers().get(UPGRADE)?.clone();
+        let asks = request.version() == Version::HTTP_11
+            && request.method() != Method::CONNECT
+            && has_token(request.headers(), b"upgrade")
+            && request.headers().get_all(UPGRADE).iter().nth(1).is_none()
+            && tokens(&protocol).all(|token| !is_http(token));
+        asks.then(|| Self { protocol, client: hyper::upgrade::on(request) })
+    }
+
+    /// Whether an answer that switches protocols switches to one that was asked for.
+    pub(super) fn is_met_by(&self, answer: &HeaderMap) -> bool {
+        let Some(chosen) = answer.get(UPGRADE) else { return false };
+        tokens(chosen).all(|token| tokens(&self.protocol).any(|asked| asked.eq_ignore_ascii_case(token)))
+    }
+
+    /// Carries bytes both ways until one side ends or nothing has moved for `idle`; runs beside the request.
+    pub(super) fn tunnel(self, upstream: OnUpgrade, idle: Duration, worker: &Arc<Worker>, peer: &Arc<Peer>) {
+        let (busy, peer) = (worker.busy.enter(), Arc::clone(peer));
+        tokio::spawn(async move {
+            // Whichever side fails, the other learns of it when both connections are dropped here.
+            if let (Ok(client), Ok(upstream)) = tokio::join!(self.client, upstream) {
+                let _ = carry(client, upstream, idle).await;
+            }
+            drop((busy, peer));
+        });
+    }
+}
+
+fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+fn has_token(headers: &HeaderMap, wanted: &[u8]) -> bool {
+    headers.get_all(CONNECTION).iter().flat_map(tokens).any(|token| token.eq_ignore_ascii_case(wanted))
+}
+
+fn is_http(token: &[u8]) -> bool {
+    let name = token.split(|byte| *byte == b'/').next().unwrap_or(token);
+    [&b"h2c"[..], b"h2", b"http", b"tls", b"connect-udp", b"connect-ip"].iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+async fn carry(client: Upgraded, upstream: Upgraded, idle: Duration) -> io::Result<()> {
+    let moved = Arc::new(AtomicBool::new(false));
+    let mut client = Watched { io: TokioIo::new(client), moved: Arc::clone(&moved) };
+    let mut upstream = TokioIo::new(upstream);
+    let copy = tokio::io::copy_bidirectional(&mut client, &mut upstream);
+    let quiet = async {
+        // One timer that looks back, instead of one that every byte has to move.
+        let mut tick = tokio::time::interval(idle.max(Duration::from_millis(1)));
+        tick.tick().await;
+        loop {
+            tick.tick().await;
+            if !moved.swap(false, Ordering::Relaxed) {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        result = copy => result.map(|_| ()),
+        () = quiet => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+/// Notes that bytes moved; both directions pass through the client's side.
+struct Watched<T> {
+    io: T,
+    moved: Arc<AtomicBool>,
+}
+
+impl<T> Watched<T> {
+    fn note(&self, moved: bool) {
+        if moved {
+            self.moved.store(true, Ordering::Relaxed);
+        }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let poll = Pin::new(&mut self.io).poll_read(cx, buf);
+        self.note(buf.filled().len() > before);
+        poll
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.io).poll_write(cx, buf);
+        self.note(matches!(poll, Poll::Ready(Ok(count)) if count > 0));
+        poll
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
