@@ -12,6 +12,7 @@ mod identity;
 mod metrics;
 mod oidc;
 mod options;
+mod page;
 mod random;
 mod refresh;
 mod routing;
