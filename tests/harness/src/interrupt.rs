@@ -53,20 +53,22 @@ impl Interrupts {
         Undo { list: self.clone(), index: list.len() - 1 }
     }
 
-    fn take(&self, index: usize) -> Option<Action> {
+    /// Runs the action while the list is held, so that the other thread waits for its end.
+    fn run(&self, index: usize) {
         let mut list = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
-        list.get_mut(index).and_then(Option::take)
+        if let Some(action) = list.get_mut(index).and_then(Option::take) {
+            action();
+        }
     }
 
     /// Ends the process: the main thread may be blocked in a child.
     fn stop(&self, signal: Signal) {
         say(format_args!("{signal}: stopping and cleaning up"));
         terminate_children();
-        let count = self.undo.lock().unwrap_or_else(PoisonError::into_inner).len();
-        for index in (0..count).rev() {
-            if let Some(action) = self.take(index) {
-                action();
-            }
+        // Held until the process ends: whoever returns from a child that was ended waits here.
+        let mut list = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
+        for action in list.iter_mut().rev().filter_map(Option::take) {
+            action();
         }
         std::process::exit(128 + signal as i32);
     }
@@ -83,15 +85,16 @@ pub struct Undo {
 impl Undo {
     /// The work is complete: nothing is to be undone any more.
     pub fn keep(self) {
-        drop(self.list.take(self.index));
+        let mut list = self.list.undo.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(action) = list.get_mut(self.index) {
+            *action = None;
+        }
     }
 }
 
 impl Drop for Undo {
     fn drop(&mut self) {
-        if let Some(action) = self.list.take(self.index) {
-            action();
-        }
+        self.list.run(self.index);
     }
 }
 

@@ -78,6 +78,7 @@ pub fn init(dir: &Path) -> Result<()> {
     match start::start(&state) {
         Ok(processes) => serve::serve(processes),
         Err(error) => {
+            start::yield_to_removal();
             Event::Failed { message: error.to_string() }.send();
             Err(error)
         }

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::BufRead as _;
 use std::path::Path;
 use std::process::Command;
+use std::sync::Mutex;
 use std::thread;
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::wait;
 use nix::unistd::Pid;
 
 use crate::cluster::cgroup;
@@ -47,6 +49,14 @@ fn plan(state: &State) -> Result<Plan> {
         .map_err(|error| Error::Damaged { path, reason: error.to_string() })
 }
 
+/// Held for good once the node removes itself, so that nothing else ends the process meanwhile.
+static ABANDONED: Mutex<()> = Mutex::new(());
+
+/// Waits until the process ends if the node is removing itself, as its failures come from that.
+pub(crate) fn yield_to_removal() {
+    drop(ABANDONED.lock());
+}
+
 /// Waits for the link, and from then on watches the starting command: if it ends without
 /// having said that the node may stay, even by SIGKILL, the node removes all it made.
 fn await_link(state: &State, plan: &Plan) -> Result<()> {
@@ -71,12 +81,14 @@ fn await_link(state: &State, plan: &Plan) -> Result<()> {
 
 #[expect(clippy::exit, reason = "the starting command is gone; there is nobody to return to")]
 fn abandon(state: &State, group: &str) {
+    let _held = ABANDONED.lock();
     // All processes of this namespace but this one.
     let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while wait().is_ok() {}
+    let _ = cgroup::remove(group);
     if mounts::uncover(state.dir()) {
         let _ = fs::remove_dir_all(state.dir());
     }
-    let _ = cgroup::remove(group);
     std::process::exit(1);
 }
 
