@@ -7,5 +7,6 @@ pub mod client;
 pub mod eventually;
 pub mod keycloak;
 pub mod process;
+pub mod provider;
 pub mod proxy;
 pub mod redis;
