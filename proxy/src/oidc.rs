@@ -30,3 +30,6 @@ pub(crate) use login_state::{BadLoginState, LoginState};
 pub(crate) use provider::{Provider, Status, Unavailable};
 pub(crate) use refresh::RefreshError;
 pub(crate) use validate::Validity;
+
+#[cfg(test)]
+mod tests;

@@ -54,7 +54,11 @@ impl Process {
     /// When `kill` can not be run.
     #[expect(clippy::expect_used, reason = "the way a test fails")]
     pub fn signal(&self, name: &str) {
-        Command::new("kill").arg(format!("-{name}")).arg(self.id().to_string()).status().expect("kill is installed");
+        Command::new("kill")
+            .arg(format!("-{name}"))
+            .arg(self.id().to_string())
+            .status()
+            .expect("kill is installed");
     }
 }
 
@@ -72,7 +76,11 @@ impl Drop for Process {
 #[must_use]
 #[expect(clippy::expect_used, reason = "the way a test fails")]
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port").local_addr().expect("its address").port()
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .expect("a free port")
+        .local_addr()
+        .expect("its address")
+        .port()
 }
 
 /// The root of the repository.
@@ -101,7 +109,9 @@ pub fn program(package: &str, name: &str) -> PathBuf {
     assert!(status.success(), "{name} does not build");
     let dir = DIR.get_or_init(|| {
         let exe = std::env::current_exe().expect("the path of the test");
-        exe.ancestors().nth(2).map_or_else(|| panic!("{} is in no target folder", exe.display()), Path::to_path_buf)
+        exe.ancestors()
+            .nth(2)
+            .map_or_else(|| panic!("{} is in no target folder", exe.display()), Path::to_path_buf)
     });
     dir.join(name)
 }

@@ -128,3 +128,6 @@ fn truthy(value: &Value) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! The client against a certified provider, and against one that answers what no real provider does.
+
+mod bearer;
+mod certified;
+mod hostile;
+mod hostile_discovery;
+mod hostile_login;
+mod hostile_refresh;
+mod requests;
+mod signer;
+mod trust;
+
+/// Real servers, shared with the tests of the whole proxy.
+#[path = "../../../tests/src/process.rs"]
+#[expect(dead_code, reason = "the tests of the whole proxy use the rest")]
+mod process;
+#[path = "../../../tests/src/provider.rs"]
+#[expect(dead_code, reason = "the tests of the whole proxy use the rest")]
+mod provider;
+
+use super::{CallbackError, CallbackParams, Login, Provider};
+use crate::clock::SystemClock;
+use crate::session::Session;
+use proxy_config::Provider as Config;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+const REDIRECT: &str = "http://127.0.0.1:1/oauth2/callback";
+const SECRET: &str = "a secret with spaces & signs: %+/";
+
+/// The configuration of a client of `issuer`.
+fn config(issuer: &str) -> Config {
+    let mut config: Config =
+        serde_json::from_value(json!({"id": "main", "clientId": "proxy", "issuerUrl": issuer}))
+            .unwrap();
+    config.client_secret = Some(proxy_config::Secret::value(SECRET));
+    config
+}
+
+fn start(config: Config) -> Arc<Provider> {
+    Provider::start(config, false, &Handle::current(), Arc::new(SystemClock))
+}
+
+async fn login(provider: &Provider) -> Login {
+    provider.login(REDIRECT, |hash| format!("{hash}:/target")).await.unwrap()
+}
+
+/// A parameter of a URL.
+fn parameter(url: &str, name: &str) -> Option<String> {
+    let url = Url::parse(url).unwrap();
+    url.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value.into_owned())
+}
+
+/// Waits until `condition` holds.
+async fn eventually(what: &str, condition: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !condition() {
+        assert!(Instant::now() < end, "{what}: not within 20 s");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// Finishes `login` with the response that `query` is.
+async fn finish(provider: &Provider, login: Login, query: &str) -> Result<Session, CallbackError> {
+    let params = CallbackParams::parse(query).unwrap();
+    provider.callback(&params, login.state, REDIRECT).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_while_the_provider_is_down_says_so_and_the_proxy_goes_on_asking() {
+    let mut down = provider::Provider::stopped(&provider::Settings::default());
+    let client = start(config(&down.issuer()));
+    let error = client.login(REDIRECT, str::to_owned).await.err();
+    assert!(
+        error.as_ref().is_some_and(|e| e.to_string().contains("Connection refused")),
+        "{error:?}"
+    );
+    let status = client.status();
+    assert!(!status.ready && status.error.is_some_and(|e| e.contains(&down.issuer())));
+    let down = tokio::task::spawn_blocking(move || {
+        down.resume();
+        down
+    })
+    .await
+    .unwrap();
+    eventually("the provider is found", || {
+        client.status().ready && client.status().error.is_none()
+    })
+    .await;
+    assert!(login(&client).await.url.starts_with(&down.issuer()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_known_survives_an_outage() {
+    let mut up = provider::Provider::start(&provider::Settings::default());
+    let client = start(config(&up.issuer()));
+    let begun = login(&client).await;
+    up.stop();
+    assert!(login(&client).await.url.starts_with(&up.issuer()));
+    let error = finish(&client, begun, &format!("code=c&iss={}", up.issuer())).await.err().unwrap();
+    assert_eq!(error.failure(), super::Failure::Unavailable, "{error}");
+    assert!(!error.message().contains("127.0.0.1"), "{}", error.message());
+}

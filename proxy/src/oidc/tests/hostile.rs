@@ -1,0 +1,183 @@
+//! A provider on the loopback address that answers whatever a test says; only for answers that a real one never gives.
+
+use super::signer::{Signer, rs256};
+use super::{Login, parameter};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+/// One answer.
+#[derive(Clone)]
+pub(super) enum Reply {
+    /// Status and JSON.
+    Json(u16, Value),
+    /// Status, media type and text.
+    Text(u16, &'static str, String),
+    /// 302 to this address.
+    Redirect(String),
+    /// Nothing, for ever.
+    Silence,
+    /// A body without end.
+    Flood,
+}
+
+/// The provider. By path, `/token` for example; what is not set is 404.
+pub(super) struct Hostile {
+    pub(super) issuer: String,
+    replies: Arc<Mutex<HashMap<String, Reply>>>,
+    seen: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl Hostile {
+    /// A provider that still behaves: discovery, keys and a userinfo that adds nothing.
+    pub(super) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let hostile = Self::new(format!("http://{}", listener.local_addr().unwrap()));
+        let (replies, seen) = (Arc::clone(&hostile.replies), Arc::clone(&hostile.seen));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+            }
+        });
+        hostile
+    }
+
+    /// The same behind TLS, as `https://localhost`.
+    pub(super) async fn start_tls(acceptor: TlsAcceptor) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let hostile =
+            Self::new(format!("https://localhost:{}", listener.local_addr().unwrap().port()));
+        let (replies, seen) = (Arc::clone(&hostile.replies), Arc::clone(&hostile.seen));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+                }
+            }
+        });
+        hostile
+    }
+
+    fn new(issuer: String) -> Self {
+        let hostile = Self { issuer, replies: Arc::default(), seen: Arc::default() };
+        hostile.set("/.well-known/openid-configuration", Reply::Json(200, hostile.document()));
+        hostile.set("/jwks", Reply::Json(200, Signer::shared().jwks()));
+        hostile
+    }
+
+    /// The usual discovery document.
+    pub(super) fn document(&self) -> Value {
+        let at = |path: &str| format!("{}{path}", self.issuer);
+        json!({
+            "issuer": self.issuer,
+            "authorization_endpoint": at("/auth"),
+            "token_endpoint": at("/token"),
+            "jwks_uri": at("/jwks"),
+            "end_session_endpoint": at("/end?keep=1"),
+            "id_token_signing_alg_values_supported": ["RS256", "ES256", "PS256", "EdDSA", "HS256", "none", "XX1"],
+        })
+    }
+
+    /// The usual document with these members instead.
+    pub(super) fn describe(&self, members: &Value) {
+        let mut document = self.document();
+        for (name, value) in members.as_object().unwrap() {
+            document[name] = value.clone();
+        }
+        self.set("/.well-known/openid-configuration", Reply::Json(200, document));
+    }
+
+    /// From now on `path` is answered so.
+    pub(super) fn set(&self, path: &str, reply: Reply) {
+        self.replies.lock().unwrap().insert(path.to_owned(), reply);
+    }
+
+    /// The requests for `path`, head and body.
+    pub(super) fn requests(&self, path: &str) -> Vec<String> {
+        let seen = self.seen.lock().unwrap();
+        seen.iter().filter(|(p, _)| p == path).map(|(_, request)| request.clone()).collect()
+    }
+
+    /// Good claims for `login`.
+    pub(super) fn claims(&self, login: &Login) -> Value {
+        let now = jiff::Timestamp::now().as_second();
+        json!({
+            "iss": self.issuer, "sub": "user-1", "aud": "proxy", "iat": now, "exp": now + 300,
+            "nonce": parameter(&login.url, "nonce"),
+            "email": "alice@example.com", "email_verified": true, "groups": ["staff"], "preferred_username": "alice",
+        })
+    }
+
+    /// From now on the token endpoint gives an ID token with these claims.
+    pub(super) fn give(&self, claims: &Value) {
+        self.give_token(&Signer::shared().token(&rs256(), claims));
+    }
+
+    /// From now on the token endpoint gives this ID token.
+    pub(super) fn give_token(&self, id_token: &str) {
+        let answer = json!({
+            "access_token": "access-1", "token_type": "Bearer", "expires_in": 60, "refresh_token": "refresh-1",
+            "id_token": id_token,
+        });
+        self.set("/token", Reply::Json(200, answer));
+    }
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    replies: Arc<Mutex<HashMap<String, Reply>>>,
+    seen: Arc<Mutex<Vec<(String, String)>>>,
+) {
+    let Some(request) = read(&mut stream).await else { return };
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let path = target.split('?').next().unwrap_or_default().to_owned();
+    let reply = replies.lock().unwrap().get(&path).cloned();
+    seen.lock().unwrap().push((path, request));
+    let text = |status: u16, kind: &str, body: &str| {
+        let length = body.len();
+        format!(
+            "HTTP/1.1 {status} x\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        )
+    };
+    let answer = match reply {
+        Some(Reply::Json(status, value)) => {
+            text(status, "application/json; charset=utf-8", &value.to_string())
+        }
+        Some(Reply::Text(status, kind, body)) => text(status, kind, &body),
+        Some(Reply::Redirect(to)) => {
+            format!("HTTP/1.1 302 x\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n")
+        }
+        Some(Reply::Silence) => return std::future::pending().await,
+        Some(Reply::Flood) => {
+            let head =
+                "HTTP/1.1 200 x\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n";
+            let _ = stream.write_all(head.as_bytes()).await;
+            while stream.write_all(&[b' '; 65536]).await.is_ok() {}
+            return;
+        }
+        None => text(404, "text/html", "<p>not here</p>"),
+    };
+    let _ = stream.write_all(answer.as_bytes()).await;
+    let _ = stream.shutdown().await;
+}
+
+async fn read<S: AsyncRead + Unpin>(stream: &mut S) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| {
+                line.to_lowercase().strip_prefix("content-length: ")?.parse().ok()
+            });
+            if body.len() >= length.unwrap_or(0) {
+                return Some(text);
+            }
+        }
+        if stream.read_buf(&mut bytes).await.ok()? == 0 {
+            return None;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Refreshes in which something is wrong: what ends a session and what does not.
+
+use super::hostile::{Hostile, Reply};
+use super::signer::{Signer, rs256};
+use super::*;
+use crate::oidc::{RefreshError, Validity};
+use serde_json::json;
+
+async fn logged_in(hostile: &Hostile) -> (Arc<Provider>, Session, serde_json::Value) {
+    let client = start(config(&hostile.issuer));
+    let login = login(&client).await;
+    let claims = hostile.claims(&login);
+    hostile.give(&claims);
+    let session = finish(&client, login, "code=c").await.unwrap();
+    (client, session, claims)
+}
+
+#[tokio::test]
+async fn only_a_dead_grant_ends_a_session() {
+    let hostile = Hostile::start().await;
+    let (client, session, _) = logged_in(&hostile).await;
+    for (reply, ends) in [
+        (Reply::Json(400, json!({"error": "invalid_grant"})), true),
+        (Reply::Json(401, json!({"error": "invalid_client"})), false),
+        (
+            Reply::Json(
+                400,
+                json!({"error": "invalid_request", "error_description": "invalid_grant"}),
+            ),
+            false,
+        ),
+        (Reply::Json(503, json!({"error": "invalid_grant"})), false),
+        (Reply::Json(429, json!({})), false),
+        (Reply::Text(200, "text/html", "<h1>Sign in to the Wi-Fi</h1>".to_owned()), false),
+        (Reply::Json(200, json!({"access_token": ""})), false),
+        (Reply::Redirect("/".to_owned()), false),
+    ] {
+        hostile.set("/token", reply);
+        let error = client.refresh(&session).await.err().unwrap();
+        assert_eq!(error.ends_session(), ends, "{error}");
+        assert!(!format!("{error} {error:?}").contains("refresh-1"));
+    }
+    let mut without = session.clone();
+    without.refresh_token = None;
+    let error = client.refresh(&without).await.err().unwrap();
+    assert!(matches!(error, RefreshError::NoRefreshToken) && !error.ends_session());
+}
+
+#[tokio::test]
+async fn what_the_provider_leaves_out_stays_as_it_was() {
+    let hostile = Hostile::start().await;
+    let (client, session, _) = logged_in(&hostile).await;
+    hostile.set("/token", Reply::Json(200, json!({"access_token": "access-2"})));
+    let next = client.refresh(&session).await.unwrap();
+    assert!(next.access_token.as_ref().is_some_and(|t| t.as_str() == "access-2"));
+    assert!(next.refresh_token == session.refresh_token && next.id_token == session.id_token);
+    assert!(
+        next.identity == session.identity
+            && next.expires_at.is_none()
+            && next.nonce == session.nonce
+    );
+    let request = hostile.requests("/token").pop().unwrap();
+    assert!(
+        request.contains("grant_type=refresh_token") && request.contains("refresh_token=refresh-1"),
+        "{request}"
+    );
+}
+
+#[tokio::test]
+async fn a_new_id_token_renews_the_identity_and_must_be_about_the_same_subject() {
+    let hostile = Hostile::start().await;
+    let (client, session, claims) = logged_in(&hostile).await;
+    let mut next = claims.clone();
+    next["nonce"] = json!(null);
+    next["groups"] = json!(["admins"]);
+    next["email"] = json!(null);
+    hostile.give(&next);
+    let renewed = client.refresh(&session).await.unwrap();
+    assert_eq!(renewed.identity.groups, ["admins"]);
+    assert_eq!(renewed.identity.email.as_deref(), Some("alice@example.com"));
+    assert!(renewed.id_token != session.id_token);
+    for (changes, ends) in [
+        (json!({"sub": "user-2"}), true),
+        (json!({"email_verified": false}), true),
+        (json!({"iss": "https://evil.test"}), false),
+        (json!({"aud": "other"}), false),
+        (json!({"nonce": "other"}), false),
+    ] {
+        let mut bad = claims.clone();
+        for (name, value) in changes.as_object().unwrap() {
+            bad[name] = value.clone();
+        }
+        hostile.give(&bad);
+        let error = client.refresh(&session).await.err().unwrap();
+        assert_eq!(error.ends_session(), ends, "{changes}: {error}");
+    }
+    hostile.give_token(&Signer::stranger().token(&rs256(), &claims));
+    assert!(matches!(client.refresh(&session).await, Err(RefreshError::Refused(_))));
+}
+
+#[tokio::test]
+async fn an_outage_after_the_token_call_does_not_lose_the_new_tokens() {
+    let hostile = Hostile::start().await;
+    hostile.describe(&json!({"userinfo_endpoint": format!("{}/userinfo", hostile.issuer)}));
+    let (client, session, mut claims) = logged_in(&hostile).await;
+    claims["email"] = json!(null);
+    claims["groups"] = json!(["other"]);
+    hostile.set("/userinfo", Reply::Json(503, json!({})));
+    let token = Signer::shared().token(&rs256(), &claims);
+    hostile.set(
+        "/token",
+        Reply::Json(200, json!({"access_token": "a2", "refresh_token": "r2", "id_token": token})),
+    );
+    let next = client.refresh(&session).await.unwrap();
+    assert!(next.refresh_token.is_some_and(|t| t.as_str() == "r2"));
+    assert!(next.identity == session.identity);
+}
+
+#[tokio::test]
+async fn a_session_is_validated_by_the_endpoint_or_by_its_id_token() {
+    let hostile = Hostile::start().await;
+    let (client, session, _) = logged_in(&hostile).await;
+    assert_eq!(client.validate(&session, false).await, Validity::Valid);
+    let mut expired = session.clone();
+    let mut claims = hostile.claims(&login(&client).await);
+    claims["exp"] = json!(jiff::Timestamp::now().as_second() - 1);
+    claims["nonce"] = json!(null);
+    expired.id_token = Some(crate::session::Token::new(Signer::shared().token(&rs256(), &claims)));
+    assert!(
+        matches!(client.validate(&expired, false).await, Validity::Invalid(reason) if reason.contains("expired"))
+    );
+    assert_eq!(client.validate(&expired, true).await, Validity::Valid);
+    let mut config = config(&hostile.issuer);
+    config.endpoints.validate = Some(format!("{}/validate", hostile.issuer));
+    let client = start(config);
+    for (reply, verdict) in
+        [(200, "Valid"), (401, "Invalid"), (204, "Invalid"), (503, "Unavailable")]
+    {
+        hostile.set("/validate", Reply::Json(reply, json!({})));
+        for refreshed in [true, false] {
+            let found = format!("{:?}", client.validate(&session, refreshed).await);
+            assert!(found.starts_with(verdict), "{reply}: {found}");
+        }
+    }
+    assert!(hostile.requests("/validate")[0].contains("authorization: Bearer access-1"));
+}
