@@ -3,9 +3,12 @@
 //! `main` and the tests start it through the composition root; nothing else is public but what benches measure.
 
 mod access_log;
+mod admin;
+mod app;
 mod args;
 mod body;
 pub mod clock;
+mod command;
 mod cookie;
 mod exchange;
 mod identity;
@@ -15,12 +18,15 @@ mod options;
 mod page;
 mod random;
 mod refresh;
+mod reload;
 mod routing;
 mod secrets;
 mod server;
 mod session;
 mod site;
 mod store;
+mod telemetry;
 mod upstream;
 
+pub use command::main;
 pub use options::document::page as options_page;

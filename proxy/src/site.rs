@@ -4,9 +4,12 @@
 //! request. Compiling may fail; swapping can not.
 
 mod files;
+mod tls;
 
 pub(crate) use files::named as files_of;
+pub(crate) use tls::Tls;
 
+use crate::access_log::Rules;
 use crate::clock::Clock;
 use crate::oidc::Provider;
 use crate::refresh::Refresher;
@@ -14,7 +17,8 @@ use crate::routing::{ApiRoutes, PathRules, RouteTable};
 use crate::secrets::Secrets;
 use crate::session::{KeyRing, KeyRingError};
 use crate::store::{self, SettingsError, Store};
-use proxy_config::{Config, Problems};
+use crate::upstream;
+use proxy_config::{Config, Problems, Upstream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -58,6 +62,12 @@ pub(crate) struct Site {
     pub(crate) api_routes: ApiRoutes,
     /// Which upstream answers which path, by place in `config.upstreams`.
     pub(crate) routes: RouteTable,
+    /// The servers behind us, by place in `config.upstreams`; none for what is answered here.
+    pub(crate) servers: Vec<Option<upstream::Server>>,
+    /// Which requests are logged.
+    pub(crate) log: Rules,
+    /// What the TLS listener serves.
+    pub(crate) tls: Option<Tls>,
 }
 
 impl Site {
@@ -74,51 +84,63 @@ impl Site {
     ) -> Result<Self, Problems> {
         let mut problems = config.problems().err().unwrap_or_default();
         let mut found = Problems::default();
-        let secrets = Secrets::read(config, &mut found);
+        let mut secrets = Secrets::read(config, &mut found);
         files::check(config, &mut found);
         let skip_auth = PathRules::compile("access.skipAuth", &config.access.skip_auth, &mut found);
-        let api_routes =
-            ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, &mut found);
+        let api_routes = ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, &mut found);
         let routes = RouteTable::compile(&config.upstreams, &mut found);
+        let servers = servers(config, &mut found);
+        let tls = config.listeners.https.as_ref().and_then(|listener| {
+            let previous = previous.and_then(|site| site.tls.as_ref());
+            Tls::compile(listener, secrets.tls_key.take(), previous, &mut found)
+        });
         if let Some(provider) = config.providers.first() {
             Provider::check(provider, &mut found);
         }
         let ring = ring(&secrets, &mut found);
-        let store = ring
-            .as_ref()
-            .and_then(|ring| store(config, ring, secrets, context, previous, &mut found));
+        let store = ring.as_ref().and_then(|ring| store(config, ring, secrets, context, previous, &mut found));
         add_new(&mut problems, found);
-        let (Some(ring), Some(store), [provider], []) =
-            (ring, store, &*config.providers, &*problems.0)
-        else {
-            return Err(problems);
-        };
-        let groups = !config.access.allowed_groups.is_empty();
-        let kept = previous.filter(|site| {
-            site.config.providers.first() == Some(provider)
-                && site.config.access.allowed_groups.is_empty() != groups
-        });
-        let provider = match kept {
-            Some(site) => Arc::clone(&site.provider),
-            None => Provider::start(
-                provider.clone(),
-                groups,
-                &context.control,
-                Arc::clone(&context.clock),
-            ),
-        };
+        let (Some(ring), Some(store), []) = (ring, store, &*problems.0) else { return Err(problems) };
         Ok(Self {
+            provider: provider(config, context, previous)?,
+            log: Rules::compile(&config.logging, &config.http),
             config: config.clone(),
             epoch: previous.map_or(1, |site| site.epoch + 1),
             context: context.clone(),
             ring,
             store,
-            provider,
             skip_auth,
             api_routes,
             routes,
+            servers,
+            tls,
         })
     }
+}
+
+/// The provider in force, if its settings are the same, or a new one.
+fn provider(config: &Config, context: &Context, previous: Option<&Site>) -> Result<Arc<Provider>, Problems> {
+    let scoped = |config: &Config| (config.providers.first().cloned(), !config.access.allowed_groups.is_empty());
+    if let Some(site) = previous.filter(|site| scoped(&site.config) == scoped(config)) {
+        return Ok(Arc::clone(&site.provider));
+    }
+    match scoped(config) {
+        (Some(provider), groups) => {
+            Ok(Provider::start(provider, groups, &context.control, Arc::clone(&context.clock)))
+        }
+        (None, _) => Err(Problems::default()),
+    }
+}
+
+fn servers(config: &Config, problems: &mut Problems) -> Vec<Option<upstream::Server>> {
+    let idle = config.limits.stream_idle_timeout.get();
+    let mut compile = |(i, upstream): (usize, &Upstream)| {
+        upstream::Server::compile(upstream, idle).unwrap_or_else(|error| {
+            problems.add(format!("upstreams[{i}].target.uri"), error.to_string());
+            None
+        })
+    };
+    config.upstreams.iter().enumerate().map(&mut compile).collect()
 }
 
 fn ring(secrets: &Secrets, problems: &mut Problems) -> Option<Arc<KeyRing>> {

@@ -1,0 +1,157 @@
+//! The listeners for those who run the proxy: health, metrics, and the state of the configuration.
+//!
+//! They run on the control runtime, so that a busy worker delays no probe, and know nothing secret. Whether the identity
+//! provider answers never decides on health: restarting the proxy would not help.
+
+mod direct;
+
+use crate::metrics::{self, Registry};
+use crate::reload::Status;
+use crate::server::Socket;
+use crate::site::SiteCell;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::Semaphore;
+
+/// Probes, a scraper and the operator: more connections than this are somebody else's.
+const CONNECTIONS: usize = 64;
+const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+/// A connection that is open longer is closed after its response; clients open another.
+const LIFETIME: Duration = Duration::from_secs(300);
+
+/// What the listeners show.
+pub(crate) struct Admin {
+    /// All metrics.
+    pub(crate) registry: Arc<Registry>,
+    /// The configuration's state.
+    pub(crate) status: Arc<Status>,
+    /// The site in force.
+    pub(crate) cell: Arc<SiteCell>,
+    /// The process is on its way out.
+    pub(crate) draining: AtomicBool,
+    /// The port whose direct connections are listed.
+    pub(crate) direct_port: Option<u16>,
+    /// The node, whose probes are not listed.
+    pub(crate) node: Option<IpAddr>,
+}
+
+/// What a listener answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answers {
+    /// `/livez`, `/readyz`, `/metrics`, `/status`.
+    Admin,
+    /// Metrics on every path, as oauth2-proxy's metrics listener does.
+    Metrics,
+}
+
+impl Admin {
+    /// Serves `socket` until the runtime ends.
+    pub(crate) async fn serve(self: Arc<Self>, socket: Socket, answers: Answers) {
+        let slots = Arc::new(Semaphore::new(CONNECTIONS));
+        match socket {
+            Socket::Tcp(listener) => match tokio::net::TcpListener::from_std(listener) {
+                Ok(listener) => loop {
+                    match listener.accept().await {
+                        Ok((stream, _)) => self.spawn(stream, answers, &slots),
+                        Err(error) => breathe(&error).await,
+                    }
+                },
+                Err(error) => tracing::error!(%error, "the admin listener can not be used"),
+            },
+            Socket::Unix(listener, _file) => match tokio::net::UnixListener::from_std(listener) {
+                Ok(listener) => loop {
+                    match listener.accept().await {
+                        Ok((stream, _)) => self.spawn(stream, answers, &slots),
+                        Err(error) => breathe(&error).await,
+                    }
+                },
+                Err(error) => tracing::error!(%error, "the admin listener can not be used"),
+            },
+        }
+    }
+
+    fn spawn<S>(self: &Arc<Self>, stream: S, answers: Answers, slots: &Arc<Semaphore>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        // Without a free slot the connection is closed at once.
+        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
+        let admin = Arc::clone(self);
+        tokio::spawn(async move {
+            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
+                let response = admin.answer(request.method(), request.uri().path(), answers);
+                async move { Ok::<_, Infallible>(response) }
+            });
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(16 * 1024);
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let mut connection = std::pin::pin!(connection);
+            if tokio::time::timeout(LIFETIME, connection.as_mut()).await.is_err() {
+                connection.as_mut().graceful_shutdown();
+                let _ = tokio::time::timeout(HEADER_TIMEOUT, connection).await;
+            }
+            drop(slot);
+        });
+    }
+
+    fn answer(&self, method: &Method, path: &str, answers: Answers) -> Response<Full<Bytes>> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n");
+        }
+        match (answers, path) {
+            (Answers::Metrics, _) | (_, "/metrics") => response(StatusCode::OK, metrics::CONTENT_TYPE, self.registry.text()),
+            (_, "/livez") => response(StatusCode::OK, "text/plain", "ok\n"),
+            (_, "/readyz") if self.draining.load(Ordering::Relaxed) => {
+                response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
+            }
+            (_, "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
+            (_, "/status") => response(StatusCode::OK, "application/json", self.state().to_string()),
+            _ => response(StatusCode::NOT_FOUND, "text/plain", "not found: /livez /readyz /metrics /status\n"),
+        }
+    }
+
+    fn state(&self) -> serde_json::Value {
+        let state = self.status.state();
+        let site = self.cell.load();
+        let provider = site.provider.status();
+        let mut object = serde_json::json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "configHash": state.hash,
+            "reload": {"lastError": state.last_error},
+            "provider": {"id": provider.id, "ready": provider.ready, "error": provider.error},
+            "draining": self.draining.load(Ordering::Relaxed),
+        });
+        if let Some(port) = self.direct_port
+            && let Ok(direct) = serde_json::to_value(direct::now(port, self.node))
+        {
+            object["directConnections"] = direct;
+        }
+        object
+    }
+}
+
+fn response(status: StatusCode, content: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content));
+    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// After a failed accept, most likely for want of file descriptors.
+async fn breathe(error: &std::io::Error) {
+    tracing::warn!(%error, "a connection to the admin listener can not be accepted");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}

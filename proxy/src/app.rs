@@ -1,0 +1,211 @@
+//! The composition root: makes the parts, joins them, and ends them in order. The program and the tests start the proxy
+//! here and nowhere else.
+//!
+//! The thread that calls [`App::run`] becomes the control runtime: signals, reloads, discovery, token calls and the admin
+//! listeners. Requests are served by the workers' own threads.
+
+use crate::access_log::Writer;
+use crate::admin::{Admin, Answers};
+use crate::args::Settings;
+use crate::clock::SystemClock;
+use crate::metrics::Registry;
+use crate::options::LoadError;
+use crate::reload::{self, Reloader, Seen, Status};
+use crate::body::Body;
+use crate::server::{self, BindError, Bound, Drain, Peer, Server, Worker};
+use crate::site::{Context, Site, SiteCell, SiteReader};
+use crate::telemetry::Telemetry;
+use http::{Request, Response, StatusCode};
+use hyper::body::Incoming;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::mpsc;
+
+/// How long new connections are still accepted once readiness is off. Only where there is an admin listener, because only
+/// there somebody watches readiness.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What the process is told while it runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signal {
+    /// Read the configuration again.
+    Reload,
+    /// Finish what is in flight and end; a second one: end at once.
+    Stop,
+}
+
+/// Why the proxy did not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    /// The configuration can not be read.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The configuration is wrong; every problem, one a line.
+    #[error("{0}")]
+    Invalid(String),
+    /// A listener.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A thread.
+    #[error(transparent)]
+    Server(#[from] server::StartError),
+    /// The control runtime.
+    #[error("the runtime can not be started: {0}")]
+    Runtime(#[from] io::Error),
+}
+
+/// Where the proxy listens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    /// The application over plain HTTP.
+    pub(crate) http: Option<SocketAddr>,
+    /// The application over TLS.
+    pub(crate) https: Option<SocketAddr>,
+    /// Health, metrics, status.
+    pub(crate) admin: Option<SocketAddr>,
+    /// Metrics on every path.
+    pub(crate) metrics: Option<SocketAddr>,
+}
+
+/// A proxy that listens; it serves as soon as it exists.
+pub(crate) struct App {
+    /// Where.
+    pub(crate) addresses: Addresses,
+    runtime: Runtime,
+    server: Server,
+    writer: Writer,
+    admin: Arc<Admin>,
+    sockets: Vec<(server::Socket, Answers)>,
+    reloader: Reloader,
+    seen: Seen,
+}
+
+impl App {
+    /// Reads the configuration, opens the listeners and starts the workers.
+    ///
+    /// # Errors
+    /// See [`StartError`].
+    pub(crate) fn bind(settings: Settings) -> Result<Self, StartError> {
+        let Settings { source, direct_port, node } = settings;
+        // Another part of the process, such as a test, may have installed the same one.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let (loaded, seen) = reload::first(&source)?;
+        let telemetry = Telemetry::start(&loaded.config.logging);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock));
+        let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
+        let mut bound = Bound::bind(&site.config.listeners)?;
+        let addresses = addresses(&bound);
+        let sockets = [(bound.admin.take(), Answers::Admin), (bound.metrics.take(), Answers::Metrics)];
+        let sockets = sockets.into_iter().filter_map(|(socket, answers)| Some((socket?, answers))).collect();
+        let registry = Registry::new();
+        let writer = Writer::start(io::stdout(), &registry)?;
+        let cell = SiteCell::new(site);
+        let server = serve(bound, &cell, &registry, &writer)?;
+        let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
+        reload::warn(&loaded, &cell.load().config);
+        tracing::info!(
+            http = addresses.http.map(tracing::field::display),
+            https = addresses.https.map(tracing::field::display),
+            admin = addresses.admin.map(tracing::field::display),
+            metrics = addresses.metrics.map(tracing::field::display),
+            "listening"
+        );
+        let (at, state) = (Arc::clone(&cell), Arc::clone(&status));
+        let reloader = Reloader { source, cell: at, context, telemetry, status: state };
+        let draining = AtomicBool::new(false);
+        let admin = Arc::new(Admin { registry, status, cell, draining, direct_port, node });
+        Ok(Self { addresses, runtime, server, writer, admin, sockets, reloader, seen })
+    }
+
+    /// The control runtime.
+    pub(crate) fn control(&self) -> Handle {
+        self.runtime.handle().clone()
+    }
+
+    /// Serves until it is told to stop, then finishes what is in flight.
+    pub(crate) fn run(self, mut signals: mpsc::Receiver<Signal>) {
+        let Self { addresses: _, runtime, server, writer, admin, sockets, reloader, seen } = self;
+        let linger = if sockets.is_empty() { Duration::ZERO } else { LINGER };
+        runtime.block_on(async {
+            for (socket, answers) in sockets {
+                tokio::spawn(Arc::clone(&admin).serve(socket, answers));
+            }
+            let (demand, demands) = mpsc::channel(1);
+            tokio::spawn(reloader.run(seen, demands));
+            while signals.recv().await == Some(Signal::Reload) {
+                // One that waits already will see the same files.
+                let _ = demand.try_send(());
+            }
+            admin.draining.store(true, Ordering::Relaxed);
+            let timeout = admin.cell.load().config.limits.drain_timeout.get();
+            tracing::info!(?timeout, "stopping: requests in flight are finished");
+            tokio::select! {
+                () = server.drain(Drain { linger, timeout }) => tracing::info!("stopped"),
+                () = second_stop(&mut signals) => tracing::warn!("stopped at once"),
+            }
+        });
+        // Workers that a second signal cut off may still be there: nobody waits for them.
+        runtime.shutdown_background();
+        drop(writer);
+    }
+}
+
+async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
+    loop {
+        match signals.recv().await {
+            Some(Signal::Stop) => return,
+            Some(Signal::Reload) => {}
+            // Nobody is left who could send one.
+            None => std::future::pending().await,
+        }
+    }
+}
+
+fn addresses(bound: &Bound) -> Addresses {
+    let address = |socket: &Option<server::Socket>| socket.as_ref().and_then(server::Socket::address);
+    Addresses {
+        http: bound.http_address(),
+        https: bound.https_address(),
+        admin: address(&bound.admin),
+        metrics: address(&bound.metrics),
+    }
+}
+
+/// Starts the workers, each with its own view of the configuration in force.
+fn serve(
+    bound: Bound,
+    cell: &Arc<SiteCell>,
+    registry: &Registry,
+    writer: &Writer,
+) -> Result<Server, server::StartError> {
+    let site = cell.load();
+    let oldest = site.config.listeners.https.as_ref().map(|listener| listener.min_version);
+    let settings = server::Settings {
+        limits: &site.config.limits,
+        tls: site.tls.as_ref().map(|tls| &tls.live).zip(oldest),
+        registry,
+        log: writer,
+        clock: Arc::clone(&site.context.clock),
+    };
+    Server::start(bound, &settings, |worker| {
+        let (worker, sites) = (Arc::clone(worker), Arc::new(SiteReader::new(cell)));
+        move |peer, request| {
+            let (worker, site) = (Arc::clone(&worker), sites.current());
+            async move { handle(&worker, &site, &peer, &request).await }
+        }
+    })
+}
+
+/// Refuses everything but the liveness check until the gate is joined here.
+async fn handle(_: &Worker, site: &Site, _: &Peer, request: &Request<Incoming>) -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    if request.uri().path() != site.config.http.ping_path {
+        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    response
+}

@@ -1,0 +1,131 @@
+//! Takes a changed configuration into force while requests run.
+//!
+//! Everything is read, checked and compiled before anything changes; then one pointer is swapped. What can not be read,
+//! is wrong, or needs new listeners leaves the old configuration whole, and log, metric and status say so.
+
+mod fixed;
+mod fingerprint;
+mod status;
+mod watch;
+
+pub(crate) use fingerprint::Seen;
+pub(crate) use status::Status;
+
+use crate::options::{LoadError, Loaded, Source};
+use crate::site::{Context, Site, SiteCell, files_of};
+use crate::telemetry::Telemetry;
+use proxy_config::Config;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::mpsc;
+use watch::Watcher;
+
+/// What a reload works on.
+pub(crate) struct Reloader {
+    /// Where the configuration comes from.
+    pub(crate) source: Source,
+    /// Where it goes.
+    pub(crate) cell: Arc<SiteCell>,
+    /// What compiling needs.
+    pub(crate) context: Context,
+    /// Told of changed log settings.
+    pub(crate) telemetry: Telemetry,
+    /// Told of the outcome.
+    pub(crate) status: Arc<Status>,
+}
+
+impl Reloader {
+    /// Reloads whenever a file has changed since it was `seen`, and whenever `demands` says so. Ends when `demands` does.
+    pub(crate) async fn run(self, mut seen: Seen, mut demands: mpsc::Receiver<()>) {
+        let mut watcher = Watcher::new();
+        loop {
+            watcher.watch(seen.files());
+            let mut demanded = false;
+            // A change between the reading and the watching wakes nobody.
+            if seen.now() == seen {
+                tokio::select! {
+                    demand = demands.recv() => match demand {
+                        Some(()) => demanded = true,
+                        None => return,
+                    },
+                    () = watcher.changed() => {}
+                }
+            }
+            seen.settle().await;
+            if demanded || seen.now() != seen {
+                seen = self.reload();
+            }
+        }
+    }
+
+    /// Reads the configuration again and takes it into force if it is good. Gives the files to watch from now on: those
+    /// in force, and those of a refused configuration, because one of them may be what mends it.
+    fn reload(&self) -> Seen {
+        let mut seen = Seen::default();
+        seen.add(self.source.file().map(PathBuf::from));
+        seen.add(files_of(&self.cell.load().config));
+        match self.attempt(&mut seen) {
+            Ok(hash) => {
+                tracing::info!(hash = hash.as_deref(), "the configuration was reloaded");
+                self.status.succeeded(hash);
+            }
+            Err(reason) => {
+                tracing::error!(%reason, "the changed configuration is refused; the one before stays in force");
+                self.status.failed(reason);
+            }
+        }
+        seen
+    }
+
+    fn attempt(&self, seen: &mut Seen) -> Result<Option<String>, String> {
+        let loaded = self.source.load().map_err(|error| error.to_string())?;
+        seen.add(files_of(&loaded.config));
+        let present = self.cell.load();
+        let site = compile(&loaded, &self.context, Some(&present))?;
+        fixed::unchanged(&present.config, &site.config).map_err(|problems| loaded.spell(problems).to_string())?;
+        if let Some(tls) = &site.tls {
+            tls.take_effect().map_err(|error| error.to_string())?;
+        }
+        self.telemetry.apply(&site.config.logging);
+        warn(&loaded, &site.config);
+        self.cell.swap(site);
+        Ok(loaded.hash)
+    }
+}
+
+/// Reads the configuration of a source for the first time, and notes the state of the files before they are read.
+///
+/// # Errors
+/// It can not be read at all.
+pub(crate) fn first(source: &Source) -> Result<(Loaded, Seen), LoadError> {
+    let mut seen = Seen::default();
+    seen.add(source.file().map(PathBuf::from));
+    let loaded = source.load()?;
+    seen.add(files_of(&loaded.config));
+    Ok((loaded, seen))
+}
+
+/// Compiles what was loaded; all problems of all stages in one message, spelled as the front end does.
+pub(crate) fn compile(loaded: &Loaded, context: &Context, previous: Option<&Site>) -> Result<Site, String> {
+    let mut problems = loaded.problems.clone();
+    match Site::compile(&loaded.config, context, previous) {
+        Ok(site) if problems.0.is_empty() => return Ok(site),
+        Ok(_) => {}
+        Err(found) => {
+            let found = loaded.spell(found);
+            let known: Vec<_> = problems.0.iter().map(|problem| problem.field.clone()).collect();
+            problems.0.extend(found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
+        }
+    }
+    Err(problems.to_string())
+}
+
+/// Says what weakens security.
+pub(crate) fn warn(loaded: &Loaded, config: &Config) {
+    for warning in loaded.spell(proxy_config::Problems(config.warnings())).0 {
+        tracing::warn!(option = warning.field, "{}", warning.message);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! What configuration is in force and how the last reload went, for whoever asks.
+
+use crate::metrics::{Counter, Gauge, Registry};
+use std::sync::{Mutex, PoisonError};
+
+/// The state of the configuration.
+pub(crate) struct Status {
+    state: Mutex<State>,
+    good: Counter,
+    bad: Counter,
+    last: Gauge,
+}
+
+/// See [`Status`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct State {
+    /// Hash of the generated file in force; none for the other front end.
+    pub(crate) hash: Option<String>,
+    /// Why the newest form of the configuration is not in force.
+    pub(crate) last_error: Option<String>,
+}
+
+impl Status {
+    /// The state right after the start.
+    pub(crate) fn new(hash: Option<String>, registry: &Registry) -> Self {
+        let counter = |result| {
+            registry.counter(
+                "oauth2_proxy_config_reloads_total",
+                "Attempts to take a changed configuration into force.",
+                &[("result", result)],
+            )
+        };
+        let status = Self {
+            state: Mutex::new(State { hash, last_error: None }),
+            good: counter("success"),
+            bad: counter("failure"),
+            last: registry.gauge(
+                "oauth2_proxy_config_last_reload_successful",
+                "Whether the newest form of the configuration is in force.",
+                &[],
+            ),
+        };
+        status.last.set(1.0);
+        status
+    }
+
+    /// The present state.
+    pub(crate) fn state(&self) -> State {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A reload worked.
+    pub(super) fn succeeded(&self, hash: Option<String>) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State { hash, last_error: None };
+        self.good.increment();
+        self.last.set(1.0);
+    }
+
+    /// A reload was refused; the hash stays that of what is in force.
+    pub(super) fn failed(&self, reason: String) {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(reason);
+        self.bad.increment();
+        self.last.set(0.0);
+    }
+}

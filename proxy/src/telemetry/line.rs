@@ -1,0 +1,147 @@
+//! One event as one line. Whatever its values hold, the line has one line break, at its end, and no escape code.
+
+use super::AUTH;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::fmt::{self, Write as _};
+use tracing::field::{Field, Visit};
+use tracing::{Level, Metadata};
+
+/// The parts of an event, cleaned.
+pub(super) struct Line {
+    level: Level,
+    target: &'static str,
+    time: Timestamp,
+    message: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl Line {
+    /// An empty line for an event with this metadata.
+    pub(super) fn new(metadata: &'static Metadata<'static>, time: Timestamp) -> Self {
+        Self { level: *metadata.level(), target: metadata.target(), time, message: String::new(), fields: Vec::new() }
+    }
+
+    /// The form of oauth2-proxy's lines, followed by what fields are left.
+    pub(super) fn text(&self, zone: &TimeZone) -> String {
+        let time = self.time.to_zoned(zone.clone()).strftime("%Y/%m/%d %H:%M:%S");
+        let mut line = if self.target == AUTH {
+            let [client, id, user, status] = ["client", "request_id", "user", "status"].map(|name| self.value(name));
+            format!("{client} - {id} - {user} [{time}] [{status}] {}", self.message)
+        } else {
+            let level = match self.level {
+                Level::ERROR => "ERROR: ",
+                Level::WARN => "WARNING: ",
+                _ => "",
+            };
+            format!("[{time}] [{}] {level}{}", self.target, self.message)
+        };
+        for (name, value) in self.fields.iter().filter(|(name, _)| self.target != AUTH || !placed(name)) {
+            let quote = if value.is_empty() || value.contains([' ', '"', '=']) { "\"" } else { "" };
+            let value = if quote.is_empty() { value.clone() } else { value.replace('"', "\\\"") };
+            let _ = write!(line, " {name}={quote}{value}{quote}");
+        }
+        line.push('\n');
+        line
+    }
+
+    /// `time`, `level`, `target`, `message`, then the fields by name.
+    pub(super) fn json(&self) -> String {
+        let mut object = serde_json::Map::new();
+        object.insert("time".to_owned(), self.time.to_string().into());
+        object.insert("level".to_owned(), self.level.as_str().to_lowercase().into());
+        object.insert("target".to_owned(), self.target.into());
+        object.insert("message".to_owned(), self.message.clone().into());
+        for (name, value) in &self.fields {
+            object.entry(*name).or_insert_with(|| value.clone().into());
+        }
+        let mut line = serde_json::Value::Object(object).to_string();
+        line.push('\n');
+        line
+    }
+
+    fn value(&self, name: &str) -> &str {
+        self.fields.iter().find(|(field, value)| *field == name && !value.is_empty()).map_or("-", |(_, value)| value)
+    }
+
+    fn add(&mut self, name: &'static str, value: &str) {
+        let value = cleaned(value);
+        if name == "message" { self.message = value } else { self.fields.push((name, value)) }
+    }
+}
+
+impl Visit for Line {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field.name(), value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.add(field.name(), &format!("{value:?}"));
+    }
+}
+
+fn placed(name: &str) -> bool {
+    matches!(name, "client" | "request_id" | "user" | "status")
+}
+
+/// Control characters, line separators and the marks that reorder text become escapes.
+fn cleaned(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let forging = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        match c {
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            _ if forging => {
+                let _ = write!(out, "\\u{{{:x}}}", u32::from(c));
+            }
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(target: &'static str, fields: &[(&'static str, &str)]) -> Line {
+        let time = "2026-11-23T03:54:20Z".parse().unwrap();
+        let mut line = Line { level: Level::WARN, target, time, message: String::new(), fields: Vec::new() };
+        fields.iter().for_each(|(name, value)| line.add(name, value));
+        line
+    }
+
+    #[test]
+    fn a_line_has_the_form_of_oauth2_proxys() {
+        let standard = line("proxy::reload", &[("message", "kept the old one"), ("error", "no such file"), ("n", "3")]);
+        assert_eq!(
+            standard.text(&TimeZone::UTC),
+            "[2026/11/23 03:54:20] [proxy::reload] WARNING: kept the old one error=\"no such file\" n=3\n"
+        );
+        let auth = line(AUTH, &[("message", "signed in"), ("client", "192.0.2.1"), ("user", "u@x"), ("status", "AuthSuccess")]);
+        assert_eq!(auth.text(&TimeZone::UTC), "192.0.2.1 - - - u@x [2026/11/23 03:54:20] [AuthSuccess] signed in\n");
+    }
+
+    #[test]
+    fn no_value_can_end_a_line_or_start_an_escape_code() {
+        let hostile = "x\r\n[2026/11/23 00:00:00] forged \u{1b}[31m \u{9b}1m \u{2028} \u{202e}";
+        for text in [line("proxy", &[("message", hostile)]).text(&TimeZone::UTC), line("proxy", &[("user", hostile)]).json()] {
+            let (body, end) = text.split_at(text.len() - 1);
+            assert_eq!(end, "\n");
+            assert!(!body.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{202e}')), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn json_lines_have_stable_names_that_a_field_can_not_replace() {
+        let text = line("proxy::x", &[("message", "m"), ("level", "forged"), ("user", "u")]).json();
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(object["time"], "2026-11-23T03:54:20Z");
+        assert_eq!(object["level"], "warn");
+        assert_eq!(object["target"], "proxy::x");
+        assert_eq!((&object["message"], &object["user"]), (&"m".into(), &"u".into()));
+    }
+}
