@@ -1,0 +1,25 @@
+//! The time of day, in one place, as a value that tests choose.
+
+use jiff::Timestamp;
+
+/// Where the time comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// The system's.
+    System,
+    /// Always this.
+    #[cfg(test)]
+    Fixed(Timestamp),
+}
+
+impl Clock {
+    /// The time now, to the second: status holds no finer ones.
+    pub(crate) fn now(self) -> Timestamp {
+        let now = match self {
+            Self::System => Timestamp::now(),
+            #[cfg(test)]
+            Self::Fixed(now) => now,
+        };
+        Timestamp::from_second(now.as_second()).unwrap_or(now)
+    }
+}

@@ -1,0 +1,32 @@
+//! What every reconcile needs: made once, shared by all, changed by none.
+
+use crate::clock::Clock;
+use crate::event::Events;
+use crate::leader::Leadership;
+use crate::metrics::Metrics;
+use crate::poke::Poker;
+use crate::report::Reports;
+use kube::Client;
+
+/// Shared by all controllers.
+pub(crate) struct Context {
+    /// For everything but the lease.
+    pub(crate) client: Client,
+    /// Whether this replica may write.
+    pub(crate) leader: Leadership,
+    /// The image of the proxy where an object names none.
+    pub(crate) proxy_image: String,
+    /// Publishes events.
+    pub(crate) events: Events,
+    /// What pods say.
+    pub(crate) reports: Reports,
+    /// Makes kubelets deliver changed Secrets at once.
+    pub(crate) poker: Poker,
+    /// Counters and gauges.
+    pub(crate) metrics: Metrics,
+    /// The time.
+    pub(crate) clock: Clock,
+}
+
+/// Our name as a field manager and as the reporter of events. It must not begin with `kubectl`, whose fields Flux takes back.
+pub(crate) const FIELD_MANAGER: &str = "oauth2-proxy-operator";

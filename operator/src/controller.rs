@@ -1,0 +1,127 @@
+//! The loop that every controller runs: take an object whose turn it is, reconcile it within a time limit and only as the
+//! leader, record what happened, and decide when its next turn is.
+//!
+//! What is watched and what a reconcile does is the caller's. Nothing here knows a kind.
+
+mod backoff;
+mod queue;
+mod watch;
+
+pub(crate) use backoff::{Failure, FailureClass};
+pub(crate) use queue::{Queue, Requests, queue};
+pub(crate) use watch::follow;
+
+use crate::context::Context;
+use backoff::Backoff;
+use futures_util::StreamExt as _;
+use kube::runtime::controller::{Action, Config, applier};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource, ResourceExt as _};
+use std::fmt::Debug;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+
+/// No reconcile takes longer: one that hangs must not hold its slot for ever.
+const TIME_LIMIT: Duration = Duration::from_secs(60);
+/// Reconciles at a time. Enough to hide the API server's latency, few enough not to bury it.
+const CONCURRENCY: u16 = 16;
+/// Every object gets a turn this often, because a watch can lose an event.
+const RESYNC: Duration = Duration::from_secs(600);
+
+/// When an object that was reconciled gets its next turn, if nothing happens before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// At the usual interval.
+    Resync,
+    /// After this long, because something that no watch reports is awaited.
+    After(Duration),
+}
+
+/// A controller: a name for logs and metrics, the objects, and whose turn it is.
+pub(crate) struct Controller<K>
+where
+    K: Resource + 'static,
+    K::DynamicType: Hash + Eq,
+{
+    /// Label of the controller's metrics.
+    pub(crate) name: &'static str,
+    /// The objects, kept current by a watch.
+    pub(crate) store: Store<K>,
+    /// Whose turn it is.
+    pub(crate) requests: Requests<K>,
+}
+
+impl<K> Controller<K>
+where
+    K: Resource + Clone + Debug + Send + Sync + 'static,
+    K::DynamicType: Debug + Default + Eq + Hash + Clone + Unpin,
+{
+    /// Runs until the queue is closed, then lets running reconciles end.
+    pub(crate) async fn run<F, R>(self, context: Arc<Context>, reconcile: F)
+    where
+        F: Fn(Arc<K>, Arc<Context>) -> R + Clone + Send + 'static,
+        R: Future<Output = Result<Next, Failure>> + Send,
+    {
+        let Self { name, store, requests } = self;
+        let backoff = Arc::new(Backoff::default());
+        let objects = store.clone();
+        let turn = move |object: Arc<K>, context: Arc<Context>| {
+            let (objects, reconcile, backoff) =
+                (objects.clone(), reconcile.clone(), Arc::clone(&backoff));
+            Box::pin(async move {
+                let reference = ObjectRef::from_obj(object.as_ref());
+                context.leader.acquired().await;
+                // The wait for leadership may have been long: what is in the store now counts.
+                let Some(object) = objects.get(&reference) else {
+                    backoff.forget(&reference.to_string());
+                    return Ok::<_, std::convert::Infallible>(Action::await_change());
+                };
+                Ok(attempt(name, &object, &context, &backoff, &reconcile).await)
+            })
+        };
+        let config = Config::default().debounce(Duration::from_millis(50)).concurrency(CONCURRENCY);
+        applier(turn, |_, error, _| match *error {}, context, store, requests, config)
+            .for_each(|_| async {})
+            .await;
+    }
+}
+
+/// One turn of one object. Its failures end here.
+async fn attempt<K, F, R>(
+    name: &'static str,
+    object: &Arc<K>,
+    context: &Arc<Context>,
+    backoff: &Backoff,
+    reconcile: &F,
+) -> Action
+where
+    K: Resource,
+    K::DynamicType: Default,
+    F: Fn(Arc<K>, Arc<Context>) -> R,
+    R: Future<Output = Result<Next, Failure>>,
+{
+    let key = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let start = Instant::now();
+    let result = timeout(TIME_LIMIT, reconcile(Arc::clone(object), Arc::clone(context)))
+        .await
+        .unwrap_or_else(|_| Err(Failure::timeout(TIME_LIMIT)));
+    let class = result.as_ref().err().map(|failure| failure.class);
+    context.metrics.reconciled(name, class, start.elapsed());
+    match result {
+        Ok(next) => {
+            backoff.forget(&key);
+            Action::requeue(match next {
+                Next::Resync => backoff::jittered(RESYNC, &key),
+                Next::After(delay) => backoff::jittered(delay, &key),
+            })
+        }
+        Err(failure) => {
+            let delay = backoff.failed(&key, failure.class);
+            tracing::warn!(controller = name, object = key, reason = failure.class.as_str(), retry_in = ?delay, "{failure}");
+            Action::requeue(delay)
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Which replica writes: the holder of a Lease (coordination.k8s.io).
+//!
+//! A replica that cannot renew in time must not write any more, so the process ends: nothing in flight outlives the claim.
+//! The holder's own clock is never compared with another's: a claim is taken over only after it has not changed for its
+//! whole duration as seen from here.
+
+use crate::clock::Clock;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use std::future::Future;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a claim lasts without renewal.
+const DURATION: Duration = Duration::from_secs(15);
+/// How long the holder tries to renew before it gives up; well below the duration, so that it has ended when another starts.
+const DEADLINE: Duration = Duration::from_secs(10);
+/// Time between attempts.
+const RETRY: Duration = Duration::from_secs(2);
+/// Time for one request.
+const REQUEST: Duration = Duration::from_secs(4);
+
+/// Whether this replica holds the lease.
+#[derive(Clone)]
+pub(crate) struct Leadership(watch::Receiver<bool>);
+
+impl Leadership {
+    /// Waits until this replica may write. From then on it may until the process ends.
+    pub(crate) async fn acquired(&self) {
+        let mut receiver = self.0.clone();
+        if receiver.wait_for(|leader| *leader).await.is_err() {
+            // The lease is gone and so is this process.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether it is held now.
+    pub(crate) fn is_held(&self) -> bool {
+        *self.0.borrow()
+    }
+}
+
+/// Why the lease task ended.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Lost {
+    /// Another replica has it.
+    #[error("the lease was taken over by {0}")]
+    Taken(String),
+    /// It could not be renewed.
+    #[error("the lease could not be renewed for {seconds} s: {error}")]
+    NotRenewed {
+        /// How long it was tried.
+        seconds: u64,
+        /// The last attempt.
+        error: String,
+    },
+}
+
+/// The lease and who we are.
+pub(crate) struct Elector {
+    api: Api<Lease>,
+    name: String,
+    identity: String,
+    clock: Clock,
+}
+
+/// What another replica's claim looked like, and since when.
+struct Seen {
+    version: String,
+    since: Instant,
+}
+
+impl Elector {
+    /// `client` must not retry by itself: a renewal that is late is worth nothing.
+    pub(crate) fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: &str,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            api: Api::namespaced(client, namespace),
+            name: name.to_owned(),
+            identity: identity.to_owned(),
+            clock,
+        }
+    }
+
+    /// The state to hand out, and the task that keeps it. The task ends when the lease is lost; when `stop` ends it gives
+    /// the lease back, so that another replica need not wait.
+    pub(crate) fn run(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> (Leadership, impl Future<Output = Result<(), Lost>> + Send + 'static) {
+        let (sender, receiver) = watch::channel(false);
+        let task = async move {
+            tokio::pin!(stop);
+            let result = tokio::select! {
+                result = self.hold(&sender) => result,
+                () = &mut stop => Ok(()),
+            };
+            if *sender.borrow() && result.is_ok() {
+                self.release().await;
+            }
+            result
+        };
+        (Leadership(receiver), task)
+    }
+
+    async fn hold(&self, leader: &watch::Sender<bool>) -> Result<(), Lost> {
+        let mut seen = None;
+        let mut renewed: Option<Instant> = None;
+        loop {
+            let start = Instant::now();
+            let attempt = timeout(REQUEST, self.attempt(&mut seen))
+                .await
+                .unwrap_or_else(|_| Err("no answer".to_owned()));
+            match (attempt, renewed) {
+                (Ok(None), _) => {
+                    // Counted from before the request: the server may have written it as early as that.
+                    renewed = Some(start);
+                    if !leader.send_replace(true) {
+                        tracing::info!(lease = self.name, "this replica writes from now on");
+                    }
+                }
+                (Ok(Some(other)), Some(_)) => return Err(Lost::Taken(other)),
+                (Ok(Some(_)), None) => {}
+                (Err(error), Some(last)) if last.elapsed() >= DEADLINE => {
+                    return Err(Lost::NotRenewed { seconds: last.elapsed().as_secs(), error });
+                }
+                (Err(error), _) => tracing::warn!(
+                    lease = self.name,
+                    error,
+                    "the lease could not be read or written"
+                ),
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// One attempt: nothing if we hold the lease now, else who does.
+    async fn attempt(&self, seen: &mut Option<Seen>) -> Result<Option<String>, String> {
+        let Some(mut lease) =
+            self.api.get_opt(&self.name).await.map_err(|error| error.to_string())?
+        else {
+            let lease = Lease {
+                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                spec: Some(self.claim(None)),
+            };
+            self.api
+                .create(&PostParams::default(), &lease)
+                .await
+                .map_err(|error| error.to_string())?;
+            return Ok(None);
+        };
+        let spec = lease.spec.take().unwrap_or_default();
+        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
+        if let Some(other) = holder.filter(|holder| *holder != self.identity) {
+            let version = lease.metadata.resource_version.clone().unwrap_or_default();
+            let expired = match seen {
+                Some(before) if before.version == version => before.since.elapsed() >= DURATION,
+                _ => {
+                    *seen = Some(Seen { version, since: Instant::now() });
+                    false
+                }
+            };
+            if !expired {
+                return Ok(Some(other));
+            }
+        }
+        lease.spec = Some(self.claim(Some(&spec)));
+        // With the version that was read: of two that try at once, one fails.
+        self.api
+            .replace(&self.name, &PostParams::default(), &lease)
+            .await
+            .map_err(|error| error.to_string())?;
+        Ok(None)
+    }
+
+    fn claim(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = MicroTime(self.clock.now());
+        let ours = before.filter(|spec| spec.holder_identity.as_ref() == Some(&self.identity));
+        let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or(0);
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: ours.map_or_else(|| Some(now.clone()), |spec| spec.acquire_time.clone()),
+            renew_time: Some(now),
+            lease_transitions: Some(transitions + i32::from(ours.is_none() && before.is_some())),
+            ..LeaseSpec::default()
+        }
+    }
+
+    async fn release(&self) {
+        let give_back = async {
+            let mut lease = self.api.get(&self.name).await?;
+            if let Some(spec) = lease
+                .spec
+                .as_mut()
+                .filter(|spec| spec.holder_identity.as_ref() == Some(&self.identity))
+            {
+                spec.holder_identity = Some(String::new());
+                spec.lease_duration_seconds = Some(1);
+                self.api.replace(&self.name, &PostParams::default(), &lease).await?;
+            }
+            Ok::<_, kube::Error>(())
+        };
+        match timeout(REQUEST, give_back).await {
+            Ok(Ok(())) => tracing::info!(lease = self.name, "gave the lease back"),
+            Ok(Err(error)) => {
+                tracing::warn!(lease = self.name, %error, "could not give the lease back")
+            }
+            Err(_) => tracing::warn!(lease = self.name, "could not give the lease back in time"),
+        }
+    }
+}

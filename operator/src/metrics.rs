@@ -1,0 +1,121 @@
+//! Numbers for Prometheus. Labels are names of ours, never names of users' objects.
+
+use crate::controller::FailureClass;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ControllerLabel {
+    controller: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct FailureLabels {
+    controller: &'static str,
+    reason: &'static str,
+}
+
+/// All metrics. Clones count together.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    registry: Arc<Registry>,
+    durations: Family<ControllerLabel, Histogram, fn() -> Histogram>,
+    failures: Family<FailureLabels, Counter>,
+    leader: Gauge,
+    /// Workloads whose pod template carries the sidecar.
+    pub(crate) injected_workloads: Gauge,
+    /// Sidecars put back after somebody took them out.
+    pub(crate) drift_repairs: Counter,
+    /// Connections to protected ports that do not go through the proxy.
+    pub(crate) direct_connections: Gauge,
+}
+
+impl Metrics {
+    /// New metrics, all zero.
+    pub(crate) fn new() -> Self {
+        let mut registry = Registry::with_prefix("oauth2_proxy_operator");
+        let durations: Family<ControllerLabel, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| {
+                Histogram::new([0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0])
+            });
+        let failures = Family::default();
+        let (leader, injected_workloads, direct_connections) =
+            (Gauge::default(), Gauge::default(), Gauge::default());
+        let drift_repairs = Counter::default();
+        registry.register("reconcile_duration_seconds", "Time of one reconcile", durations.clone());
+        registry.register(
+            "reconcile_failures",
+            "Reconciles that failed, by who has to act",
+            failures.clone(),
+        );
+        registry.register("leader", "1 in the replica that writes", leader.clone());
+        registry.register(
+            "injected_workloads",
+            "Workloads that carry the sidecar",
+            injected_workloads.clone(),
+        );
+        registry.register(
+            "drift_repairs",
+            "Sidecars put back after somebody took them out",
+            drift_repairs.clone(),
+        );
+        registry.register(
+            "direct_connections",
+            "Open connections to protected ports that do not go through the proxy",
+            direct_connections.clone(),
+        );
+        registry.register(
+            "build",
+            "Version of the operator",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        Self {
+            registry: Arc::new(registry),
+            durations,
+            failures,
+            leader,
+            injected_workloads,
+            drift_repairs,
+            direct_connections,
+        }
+    }
+
+    /// Notes a reconcile.
+    pub(crate) fn reconciled(
+        &self,
+        controller: &'static str,
+        failure: Option<FailureClass>,
+        time: Duration,
+    ) {
+        self.durations.get_or_create(&ControllerLabel { controller }).observe(time.as_secs_f64());
+        if let Some(class) = failure {
+            self.failures
+                .get_or_create(&FailureLabels { controller, reason: class.as_str() })
+                .inc();
+        }
+    }
+
+    /// Notes whether this replica writes.
+    pub(crate) fn set_leader(&self, leader: bool) {
+        self.leader.set(leader.into());
+    }
+
+    /// The text that Prometheus reads (`OpenMetrics`).
+    ///
+    /// # Errors
+    /// None that this encoder has.
+    pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}

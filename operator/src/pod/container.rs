@@ -1,0 +1,105 @@
+//! The container: command line, ports, resources, security.
+
+use super::{MOUNT, NAME, PodPorts, probes};
+use crate::proxy_controller::ValidSpec;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use proxy_config::Version;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// The user of the image, set here too: a pod whose own security context says root would otherwise start us as root.
+const USER: i64 = 65532;
+
+pub(super) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> Value {
+    let mut container = json!({
+        "name": NAME,
+        "image": spec.spec.image.as_deref().unwrap_or(image),
+        "imagePullPolicy": "IfNotPresent",
+        "args": arguments(ports),
+        "ports": [
+            {"name": NAME, "containerPort": ports.proxy, "protocol": "TCP"},
+            {"name": "o2p-admin", "containerPort": ports.admin, "protocol": "TCP"},
+        ],
+        "startupProbe": probes::startup(ports.admin),
+        "readinessProbe": probes::readiness(ports.admin),
+        "livenessProbe": probes::liveness(ports.admin),
+        "resources": resources(spec, ports.application.is_some()),
+        "securityContext": {
+            "allowPrivilegeEscalation": false,
+            "capabilities": {"drop": ["ALL"]},
+            "privileged": false,
+            "readOnlyRootFilesystem": true,
+            "runAsGroup": USER,
+            "runAsNonRoot": true,
+            "runAsUser": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": [{"name": NAME, "mountPath": MOUNT, "readOnly": true}],
+    });
+    if let Some(fields) = container.as_object_mut() {
+        if ports.application.is_some() {
+            fields.insert("restartPolicy".to_owned(), json!("Always"));
+            fields.insert("env".to_owned(), node_address());
+        } else {
+            // The endpoints of a Service take a moment to forget a pod that ends. A sidecar needs no such pause: it
+            // outlives the application by itself.
+            fields.insert("lifecycle".to_owned(), json!({"preStop": {"sleep": {"seconds": 5}}}));
+        }
+    }
+    container
+}
+
+/// Ports are given here as well as in the file: a pod keeps those that its specification, probes and Services name, even
+/// when the object has moved on.
+fn arguments(ports: PodPorts) -> Vec<String> {
+    let mut arguments = vec![
+        format!("--generated-config={MOUNT}/{}", Version::V1.file_name()),
+        format!("--listen-port={}", ports.proxy),
+        format!("--admin-port={}", ports.admin),
+    ];
+    if let Some(port) = ports.application {
+        arguments.push(format!("--application-port={port}"));
+        arguments.push(format!("--watch-direct-port={port}"));
+        arguments.push("--node-ip=$(NODE_IP)".to_owned());
+    }
+    arguments
+}
+
+/// The node's own connections are its probes, so the watch for direct connections leaves them out.
+fn node_address() -> Value {
+    json!([{"name": "NODE_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.hostIP"}}}])
+}
+
+/// Requests are always set, or autoscaling by utilisation stops working for the whole pod.
+fn resources(spec: &ValidSpec, sidecar: bool) -> Value {
+    let given = if sidecar {
+        spec.spec.sidecar.resources.as_ref()
+    } else {
+        spec.spec.deployment.as_ref().and_then(|deployment| deployment.resources.as_ref())
+    };
+    let mut requests = given.map(|given| quantities(&given.requests)).unwrap_or_default();
+    let limits = given.map(|given| quantities(&given.limits)).unwrap_or_default();
+    for (name, least) in [("cpu", "10m"), ("memory", "32Mi")] {
+        // The API server takes a limit for the request where no request is given: keep that.
+        let default = limits.get(name).cloned().unwrap_or_else(|| json!(least));
+        requests.entry(name).or_insert(default);
+    }
+    let mut resources = Map::from_iter([("requests".to_owned(), Value::Object(requests))]);
+    if !limits.is_empty() {
+        resources.insert("limits".to_owned(), Value::Object(limits));
+    }
+    Value::Object(resources)
+}
+
+fn quantities(map: &BTreeMap<String, IntOrString>) -> Map<String, Value> {
+    map.iter()
+        .map(|(name, quantity)| {
+            let text = match quantity {
+                IntOrString::Int(number) => number.to_string(),
+                IntOrString::String(text) => text.clone(),
+            };
+            (name.clone(), Value::String(text))
+        })
+        .collect()
+}

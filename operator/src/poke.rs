@@ -1,0 +1,154 @@
+//! Makes kubelets deliver changed Secrets at once.
+//!
+//! A kubelet looks at the volumes of a pod about once a minute, and whenever the pod itself changes. So after a Secret has
+//! changed an annotation of the pods that mount it is patched: nothing restarts, and the files are there within a
+//! second. A kubelet may look before it has heard of the Secret, so pods that still run the old configuration are patched
+//! again, a few times. Patches go out one after another at a bounded rate, whatever the number of pods.
+
+use crate::proxy_controller::Applied;
+use crate::report::{FleetReport, Guarded};
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, Client};
+use serde_json::json;
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+/// The annotation that is patched. Its value has no meaning but to differ.
+const ANNOTATION: &str = "oauth2proxy.dev/reload";
+/// Time between two patches.
+const INTERVAL: Duration = Duration::from_millis(20);
+/// Time that a kubelet and a proxy get before the next attempt.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Attempts for one configuration. After them the kubelet's own period does it.
+const ATTEMPTS: u32 = 5;
+
+/// Whether all pods have been told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// Nothing more to do.
+    Done,
+    /// Some pods may have looked too early: look again after this long.
+    Again(Duration),
+}
+
+/// Tells pods.
+#[derive(Clone)]
+pub(crate) struct Poker {
+    told: Arc<Mutex<HashMap<ObjectRef<Guarded>, Told>>>,
+    sender: mpsc::UnboundedSender<Poke>,
+}
+
+/// What the pods of one object were told last.
+#[derive(Clone, Debug)]
+struct Told {
+    config: String,
+    mounted: String,
+    attempts: u32,
+    last: Instant,
+}
+
+/// One patch.
+struct Poke {
+    namespace: String,
+    pod: String,
+    value: String,
+}
+
+impl Poker {
+    /// Starts the task that sends patches; it ends when every `Poker` is gone.
+    pub(crate) fn start(client: Client) -> Self {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(send(client, receiver));
+        Self { told: Arc::default(), sender }
+    }
+
+    /// Tells the pods of an object that something changed, if something did.
+    ///
+    /// What pods mount beside the configuration is compared with what it was when this process saw it first, so a
+    /// restart tells nobody anything; the configuration is compared with what pods report.
+    pub(crate) fn deliver(
+        &self,
+        object: &ObjectRef<Guarded>,
+        applied: &Applied,
+        report: &FleetReport,
+    ) -> Delivery {
+        let hash = applied.config_hash();
+        let stale = |pod: &&crate::report::PodReport| {
+            pod.config_hash.as_deref().is_some_and(|running| running != hash)
+        };
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let known = told.get(object).cloned();
+        let remounted = known.as_ref().is_some_and(|known| known.mounted != applied.mounted());
+        let fresh = remounted || known.as_ref().is_none_or(|known| known.config != hash);
+        let (attempts, due) = match &known {
+            Some(known) if !fresh => (known.attempts, now.duration_since(known.last) >= PATIENCE),
+            _ => (0, true),
+        };
+        let pods: Vec<_> = report.pods.iter().filter(|pod| remounted || stale(pod)).collect();
+        let repeat = pods.is_empty() || (attempts < ATTEMPTS && due);
+        if pods.is_empty() || repeat {
+            let state = Told {
+                config: hash.to_owned(),
+                mounted: applied.mounted().to_owned(),
+                attempts: if pods.is_empty() { attempts } else { attempts + 1 },
+                last: now,
+            };
+            told.insert(object.clone(), state);
+        }
+        drop(told);
+        if pods.is_empty() {
+            return Delivery::Done;
+        }
+        if repeat {
+            let value = value(hash, applied.mounted(), attempts);
+            for pod in &pods {
+                let namespace = object.namespace.clone().unwrap_or_default();
+                // A closed channel means that the process stops.
+                let _ = self.sender.send(Poke {
+                    namespace,
+                    pod: pod.name.clone(),
+                    value: value.clone(),
+                });
+            }
+        }
+        if attempts < ATTEMPTS { Delivery::Again(PATIENCE) } else { Delivery::Done }
+    }
+
+    /// Forgets an object that is gone.
+    pub(crate) fn forget(&self, object: &ObjectRef<Guarded>) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    }
+}
+
+/// A short text that differs for each attempt and each state.
+fn value(config: &str, mounted: &str, attempt: u32) -> String {
+    let mut hasher = DefaultHasher::new();
+    (config, mounted).hash(&mut hasher);
+    format!("{:016x}-{attempt}", hasher.finish())
+}
+
+async fn send(client: Client, mut pokes: mpsc::UnboundedReceiver<Poke>) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    while let Some(Poke { namespace, pod, value }) = pokes.recv().await {
+        ticks.tick().await;
+        let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
+        let patch = Patch::Merge(json!({"metadata": {"annotations": {ANNOTATION: value}}}));
+        match api.patch_metadata(&pod, &PatchParams::default(), &patch).await {
+            // The pod ended meanwhile.
+            Err(kube::Error::Api(status)) if status.code == 404 => {}
+            Err(error) => {
+                tracing::warn!(namespace, pod, %error, "the pod takes up the change within a minute only")
+            }
+            Ok(_) => tracing::debug!(namespace, pod, "told of a change"),
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! From the validated object to the objects that it needs, one file for each kind. Pure, and deterministic: the same object
+//! gives the same bytes.
+
+mod config;
+mod config_secret;
+mod cookie_secret;
+mod deployment;
+mod service;
+mod service_account;
+
+pub(super) use cookie_secret::with_new_key;
+
+use super::outcome::Finding;
+use super::ring;
+use super::validate::ValidatedProxy;
+use crds::Reason;
+use serde_json::Value;
+
+/// Everything that should exist, as server-side apply takes it.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// The cookie Secret without its key, if it has to be made; it is created once and never applied.
+    pub(super) cookie_secret: Option<Value>,
+    /// The configuration.
+    pub(super) config_secret: Value,
+    /// Hash of the configuration, as pods report it.
+    pub(super) config_hash: String,
+    /// The stand-alone proxy, if there is to be one.
+    pub(super) standalone: Option<Standalone>,
+}
+
+/// The objects of the stand-alone proxy.
+#[derive(Debug)]
+pub(super) struct Standalone {
+    /// Its identity, without rights.
+    pub(super) service_account: Value,
+    /// Its pods.
+    pub(super) deployment: Value,
+    /// Its address.
+    pub(super) service: Value,
+}
+
+/// Builds everything. `image` is used where the object names none.
+///
+/// # Errors
+/// What the reader of the configuration would refuse, by the reader's own rules.
+pub(super) fn run(proxy: &ValidatedProxy, image: &str) -> Result<Wanted, Vec<Finding>> {
+    let config = config::build(proxy);
+    config.problems().map_err(|problems| {
+        problems
+            .0
+            .into_iter()
+            .map(|p| Finding::new(Reason::InvalidSpec, p.field, p.message))
+            .collect::<Vec<_>>()
+    })?;
+    let text = config.to_json().map_err(|error| {
+        vec![Finding::new(Reason::InvalidSpec, "spec", format!("can not be written: {error}"))]
+    })?;
+    Ok(Wanted {
+        cookie_secret: cookie_secret::build(proxy),
+        config_hash: ring::hash(text.as_bytes()),
+        config_secret: config_secret::build(&proxy.spec, &text),
+        standalone: proxy.spec.spec.deployment.as_ref().map(|settings| Standalone {
+            service_account: service_account::build(&proxy.spec),
+            deployment: deployment::build(&proxy.spec, settings, image),
+            service: service::build(&proxy.spec),
+        }),
+    })
+}

@@ -1,0 +1,18 @@
+//! The stand-alone proxy's address.
+
+use crate::object::{metadata, selector};
+use crate::proxy_controller::{ValidSpec, name};
+use serde_json::{Value, json};
+
+pub(super) fn build(spec: &ValidSpec) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": metadata(spec, &name::standalone(&spec.name)),
+        "spec": {
+            "type": "ClusterIP",
+            "selector": selector(&spec.name),
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": spec.spec.sidecar.port}],
+        },
+    })
+}

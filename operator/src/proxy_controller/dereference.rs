@@ -1,0 +1,197 @@
+//! Fetches what the specification points at, and our own Secrets, each by its name. Nothing is listed, nothing is written.
+
+use super::outcome::Finding;
+use super::validate::ValidSpec;
+use super::{name, ring};
+use crate::context::Context;
+use crate::controller::Failure;
+use crds::{ConfigMapKeyRef, Reason, SecretKeyRef, Store};
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::{Api, ResourceExt as _};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// What was found. Values of Secrets are in here: it is never printed and does not outlive the reconcile.
+pub(crate) struct Found {
+    /// By name; absent: it does not exist.
+    secrets: BTreeMap<String, Option<Secret>>,
+    config_maps: BTreeMap<String, Option<ConfigMap>>,
+}
+
+impl fmt::Debug for Found {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Found").field("secrets", &self.secrets.keys()).finish_non_exhaustive()
+    }
+}
+
+/// Fetches everything.
+///
+/// # Errors
+/// The API server did not answer. What does not exist is no error here.
+pub(super) async fn run(spec: &ValidSpec, context: &Context) -> Result<Found, Failure> {
+    let secrets_api: Api<Secret> = Api::namespaced(context.client.clone(), &spec.namespace);
+    let maps_api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &spec.namespace);
+    let mut found = Found { secrets: BTreeMap::new(), config_maps: BTreeMap::new() };
+    for name in secret_names(spec) {
+        let secret = secrets_api
+            .get_opt(&name)
+            .await
+            .map_err(|error| Failure::api(&format!("reading Secret {name}"), &error))?;
+        found.secrets.insert(name, secret);
+    }
+    if let Some(map) = emails_map(spec) {
+        let live = maps_api
+            .get_opt(&map.name)
+            .await
+            .map_err(|error| Failure::api(&format!("reading ConfigMap {}", map.name), &error))?;
+        found.config_maps.insert(map.name.clone(), live);
+    }
+    Ok(found)
+}
+
+/// Names of all Secrets that the object has to do with, our own among them.
+pub(super) fn secret_names(spec: &ValidSpec) -> BTreeSet<String> {
+    let mut names: BTreeSet<_> =
+        references(spec).into_iter().map(|(_, secret)| secret.name.clone()).collect();
+    names.insert(name::cookie_secret(spec));
+    names.insert(name::config_secret(&spec.name));
+    names
+}
+
+/// The `ConfigMap` with e-mail addresses.
+pub(super) fn emails_map(spec: &ValidSpec) -> Option<&ConfigMapKeyRef> {
+    spec.spec.access.emails_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref())
+}
+
+/// Every entry of a Secret that the object names, with the field that names it.
+fn references(spec: &ValidSpec) -> Vec<(&'static str, &SecretKeyRef)> {
+    let provider = &spec.spec.provider;
+    let session = &spec.spec.session;
+    let redis = session.redis.as_ref().filter(|_| session.store == Store::Redis);
+    let emails =
+        spec.spec.access.emails_from.as_ref().and_then(|from| from.secret_key_ref.as_ref());
+    [
+        ("spec.provider.clientSecretRef", provider.client_secret_ref.as_ref()),
+        ("spec.provider.caSecretRef", provider.ca_secret_ref.as_ref()),
+        ("spec.access.emailsFrom.secretKeyRef", emails),
+        ("spec.session.redis.urlSecretRef", redis.map(|redis| &redis.url_secret_ref)),
+        ("spec.session.redis.caSecretRef", redis.and_then(|redis| redis.ca_secret_ref.as_ref())),
+    ]
+    .into_iter()
+    .filter_map(|(field, reference)| reference.map(|reference| (field, reference)))
+    .collect()
+}
+
+impl Found {
+    /// A Secret, if it exists.
+    pub(super) fn secret(&self, name: &str) -> Option<&Secret> {
+        self.secrets.get(name).and_then(Option::as_ref)
+    }
+
+    /// The entries of a Secret.
+    pub(super) fn entries(&self, name: &str) -> Vec<(&str, &[u8])> {
+        let data = self.secret(name).and_then(|secret| secret.data.as_ref());
+        data.into_iter().flatten().map(|(key, value)| (key.as_str(), value.0.as_slice())).collect()
+    }
+
+    /// A text that changes whenever one of the Secrets or the config map does that pods mount and we do not write. It
+    /// holds versions, never anything made of their contents.
+    pub(super) fn versions(&self, spec: &ValidSpec) -> String {
+        let own = name::config_secret(&spec.name);
+        let secrets = self.secrets.iter().filter(|(name, _)| **name != own);
+        let secrets = secrets
+            .map(|(name, secret)| (name, secret.as_ref().and_then(|live| live.resource_version())));
+        let maps = self
+            .config_maps
+            .iter()
+            .map(|(name, map)| (name, map.as_ref().and_then(|live| live.resource_version())));
+        let texts: Vec<_> = secrets
+            .chain(maps)
+            .map(|(name, version)| format!("{name}={}", version.unwrap_or_default()))
+            .collect();
+        texts.join(",")
+    }
+
+    /// Whatever is missing or can not be right.
+    pub(super) fn problems(&self, spec: &ValidSpec) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for (field, reference) in references(spec) {
+            findings.extend(self.problem(field, reference));
+        }
+        if let Some(map) = emails_map(spec) {
+            findings.extend(self.map_problem(map));
+        }
+        if spec.spec.session.cookie.secret_ref.is_some()
+            && self.secret(&name::cookie_secret(spec)).is_none()
+        {
+            findings.push(Finding::new(
+                Reason::ReferenceMissing,
+                "spec.session.cookie.secretRef",
+                format!(
+                    "Secret {:?} does not exist: create it with an entry {}1, or remove the field to have keys made",
+                    name::cookie_secret(spec),
+                    ring::PREFIX
+                ),
+            ));
+        }
+        findings
+    }
+
+    fn problem(
+        &self,
+        field: &'static str,
+        SecretKeyRef { name, key }: &SecretKeyRef,
+    ) -> Option<Finding> {
+        let Some(secret) = self.secret(name) else {
+            let message =
+                format!("Secret {name:?} does not exist: create it with an entry {key:?}");
+            return Some(Finding::new(Reason::ReferenceMissing, field, message));
+        };
+        let Some(value) = secret.data.as_ref().and_then(|data| data.get(key)) else {
+            let there: Vec<_> = secret.data.iter().flatten().map(|(key, _)| key.as_str()).collect();
+            let message = format!(
+                "Secret {name:?} has no entry {key:?}, only [{}]: add it or correct the key",
+                there.join(", ")
+            );
+            return Some(Finding::new(Reason::ReferenceInvalid, field, message));
+        };
+        let wrong = wrong_content(field, &value.0)?;
+        Some(Finding::new(
+            Reason::ReferenceInvalid,
+            field,
+            format!("entry {key:?} of Secret {name:?} {wrong}"),
+        ))
+    }
+
+    fn map_problem(&self, ConfigMapKeyRef { name, key }: &ConfigMapKeyRef) -> Option<Finding> {
+        let field = "spec.access.emailsFrom.configMapKeyRef";
+        let Some(map) = self.config_maps.get(name).and_then(Option::as_ref) else {
+            let message =
+                format!("ConfigMap {name:?} does not exist: create it with an entry {key:?}");
+            return Some(Finding::new(Reason::ReferenceMissing, field, message));
+        };
+        if map.data.as_ref().is_some_and(|data| data.contains_key(key)) {
+            return None;
+        }
+        let message = format!("ConfigMap {name:?} has no entry {key:?}: add it or correct the key");
+        Some(Finding::new(Reason::ReferenceInvalid, field, message))
+    }
+}
+
+/// What is wrong with the content of an entry, as the rest of a sentence. Never any of the content.
+fn wrong_content(field: &str, value: &[u8]) -> Option<&'static str> {
+    let Ok(text) = str::from_utf8(value) else {
+        return Some("is not text in UTF-8: store the value itself, not another encoding of it");
+    };
+    if text.trim().is_empty() {
+        // An empty list of addresses admits nobody, which is safe and may be meant.
+        return (!field.contains("emailsFrom")).then_some("is empty: put the value there");
+    }
+    match field {
+        "spec.provider.caSecretRef" | "spec.session.redis.caSecretRef" => (!text.contains("-----BEGIN CERTIFICATE-----"))
+            .then_some("holds no PEM certificate: put the text from BEGIN CERTIFICATE to END CERTIFICATE there"),
+        "spec.session.redis.urlSecretRef" => (!["redis://", "rediss://"].iter().any(|scheme| text.starts_with(scheme)))
+            .then_some("is no URL of a Redis server: it begins with redis:// or rediss://"),
+        _ => None,
+    }
+}

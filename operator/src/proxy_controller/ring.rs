@@ -1,0 +1,145 @@
+//! The ring of keys: which entries of the cookie Secret open sessions, and which one seals new ones.
+//!
+//! A new key must never seal before every running proxy can open with it, or a user whose next request meets another pod is
+//! logged out. So it joins in two steps: first it only opens; once every pod runs a configuration that names it, it
+//! seals. The configuration that is stored in the cluster is the record of where we are. Pure.
+
+use super::dereference::Found;
+use super::name;
+use super::outcome::Finding;
+use super::validate::ValidSpec;
+use crate::report::FleetReport;
+use aws_lc_rs::digest;
+use crds::{OAuth2ProxyStatus, Reason};
+use proxy_config::{Config, Version};
+
+/// Entries whose names begin like this are keys. Others are left alone.
+pub(crate) const PREFIX: &str = "key-";
+/// The entry that a new cookie Secret has.
+pub(crate) const FIRST: &str = "key-1";
+/// Bytes that a key has at least.
+const SHORTEST: usize = 16;
+
+/// Names of entries, the one that seals first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ring(Vec<String>);
+
+impl Ring {
+    /// The entries in the order of the configuration.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The entry that seals.
+    pub(crate) fn sealing(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+}
+
+/// What the stored configuration says.
+struct Stored {
+    /// Its ring, the sealing entry first.
+    ring: Vec<String>,
+    /// Its hash, as pods report it.
+    hash: String,
+}
+
+/// Decides the ring.
+///
+/// # Errors
+/// The Secret exists and has no usable key, or one that is not usable. It is never made anew: that would log everybody out.
+pub(super) fn decide(
+    spec: &ValidSpec,
+    found: &Found,
+    status: Option<&OAuth2ProxyStatus>,
+    report: &FleetReport,
+) -> Result<Ring, Finding> {
+    let secret = name::cookie_secret(spec);
+    if found.secret(&secret).is_none() {
+        return Ok(Ring(vec![FIRST.to_owned()]));
+    }
+    let entries = usable(&secret, &found.entries(&secret))?;
+    let stored = stored(spec, found);
+    let recorded = status.and_then(|status| status.sealing_key.clone());
+    Ok(Ring(ordered(entries, stored.as_ref(), recorded, report)))
+}
+
+/// The names of the keys, oldest first.
+fn usable(secret: &str, entries: &[(&str, &[u8])]) -> Result<Vec<String>, Finding> {
+    let mut keys: Vec<String> = Vec::new();
+    let mut bad = Vec::new();
+    for (key, value) in entries.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+        match str::from_utf8(value).map(|text| text.trim_end_matches(['\r', '\n']).len()) {
+            Err(_) => {
+                bad.push(format!("entry {key:?} is not text: encode it, for instance in base64"))
+            }
+            Ok(0) => {
+                bad.push(format!("entry {key:?} is empty: put a key there, or remove the entry"))
+            }
+            Ok(length) if length < SHORTEST => {
+                bad.push(format!("entry {key:?} has {length} bytes: at least {SHORTEST} are needed, 32 are better"));
+            }
+            Ok(_) => keys.push((*key).to_owned()),
+        }
+    }
+    if keys.is_empty() && bad.is_empty() {
+        bad.push(format!("it has no entry named {PREFIX}...: put one there; it is not made anew, because that would log everybody out"));
+    }
+    if !bad.is_empty() {
+        let message = format!("cookie Secret {secret:?}: {}", bad.join("; "));
+        return Err(Finding::new(Reason::KeyRingInvalid, "spec.session.cookie", message));
+    }
+    keys.sort_by_key(|key| (number(key), key.clone()));
+    Ok(keys)
+}
+
+/// The number at the end of a name, so that `key-10` comes after `key-9`.
+fn number(key: &str) -> u64 {
+    let digits = key.len() - key.trim_end_matches(|c: char| c.is_ascii_digit()).len();
+    key.get(key.len() - digits..).and_then(|digits| digits.parse().ok()).unwrap_or(0)
+}
+
+fn stored(spec: &ValidSpec, found: &Found) -> Option<Stored> {
+    let entries = found.entries(&name::config_secret(&spec.name));
+    let (_, bytes) = entries.iter().find(|(name, _)| *name == Version::V1.file_name())?;
+    let config = Config::parse(bytes).ok()?;
+    let ring = config
+        .session
+        .keys
+        .iter()
+        .filter_map(|key| key.file()?.file_name()?.to_str().map(str::to_owned));
+    Some(Stored { ring: ring.collect(), hash: hash(bytes) })
+}
+
+/// SHA-256 in lower-case hexadecimal: what pods report of the file in force.
+pub(crate) fn hash(bytes: &[u8]) -> String {
+    digest::digest(&digest::SHA256, bytes)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn ordered(
+    entries: Vec<String>,
+    stored: Option<&Stored>,
+    recorded: Option<String>,
+    report: &FleetReport,
+) -> Vec<String> {
+    let newest = entries.last().cloned();
+    let known = |key: &String| stored.is_none_or(|stored| stored.ring.contains(key));
+    let before = stored.and_then(|stored| stored.ring.first().cloned()).or(recorded);
+    let everywhere = stored.is_some_and(|stored| report.all_run(&stored.hash));
+    let sealing = match before.filter(|key| entries.contains(key)) {
+        // A key that all pods can open takes over.
+        Some(_) if everywhere && newest.as_ref().is_some_and(known) => newest,
+        Some(before) => Some(before),
+        // The key that sealed was taken away. Another that pods know already is better than one that they do not.
+        None => entries.iter().rev().find(|key| known(key)).cloned().or(newest),
+    };
+    let rest = entries.into_iter().rev().filter(|key| Some(key) != sealing.as_ref());
+    sealing.iter().cloned().chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests;

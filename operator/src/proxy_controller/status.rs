@@ -1,0 +1,88 @@
+//! The status of an object: a total and pure function of how its reconcile ended and what its pods say; and the writer,
+//! which writes only what differs and tells of it in events.
+
+mod conditions;
+mod write;
+
+pub(super) use write::{unreadable, write};
+
+use super::outcome::Outcome;
+use crate::condition::find;
+use crate::report::FleetReport;
+use conditions::Facts;
+use crds::{ConditionType, Mode, OAuth2Proxy, OAuth2ProxyStatus, Workload};
+use jiff::Timestamp;
+
+/// How many workloads the status lists.
+const LISTED: usize = 50;
+
+/// Decides the whole status.
+pub(super) fn decide(
+    object: &OAuth2Proxy,
+    outcome: &Outcome,
+    report: &FleetReport,
+    now: Timestamp,
+) -> OAuth2ProxyStatus {
+    let before = object.status.clone().unwrap_or_default();
+    let generation = object.metadata.generation;
+    let facts = Facts { object, outcome, report, before: &before };
+    let conditions = conditions::decide(&facts)
+        .into_iter()
+        .map(|decision| decision.into_condition(&before.conditions, generation, now))
+        .collect();
+    let (config_hash, sealing_key) = match outcome {
+        Outcome::Applied(applied) => {
+            (Some(applied.config_hash.clone()), applied.sealing_key.clone())
+        }
+        // What runs still has the last good configuration.
+        Outcome::Invalid(_) | Outcome::Waiting(_) | Outcome::Failed(_) => {
+            (before.config_hash, before.sealing_key)
+        }
+    };
+    let mut status = OAuth2ProxyStatus {
+        observed_generation: generation,
+        conditions,
+        mode: Some(if object.spec.deployment.is_some() { Mode::Standalone } else { Mode::Sidecar }),
+        config_hash,
+        sealing_key,
+        injected: before.injected,
+        workload_count: before.workload_count,
+        workloads: before.workloads,
+    };
+    if report.complete {
+        let injected = report.workloads.iter().filter(|workload| workload.injected).count();
+        status.injected = Some(format!("{injected}/{}", report.workloads.len()));
+        status.workload_count = i32::try_from(report.workloads.len()).ok();
+        status.workloads = listed(&report.workloads);
+    }
+    status
+}
+
+/// Those with something to report first, then by name.
+fn listed(workloads: &[Workload]) -> Vec<Workload> {
+    let mut list = workloads.to_vec();
+    list.sort_by(|a, b| {
+        (a.message.is_none(), a.kind, &a.name).cmp(&(b.message.is_none(), b.kind, &b.name))
+    });
+    list.truncate(LISTED);
+    list
+}
+
+/// Whether workloads may be injected for this object: its configuration is written, for the specification that it has now.
+///
+/// # Errors
+/// Why not, in words for whoever owns the workload.
+pub(crate) fn config_is_rendered(object: &OAuth2Proxy) -> Result<(), String> {
+    let conditions =
+        object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    match find(conditions, ConditionType::ConfigRendered) {
+        Some(condition) if condition.status != "True" => {
+            Err(format!("{}: {}", condition.reason, condition.message))
+        }
+        Some(condition) if condition.observed_generation == object.metadata.generation => Ok(()),
+        _ => Err("its configuration is being written".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,316 @@
+//! Each condition from the facts. What is not known stays as it was, so that a restart of the operator flips nothing.
+
+use crate::condition::{Decision, State, find};
+use crate::proxy_controller::name;
+use crate::proxy_controller::outcome::{Finding, Outcome};
+use crate::report::FleetReport;
+use crds::ConditionType::{
+    ConfigRendered, IssuerReachable, Ready, TrafficRouted, WorkloadsInjected,
+};
+use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason, Workload, WorkloadTraffic};
+use kube::ResourceExt as _;
+
+/// What the conditions are decided from.
+pub(super) struct Facts<'a> {
+    pub(super) object: &'a OAuth2Proxy,
+    pub(super) outcome: &'a Outcome,
+    pub(super) report: &'a FleetReport,
+    pub(super) before: &'a OAuth2ProxyStatus,
+}
+
+/// All conditions, `Ready` first.
+pub(super) fn decide(facts: &Facts<'_>) -> Vec<Decision> {
+    let parts = [
+        config_rendered(facts),
+        issuer_reachable(facts),
+        workloads_injected(facts),
+        traffic_routed(facts),
+    ];
+    let ready = ready(facts, &parts);
+    std::iter::once(ready).chain(parts).collect()
+}
+
+fn config_rendered(facts: &Facts<'_>) -> Decision {
+    match facts.outcome {
+        Outcome::Invalid(findings) | Outcome::Waiting(findings) => {
+            let reason = findings.first().map_or(Reason::InvalidSpec, |finding| finding.reason);
+            let kept = if facts.before.config_hash.is_some() {
+                " The last good configuration stays in force."
+            } else {
+                ""
+            };
+            Decision::new(
+                ConfigRendered,
+                State::False,
+                reason,
+                format!("{}.{kept}", listed(findings)),
+            )
+        }
+        Outcome::Failed(failure) => as_before(
+            facts,
+            ConfigRendered,
+            Reason::ApiFailure,
+            format!("{failure}. It is tried again."),
+        ),
+        Outcome::Applied(applied) => {
+            let secret = name::config_secret(&facts.object.name_any());
+            let hash = applied.config_hash.get(..12).unwrap_or_default();
+            Decision::new(
+                ConfigRendered,
+                State::True,
+                Reason::Rendered,
+                format!("configuration {hash} is in Secret {secret}"),
+            )
+        }
+    }
+}
+
+fn listed(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn issuer_reachable(facts: &Facts<'_>) -> Decision {
+    let pods = &facts.report.pods;
+    if !facts.report.complete {
+        return as_before(
+            facts,
+            IssuerReachable,
+            Reason::InProgress,
+            "pods are being asked".to_owned(),
+        );
+    }
+    if pods.is_empty() {
+        let message =
+            "no pod of the proxy runs yet, and it is the pods that need to reach the provider";
+        return Decision::new(IssuerReachable, State::Unknown, Reason::NoPods, message);
+    }
+    let answers: Vec<_> = pods
+        .iter()
+        .filter_map(|pod| pod.issuer.as_ref().map(|issuer| (&pod.name, issuer)))
+        .collect();
+    let failures: Vec<_> = answers
+        .iter()
+        .filter_map(|(name, issuer)| issuer.as_ref().err().map(|e| (name, e)))
+        .collect();
+    match failures.first() {
+        Some((pod, error)) => {
+            let issuer = &facts.object.spec.provider.issuer_url;
+            let message = format!(
+                "{} of {} pods do not reach {issuer}, for instance {pod}: {error}. Check spec.provider.issuerURL, DNS and \
+                 network policies; people who are signed in already are not affected",
+                failures.len(),
+                pods.len()
+            );
+            Decision::new(IssuerReachable, State::False, Reason::IssuerUnreachable, message)
+        }
+        None if answers.is_empty() => as_before(
+            facts,
+            IssuerReachable,
+            Reason::InProgress,
+            "no pod has answered yet".to_owned(),
+        ),
+        None => Decision::new(
+            IssuerReachable,
+            State::True,
+            Reason::IssuerAnswers,
+            "the provider answers",
+        ),
+    }
+}
+
+fn workloads_injected(facts: &Facts<'_>) -> Decision {
+    let workloads = &facts.report.workloads;
+    if !facts.report.complete {
+        return as_before(
+            facts,
+            WorkloadsInjected,
+            Reason::InProgress,
+            "workloads are being looked up".to_owned(),
+        );
+    }
+    if workloads.is_empty() {
+        return Decision::new(
+            WorkloadsInjected,
+            State::True,
+            Reason::NoWorkloads,
+            "no workload asks for this object",
+        );
+    }
+    let outside: Vec<_> = workloads.iter().filter(|workload| !workload.injected).collect();
+    if !outside.is_empty() {
+        let refused = outside.iter().any(|workload| workload.message.is_some());
+        let reason = if refused { Reason::InjectionRefused } else { Reason::InProgress };
+        let message = format!(
+            "{} of {} workloads do not carry the sidecar: {}",
+            outside.len(),
+            workloads.len(),
+            described(&outside)
+        );
+        return Decision::new(WorkloadsInjected, State::False, reason, message);
+    }
+    if let Some((pod, error)) = refused(facts.report) {
+        let message = format!(
+            "pod {pod} refused the present configuration and keeps the last good one: {error}"
+        );
+        return Decision::new(WorkloadsInjected, State::False, Reason::ConfigNotInForce, message);
+    }
+    let behind: Vec<_> =
+        workloads.iter().filter(|workload| workload.up_to_date < workload.pods).collect();
+    if !behind.is_empty() {
+        let message =
+            format!("pods still take up the present configuration: {}", described(&behind));
+        return Decision::new(WorkloadsInjected, State::False, Reason::InProgress, message);
+    }
+    let message = format!(
+        "{} workloads carry the sidecar and run the present configuration",
+        workloads.len()
+    );
+    Decision::new(WorkloadsInjected, State::True, Reason::Injected, message)
+}
+
+fn traffic_routed(facts: &Facts<'_>) -> Decision {
+    let workloads = &facts.report.workloads;
+    if !facts.report.complete {
+        return as_before(
+            facts,
+            TrafficRouted,
+            Reason::InProgress,
+            "Services are being looked up".to_owned(),
+        );
+    }
+    for (state, reason, what) in [
+        (WorkloadTraffic::NotRouted, Reason::DirectPathOpen, "a Service leads past the proxy"),
+        (
+            WorkloadTraffic::DirectConnections,
+            Reason::DirectConnections,
+            "connections reach the application past the proxy",
+        ),
+        (
+            WorkloadTraffic::Pending,
+            Reason::InProgress,
+            "Services are switched once every pod carries a ready sidecar",
+        ),
+    ] {
+        let open: Vec<_> = workloads.iter().filter(|workload| workload.traffic == state).collect();
+        if !open.is_empty() {
+            return Decision::new(
+                TrafficRouted,
+                State::False,
+                reason,
+                format!("{what}: {}", described(&open)),
+            );
+        }
+    }
+    if workloads.is_empty() {
+        return Decision::new(
+            TrafficRouted,
+            State::True,
+            Reason::NoWorkloads,
+            "no workload asks for this object",
+        );
+    }
+    if workloads.iter().all(|workload| workload.traffic == WorkloadTraffic::Companion) {
+        let message = "as spec.sidecar.traffic asks, no Service was changed: lead requests to <workload>-oauth2-proxy";
+        return Decision::new(TrafficRouted, State::True, Reason::CompanionOnly, message);
+    }
+    Decision::new(TrafficRouted, State::True, Reason::Routed, "all requests go through the proxy")
+}
+
+/// The first thing that is in the way decides.
+fn ready(facts: &Facts<'_>, parts: &[Decision]) -> Decision {
+    let blocking = |part: &&Decision| match part.type_ {
+        // Without a pod nobody can tell, and nothing is wrong.
+        IssuerReachable => part.state == State::False,
+        _ => part.state != State::True,
+    };
+    let (rendered, others) =
+        parts.split_first().map_or((None, parts), |(first, rest)| (Some(first), rest));
+    if let Some(part) = rendered.filter(|part| blocking(part)) {
+        return Decision::new(Ready, part.state, part.reason, part.message.clone());
+    }
+    if let Some(decision) = standalone(facts) {
+        return decision;
+    }
+    match others.iter().find(|part| blocking(part)) {
+        Some(part) => Decision::new(
+            Ready,
+            part.state,
+            part.reason,
+            format!("{}: {}", part.type_, part.message),
+        ),
+        None => Decision::new(Ready, State::True, Reason::Ready, "the configuration is in force"),
+    }
+}
+
+/// What is in the way in stand-alone mode.
+fn standalone(facts: &Facts<'_>) -> Option<Decision> {
+    let Outcome::Applied(applied) = facts.outcome else { return None };
+    let rollout = applied.standalone?;
+    let name = name::standalone(&facts.object.name_any());
+    let up = rollout.updated.min(rollout.available);
+    if !rollout.observed || up < rollout.wanted {
+        let namespace = facts.object.namespace().unwrap_or_default();
+        let message = format!(
+            "{up} of {} pods of Deployment {name} are available; see kubectl -n {namespace} describe deployment {name}",
+            rollout.wanted
+        );
+        return Some(Decision::new(Ready, State::False, Reason::DeploymentNotReady, message));
+    }
+    if let Some((pod, error)) = refused(facts.report) {
+        let message = format!(
+            "pod {pod} refused the present configuration and keeps the last good one: {error}"
+        );
+        return Some(Decision::new(Ready, State::False, Reason::ConfigNotInForce, message));
+    }
+    let hash = Some(applied.config_hash.as_str());
+    let behind = facts
+        .report
+        .pods
+        .iter()
+        .find(|pod| pod.config_hash.is_some() && pod.config_hash.as_deref() != hash)?;
+    let message = format!("pod {} still takes up the present configuration", behind.name);
+    Some(Decision::new(Ready, State::False, Reason::InProgress, message))
+}
+
+/// A pod that refused the configuration, and why.
+fn refused(report: &FleetReport) -> Option<(&str, &str)> {
+    report.pods.iter().find_map(|pod| Some((pod.name.as_str(), pod.reload_error.as_deref()?)))
+}
+
+/// At most five workloads in words.
+fn described(workloads: &[&Workload]) -> String {
+    let one = |workload: &&Workload| {
+        let Workload { kind, name, pods, up_to_date, message, .. } = workload;
+        match message {
+            Some(message) => format!("{kind:?} {name} ({message})"),
+            None => format!(
+                "{kind:?} {name} ({up_to_date} of {pods} pods run the present configuration)"
+            ),
+        }
+    };
+    let mut texts: Vec<_> = workloads.iter().take(5).map(one).collect();
+    if workloads.len() > 5 {
+        texts.push(format!("and {} more", workloads.len() - 5));
+    }
+    texts.join(", ")
+}
+
+/// The condition as it was, if it was about this generation; otherwise nobody knows.
+fn as_before(facts: &Facts<'_>, type_: ConditionType, reason: Reason, message: String) -> Decision {
+    let before = find(&facts.before.conditions, type_)
+        .filter(|before| before.observed_generation == facts.object.metadata.generation);
+    let reasons = || Reason::ALL.iter().copied();
+    match before.and_then(|before| {
+        Some((before, reasons().find(|reason| reason.as_str() == before.reason)?))
+    }) {
+        Some((before, reason)) => {
+            let state = match before.status.as_str() {
+                "True" => State::True,
+                "False" => State::False,
+                _ => State::Unknown,
+            };
+            Decision::new(type_, state, reason, before.message.clone())
+        }
+        None => Decision::new(type_, State::Unknown, reason, message),
+    }
+}

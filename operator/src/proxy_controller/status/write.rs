@@ -1,0 +1,108 @@
+//! Writes a status if it differs, and publishes an event for what a user should know of.
+
+use crate::condition::{State, find};
+use crate::context::{Context, FIELD_MANAGER};
+use crate::controller::{Failure, Next};
+use crate::event::{Note, Tone};
+use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason};
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::json;
+
+/// Writes the status of `object` unless it is there already.
+pub(in crate::proxy_controller) async fn write(
+    object: &OAuth2Proxy,
+    status: &OAuth2ProxyStatus,
+    context: &Context,
+) -> Result<(), Failure> {
+    if object.status.as_ref() == Some(status) {
+        return Ok(());
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<OAuth2Proxy> = Api::namespaced(context.client.clone(), &namespace);
+    let body = json!({
+        "apiVersion": OAuth2Proxy::api_version(&()),
+        "kind": OAuth2Proxy::kind(&()),
+        // With the uid, so that an object made anew meanwhile does not get the status of the old one.
+        "metadata": {"uid": object.metadata.uid},
+        "status": status,
+    });
+    // Nobody else writes it, so there is nobody to take a field from.
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    match api.patch_status(&object.name_any(), &parameters, &Patch::Apply(body)).await {
+        Ok(_) => {}
+        Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
+        Err(error) => return Err(Failure::api("writing the status", &error)),
+    }
+    let before =
+        object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    for note in notes(before, &status.conditions) {
+        context.events.publish(&note, &object.object_ref(&()), None).await;
+    }
+    Ok(())
+}
+
+/// What is worth an event: something that a user has to act on and did not know of, and that all is well again.
+fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
+    let mut notes = Vec::new();
+    for type_ in ConditionType::ALL {
+        let Some(now) = find(after, type_) else { continue };
+        let Some(reason) = Reason::ALL.iter().copied().find(|reason| reason.as_str() == now.reason)
+        else {
+            continue;
+        };
+        let old = find(before, type_);
+        let flipped = old.is_none_or(|old| old.status != now.status);
+        let changed = flipped
+            || old.is_some_and(|old| old.reason != now.reason || old.message != now.message);
+        let note = |tone| Note {
+            tone,
+            reason,
+            action: "Reconcile",
+            text: format!("{type_}: {}", now.message),
+        };
+        match type_ {
+            ConditionType::Ready if now.status == State::True.as_str() && flipped => {
+                notes.push(Note { text: now.message.clone(), ..note(Tone::Normal) });
+            }
+            // Ready repeats another, but for what only the stand-alone proxy has.
+            ConditionType::Ready => {}
+            _ if now.status == State::False.as_str() && changed && reason != Reason::InProgress => {
+                notes.push(note(Tone::Warning));
+            }
+            _ => {}
+        }
+    }
+    notes
+}
+
+/// An object that does not fit our types, which only happens while its definition and this program differ in version. The
+/// others go on.
+pub(in crate::proxy_controller) async fn unreadable(
+    object: &InvalidObject,
+    context: &Context,
+) -> Result<Next, Failure> {
+    let reference = ObjectReference {
+        api_version: Some(OAuth2Proxy::api_version(&()).into_owned()),
+        kind: Some(OAuth2Proxy::kind(&()).into_owned()),
+        name: object.metadata.name.clone(),
+        namespace: object.metadata.namespace.clone(),
+        uid: object.metadata.uid.clone(),
+        ..ObjectReference::default()
+    };
+    let text = format!(
+        "this version of the operator can not read the object: {}. Upgrade it, or correct the field",
+        object.error
+    );
+    let note = Note {
+        tone: Tone::Warning,
+        reason: Reason::InvalidSpec,
+        action: "Reconcile",
+        text: text.clone(),
+    };
+    context.events.publish(&note, &reference, None).await;
+    Err(Failure::user(text))
+}

@@ -1,0 +1,90 @@
+//! What makes an object's turn come: the object itself, what we made for it, and the Secrets that it names.
+
+use super::{dereference, reconcile, validate_spec};
+use crate::context::Context;
+use crate::controller::{Controller, Queue, Requests, follow};
+use crate::object::{MANAGED_BY, OBJECT};
+use crate::references::{Kind, Reference};
+use crate::report::Guarded;
+use crate::scope::Scope;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Service;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use kube::{Resource, ResourceExt as _};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// The objects of a scope, and the watches that feed the queue. Spawned on `tasks`; they run until the process ends.
+pub(crate) fn start(
+    scope: &Scope,
+    client: &kube::Client,
+    queue: &Queue<Guarded>,
+    tasks: &mut JoinSet<()>,
+) -> Store<Guarded> {
+    let own = queue.clone();
+    let (store, watch) =
+        follow::<Guarded>(scope.api(client), watcher::Config::default(), move |object| {
+            own.push(ObjectRef::from_obj(object));
+        });
+    tasks.spawn(watch);
+    let ours =
+        watcher::Config::default().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
+    tasks.spawn(owned::<Deployment>(scope, client, ours.clone(), queue));
+    tasks.spawn(owned::<PartialObjectMeta<Service>>(scope, client, ours, queue));
+    store
+}
+
+/// Gives the turn to the object that something of ours was made for.
+fn owned<K>(
+    scope: &Scope,
+    client: &kube::Client,
+    config: watcher::Config,
+    queue: &Queue<Guarded>,
+) -> impl Future<Output = ()> + Send + 'static + use<K>
+where
+    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let queue = queue.clone();
+    let (_, watch) = follow::<K>(scope.api(client), config, move |made| {
+        if let (Some(object), Some(namespace)) = (made.labels().get(OBJECT), made.namespace()) {
+            queue.push(ObjectRef::new(object).within(&namespace));
+        }
+    });
+    watch
+}
+
+/// Runs the controller until its queue is closed.
+pub(crate) async fn run(store: Store<Guarded>, requests: Requests<Guarded>, context: Arc<Context>) {
+    Controller { name: "oauth2proxy", store, requests }.run(context, reconcile).await;
+}
+
+/// Every Secret and config map that the objects of a store name.
+pub(crate) fn references(store: &Store<Guarded>) -> Vec<(ObjectRef<Guarded>, Reference)> {
+    let mut references = Vec::new();
+    for guarded in store.state() {
+        let Ok(object) = &guarded.0 else { continue };
+        let Ok(spec) = validate_spec(object) else { continue };
+        let to = |kind, name| {
+            (
+                ObjectRef::from_obj(guarded.as_ref()),
+                Reference { kind, namespace: spec.namespace.clone(), name },
+            )
+        };
+        references.extend(
+            dereference::secret_names(&spec).into_iter().map(|name| to(Kind::Secret, name)),
+        );
+        references.extend(
+            dereference::emails_map(&spec).map(|map| to(Kind::ConfigMap, map.name.clone())),
+        );
+    }
+    references
+}

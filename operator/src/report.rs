@@ -1,0 +1,85 @@
+//! What running pods say, handed from the part that asks them to the part that writes status and turns keys.
+//!
+//! Kept in memory only: after a restart everything is asked again, and until then nothing is taken as confirmed.
+
+use crate::controller::Queue;
+use crds::{OAuth2Proxy, Workload};
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::ObjectRef;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The objects that the proxy controller works on: those that can not be read are kept apart, so that one of them does not
+/// stop the watch of all others.
+pub(crate) type Guarded = DeserializeGuard<OAuth2Proxy>;
+
+/// All that is known of the pods that carry the proxy for one object, sidecars and stand-alone ones.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct FleetReport {
+    /// Every workload that asks for the object, in any order.
+    pub(crate) workloads: Vec<Workload>,
+    /// Every pod that is not finished and whose specification has the proxy.
+    pub(crate) pods: Vec<PodReport>,
+    /// Whether the two lists are known to be complete: the watches are synced.
+    pub(crate) complete: bool,
+}
+
+/// What one pod says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PodReport {
+    /// Name of the pod, in the namespace of the object.
+    pub(crate) name: String,
+    /// Hash of the configuration in force; absent: the pod has not answered.
+    pub(crate) config_hash: Option<String>,
+    /// Why the present configuration was refused, if it was.
+    pub(crate) reload_error: Option<String>,
+    /// Whether the pod has the provider's discovery document and keys, or why not; absent: it has not answered.
+    pub(crate) issuer: Option<Result<(), String>>,
+}
+
+impl FleetReport {
+    /// Whether every pod is known to have this configuration in force. With no pod at all it is.
+    pub(crate) fn all_run(&self, hash: &str) -> bool {
+        self.complete && self.pods.iter().all(|pod| pod.config_hash.as_deref() == Some(hash))
+    }
+}
+
+/// The latest report of each object.
+#[derive(Clone)]
+pub(crate) struct Reports {
+    latest: Arc<Mutex<HashMap<ObjectRef<Guarded>, FleetReport>>>,
+    queue: Queue<Guarded>,
+}
+
+impl Reports {
+    /// Reports whose changes bring the object's turn about.
+    pub(crate) fn new(queue: Queue<Guarded>) -> Self {
+        Self { latest: Arc::default(), queue }
+    }
+
+    /// Replaces the report of an object. The object is reconciled if anything changed.
+    pub(crate) fn put(&self, object: &ObjectRef<Guarded>, report: FleetReport) {
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        if latest.get(object) == Some(&report) {
+            return;
+        }
+        latest.insert(object.clone(), report);
+        drop(latest);
+        self.queue.push(object.clone());
+    }
+
+    /// Forgets an object that is gone.
+    pub(crate) fn forget(&self, object: &ObjectRef<Guarded>) {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).remove(object);
+    }
+
+    /// The latest report; empty and not complete if there is none yet.
+    pub(crate) fn get(&self, object: &ObjectRef<Guarded>) -> FleetReport {
+        self.latest
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(object)
+            .cloned()
+            .unwrap_or_default()
+    }
+}
