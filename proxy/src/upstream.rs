@@ -3,6 +3,8 @@
 //! Nothing here decides whether a request may pass; whoever calls has decided.
 
 mod connect;
+mod file;
+mod fixed;
 mod forward;
 mod headers;
 mod pool;
@@ -10,6 +12,8 @@ mod tls;
 mod upgrade;
 
 pub(crate) use connect::{Origin, OriginError};
+pub(crate) use file::Files;
+pub(crate) use fixed::Fixed;
 pub(crate) use headers::{Forwarded, Injection, Names};
 pub(crate) use pool::{Lease, sweep};
 
