@@ -1,3 +1,5 @@
 //! The proxy as a process, against real identity providers, a real Redis and real browsers.
 
-mod keycloak;
+mod endpoints;
+mod refresh;
+mod setup;
