@@ -8,7 +8,9 @@ use tests::process::free_port;
 fn assert_clears_session(answer: &Answer) {
     let cleared = answer.set_cookies();
     assert!(
-        cleared.iter().any(|line| line.starts_with("_oauth2_proxy=;") && line.contains("Max-Age=0")),
+        cleared
+            .iter()
+            .any(|line| line.starts_with("_oauth2_proxy=;") && line.contains("Max-Age=0")),
         "no cookie is cleared in {cleared:?}"
     );
 }
@@ -62,9 +64,17 @@ async fn metrics_are_served_on_their_own_address_only() {
         browser.get(&setup.url("/robots.txt")).await;
         let metrics = browser.get(&format!("http://127.0.0.1:{port}/metrics")).await;
         assert_eq!(metrics.status, StatusCode::OK);
-        assert!(metrics.body.contains("oauth2_proxy_requests_total{code=\"200\"} 1"), "{}", metrics.body);
+        assert!(
+            metrics.body.contains("oauth2_proxy_requests_total{code=\"200\"} 1"),
+            "{}",
+            metrics.body
+        );
         let not_here = browser.get(&setup.url("/metrics")).await;
-        assert_eq!(not_here.status, StatusCode::FORBIDDEN, "the application's listener asks for a login");
+        assert_eq!(
+            not_here.status,
+            StatusCode::FORBIDDEN,
+            "the application's listener asks for a login"
+        );
     }
 }
 
@@ -94,7 +104,11 @@ async fn sign_out_clears_the_session_and_leads_to_the_root() {
         assert_eq!(answer.header("location"), Some("/"));
         assert_clears_session(&answer);
         assert_not_cached(&answer);
-        assert_eq!(setup.redis.as_ref().map_or(0, stored_sessions), 0, "the stored record is deleted");
+        assert_eq!(
+            setup.redis.as_ref().map_or(0, stored_sessions),
+            0,
+            "the stored record is deleted"
+        );
         assert_eq!(browser.get(&setup.url("/oauth2/auth")).await.status, StatusCode::UNAUTHORIZED);
     }
 }
@@ -109,14 +123,21 @@ async fn sign_out_rd_leads_to_an_allowed_page_and_to_no_other() {
         let setup = Setup::start(setup, &["--whitelist-domain=id.example.com"]).await;
         let browser = setup.logged_in().await;
         for (rd, location) in [
-            ("https%3A%2F%2Fid.example.com%2Fsign_out_page", "https://id.example.com/sign_out_page"),
+            (
+                "https%3A%2F%2Fid.example.com%2Fsign_out_page",
+                "https://id.example.com/sign_out_page",
+            ),
             ("https%3A%2F%2Fevil.example%2F", "/"),
             ("%2F%2Fevil.example", "/"),
             ("%2F%5Cevil.example", "/"),
             ("%2Fbye", "/bye"),
         ] {
             let answer = browser.get(&setup.url(&format!("/oauth2/sign_out?rd={rd}"))).await;
-            assert_eq!((answer.status, answer.header("location")), (StatusCode::FOUND, Some(location)), "rd={rd}");
+            assert_eq!(
+                (answer.status, answer.header("location")),
+                (StatusCode::FOUND, Some(location)),
+                "rd={rd}"
+            );
         }
     }
 }
@@ -126,10 +147,14 @@ async fn sign_out_takes_the_target_from_the_x_auth_request_redirect_header() {
     for setup in ALL {
         let setup = Setup::start(setup, &["--whitelist-domain=id.example.com"]).await;
         let browser = setup.logged_in().await;
-        for (target, location) in
-            [("https://id.example.com/sign_out_page", "https://id.example.com/sign_out_page"), ("https://evil.example/", "/")]
-        {
-            let request = browser.http.get(setup.url("/oauth2/sign_out")).header("X-Auth-Request-Redirect", target);
+        for (target, location) in [
+            ("https://id.example.com/sign_out_page", "https://id.example.com/sign_out_page"),
+            ("https://evil.example/", "/"),
+        ] {
+            let request = browser
+                .http
+                .get(setup.url("/oauth2/sign_out"))
+                .header("X-Auth-Request-Redirect", target);
             assert_eq!(browser.send(request).await.header("location"), Some(location));
         }
     }
@@ -144,7 +169,9 @@ async fn start_redirects_to_the_provider_with_state_nonce_and_pkce() {
         assert_eq!(answer.status, StatusCode::FOUND);
         assert_not_cached(&answer);
         let location = answer.location().expect("a redirect");
-        let value = |name: &str| location.query_pairs().find(|(n, _)| n == name).map(|(_, v)| v.into_owned());
+        let value = |name: &str| {
+            location.query_pairs().find(|(n, _)| n == name).map(|(_, v)| v.into_owned())
+        };
         assert_eq!(value("response_type").as_deref(), Some("code"));
         assert_eq!(value("code_challenge_method").as_deref(), Some("S256"));
         assert_eq!(value("redirect_uri"), Some(setup.url("/oauth2/callback")));
@@ -160,7 +187,10 @@ async fn callback_leads_back_to_where_the_login_began() {
     for setup in ALL {
         let setup = Setup::start(setup, &[]).await;
         let (browser, end) = setup.logged_in_at("/oauth2/start?rd=%2Finbox%3Fx%3D1").await;
-        assert_eq!((end.status, end.url.as_str()), (StatusCode::OK, setup.url("/inbox?x=1").as_str()));
+        assert_eq!(
+            (end.status, end.url.as_str()),
+            (StatusCode::OK, setup.url("/inbox?x=1").as_str())
+        );
         assert_eq!(end.header("gap-auth"), Some("alice@example.com"));
         assert_eq!(browser.get(&setup.url("/oauth2/auth")).await.status, StatusCode::ACCEPTED);
     }
@@ -174,7 +204,12 @@ async fn callback_with_a_state_of_nobody_is_forbidden_and_sets_no_session() {
         for query in ["code=x&state=y:/", "error=access_denied&state=y:/"] {
             let answer = browser.get(&setup.url(&format!("/oauth2/callback?{query}"))).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{query}");
-            assert!(!answer.set_cookies().iter().any(|line| line.starts_with("_oauth2_proxy=") && !line.contains("Max-Age=0")));
+            assert!(
+                !answer
+                    .set_cookies()
+                    .iter()
+                    .any(|line| line.starts_with("_oauth2_proxy=") && !line.contains("Max-Age=0"))
+            );
             assert_not_cached(&answer);
         }
     }
@@ -193,7 +228,8 @@ async fn userinfo_is_the_person_as_json() {
         assert_eq!(person["email"], "alice@example.com");
         assert_eq!(person["preferredUsername"], "alice");
         assert!(person["user"].as_str().is_some_and(|user| !user.is_empty()));
-        let mut groups: Vec<&str> = person["groups"].as_array().into_iter().flatten().filter_map(|g| g.as_str()).collect();
+        let mut groups: Vec<&str> =
+            person["groups"].as_array().into_iter().flatten().filter_map(|g| g.as_str()).collect();
         groups.sort_unstable();
         assert_eq!(groups, ["ops", "staff"]);
     }
@@ -205,7 +241,10 @@ async fn auth_is_accepted_with_a_session_and_unauthorized_without() {
         let setup = Setup::start(setup, &["--set-xauthrequest"]).await;
         let url = setup.url("/oauth2/auth");
         let without = Browser::new().get(&url).await;
-        assert_eq!((without.status, without.body.trim()), (StatusCode::UNAUTHORIZED, "Unauthorized"));
+        assert_eq!(
+            (without.status, without.body.trim()),
+            (StatusCode::UNAUTHORIZED, "Unauthorized")
+        );
         let with = setup.logged_in().await.get(&url).await;
         assert_eq!((with.status, with.body.as_str()), (StatusCode::ACCEPTED, ""));
         assert_eq!(with.header("x-auth-request-email"), Some("alice@example.com"));
@@ -265,7 +304,10 @@ async fn proxy_prefix_moves_every_endpoint() {
         let setup = Setup::start(setup, &["--proxy-prefix=/login", "--skip-provider-button"]).await;
         let browser = Browser::new();
         assert_eq!(browser.get(&setup.url("/login/auth")).await.status, StatusCode::UNAUTHORIZED);
-        assert_eq!(browser.get(&setup.url("/login/userinfo")).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(
+            browser.get(&setup.url("/login/userinfo")).await.status,
+            StatusCode::UNAUTHORIZED
+        );
         assert_eq!(browser.get(&setup.url("/login/sign_out")).await.header("location"), Some("/"));
         assert_ne!(browser.get(&setup.url("/oauth2/auth")).await.status, StatusCode::UNAUTHORIZED);
     }
@@ -275,7 +317,15 @@ async fn proxy_prefix_moves_every_endpoint() {
 async fn every_other_path_asks_for_a_login_and_is_proxied_after_it() {
     for setup in ALL {
         let setup = Setup::start(setup, &[]).await;
-        for path in ["/", "/any/where?x=1", "/oauth2", "/oauth2/", "/oauth2/nothing", "/oauth2/auth/", "/pingx"] {
+        for path in [
+            "/",
+            "/any/where?x=1",
+            "/oauth2",
+            "/oauth2/",
+            "/oauth2/nothing",
+            "/oauth2/auth/",
+            "/pingx",
+        ] {
             let answer = Browser::new().get(&setup.url(path)).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path}");
             assert_not_cached(&answer);
@@ -297,13 +347,21 @@ async fn a_dead_store_is_a_server_error_and_logs_nobody_out() {
         for url in [&app, &auth] {
             let answer = browser.get(url).await;
             assert!(answer.status.is_server_error(), "{url}: {}", answer.status);
-            assert!(answer.set_cookies().is_empty(), "nobody is logged out: {:?}", answer.set_cookies());
+            assert!(
+                answer.set_cookies().is_empty(),
+                "nobody is logged out: {:?}",
+                answer.set_cookies()
+            );
         }
         redis.resume().await;
-        tests::eventually::eventually("the session is back", std::time::Duration::from_secs(20), || async {
-            let answer = browser.get(&auth).await;
-            if answer.status == StatusCode::ACCEPTED { Ok(()) } else { Err(answer.status) }
-        })
+        tests::eventually::eventually(
+            "the session is back",
+            std::time::Duration::from_secs(20),
+            || async {
+                let answer = browser.get(&auth).await;
+                if answer.status == StatusCode::ACCEPTED { Ok(()) } else { Err(answer.status) }
+            },
+        )
         .await;
     }
 }

@@ -1,9 +1,10 @@
 //! The four setups that every endpoint is tested in: Keycloak or `oidc-provider`, cookie or Redis.
 
+use serde_json::json;
 use tests::client::{Answer, Browser};
 use tests::keycloak::Keycloak;
 use tests::process::free_port;
-use tests::provider::OidcProvider;
+use tests::provider::{Provider, Settings};
 use tests::proxy::{COOKIE_SECRET, Proxy};
 use tests::redis::Redis;
 
@@ -33,7 +34,7 @@ pub struct Setup {
     pub proxy: Proxy,
     pub redis: Option<Redis>,
     pub idp: Idp,
-    pub oidc_provider: Option<OidcProvider>,
+    pub oidc_provider: Option<Provider>,
 }
 
 impl Setup {
@@ -43,13 +44,12 @@ impl Setup {
         let port = free_port();
         let oidc_provider = match idp {
             Idp::Keycloak => None,
-            Idp::OidcProvider => Some(OidcProvider::start(&format!("http://127.0.0.1:{port}")).await),
+            Idp::OidcProvider => Some(start_oidc_provider().await),
         };
-        let (issuer, id, secret) = match &oidc_provider {
-            None => (Keycloak::shared().await.issuer(), "app", "app-secret"),
-            Some(provider) => (provider.issuer(), provider.client_id(), provider.client_secret()),
+        let mut flags = match &oidc_provider {
+            None => base(&Keycloak::shared().await.issuer(), "app", "app-secret"),
+            Some(provider) => base(&provider.issuer(), CLIENT, SECRET),
         };
-        let mut flags = base(&issuer, id, secret);
         let redis = match store {
             Store::Cookie => None,
             Store::Redis => Some(Redis::start().await),
@@ -70,10 +70,14 @@ impl Setup {
     /// A browser in which Alice has just logged in, and the answer at which the login ended.
     pub async fn logged_in_at(&self, start: &str) -> (Browser, Answer) {
         let browser = Browser::new();
-        tests::eventually::eventually("the provider is discovered", std::time::Duration::from_secs(30), || async {
-            let answer = browser.get(&self.url("/oauth2/start")).await;
-            if answer.status == 302 { Ok(()) } else { Err(answer) }
-        })
+        tests::eventually::eventually(
+            "the provider is discovered",
+            std::time::Duration::from_secs(30),
+            || async {
+                let answer = browser.get(&self.url("/oauth2/start")).await;
+                if answer.status == 302 { Ok(()) } else { Err(answer) }
+            },
+        )
         .await;
         let browser = Browser::new();
         let page = browser.follow(&self.url(start)).await;
@@ -89,6 +93,25 @@ impl Setup {
         assert_eq!(end.status, 200, "the login ended at {end:?}\n{}", self.proxy.process.output());
         browser
     }
+}
+
+pub const CLIENT: &str = "app";
+pub const SECRET: &str = "app secret: %+/&";
+
+/// The other provider, on which Alice is always logged in.
+async fn start_oidc_provider() -> Provider {
+    let settings = Settings {
+        client_id: CLIENT.to_owned(),
+        client_secret: Some(SECRET.to_owned()),
+        account: json!({
+            "sub": "user-1", "email": "alice@example.com", "email_verified": true,
+            "preferred_username": "alice", "groups": ["staff", "ops"],
+        }),
+        ..Settings::default()
+    };
+    tokio::task::spawn_blocking(move || Provider::start(&settings))
+        .await
+        .expect("the provider starts")
 }
 
 pub fn base(issuer: &str, id: &str, secret: &str) -> Vec<String> {

@@ -30,7 +30,11 @@ impl Chromium {
         let port = free_port();
         let mut command = Command::new("chromedriver");
         command.arg(format!("--port={port}")).env("HOME", dir.path());
-        let driver = Process::start(command, dir.path().join("driver.log"), "install it with: apt-get install chromium chromium-driver");
+        let driver = Process::start(
+            command,
+            dir.path().join("driver.log"),
+            "install it with: apt-get install chromium chromium-driver",
+        );
         let profile = format!("--user-data-dir={}", dir.path().join("profile").display());
         let size = format!("--window-size={width},{height}");
         let options = json!({"args": [

@@ -76,7 +76,9 @@ impl Browser {
     /// When the page has no form.
     pub async fn log_in(&self, page: &Answer, user: &str, password: &str) -> Answer {
         let action = page.form_action();
-        let answer = self.send(self.http.post(action).form(&[("username", user), ("password", password)])).await;
+        let answer = self
+            .send(self.http.post(action).form(&[("username", user), ("password", password)]))
+            .await;
         match answer.location() {
             Some(location) => self.follow(location.as_str()).await,
             None => answer,
@@ -100,8 +102,12 @@ pub struct Answer {
 impl Answer {
     #[expect(clippy::panic, reason = "the way a test fails")]
     async fn read(response: Response) -> Self {
-        let (url, status, headers) = (response.url().clone(), response.status(), response.headers().clone());
-        let body = response.text().await.unwrap_or_else(|error| panic!("{url}: body ended early: {error}"));
+        let (url, status, headers) =
+            (response.url().clone(), response.status(), response.headers().clone());
+        let body = response
+            .text()
+            .await
+            .unwrap_or_else(|error| panic!("{url}: body ended early: {error}"));
         Self { url, status, headers, body }
     }
 
@@ -121,7 +127,11 @@ impl Answer {
     /// All `Set-Cookie` lines.
     #[must_use]
     pub fn set_cookies(&self) -> Vec<String> {
-        self.headers.get_all(SET_COOKIE).iter().map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned()).collect()
+        self.headers
+            .get_all(SET_COOKIE)
+            .iter()
+            .map(|v| String::from_utf8_lossy(v.as_bytes()).into_owned())
+            .collect()
     }
 
     /// The body as JSON.
@@ -142,7 +152,8 @@ impl Answer {
     #[expect(clippy::panic, reason = "the way a test fails")]
     pub fn form_action(&self) -> Url {
         let action = self.body.split("action=\"").nth(1).and_then(|rest| rest.split('"').next());
-        let action = action.unwrap_or_else(|| panic!("no form at {} ({}):\n{}", self.url, self.status, self.body));
+        let action = action
+            .unwrap_or_else(|| panic!("no form at {} ({}):\n{}", self.url, self.status, self.body));
         let action = action.replace("&amp;", "&");
         self.url.join(&action).unwrap_or_else(|error| panic!("{action}: {error}"))
     }

@@ -20,7 +20,9 @@ where
     loop {
         match check().await {
             Ok(value) => return value,
-            Err(last) if Instant::now() >= end => panic!("{what}: not within {limit:?}; last seen: {last:?}"),
+            Err(last) if Instant::now() >= end => {
+                panic!("{what}: not within {limit:?}; last seen: {last:?}")
+            }
             Err(_) => sleep(pause).await,
         }
         pause = (pause * 3 / 2).min(Duration::from_millis(500));

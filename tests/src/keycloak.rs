@@ -39,7 +39,9 @@ impl Keycloak {
 
     async fn start() -> Self {
         let port = free_port();
-        let home = tokio::task::spawn_blocking(distribution).await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        let home = tokio::task::spawn_blocking(distribution)
+            .await
+            .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
         let log = home.join("test.log");
         let (started, pid) = mpsc::channel();
         let thread_home = home.clone();
@@ -55,8 +57,14 @@ impl Keycloak {
         let ready = eventually("Keycloak listens", Duration::from_secs(180), || {
             let log = log.clone();
             async move {
-                assert!(Path::new(&format!("/proc/{pid}")).exists(), "Keycloak ended:\n{}", tail(&log));
-                TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("{error}\n{}", tail(&log)))
+                assert!(
+                    Path::new(&format!("/proc/{pid}")).exists(),
+                    "Keycloak ended:\n{}",
+                    tail(&log)
+                );
+                TcpStream::connect(("127.0.0.1", port))
+                    .await
+                    .map_err(|error| format!("{error}\n{}", tail(&log)))
             }
         });
         ready.await;
@@ -64,7 +72,8 @@ impl Keycloak {
         let browser = crate::client::Browser::new();
         let discovery = format!("{}/.well-known/openid-configuration", keycloak.issuer());
         eventually("Keycloak serves its realm", Duration::from_secs(60), || async {
-            let response = browser.http.get(&discovery).send().await.map_err(|error| error.to_string())?;
+            let response =
+                browser.http.get(&discovery).send().await.map_err(|error| error.to_string())?;
             if response.status().is_success() { Ok(()) } else { Err(response.status().to_string()) }
         })
         .await;
@@ -75,9 +84,20 @@ impl Keycloak {
 fn launch(home: &Path, port: u16) -> Process {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "KILL"]).arg(home.join("bin/kc.sh"));
-    command.args(["start-dev", "--import-realm", "--db=dev-mem", "--http-host=127.0.0.1", "--http-management-host=127.0.0.1"]);
-    command.arg(format!("--http-port={port}")).arg(format!("--http-management-port={}", free_port()));
-    command.env("JAVA_OPTS_APPEND", "-Xms64m -Xmx512m").env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin").env("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin");
+    command.args([
+        "start-dev",
+        "--import-realm",
+        "--db=dev-mem",
+        "--http-host=127.0.0.1",
+        "--http-management-host=127.0.0.1",
+    ]);
+    command
+        .arg(format!("--http-port={port}"))
+        .arg(format!("--http-management-port={}", free_port()));
+    command
+        .env("JAVA_OPTS_APPEND", "-Xms64m -Xmx512m")
+        .env("KC_BOOTSTRAP_ADMIN_USERNAME", "admin")
+        .env("KC_BOOTSTRAP_ADMIN_PASSWORD", "admin");
     Process::start(command, home.join("test.log"), "setpriv is part of util-linux")
 }
 
@@ -92,7 +112,9 @@ fn distribution() -> PathBuf {
     if !zip.exists() {
         let artifact = format!("-Dartifact=org.keycloak:keycloak-quarkus-dist:{VERSION}:zip");
         let output = format!("-DoutputDirectory={}", target.display());
-        run(Command::new("mvn").args(["--batch-mode", "--quiet", "dependency:copy", &artifact, &output]).current_dir(&target));
+        run(Command::new("mvn")
+            .args(["--batch-mode", "--quiet", "dependency:copy", &artifact, &output])
+            .current_dir(&target));
     }
     for old in fs::read_dir(&target).expect("target can be read").flatten() {
         let name = old.file_name().to_string_lossy().into_owned();
@@ -105,13 +127,16 @@ fn distribution() -> PathBuf {
     run(Command::new("unzip").args(["-q", "-o"]).arg(&zip).arg("-d").arg(&home));
     let home = home.join(format!("keycloak-{VERSION}"));
     fs::create_dir_all(home.join("data/import")).expect("the distribution can be written");
-    fs::copy(root().join("tests/keycloak/realm.json"), home.join("data/import/test-realm.json")).expect("the realm can be copied");
+    fs::copy(root().join("tests/keycloak/realm.json"), home.join("data/import/test-realm.json"))
+        .expect("the realm can be copied");
     home
 }
 
 #[expect(clippy::panic, reason = "the way a test fails")]
 fn run(command: &mut Command) {
-    let output = command.output().unwrap_or_else(|error| panic!("{:?}: {error}; install it with apt-get", command.get_program()));
+    let output = command.output().unwrap_or_else(|error| {
+        panic!("{:?}: {error}; install it with apt-get", command.get_program())
+    });
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }
 

@@ -41,13 +41,19 @@ impl Proxy {
         let mut command = Command::new(program("proxy", "oauth2-proxy"));
         command.env_clear().env("TZ", "UTC").current_dir(dir.path());
         command.arg(format!("--http-address=127.0.0.1:{port}")).args(flags);
-        let mut process = Process::start(command, dir.path().join("proxy.log"), "build it with: cargo build -p proxy");
+        let mut process = Process::start(
+            command,
+            dir.path().join("proxy.log"),
+            "build it with: cargo build -p proxy",
+        );
         eventually("the proxy listens", Duration::from_secs(20), || {
             let ended = process.exit_code();
             let output = process.output();
             async move {
                 assert_eq!(ended, None, "the proxy ended:\n{output}");
-                TcpStream::connect(("127.0.0.1", port)).await.map_err(|error| format!("{error}\n{output}"))
+                TcpStream::connect(("127.0.0.1", port))
+                    .await
+                    .map_err(|error| format!("{error}\n{output}"))
             }
         })
         .await;

@@ -38,12 +38,25 @@ impl Redis {
     /// When it does not come up.
     pub async fn resume(&mut self) {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--appendonly", "yes", "--appendfsync", "always", "--save", ""]);
+        command.args([
+            "--bind",
+            "127.0.0.1",
+            "--appendonly",
+            "yes",
+            "--appendfsync",
+            "always",
+            "--save",
+            "",
+        ]);
         command.arg("--port").arg(self.port.to_string()).arg("--dir").arg(self.dir.path());
         let log = self.dir.path().join("redis.log");
-        self.process = Some(Process::start(command, log, "install it with: apt-get install redis-server"));
+        self.process =
+            Some(Process::start(command, log, "install it with: apt-get install redis-server"));
         let address = ("127.0.0.1", self.port);
-        eventually("redis accepts connections", Duration::from_secs(20), || TcpStream::connect(address)).await;
+        eventually("redis accepts connections", Duration::from_secs(20), || {
+            TcpStream::connect(address)
+        })
+        .await;
     }
 
     /// `redis://` URL of the server.
@@ -60,7 +73,11 @@ impl Redis {
     #[expect(clippy::expect_used, reason = "the way a test fails")]
     pub fn cli(&self, arguments: &[&str]) -> String {
         let port = self.port.to_string();
-        let output = Command::new("redis-cli").args(["-p", &port]).args(arguments).output().expect("redis-cli: apt-get install redis-tools");
+        let output = Command::new("redis-cli")
+            .args(["-p", &port])
+            .args(arguments)
+            .output()
+            .expect("redis-cli: apt-get install redis-tools");
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
 }
