@@ -137,6 +137,8 @@ reasons! {
     Deleting,
     /// The deletion waits for workloads that still ask for the object.
     DeletionBlocked,
+    /// What somebody else took out or changed was put back.
+    Repaired,
     /// The sidecar was removed.
     Removed,
     /// The sidecar was left in place because it is not as we recorded it.

@@ -1,6 +1,7 @@
 //! Numbers for Prometheus. Labels are names of ours, never names of users' objects.
 
 use crate::controller::FailureClass;
+use crds::Reason;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -9,6 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +26,11 @@ struct FailureLabels {
     reason: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
 /// All metrics. Clones count together.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -31,12 +38,13 @@ pub(crate) struct Metrics {
     durations: Family<ControllerLabel, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
     leader: Gauge,
+    refused_workloads: Family<ReasonLabel, Gauge>,
     /// Workloads whose pod template carries the sidecar.
-    pub(crate) injected_workloads: Gauge,
+    injected_workloads: Gauge,
     /// Sidecars put back after somebody took them out.
     pub(crate) drift_repairs: Counter,
     /// Connections to protected ports that do not go through the proxy.
-    pub(crate) direct_connections: Gauge,
+    direct_connections: Gauge,
 }
 
 impl Metrics {
@@ -51,6 +59,12 @@ impl Metrics {
         let (leader, injected_workloads, direct_connections) =
             (Gauge::default(), Gauge::default(), Gauge::default());
         let drift_repairs = Counter::default();
+        let refused_workloads = Family::default();
+        registry.register(
+            "refused_workloads",
+            "Workloads that are not injected, by reason",
+            refused_workloads.clone(),
+        );
         registry.register("reconcile_duration_seconds", "Time of one reconcile", durations.clone());
         registry.register(
             "reconcile_failures",
@@ -83,6 +97,7 @@ impl Metrics {
             durations,
             failures,
             leader,
+            refused_workloads,
             injected_workloads,
             drift_repairs,
             direct_connections,
@@ -101,6 +116,18 @@ impl Metrics {
             self.failures
                 .get_or_create(&FailureLabels { controller, reason: class.as_str() })
                 .inc();
+        }
+    }
+
+    /// Notes the state of all workloads: how many carry the sidecar, how many connections bypass it, how many are refused.
+    pub(crate) fn workloads(&self, injected: i64, direct: i64, refused: &BTreeMap<Reason, i64>) {
+        self.injected_workloads.set(injected);
+        self.direct_connections.set(direct);
+        self.refused_workloads.clear();
+        for (reason, count) in refused {
+            self.refused_workloads
+                .get_or_create(&ReasonLabel { reason: reason.as_str() })
+                .set(*count);
         }
     }
 

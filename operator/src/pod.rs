@@ -16,6 +16,9 @@ use serde_json::Value;
 /// Name of the container and of the volume.
 pub(crate) const NAME: &str = "oauth2-proxy";
 
+/// Name of the container port for probes, metrics and status.
+pub(crate) const ADMIN_PORT_NAME: &str = "o2p-admin";
+
 /// Ports of one pod.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PodPorts {

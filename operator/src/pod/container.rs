@@ -18,7 +18,7 @@ pub(super) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> Value {
         "args": arguments(ports),
         "ports": [
             {"name": NAME, "containerPort": ports.proxy, "protocol": "TCP"},
-            {"name": "o2p-admin", "containerPort": ports.admin, "protocol": "TCP"},
+            {"name": super::ADMIN_PORT_NAME, "containerPort": ports.admin, "protocol": "TCP"},
         ],
         "startupProbe": probes::startup(ports.admin),
         "readinessProbe": probes::readiness(ports.admin),

@@ -1,0 +1,228 @@
+//! What a workload asks for: the opt-in and the settings that differ for it, read from its own metadata.
+//!
+//! Nothing here looks at any other object. Texts that mean nothing are refused with the way to write them, never ignored:
+//! an ignored `traffic: Companon` would leave a path open that its owner believes closed.
+
+use super::Refusal;
+use crds::{Reason, Traffic};
+use serde_json::Value;
+
+/// Annotation or label on the workload: the name of the `OAuth2Proxy`, or `true` for the only one of the namespace.
+pub(crate) const INJECT: &str = "oauth2proxy.dev/inject";
+/// Annotation on the workload: number or name of the container port that is protected.
+pub(crate) const UPSTREAM_PORT: &str = "oauth2proxy.dev/upstream-port";
+/// Annotation on the workload: the proxy's port in its pods.
+pub(crate) const PORT: &str = "oauth2proxy.dev/port";
+/// Annotation on the workload: `Auto`, `Companion` or `Retarget`.
+pub(crate) const TRAFFIC: &str = "oauth2proxy.dev/traffic";
+/// Annotation on the workload: `true` makes the operator leave it, its Services and its pods as they are.
+pub(crate) const PAUSED: &str = "oauth2proxy.dev/paused";
+/// Annotation on the workload, written by the operator: what was added, so that exactly that can be removed.
+pub(crate) const INJECTED: &str = "oauth2proxy.dev/injected";
+/// Annotation on the pod template, written by the operator: the object that the sidecar belongs to.
+pub(crate) const INJECTED_BY: &str = "oauth2proxy.dev/injected-by";
+/// Annotation on the pod template, written by the operator: digest of what the pod specification got.
+pub(crate) const POD_SPEC_HASH: &str = "oauth2proxy.dev/pod-spec-hash";
+
+/// Which object a workload asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OptIn {
+    /// None.
+    No,
+    /// The one of this name.
+    Named(String),
+    /// The only one of the namespace.
+    Only,
+}
+
+/// The protected port as a workload gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PortWish {
+    /// By number.
+    Number(u16),
+    /// By the name of a container port.
+    Name(String),
+}
+
+/// What the metadata of a workload asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    /// The object.
+    pub(crate) opt_in: OptIn,
+    /// The protected port, if it differs from the object's.
+    pub(crate) upstream_port: Option<PortWish>,
+    /// The proxy's port, if it differs from the object's.
+    pub(crate) port: Option<u16>,
+    /// What is done about Services, if it differs from the object's.
+    pub(crate) traffic: Option<Traffic>,
+    /// Leave everything as it is.
+    pub(crate) paused: bool,
+}
+
+impl Wishes {
+    /// Reads the metadata of a live workload.
+    ///
+    /// # Errors
+    /// A text without meaning, or an annotation and a label that contradict each other.
+    pub(crate) fn read(workload: &Value) -> Result<Self, Refusal> {
+        Ok(Self {
+            opt_in: opt_in(workload)?,
+            upstream_port: annotation(workload, UPSTREAM_PORT).map(port_wish).transpose()?,
+            port: annotation(workload, PORT).map(own_port).transpose()?,
+            traffic: annotation(workload, TRAFFIC).map(traffic).transpose()?,
+            paused: annotation(workload, PAUSED).map(paused).transpose()?.unwrap_or(false),
+        })
+    }
+}
+
+/// Reads the opt-in alone.
+///
+/// # Errors
+/// An annotation and a label that name different objects: neither wins, since either choice may be the weaker one.
+pub(crate) fn opt_in(workload: &Value) -> Result<OptIn, Refusal> {
+    match (annotation(workload, INJECT), label(workload)) {
+        (Some(annotation), Some(label)) if annotation != label => Err(Refusal::new(
+            Reason::InvalidAnnotation,
+            format!(
+                "annotation {INJECT} says {annotation:?} and the label says {label:?}: remove one of them"
+            ),
+        )),
+        (Some(value), _) | (None, Some(value)) => Ok(meaning(value)),
+        (None, None) => Ok(OptIn::No),
+    }
+}
+
+/// The text of the opt-in, wherever it stands.
+pub(crate) fn opt_in_text(workload: &Value) -> Option<&str> {
+    annotation(workload, INJECT).or_else(|| label(workload))
+}
+
+fn label(workload: &Value) -> Option<&str> {
+    workload.pointer("/metadata/labels")?.get(INJECT)?.as_str()
+}
+
+/// The meaning of the text of an opt-in. `false` and the empty text are an explicit no.
+pub(crate) fn meaning(value: &str) -> OptIn {
+    match value.trim() {
+        "" | "false" => OptIn::No,
+        "true" => OptIn::Only,
+        name => OptIn::Named(name.to_owned()),
+    }
+}
+
+/// The text of an annotation of a workload.
+pub(crate) fn annotation<'a>(workload: &'a Value, name: &str) -> Option<&'a str> {
+    workload.pointer("/metadata/annotations")?.get(name)?.as_str()
+}
+
+fn port_wish(text: &str) -> Result<PortWish, Refusal> {
+    match text.trim().parse::<u16>() {
+        Ok(port) if port > 0 => Ok(PortWish::Number(port)),
+        Err(_) if text.chars().any(|c| c.is_ascii_lowercase()) && text.len() <= 15 => {
+            Ok(PortWish::Name(text.trim().to_owned()))
+        }
+        _ => Err(invalid(UPSTREAM_PORT, text, "the number or the name of a container port")),
+    }
+}
+
+fn own_port(text: &str) -> Result<u16, Refusal> {
+    match text.trim().parse::<u16>() {
+        Ok(port) if port > 1024 => Ok(port),
+        _ => Err(invalid(
+            PORT,
+            text,
+            "a number from 1025 to 65535, because the proxy runs without privileges",
+        )),
+    }
+}
+
+fn traffic(text: &str) -> Result<Traffic, Refusal> {
+    match text.trim() {
+        "Auto" => Ok(Traffic::Auto),
+        "Companion" => Ok(Traffic::Companion),
+        "Retarget" => Ok(Traffic::Retarget),
+        _ => Err(invalid(TRAFFIC, text, "Auto, Companion or Retarget")),
+    }
+}
+
+fn paused(text: &str) -> Result<bool, Refusal> {
+    match text.trim() {
+        "true" => Ok(true),
+        "false" | "" => Ok(false),
+        _ => Err(invalid(PAUSED, text, "true or false")),
+    }
+}
+
+fn invalid(name: &str, text: &str, want: &str) -> Refusal {
+    Refusal::new(
+        Reason::InvalidAnnotation,
+        format!("annotation {name} is {text:?}: set it to {want}, or remove it"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn workload(annotations: &Value, labels: &Value) -> Value {
+        json!({"metadata": {"name": "web", "annotations": annotations, "labels": labels}})
+    }
+
+    #[test]
+    fn annotation_or_label_opts_in() {
+        for (annotations, labels, want) in [
+            (json!({}), json!({}), OptIn::No),
+            (json!({INJECT: "main"}), json!({}), OptIn::Named("main".to_owned())),
+            (json!({}), json!({INJECT: "main"}), OptIn::Named("main".to_owned())),
+            (json!({INJECT: "main"}), json!({INJECT: "main"}), OptIn::Named("main".to_owned())),
+            (json!({INJECT: "true"}), json!({}), OptIn::Only),
+            (json!({INJECT: "false"}), json!({}), OptIn::No),
+            (json!({INJECT: ""}), json!({}), OptIn::No),
+        ] {
+            assert_eq!(opt_in(&workload(&annotations, &labels)), Ok(want));
+        }
+    }
+
+    #[test]
+    fn contradicting_annotation_and_label_are_refused() {
+        let refusal = opt_in(&workload(&json!({INJECT: "a"}), &json!({INJECT: "b"}))).unwrap_err();
+        assert_eq!(refusal.reason, Reason::InvalidAnnotation);
+        assert!(
+            refusal.message.contains("\"a\"") && refusal.message.contains("\"b\""),
+            "{}",
+            refusal.message
+        );
+    }
+
+    #[test]
+    fn settings_of_the_workload_are_read() {
+        let annotations = json!({INJECT: "main", UPSTREAM_PORT: "http", PORT: "4280", TRAFFIC: "Companion", PAUSED: "true"});
+        let wishes = Wishes::read(&workload(&annotations, &json!({}))).unwrap();
+        assert_eq!(wishes.upstream_port, Some(PortWish::Name("http".to_owned())));
+        assert_eq!(
+            (wishes.port, wishes.traffic, wishes.paused),
+            (Some(4280), Some(Traffic::Companion), true)
+        );
+    }
+
+    #[test]
+    fn texts_without_meaning_are_refused_by_name() {
+        for (name, text) in [
+            (UPSTREAM_PORT, "0"),
+            (UPSTREAM_PORT, "70000"),
+            (UPSTREAM_PORT, "a-name-that-is-too-long"),
+            (PORT, "80"),
+            (PORT, "http"),
+            (TRAFFIC, "Companon"),
+            (PAUSED, "yes"),
+        ] {
+            let refusal = Wishes::read(&workload(&json!({name: text}), &json!({}))).unwrap_err();
+            assert!(
+                refusal.message.contains(name) && refusal.message.contains(text),
+                "{}",
+                refusal.message
+            );
+        }
+    }
+}

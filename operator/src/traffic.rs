@@ -1,0 +1,105 @@
+//! Which Services lead to a protected port, and the patches that turn them to the proxy and back.
+//!
+//! Pure: the live Services, the pod template and the pods come as JSON. What a Service was like before is written into
+//! the Service in the same patch that changes it, so there is no moment at which the original is known to nobody.
+
+mod companion;
+mod foreign;
+mod turn;
+
+pub(crate) use companion::{Companion, WORKLOAD};
+pub(crate) use foreign::manager;
+pub(crate) use turn::{ORIGINALS, TRAFFIC, TURNED, restore, turn, turned_for, workload_of};
+
+use crate::inject::{Ports, resolve};
+use serde_json::Value;
+
+/// How a Service stands to the protected port of a workload.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// It does not select the pods, or none of its ports leads to the protected one.
+    Elsewhere,
+    /// At least one of its ports leads to the proxy, none to the protected port.
+    Proxied,
+    /// It leads to the protected port.
+    Direct,
+    /// It hands out the addresses of the pods, so clients choose the port by themselves.
+    Headless,
+}
+
+/// How a live Service stands to a workload's pod template.
+pub(crate) fn route(service: &Value, workload: &Value, ports: Ports) -> Route {
+    if !selects(service, workload) {
+        return Route::Elsewhere;
+    }
+    let targets: Vec<u16> =
+        tcp_ports(service).filter_map(|(_, port)| leads_to(target_of(port), workload)).collect();
+    if targets.contains(&ports.upstream) {
+        if is_headless(service) { Route::Headless } else { Route::Direct }
+    } else if targets.contains(&ports.proxy) {
+        Route::Proxied
+    } else if is_headless(service) && targets.is_empty() {
+        Route::Headless
+    } else {
+        Route::Elsewhere
+    }
+}
+
+/// The port of a Service that leads to the protected one.
+pub(crate) fn direct_port(service: &Value, workload: &Value, ports: Ports) -> Option<u64> {
+    let (_, port) = tcp_ports(service)
+        .find(|(_, port)| leads_to(target_of(port), workload) == Some(ports.upstream))?;
+    port.get("port")?.as_u64()
+}
+
+/// Whether the selector of a Service matches the labels of the workload's pods. An empty selector selects nothing.
+pub(crate) fn selects(service: &Value, workload: &Value) -> bool {
+    let labels = workload.pointer("/spec/template/metadata/labels").unwrap_or(&Value::Null);
+    let external = service.pointer("/spec/type").and_then(Value::as_str) == Some("ExternalName");
+    let selector = service.pointer("/spec/selector").and_then(Value::as_object);
+    !external
+        && selector.is_some_and(|selector| {
+            !selector.is_empty()
+                && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+        })
+}
+
+/// The name of an object.
+pub(crate) fn name_of(object: &Value) -> &str {
+    object.pointer("/metadata/name").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn is_headless(service: &Value) -> bool {
+    service.pointer("/spec/clusterIP").and_then(Value::as_str) == Some("None")
+}
+
+fn tcp_ports(service: &Value) -> impl Iterator<Item = (usize, &Value)> {
+    let ports =
+        service.pointer("/spec/ports").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    ports
+        .iter()
+        .enumerate()
+        .filter(|(_, port)| port.get("protocol").and_then(Value::as_str).unwrap_or("TCP") == "TCP")
+}
+
+/// The target of a Service port; without one, it is the port itself.
+fn target_of(port: &Value) -> &Value {
+    port.get("targetPort")
+        .filter(|target| **target != Value::from(0))
+        .or_else(|| port.get("port"))
+        .unwrap_or(&Value::Null)
+}
+
+/// The number of the pod port that a target means for the workload's pods.
+fn leads_to(target: &Value, workload: &Value) -> Option<u16> {
+    match target {
+        Value::Number(number) => number.as_u64().and_then(|number| u16::try_from(number).ok()),
+        Value::String(text) => text.parse().ok().or_else(|| {
+            resolve(workload.pointer("/spec/template/spec").unwrap_or(&Value::Null), text)
+        }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

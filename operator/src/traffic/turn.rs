@@ -1,0 +1,184 @@
+//! The patches of a Service: towards the proxy and back.
+//!
+//! Both are one computation. Each port has a true target: the recorded original where the live one is still what we set,
+//! the live one otherwise. From the true targets follows what the Service should be, so a changed protected port, a changed
+//! proxy port, a Service edited meanwhile and a second run all come out right.
+
+use super::{leads_to, name_of, target_of, tcp_ports};
+use crate::inject::{Ports, escaped, unset_in};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// Annotation of a Service that was turned: for which workload, and what its ports were like.
+pub(crate) const ORIGINALS: &str = "oauth2proxy.dev/original-ports";
+/// Label of every Service that is turned or a companion, so that they can be found although their workload is gone.
+pub(crate) const TRAFFIC: &str = "oauth2proxy.dev/traffic";
+/// Selects the Services that were turned.
+pub(crate) const TURNED: &str = "oauth2proxy.dev/traffic=retargeted";
+/// The label's value for a Service that was turned.
+const RETARGETED: &str = "retargeted";
+
+/// The content of the annotation. A stored format: fields are added, never renamed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Originals {
+    /// Name of the workload that the Service was turned for.
+    workload: String,
+    /// The target that we set.
+    proxy_port: u16,
+    /// The targets that were there.
+    ports: Vec<Original>,
+}
+
+/// One port of a Service as it was. Port and protocol are its identity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Original {
+    port: u64,
+    #[serde(default = "tcp")]
+    protocol: String,
+    target_port: Value,
+}
+
+fn tcp() -> String {
+    "TCP".to_owned()
+}
+
+/// The patch after which no port of the Service leads to the protected port; `None` if that is so already.
+pub(crate) fn turn(service: &Value, workload: &Value, ports: Ports) -> Option<Value> {
+    let before = originals(service);
+    let wanted = tcp_ports(service)
+        .map(|(index, port)| {
+            let original = true_target(port, before.as_ref());
+            let protected = leads_to(&original, workload) == Some(ports.upstream);
+            Wanted {
+                index,
+                port,
+                target: if protected { json!(ports.proxy) } else { original.clone() },
+                original: protected.then_some(original),
+            }
+        })
+        .collect::<Vec<_>>();
+    let kept: Vec<Original> = wanted.iter().filter_map(Wanted::original).collect();
+    let after = (!kept.is_empty()).then(|| Originals {
+        workload: name_of(workload).to_owned(),
+        proxy_port: ports.proxy,
+        ports: kept,
+    });
+    patch(service, &wanted, (before, after))
+}
+
+/// The patch after which the Service is as it was before; `None` if we never turned it.
+pub(crate) fn restore(service: &Value) -> Option<Value> {
+    let before = originals(service);
+    if before.is_none() && !is_marked(service) {
+        return None;
+    }
+    let wanted = tcp_ports(service)
+        .map(|(index, port)| Wanted {
+            index,
+            port,
+            target: true_target(port, before.as_ref()),
+            original: None,
+        })
+        .collect::<Vec<_>>();
+    patch(service, &wanted, (before, None))
+}
+
+/// The workload that a Service was turned for.
+pub(crate) fn turned_for(service: &Value) -> Option<String> {
+    originals(service).map(|originals| originals.workload)
+}
+
+/// The workload that the text of the annotation names.
+pub(crate) fn workload_of(text: &str) -> Option<String> {
+    serde_json::from_str::<Originals>(text).ok().map(|originals| originals.workload)
+}
+
+struct Wanted<'a> {
+    index: usize,
+    port: &'a Value,
+    target: Value,
+    original: Option<Value>,
+}
+
+impl Wanted<'_> {
+    fn original(&self) -> Option<Original> {
+        Some(Original {
+            port: self.port.get("port")?.as_u64()?,
+            protocol: tcp(),
+            target_port: self.original.clone()?,
+        })
+    }
+}
+
+fn true_target(port: &Value, originals: Option<&Originals>) -> Value {
+    let live = target_of(port);
+    originals
+        .filter(|originals| *live == json!(originals.proxy_port))
+        .and_then(|originals| {
+            originals.ports.iter().find(|old| port.get("port") == Some(&json!(old.port)))
+        })
+        .map_or_else(|| live.clone(), |old| old.target_port.clone())
+}
+
+fn originals(service: &Value) -> Option<Originals> {
+    serde_json::from_str(service.pointer("/metadata/annotations")?.get(ORIGINALS)?.as_str()?).ok()
+}
+
+fn is_marked(service: &Value) -> bool {
+    let has = |pointer: &str, key: &str| {
+        service.pointer(pointer).is_some_and(|map| map.get(key).is_some())
+    };
+    has("/metadata/labels", TRAFFIC) || has("/metadata/annotations", ORIGINALS)
+}
+
+fn patch(
+    service: &Value,
+    wanted: &[Wanted<'_>],
+    (before, after): (Option<Originals>, Option<Originals>),
+) -> Option<Value> {
+    let changed =
+        wanted.iter().filter(|wanted| target_of(wanted.port) != &wanted.target).collect::<Vec<_>>();
+    let marked_right = after.is_some() == is_marked(service);
+    if changed.is_empty() && before == after && marked_right {
+        return None;
+    }
+    let version = service.pointer("/metadata/resourceVersion");
+    let mut operations =
+        vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
+    match after {
+        Some(after) => {
+            set(
+                &mut operations,
+                service,
+                ("/metadata/annotations", ORIGINALS),
+                &json!(after).to_string(),
+            );
+            set(&mut operations, service, ("/metadata/labels", TRAFFIC), RETARGETED);
+        }
+        None => {
+            unset_in(&mut operations, service, "/metadata/annotations", &[ORIGINALS]);
+            unset_in(&mut operations, service, "/metadata/labels", &[TRAFFIC]);
+        }
+    }
+    for wanted in changed {
+        let path = format!("/spec/ports/{}", wanted.index);
+        operations.push(
+            json!({"op": "test", "path": format!("{path}/port"), "value": wanted.port.get("port")}),
+        );
+        operations.push(
+            json!({"op": "add", "path": format!("{path}/targetPort"), "value": wanted.target}),
+        );
+    }
+    Some(Value::Array(operations))
+}
+
+fn set(operations: &mut Vec<Value>, object: &Value, (map, key): (&str, &str), value: &str) {
+    if object.pointer(map).is_none() {
+        operations.push(json!({"op": "add", "path": map, "value": {key: value}}));
+    } else {
+        operations
+            .push(json!({"op": "add", "path": format!("{map}/{}", escaped(key)), "value": value}));
+    }
+}

@@ -1,0 +1,274 @@
+//! Keeps the proxy in the pods of the Deployments that ask for it: the driver of one turn of one workload.
+//!
+//! Every step is derived from live objects alone, so a turn that ends anywhere is taken up by the next one, in whatever
+//! process. The steps and what each keeps true:
+//!
+//! In:
+//! 1. The object is usable: its configuration and keys exist before a pod mounts them.
+//! 2. The companion Service exists. It leads to the proxy's port by number, where nothing listens before the sidecar does.
+//! 3. The template gets the sidecar and the record in one apply: what was added is on record before a pod has it.
+//! 4. The companion remembers the opt-in, so that a rollback that wipes all annotations is no way out.
+//! 5. Each Service is turned once every pod behind it carries a ready sidecar, in one patch that also holds the original:
+//!    no protected Service ever points at a port where no sidecar answers, no original is known to nobody.
+//! 6. Who is connected past the proxy is asked for, then and ever after.
+//!
+//! Out:
+//! 1. The Services are restored, while sidecar and application both serve.
+//! 2. Their endpoints are seen to have left, and kube-proxy gets time to follow.
+//! 3. The companion goes; with it, the memory of the opt-in.
+//! 4. Sidecar and record leave the template in one patch. The pods that end keep their sidecar to the last request.
+
+mod announce;
+mod desk;
+mod flapping;
+mod keeper;
+mod live;
+mod look_after;
+mod outcome;
+mod pods;
+mod remove;
+mod resolve;
+mod services;
+mod standalone;
+mod template;
+mod watches;
+
+pub(crate) use watches::{Wake, Workloads, start};
+
+use crate::context::Context;
+use crate::controller::{Failure, Next};
+use crate::inject::{
+    Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar, Target,
+    Wanted, Wishes, opt_in, plan,
+};
+use crate::pod::{self, PodPorts};
+use crate::traffic::Companion;
+use announce::Announcer;
+use crds::{Reason, Traffic};
+use desk::{Desk, Entry, Key, Memory};
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt as _;
+use kube::core::PartialObjectMeta;
+use live::{Kind, Live};
+use resolve::Resolved;
+use serde_json::Value;
+use std::sync::Arc;
+use template::Brought;
+use tokio::time::Duration;
+
+/// A refused workload waits for a change, which a watch reports; this is in case it does not.
+const REFUSED: Duration = Duration::from_secs(120);
+
+/// What one turn works with.
+struct Turn<'a> {
+    context: &'a Context,
+    desk: &'a Desk,
+    live: Live<'a>,
+    key: &'a Key,
+    announcer: Announcer<'a>,
+    /// What the workload's opt-in led to.
+    resolved: Resolved,
+    /// What is wanted of its Services.
+    mode: Option<Traffic>,
+}
+
+/// One turn of one workload.
+pub(crate) async fn reconcile(
+    watched: Arc<PartialObjectMeta<Deployment>>,
+    context: Arc<Context>,
+    desk: Arc<Desk>,
+) -> Result<Next, Failure> {
+    let key = (watched.namespace().unwrap_or_default(), watched.name_any());
+    let live = Live::new(&context.client, &key.0);
+    let read = live.get(Kind::Deployment, &key.1).await;
+    let workload = match read.map_err(|error| Failure::api("reading the Deployment", &error))? {
+        Some(workload) if workload.pointer("/metadata/deletionTimestamp").is_none() => workload,
+        _ => {
+            desk.forget(&key);
+            return Ok(Next::Resync);
+        }
+    };
+    let memory = desk.memory(&key);
+    let mut memory = memory.lock().await;
+    let next = turn(&context, &desk, (&key, live), workload, &mut memory).await;
+    let (injected, direct, refused) = desk.totals();
+    context.metrics.workloads(injected, direct, &refused);
+    next
+}
+
+async fn turn(
+    context: &Context,
+    desk: &Desk,
+    (key, live): (&Key, Live<'_>),
+    workload: Value,
+    memory: &mut Memory,
+) -> Result<Next, Failure> {
+    let asked = opt_in(&workload);
+    if asked == Ok(OptIn::No) && Recorded::read(&workload) == Recorded::No {
+        return unasked(context, desk, (key, &live), &workload, memory).await;
+    }
+    let resolved = match &asked {
+        Ok(asked) => resolve::resolve(asked, &key.0, context).await?,
+        Err(refusal) => Resolved::Unusable { object: None, uid: None, refusal: refusal.clone() },
+    };
+    let wishes = Wishes::read(&workload);
+    let mode = match (&wishes, &resolved) {
+        (Ok(wishes), Resolved::Usable { spec, .. }) => {
+            Some(wishes.traffic.unwrap_or(spec.spec.sidecar.traffic))
+        }
+        _ => None,
+    };
+    let announcer = Announcer::new(&context.events, &workload, resolved.reference(&key.0));
+    let turn = Turn { context, desk, live, key, announcer, resolved, mode };
+    if wishes.is_ok_and(|wishes| wishes.paused) {
+        return turn.paused(&workload, memory).await;
+    }
+    turn.take(workload, memory).await
+}
+
+/// A workload that neither asks for anything nor has anything: what is left of an earlier time is put away, unless its
+/// companion shows that all its annotations were wiped at once.
+async fn unasked(
+    context: &Context,
+    desk: &Desk,
+    (key, live): (&Key, &Live<'_>),
+    workload: &Value,
+    memory: &mut Memory,
+) -> Result<Next, Failure> {
+    if let Some(opt_in) = services::remembered(live, workload).await? {
+        template::opt_in_again(live, workload, &opt_in).await?;
+        context.metrics.drift_repairs.inc();
+        Announcer::new(&context.events, workload, None).opt_in_restored(&opt_in).await;
+        return Ok(Next::After(Duration::from_millis(200)));
+    }
+    memory.told = None;
+    services::restore(live, workload).await?;
+    services::delete_companion(live, &key.1).await?;
+    desk.put(key, None);
+    Ok(Next::Resync)
+}
+
+impl Turn<'_> {
+    async fn take(&self, workload: Value, memory: &mut Memory) -> Result<Next, Failure> {
+        match self.plan(&workload) {
+            Plan::Leave => {
+                self.desk.put(self.key, None);
+                Ok(Next::Resync)
+            }
+            Plan::Refuse(refusal) => self.refused(&refusal, memory).await,
+            Plan::Keep { ports, refusal } => {
+                self.look_after(&workload, ports, refusal.as_ref(), memory).await
+            }
+            Plan::Remove(removal) => {
+                let ports = removal.record.ports();
+                self.remove(&workload, &removal, ports, memory).await
+            }
+            Plan::Inject(injection) => self.inject(&workload, &injection, memory).await,
+        }
+    }
+
+    fn plan(&self, workload: &Value) -> Plan {
+        let opt_in_text = crate::inject::opt_in_text(workload).unwrap_or_default();
+        match &self.resolved {
+            Resolved::Leaving => plan(workload, &Wanted::Open),
+            Resolved::Unusable { refusal, .. } => {
+                plan(workload, &Wanted::Unusable(refusal.clone()))
+            }
+            Resolved::Usable { spec, .. } => {
+                let render = |ports: Ports| {
+                    let ports = PodPorts {
+                        proxy: ports.proxy,
+                        admin: ports.admin,
+                        application: Some(ports.upstream),
+                    };
+                    let pod = pod::render(spec, &self.context.proxy_image, ports);
+                    Sidecar {
+                        container: pod.container,
+                        volumes: pod.volumes,
+                        image_pull_secrets: pod.image_pull_secrets,
+                    }
+                };
+                let sidecar = &spec.spec.sidecar;
+                let defaults = PortDefaults {
+                    proxy: sidecar.port,
+                    admin: sidecar.admin_port,
+                    upstream: sidecar.upstream_port,
+                };
+                let target =
+                    Target { object: &spec.name, opt_in: opt_in_text, defaults, render: &render };
+                plan(workload, &Wanted::Protected(target))
+            }
+        }
+    }
+
+    async fn inject(
+        &self,
+        workload: &Value,
+        injection: &Injection,
+        memory: &mut Memory,
+    ) -> Result<Next, Failure> {
+        let companion = Companion::of(workload, injection.ports());
+        if !injection.may_repair()
+            && let Err(refusal) =
+                services::ensure_companion(&self.live, workload, &companion).await?
+        {
+            return self.refused(&refusal, memory).await;
+        }
+        match template::bring_in(&self.live, workload, injection, &mut memory.repairs).await? {
+            Brought::In(workload) => {
+                if injection.is_repair() {
+                    self.context.metrics.drift_repairs.inc();
+                }
+                memory.calm();
+                self.announcer.injected(injection).await;
+                self.look_after(&workload, injection.ports(), None, memory).await
+            }
+            Brought::Refused(refusal) => match Recorded::read(workload).as_ref() {
+                Some(record) => {
+                    self.look_after(workload, record.ports(), Some(&refusal), memory).await
+                }
+                None => self.refused(&refusal, memory).await,
+            },
+        }
+    }
+
+    /// Nothing is there and nothing comes.
+    async fn refused(&self, refusal: &Refusal, memory: &mut Memory) -> Result<Next, Failure> {
+        self.announcer.trouble(Some(refusal), memory).await;
+        self.report(Entry {
+            object: self.object(),
+            workload: outcome::bare(&self.key.1, refusal),
+            pods: Vec::new(),
+            direct: 0,
+            refusal: Some(refusal.reason),
+        });
+        Ok(Next::After(REFUSED))
+    }
+
+    async fn paused(&self, workload: &Value, memory: &mut Memory) -> Result<Next, Failure> {
+        let refusal = Refusal::new(
+            Reason::Paused,
+            format!(
+                "left as it is because of annotation {}: remove it to go on",
+                crate::inject::PAUSED
+            ),
+        );
+        match Recorded::read(workload).as_ref().map(Record::ports) {
+            Some(ports) => self.watch_only(workload, ports, &refusal, memory).await,
+            None => self.refused(&refusal, memory).await,
+        }
+    }
+
+    /// Name of the object that this workload is reported at.
+    fn object(&self) -> Option<String> {
+        match &self.resolved {
+            Resolved::Usable { spec, .. } => Some(spec.name.clone()),
+            Resolved::Unusable { object, .. } => object.clone(),
+            Resolved::Leaving => None,
+        }
+    }
+
+    fn report(&self, entry: Entry) {
+        self.desk.put(self.key, Some(entry));
+    }
+}

@@ -1,0 +1,115 @@
+//! Events of a workload, told on the workload and, where it concerns an object, on the object too; once for each change.
+
+use super::desk::Memory;
+use crate::event::{Events, Note, Tone};
+use crate::inject::{INJECT, Injection, Ports, Refusal, Removal};
+use crate::traffic::name_of;
+use crds::Reason;
+use k8s_openapi::api::core::v1::ObjectReference;
+use serde_json::Value;
+
+/// Tells about one workload.
+pub(super) struct Announcer<'a> {
+    events: &'a Events,
+    workload: ObjectReference,
+    object: Option<ObjectReference>,
+}
+
+impl<'a> Announcer<'a> {
+    /// For a live workload, and the object that it asks for.
+    pub(super) fn new(
+        events: &'a Events,
+        workload: &Value,
+        object: Option<ObjectReference>,
+    ) -> Self {
+        let text = |field: &str| {
+            workload
+                .pointer("/metadata")
+                .and_then(|metadata| metadata.get(field))
+                .and_then(Value::as_str)
+                .map(str::to_owned)
+        };
+        let workload = ObjectReference {
+            api_version: Some("apps/v1".to_owned()),
+            kind: Some("Deployment".to_owned()),
+            name: Some(name_of(workload).to_owned()),
+            namespace: text("namespace"),
+            uid: text("uid"),
+            ..ObjectReference::default()
+        };
+        Self { events, workload, object }
+    }
+
+    /// The template has the sidecar.
+    pub(super) async fn injected(&self, injection: &Injection) {
+        let Ports { proxy, upstream, .. } = injection.ports();
+        let object = injection.object();
+        let what = if injection.is_repair() {
+            "the sidecar had been removed or changed and was put back"
+        } else if injection.is_move() {
+            "the sidecar now belongs to another object"
+        } else {
+            "the sidecar was brought in or up to date"
+        };
+        let text = format!(
+            "{what}: OAuth2Proxy {object:?} protects port {upstream} by port {proxy}; Services follow when every pod carries it"
+        );
+        let reason = if injection.is_repair() { Reason::Repaired } else { Reason::Injected };
+        self.tell(Tone::Normal, (reason, "Inject"), text).await;
+    }
+
+    /// Services were turned.
+    pub(super) async fn turned(&self, services: &[String], ports: Ports) {
+        if !services.is_empty() {
+            let text = format!(
+                "Service {} leads to the proxy (port {}) now; what it led to is on record in it and restored when {INJECT} is removed",
+                services.join(", "),
+                ports.proxy
+            );
+            self.tell(Tone::Normal, (Reason::Routed, "Route"), text).await;
+        }
+    }
+
+    /// The sidecar was taken out.
+    pub(super) async fn removed(&self, removal: &Removal) {
+        let text = "the sidecar was taken out and everything is as it was before; the application is open now".to_owned();
+        tracing::info!(
+            object = removal.record.object,
+            workload = self.workload.name,
+            "sidecar taken out"
+        );
+        self.tell(Tone::Normal, (Reason::Removed, "Remove"), text).await;
+    }
+
+    /// A rollback wiped the opt-in, and it was put back.
+    pub(super) async fn opt_in_restored(&self, opt_in: &str) {
+        let text = format!(
+            "all annotations were replaced at once, as a rollback does, and the opt-in was lost with them: {INJECT}={opt_in} was put back. To end the protection remove that annotation alone: kubectl annotate deployment {} {INJECT}-",
+            self.workload.name.as_deref().unwrap_or_default()
+        );
+        self.tell(Tone::Warning, (Reason::Repaired, "Restore"), text).await;
+    }
+
+    /// Something is in the way, or no longer. Progress is no event.
+    pub(super) async fn trouble(&self, refusal: Option<&Refusal>, memory: &mut Memory) {
+        let refusal = refusal.filter(|refusal| refusal.reason != Reason::InProgress);
+        if memory.told.as_ref() == refusal {
+            return;
+        }
+        memory.told = refusal.cloned();
+        if let Some(Refusal { reason, message }) = refusal {
+            let tone = if *reason == Reason::CompanionOnly { Tone::Normal } else { Tone::Warning };
+            self.tell(tone, (*reason, "Inject"), message.clone()).await;
+        }
+    }
+
+    async fn tell(&self, tone: Tone, (reason, action): (Reason, &'static str), text: String) {
+        let note = Note { tone, reason, action, text };
+        self.events.publish(&note, &self.workload, self.object.as_ref()).await;
+        if let Some(object) = &self.object {
+            let name = self.workload.name.as_deref().unwrap_or_default();
+            let note = Note { text: format!("Deployment {name}: {}", note.text), ..note };
+            self.events.publish(&note, object, Some(&self.workload)).await;
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What the workload controller remembers between turns, in memory only. Losing all of it delays, and never misleads: every
+//! decision to write is made from live objects.
+
+use super::flapping::Repairs;
+use crate::fleet::Said;
+use crate::inject::{INJECT, OptIn, Refusal, meaning};
+use crate::report::{FleetReport, Guarded, PodReport, Reports};
+use crds::Workload;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt as _;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Looks at a workload in which something is under way: quickly at first, then with patience.
+const RESTLESS: [u64; 10] = [300, 300, 500, 500, 1000, 1000, 2000, 2000, 5000, 10_000];
+/// A pod that falls silent is believed what it said last for so many questions.
+const BENEFIT: u8 = 3;
+
+/// Memory of one workload.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Repairs of the last hour.
+    pub(super) repairs: Repairs,
+    /// Since when no endpoint leads to the sidecar that is to be removed.
+    pub(super) left_since: Option<Instant>,
+    /// Turns in a row in which something was under way.
+    restless: usize,
+    /// What each pod said last, and how often it has been silent since.
+    said: HashMap<String, (Said, u8)>,
+    /// What was told last in an event.
+    pub(super) told: Option<Refusal>,
+}
+
+impl Memory {
+    /// When to look again at a workload in which something is under way.
+    pub(super) fn soon(&mut self) -> Duration {
+        let delay = RESTLESS.get(self.restless).or(RESTLESS.last()).copied().unwrap_or(10_000);
+        self.restless = (self.restless + 1).min(RESTLESS.len());
+        Duration::from_millis(delay)
+    }
+
+    /// Nothing is under way.
+    pub(super) fn calm(&mut self) {
+        self.restless = 0;
+    }
+
+    /// Bridges a moment's silence of a pod.
+    pub(super) fn bridged(
+        &mut self,
+        pod: &str,
+        said: Result<Said, String>,
+    ) -> Result<Said, String> {
+        match said {
+            Ok(said) => {
+                self.said.insert(pod.to_owned(), (said.clone(), 0));
+                Ok(said)
+            }
+            Err(error) => match self.said.get_mut(pod) {
+                Some((last, silent)) if *silent < BENEFIT => {
+                    *silent += 1;
+                    Ok(last.clone())
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Forgets pods that are gone.
+    pub(super) fn keep_pods(&mut self, names: &[String]) {
+        self.said.retain(|pod, _| names.contains(pod));
+    }
+}
+
+/// What is known of one workload.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    /// Name of the object that it is about; absent: it cannot be told.
+    pub(super) object: Option<String>,
+    /// For the status.
+    pub(super) workload: Workload,
+    /// What its pods said.
+    pub(super) pods: Vec<PodReport>,
+    /// Its direct connections.
+    pub(super) direct: u64,
+    /// Why it is refused.
+    pub(super) refusal: Option<crds::Reason>,
+}
+
+/// Namespace and name of a workload.
+pub(super) type Key = (String, String);
+
+/// The memory of all workloads.
+pub(crate) struct Desk {
+    deployments: Store<PartialObjectMeta<Deployment>>,
+    reports: Reports,
+    memories: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Memory>>>>,
+    entries: Mutex<BTreeMap<Key, Option<Entry>>>,
+    standalone: Mutex<HashMap<ObjectRef<Guarded>, Vec<PodReport>>>,
+}
+
+impl Desk {
+    /// An empty one over the watched workloads.
+    pub(crate) fn new(deployments: Store<PartialObjectMeta<Deployment>>, reports: Reports) -> Self {
+        Self {
+            deployments,
+            reports,
+            memories: Mutex::default(),
+            entries: Mutex::default(),
+            standalone: Mutex::default(),
+        }
+    }
+
+    /// The memory of a workload, to be held for one turn.
+    pub(super) fn memory(&self, key: &Key) -> Arc<tokio::sync::Mutex<Memory>> {
+        Arc::clone(locked(&self.memories).entry(key.clone()).or_default())
+    }
+
+    /// Notes what was found at a workload; nothing: it has to do with no object.
+    pub(super) fn put(&self, key: &Key, entry: Option<Entry>) {
+        let object = entry.as_ref().and_then(|entry| entry.object.clone());
+        let before = locked(&self.entries)
+            .insert(key.clone(), entry)
+            .flatten()
+            .and_then(|entry| entry.object);
+        for name in before.iter().filter(|name| Some(*name) != object.as_ref()).chain(&object) {
+            self.publish(&ObjectRef::new(name).within(&key.0));
+        }
+    }
+
+    /// Forgets a workload that is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        locked(&self.memories).remove(key);
+        self.put(key, None);
+        locked(&self.entries).remove(key);
+    }
+
+    /// Notes what the stand-alone pods of an object said.
+    pub(super) fn put_standalone(&self, object: &ObjectRef<Guarded>, pods: Vec<PodReport>) {
+        locked(&self.standalone).insert(object.clone(), pods);
+        self.publish(object);
+    }
+
+    /// Hands the report of an object on.
+    fn publish(&self, object: &ObjectRef<Guarded>) {
+        let namespace = object.namespace.clone().unwrap_or_default();
+        let standalone = locked(&self.standalone).get(object).cloned();
+        let entries = locked(&self.entries);
+        let own: Vec<&Entry> = entries
+            .iter()
+            .filter(|((place, name), _)| {
+                *place == namespace && self.is_watched(&ObjectRef::new(name).within(place))
+            })
+            .filter_map(|(_, entry)| entry.as_ref())
+            .filter(|entry| entry.object.as_ref() == Some(&object.name))
+            .collect();
+        let report = FleetReport {
+            workloads: own.iter().map(|entry| entry.workload.clone()).collect(),
+            pods: own
+                .iter()
+                .flat_map(|entry| &entry.pods)
+                .chain(standalone.iter().flatten())
+                .cloned()
+                .collect(),
+            complete: standalone.is_some() && self.all_seen(&entries, &namespace, &object.name),
+        };
+        drop(entries);
+        self.reports.put(object, report);
+    }
+
+    /// Whether every workload that may ask for the object has had a turn.
+    fn all_seen(
+        &self,
+        entries: &BTreeMap<Key, Option<Entry>>,
+        namespace: &str,
+        object: &str,
+    ) -> bool {
+        self.asking(namespace, object)
+            .iter()
+            .all(|name| entries.contains_key(&(namespace.to_owned(), name.clone())))
+    }
+
+    /// Names of the watched workloads of a namespace that may ask for an object.
+    pub(crate) fn asking(&self, namespace: &str, object: &str) -> Vec<String> {
+        let watched = self.deployments.state();
+        let here = watched
+            .iter()
+            .filter(|workload| workload.metadata.namespace.as_deref() == Some(namespace));
+        let asks = |workload: &&Arc<PartialObjectMeta<Deployment>>| {
+            let texts = [workload.annotations().get(INJECT), workload.labels().get(INJECT)];
+            texts.into_iter().flatten().any(|text| match meaning(text) {
+                OptIn::No => false,
+                OptIn::Only => true,
+                OptIn::Named(name) => name == object,
+            })
+        };
+        here.filter(asks).map(|workload| workload.name_any()).collect()
+    }
+
+    /// Names of the workloads of a namespace that have had a turn and have to do with an object.
+    pub(super) fn known(&self, namespace: &str) -> Vec<String> {
+        let entries = locked(&self.entries);
+        let here =
+            entries.iter().filter(|((place, _), entry)| place == namespace && entry.is_some());
+        here.map(|((_, name), _)| name.clone()).collect()
+    }
+
+    /// Whether a workload exists, as far as the watch knows.
+    pub(super) fn is_watched(&self, workload: &ObjectRef<PartialObjectMeta<Deployment>>) -> bool {
+        self.deployments.get(workload).is_some()
+    }
+
+    /// Injected workloads, direct connections, and how many workloads are refused for which reason.
+    pub(super) fn totals(&self) -> (i64, i64, BTreeMap<crds::Reason, i64>) {
+        let entries = locked(&self.entries);
+        let known = || entries.values().flatten();
+        let injected = known().filter(|entry| entry.workload.injected).count();
+        let direct: u64 = known().map(|entry| entry.direct).sum();
+        let mut refused = BTreeMap::new();
+        for reason in known().filter_map(|entry| entry.refusal) {
+            *refused.entry(reason).or_insert(0) += 1;
+        }
+        (
+            i64::try_from(injected).unwrap_or(i64::MAX),
+            i64::try_from(direct).unwrap_or(i64::MAX),
+            refused,
+        )
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

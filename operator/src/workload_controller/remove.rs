@@ -1,0 +1,61 @@
+//! Taking the sidecar out of a workload without a lost request: the traffic leaves first.
+
+use super::desk::{Entry, Memory};
+use super::{Turn, services, template};
+use crate::controller::{Failure, Next};
+use crate::inject::{Ports, Refusal, Removal};
+use crds::{Reason, WorkloadTraffic};
+use serde_json::Value;
+use tokio::time::{Duration, Instant};
+
+/// From the moment that no endpoint leads to the sidecar to the moment that it may go. Nothing reports when the kube-proxies
+/// of all nodes have followed; on large clusters they take seconds.
+const SETTLE: Duration = Duration::from_secs(10);
+/// Between two looks at the endpoints.
+const LOOK: Duration = Duration::from_millis(300);
+
+impl Turn<'_> {
+    /// Goes one step further out.
+    pub(super) async fn remove(
+        &self,
+        workload: &Value,
+        removal: &Removal,
+        ports: Ports,
+        memory: &mut Memory,
+    ) -> Result<Next, Failure> {
+        self.report_leaving(removal);
+        if !services::restore(&self.live, workload).await?
+            || !services::endpoints_have_left(&self.live, workload, ports).await?
+        {
+            memory.left_since = None;
+            return Ok(Next::After(LOOK));
+        }
+        let since = *memory.left_since.get_or_insert_with(Instant::now);
+        if let Some(rest) = SETTLE.checked_sub(since.elapsed()).filter(|rest| !rest.is_zero()) {
+            return Ok(Next::After(rest));
+        }
+        services::delete_companion(&self.live, &self.key.1).await?;
+        if !template::take_out(&self.live, workload, removal).await? {
+            return Err(Failure::conflict("the workload changed meanwhile"));
+        }
+        *memory = Memory::default();
+        self.announcer.removed(removal).await;
+        self.desk.put(self.key, None);
+        Ok(Next::After(LOOK))
+    }
+
+    /// Until it is out, the workload still belongs to the object.
+    fn report_leaving(&self, removal: &Removal) {
+        let refusal = Refusal::new(
+            Reason::InProgress,
+            "its Services are restored, and the sidecar goes when traffic has left it".to_owned(),
+        );
+        let workload = crds::Workload {
+            injected: true,
+            traffic: WorkloadTraffic::Pending,
+            ..super::outcome::bare(&self.key.1, &refusal)
+        };
+        let object = Some(removal.record.object.clone());
+        self.report(Entry { object, workload, pods: Vec::new(), direct: 0, refusal: None });
+    }
+}

@@ -1,0 +1,159 @@
+//! From what a workload asks for to the object it means: live reads only, since what is concluded from "is not there" or
+//! "is being deleted" can take a protection away.
+
+use crate::context::Context;
+use crate::controller::Failure;
+use crate::inject::{INJECT, OptIn, Refusal};
+use crate::proxy_controller::{ValidSpec, config_is_rendered, validate_spec};
+use crate::report::Guarded;
+use crds::{DeletionPolicy, OAuth2Proxy, Reason};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::ResourceExt as _;
+use kube::api::{Api, ListParams};
+
+/// What became of an opt-in.
+pub(super) enum Resolved {
+    /// A usable object.
+    Usable {
+        /// Its specification.
+        spec: Box<ValidSpec>,
+        /// The hash of the configuration that pods should have in force.
+        config_hash: Option<String>,
+    },
+    /// The object is being deleted and its sidecars go with it.
+    Leaving,
+    /// It cannot be used now.
+    Unusable {
+        /// The object that is meant, if that can be told.
+        object: Option<String>,
+        /// Its uid, if it exists.
+        uid: Option<String>,
+        /// Why not, and what to do.
+        refusal: Refusal,
+    },
+}
+
+impl Resolved {
+    /// The object, for events.
+    pub(super) fn reference(&self, namespace: &str) -> Option<ObjectReference> {
+        let (name, uid) = match self {
+            Self::Usable { spec, .. } => (spec.name.clone(), Some(spec.uid.clone())),
+            Self::Unusable { object, uid, .. } => (object.clone()?, uid.clone()),
+            Self::Leaving => return None,
+        };
+        Some(ObjectReference {
+            api_version: Some("oauth2proxy.dev/v1alpha1".to_owned()),
+            kind: Some("OAuth2Proxy".to_owned()),
+            name: Some(name),
+            namespace: Some(namespace.to_owned()),
+            uid,
+            ..ObjectReference::default()
+        })
+    }
+}
+
+/// Finds the object.
+///
+/// # Errors
+/// The API server did not answer: nothing may be concluded.
+pub(super) async fn resolve(
+    opt_in: &OptIn,
+    namespace: &str,
+    context: &Context,
+) -> Result<Resolved, Failure> {
+    let api: Api<Guarded> = Api::namespaced(context.client.clone(), namespace);
+    let object = match opt_in {
+        OptIn::No => return Ok(Resolved::Leaving),
+        OptIn::Named(name) => {
+            let doing = || format!("reading OAuth2Proxy {namespace}/{name}");
+            match api.get_opt(name).await.map_err(|error| Failure::api(&doing(), &error))? {
+                Some(object) => object,
+                None => return Ok(missing(namespace, name)),
+            }
+        }
+        OptIn::Only => {
+            let doing = || format!("listing OAuth2Proxy objects of {namespace}");
+            let list = api
+                .list(&ListParams::default())
+                .await
+                .map_err(|error| Failure::api(&doing(), &error))?;
+            match only(list.items, namespace) {
+                Ok(object) => object,
+                Err(refusal) => return Ok(Resolved::Unusable { object: None, uid: None, refusal }),
+            }
+        }
+    };
+    Ok(judge(&object))
+}
+
+fn missing(namespace: &str, name: &str) -> Resolved {
+    let message = format!(
+        "there is no OAuth2Proxy {name:?} in namespace {namespace}: create it, or correct {INJECT}; a sidecar that is there stays"
+    );
+    Resolved::Unusable {
+        object: Some(name.to_owned()),
+        uid: None,
+        refusal: Refusal::new(Reason::ObjectNotReady, message),
+    }
+}
+
+fn only(mut objects: Vec<Guarded>, namespace: &str) -> Result<Guarded, Refusal> {
+    let mut names: Vec<String> = objects.iter().map(Guarded::name_any).collect();
+    names.sort();
+    match (objects.pop(), names.as_slice()) {
+        (Some(object), [_]) => Ok(object),
+        (None, _) => Err(Refusal::new(
+            Reason::ObjectNotReady,
+            format!(
+                "{INJECT} is \"true\" and namespace {namespace} has no OAuth2Proxy: create one"
+            ),
+        )),
+        _ => Err(Refusal::new(
+            Reason::InvalidAnnotation,
+            format!(
+                "{INJECT} is \"true\" and namespace {namespace} has several OAuth2Proxy objects ({}): name one of them instead",
+                names.join(", ")
+            ),
+        )),
+    }
+}
+
+fn judge(object: &Guarded) -> Resolved {
+    let name = object.name_any();
+    let unusable = |reason, message: String| Resolved::Unusable {
+        object: Some(name.clone()),
+        uid: object.uid(),
+        refusal: Refusal::new(reason, message),
+    };
+    let not_ready = |why: &str| {
+        let message = format!(
+            "OAuth2Proxy {name:?} is not ready: {why}; nothing new is injected, a sidecar that is there stays"
+        );
+        unusable(Reason::ObjectNotReady, message)
+    };
+    let object: &OAuth2Proxy = match &object.0 {
+        Ok(object) => object,
+        Err(error) => return not_ready(&error.to_string()),
+    };
+    if object.metadata.deletion_timestamp.is_some() {
+        return match object.spec.deletion_policy {
+            DeletionPolicy::Remove => Resolved::Leaving,
+            DeletionPolicy::Block => unusable(
+                Reason::Deleting,
+                format!(
+                    "OAuth2Proxy {name:?} is being deleted and waits for this workload: remove {INJECT} here, or name another object"
+                ),
+            ),
+        };
+    }
+    if let Err(why) = config_is_rendered(object) {
+        return not_ready(&why);
+    }
+    match validate_spec(object) {
+        Ok(spec) => Resolved::Usable {
+            spec: Box::new(spec),
+            config_hash: object.status.as_ref().and_then(|status| status.config_hash.clone()),
+        },
+        Err(_) => not_ready("see its condition ConfigRendered"),
+    }
+}

@@ -1,0 +1,330 @@
+//! The Services of one workload, live: turned to the proxy, restored, and waited for.
+//!
+//! Nothing is turned while a pod behind it lacks a ready sidecar, and no sidecar goes before the traffic has surely left.
+
+use super::flapping::Repairs;
+use super::live::{Applied, Kind, Live};
+use super::pods::{PodFacts, Protection, protection};
+use crate::controller::Failure;
+use crate::inject::{INJECTED, OptIn, Ports, Refusal, opt_in};
+use crate::traffic::{self, Companion, Route};
+use crds::Traffic;
+use serde_json::Value;
+use tokio::time::Instant;
+
+/// What was found and done about the Services.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Routing {
+    /// What is awaited before Services can be turned.
+    pub(super) awaited: Option<String>,
+    /// Ways past the proxy that are left open, each with the reason and the next step.
+    pub(super) open: Vec<String>,
+    /// Names of Services that were turned now.
+    pub(super) turned: Vec<String>,
+    /// Whether one of them had been turned before and somebody had changed it back.
+    pub(super) repaired: bool,
+}
+
+/// Makes the companion of an injected workload as it should be.
+///
+/// # Errors
+/// The API server's; a Service of that name that is not ours is a refusal.
+pub(super) async fn ensure_companion(
+    live: &Live<'_>,
+    workload: &Value,
+    wanted: &Companion,
+) -> Result<Result<(), Refusal>, Failure> {
+    let name = Companion::name(traffic::name_of(workload));
+    let found =
+        live.get(Kind::Service, &name).await.map_err(api("reading the companion Service"))?;
+    if let Err(refusal) = Companion::check_free(workload, found.as_ref()) {
+        return Ok(Err(refusal));
+    }
+    if found.as_ref().is_some_and(|found| wanted.is_in(found)) {
+        return Ok(Ok(()));
+    }
+    // It is ours alone, so whatever somebody changed in it is taken back.
+    match live.apply(Kind::Service, &name, wanted.body(), true).await {
+        Ok(Applied::Done(_)) => Ok(Ok(())),
+        Ok(Applied::Conflict(fields)) => Err(Failure::conflict(fields.join(", "))),
+        Err(error) => Err(Failure::api("applying the companion Service", &error)),
+    }
+}
+
+/// Turns every Service that should be, as soon as it may be.
+///
+/// # Errors
+/// The API server did not answer.
+pub(super) async fn turn(
+    live: &Live<'_>,
+    workload: &Value,
+    (ports, mode): (Ports, Traffic),
+    repairs: &mut Repairs,
+) -> Result<Routing, Failure> {
+    let mut routing = Routing::default();
+    for service in selecting(live, workload).await? {
+        let name = traffic::name_of(&service);
+        let patch = match mode {
+            Traffic::Companion => {
+                note_direct(
+                    &mut routing,
+                    &service,
+                    (workload, ports),
+                    "sidecar.traffic is Companion",
+                );
+                traffic::restore(&service).filter(|_| is_turned_for(&service, workload))
+            }
+            Traffic::Auto | Traffic::Retarget => {
+                match may_turn(live, &service, (workload, ports, mode)).await? {
+                    Verdict::Nothing => None,
+                    Verdict::Turn(patch) => Some(patch),
+                    Verdict::Awaited(text) => {
+                        routing.awaited.get_or_insert(format!(
+                            "Service {name:?} is turned to the proxy when {text}"
+                        ));
+                        None
+                    }
+                    Verdict::LeftAlone(why) => {
+                        note_direct(&mut routing, &service, (workload, ports), &why);
+                        None
+                    }
+                }
+            }
+        };
+        if let Some(patch) = patch {
+            let again = is_turned_for(&service, workload)
+                && traffic::route(&service, workload, ports) == Route::Direct;
+            if again && let Err(wait) = repairs.allow(Instant::now()) {
+                let why = format!(
+                    "somebody keeps changing it back, so it is left alone for {} min",
+                    wait.as_secs() / 60 + 1
+                );
+                note_direct(&mut routing, &service, (workload, ports), &why);
+                continue;
+            }
+            routing.repaired |= again;
+            match live.patch(Kind::Service, name, &patch).await.map_err(api("turning a Service"))? {
+                Some(_) => routing.turned.push(name.to_owned()),
+                None => return Err(Failure::conflict(format!("Service {name} changed meanwhile"))),
+            }
+        }
+    }
+    Ok(routing)
+}
+
+/// Restores every Service that leads to the sidecar because of us. `true` if there is none left.
+///
+/// # Errors
+/// The API server did not answer, or somebody changed a Service at the same time.
+pub(super) async fn restore(live: &Live<'_>, workload: &Value) -> Result<bool, Failure> {
+    let mut done = true;
+    for service in
+        live.list(Kind::Service, traffic::TURNED).await.map_err(api("listing Services"))?
+    {
+        if !is_turned_for(&service, workload) && !traffic::selects(&service, workload) {
+            continue;
+        }
+        if let Some(patch) = traffic::restore(&service) {
+            done = false;
+            let name = traffic::name_of(&service);
+            if live
+                .patch(Kind::Service, name, &patch)
+                .await
+                .map_err(api("restoring a Service"))?
+                .is_none()
+            {
+                return Err(Failure::conflict(format!("Service {name} changed meanwhile")));
+            }
+        }
+    }
+    Ok(done)
+}
+
+/// Whether no endpoint of a Service leads to the sidecar any more, the companion and Services that lead there by themselves
+/// aside.
+///
+/// # Errors
+/// The API server did not answer.
+pub(super) async fn endpoints_have_left(
+    live: &Live<'_>,
+    workload: &Value,
+    ports: Ports,
+) -> Result<bool, Failure> {
+    for service in selecting(live, workload).await? {
+        if traffic::route(&service, workload, ports) == Route::Proxied {
+            continue;
+        }
+        let labels = format!("kubernetes.io/service-name={}", traffic::name_of(&service));
+        let slices =
+            live.list(Kind::EndpointSlice, &labels).await.map_err(api("listing EndpointSlices"))?;
+        if slices.iter().any(|slice| leads_to(slice, ports.proxy)) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Deletes the companion of a workload, if there is one.
+///
+/// # Errors
+/// The API server did not answer.
+pub(super) async fn delete_companion(live: &Live<'_>, workload: &str) -> Result<(), Failure> {
+    let name = Companion::name(workload);
+    match live.get(Kind::Service, &name).await.map_err(api("reading the companion Service"))? {
+        Some(service) if Companion::is_for(&service, workload) => live
+            .delete(Kind::Service, &service)
+            .await
+            .map_err(api("deleting the companion Service")),
+        _ => Ok(()),
+    }
+}
+
+/// The opt-in that the companion of a workload remembers.
+///
+/// # Errors
+/// The API server did not answer.
+pub(super) async fn remembered(
+    live: &Live<'_>,
+    workload: &Value,
+) -> Result<Option<String>, Failure> {
+    let name = Companion::name(traffic::name_of(workload));
+    let companion =
+        live.get(Kind::Service, &name).await.map_err(api("reading the companion Service"))?;
+    Ok(companion
+        .and_then(|companion| Companion::remembered(&companion, workload).map(str::to_owned)))
+}
+
+enum Verdict {
+    Nothing,
+    Turn(Value),
+    Awaited(String),
+    LeftAlone(String),
+}
+
+async fn may_turn(
+    live: &Live<'_>,
+    service: &Value,
+    (workload, ports, mode): (&Value, Ports, Traffic),
+) -> Result<Verdict, Failure> {
+    if traffic::route(service, workload, ports) == Route::Headless {
+        return Ok(Verdict::LeftAlone(
+            "it is headless, so clients reach the pods directly".to_owned(),
+        ));
+    }
+    let Some(patch) = traffic::turn(service, workload, ports) else { return Ok(Verdict::Nothing) };
+    if let (Traffic::Auto, Some(manager)) = (mode, traffic::manager(service)) {
+        return Ok(Verdict::LeftAlone(format!("{manager} looks after it")));
+    }
+    let pods = live.list(Kind::Pod, &selector_of(service)).await.map_err(api("listing pods"))?;
+    let wanted = workload.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
+    let (own, others): (Vec<&Value>, Vec<&Value>) =
+        pods.iter().partition(|pod| belongs(pod, workload));
+    let others: Vec<PodFacts> = others.into_iter().filter_map(PodFacts::read).collect();
+    if let Some(bare) = others.iter().find(|pod| !pod.terminating && !pod.carries(ports)) {
+        return Ok(Verdict::LeftAlone(format!(
+            "it also selects pod {}, which has no sidecar",
+            bare.name
+        )));
+    }
+    if let Some(other) = unprotected_neighbour(live, service, workload).await? {
+        return Ok(Verdict::LeftAlone(format!(
+            "it also selects the pods of Deployment {other:?}, which asks for no sidecar"
+        )));
+    }
+    let mut all: Vec<PodFacts> = own.into_iter().filter_map(PodFacts::read).collect();
+    all.extend(others);
+    Ok(match protection(&all, ports, wanted) {
+        Protection::Complete => Verdict::Turn(patch),
+        Protection::Awaited(text) => {
+            Verdict::Awaited(format!("every pod carries a ready sidecar: {text}"))
+        }
+    })
+}
+
+/// Another Deployment behind the Service that is not, or will soon not be, protected. Its pods may have sidecars still.
+async fn unprotected_neighbour(
+    live: &Live<'_>,
+    service: &Value,
+    workload: &Value,
+) -> Result<Option<String>, Failure> {
+    let deployments = live.list(Kind::Deployment, "").await.map_err(api("listing Deployments"))?;
+    let open = |other: &&Value| {
+        let recorded =
+            other.pointer("/metadata/annotations").and_then(|all| all.get(INJECTED)).is_some();
+        traffic::name_of(other) != traffic::name_of(workload)
+            && traffic::selects(service, other)
+            && !(recorded && opt_in(other).is_ok_and(|opt_in| opt_in != OptIn::No))
+    };
+    Ok(deployments.iter().find(open).map(|other| traffic::name_of(other).to_owned()))
+}
+
+/// The Services of the namespace that select the workload's pods, its companion aside.
+async fn selecting(live: &Live<'_>, workload: &Value) -> Result<Vec<Value>, Failure> {
+    let mut services = live.list(Kind::Service, "").await.map_err(api("listing Services"))?;
+    services.retain(|service| {
+        traffic::selects(service, workload)
+            && !Companion::is_for(service, traffic::name_of(workload))
+    });
+    Ok(services)
+}
+
+fn note_direct(
+    routing: &mut Routing,
+    service: &Value,
+    (workload, ports): (&Value, Ports),
+    why: &str,
+) {
+    if !matches!(traffic::route(service, workload, ports), Route::Direct | Route::Headless) {
+        return;
+    }
+    let name = traffic::name_of(service);
+    let companion = Companion::name(traffic::name_of(workload));
+    let step = match traffic::direct_port(service, workload, ports) {
+        Some(port) if !why.contains("headless") => {
+            format!("set targetPort of its port {port} to {} where it is defined", ports.proxy)
+        }
+        _ => format!("lead clients to Service {companion:?}"),
+    };
+    let retarget = if why.contains("looks after it") {
+        ", or annotate the workload oauth2proxy.dev/traffic: Retarget"
+    } else {
+        ""
+    };
+    routing.open.push(format!(
+        "Service {name:?} leads to the protected port {} past the proxy ({why}): {step}{retarget}",
+        ports.upstream
+    ));
+}
+
+fn is_turned_for(service: &Value, workload: &Value) -> bool {
+    traffic::turned_for(service).as_deref() == Some(traffic::name_of(workload))
+}
+
+fn belongs(pod: &Value, workload: &Value) -> bool {
+    let labels = pod.pointer("/metadata/labels").unwrap_or(&Value::Null);
+    let wanted = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
+    wanted.is_none_or(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)))
+}
+
+/// The selector of a Service in the form of a list request.
+pub(super) fn selector_of(service: &Value) -> String {
+    let selector = service.pointer("/spec/selector").and_then(Value::as_object);
+    let pairs = selector
+        .into_iter()
+        .flatten()
+        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
+    pairs.collect::<Vec<_>>().join(",")
+}
+
+fn leads_to(slice: &Value, port: u16) -> bool {
+    let array = |field: &str| slice.get(field).and_then(Value::as_array);
+    array("endpoints").is_some_and(|endpoints| !endpoints.is_empty())
+        && array("ports")
+            .into_iter()
+            .flatten()
+            .any(|entry| entry.get("port") == Some(&Value::from(port)))
+}
+
+fn api(doing: &'static str) -> impl Fn(kube::Error) -> Failure {
+    move |error| Failure::api(doing, &error)
+}

@@ -1,0 +1,61 @@
+//! The stand-alone pods of an object, asked like sidecars are, and the report of an object that no workload asks for.
+
+use super::desk::Desk;
+use super::live::{Kind, Live};
+use super::outcome;
+use super::pods::PodFacts;
+use crate::context::Context;
+use crate::controller::{Failure, Next};
+use crate::fleet;
+use crate::object;
+use crate::report::Guarded;
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Pods that run what they should are asked again after this long.
+const WATCH: Duration = Duration::from_secs(40);
+/// Pods that do not, after this long.
+const SOON: Duration = Duration::from_secs(1);
+
+/// One turn of one object.
+pub(super) async fn reconcile(
+    object: Arc<Guarded>,
+    context: Arc<Context>,
+    desk: Arc<Desk>,
+) -> Result<Next, Failure> {
+    let reference = ObjectRef::from_obj(object.as_ref());
+    let runs = object.0.as_ref().is_ok_and(|object| object.spec.deployment.is_some());
+    if !runs {
+        desk.put_standalone(&reference, Vec::new());
+        return Ok(Next::Resync);
+    }
+    let namespace = object.namespace().unwrap_or_default();
+    let labels = format!("{}={}", object::OBJECT, object.name_any());
+    let listed = Live::new(&context.client, &namespace).list(Kind::Pod, &labels).await;
+    let listed = listed.map_err(|error| Failure::api("listing the stand-alone pods", &error))?;
+    let pods: Vec<PodFacts> = listed
+        .iter()
+        .filter_map(PodFacts::read_standalone)
+        .filter(|pod| !pod.terminating)
+        .collect();
+    let answers = fleet::ask(pods.iter().filter_map(PodFacts::question).collect()).await;
+    let hash =
+        object.0.as_ref().ok().and_then(|object| object.status.as_ref()?.config_hash.clone());
+    let reports: Vec<_> = pods
+        .into_iter()
+        .map(|pod| {
+            let said = answers
+                .iter()
+                .find(|(asked, _)| asked.pod == pod.name)
+                .map(|(_, said)| said.clone());
+            (pod, said)
+        })
+        .filter_map(|asked| outcome::report(&asked))
+        .collect();
+    let settled = hash.is_some()
+        && reports.iter().all(|pod| pod.config_hash == hash && pod.issuer == Some(Ok(())));
+    desk.put_standalone(&reference, reports);
+    Ok(Next::After(if settled { WATCH } else { SOON }))
+}

@@ -1,0 +1,193 @@
+//! What brings a workload's turn about, and the controllers that take the turns.
+//!
+//! Watches carry metadata only; a turn reads what it needs. A Deployment that has nothing to do with us costs no request.
+
+use super::desk::{Desk, Key};
+use super::{keeper, reconcile, standalone};
+use crate::context::Context;
+use crate::controller::{Controller, Queue, Requests, follow, queue};
+use crate::inject::{INJECT, INJECTED};
+use crate::report::Guarded;
+use crate::scope::Scope;
+use crate::traffic::{ORIGINALS, TRAFFIC, WORKLOAD, workload_of};
+use futures_util::future::BoxFuture;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Service;
+use kube::ResourceExt as _;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+type DeploymentMeta = PartialObjectMeta<Deployment>;
+type ServiceMeta = PartialObjectMeta<Service>;
+
+/// Everything that runs for the workloads of one scope.
+pub(crate) struct Workloads {
+    /// Tells the controllers of changed objects.
+    pub(crate) wake: Wake,
+    /// The watches; they run for ever.
+    pub(crate) watches: Vec<BoxFuture<'static, ()>>,
+    /// The controllers; they run until their queues are closed.
+    pub(crate) controllers: Vec<BoxFuture<'static, ()>>,
+    /// Ends when every watch has delivered its first list.
+    pub(crate) synced: BoxFuture<'static, ()>,
+}
+
+/// The end by which other parts ask for turns.
+#[derive(Clone)]
+pub(crate) struct Wake {
+    desk: Arc<OnceLock<Arc<Desk>>>,
+    deployments: Queue<DeploymentMeta>,
+    services: Queue<ServiceMeta>,
+    objects: Queue<Guarded>,
+    /// Workloads without opt-in and record to which a Service of ours belongs.
+    attached: Arc<Mutex<HashSet<Key>>>,
+    service_store: Arc<OnceLock<Store<ServiceMeta>>>,
+}
+
+impl Wake {
+    /// An object was listed, changed or deleted: so its workloads and its own pods are looked at.
+    pub(crate) fn object_seen(&self, object: &Guarded) {
+        let namespace = object.namespace().unwrap_or_default();
+        self.objects.push(ObjectRef::from_obj(object));
+        for name in self
+            .desk
+            .get()
+            .map(|desk| desk.asking(&namespace, &object.name_any()))
+            .unwrap_or_default()
+        {
+            self.deployments.push(ObjectRef::new(&name).within(&namespace));
+        }
+    }
+
+    fn deployment_seen(&self, deployment: &DeploymentMeta) {
+        let key = (deployment.namespace().unwrap_or_default(), deployment.name_any());
+        let has = |name: &str| {
+            deployment.annotations().contains_key(name) || deployment.labels().contains_key(name)
+        };
+        let attached =
+            || self.attached.lock().unwrap_or_else(PoisonError::into_inner).contains(&key);
+        if !(has(INJECT) || has(INJECTED) || attached() || self.is_known(&key)) {
+            return;
+        }
+        let reference = ObjectRef::from_obj(deployment);
+        if let Some(desk) = self.desk.get().filter(|desk| !desk.is_watched(&reference)) {
+            desk.forget(&key);
+            self.services_of(&key.0, |_| true)
+                .into_iter()
+                .for_each(|service| self.services.push(service));
+        }
+        self.deployments.push(reference);
+    }
+
+    fn service_seen(&self, service: &ServiceMeta) {
+        let namespace = service.namespace().unwrap_or_default();
+        if service.labels().contains_key(TRAFFIC) {
+            let annotations = service.annotations();
+            let named = annotations.get(WORKLOAD).cloned();
+            if let Some(workload) = named.or_else(|| workload_of(annotations.get(ORIGINALS)?)) {
+                let key = (namespace.clone(), workload.clone());
+                self.attached.lock().unwrap_or_else(PoisonError::into_inner).insert(key);
+                self.deployments.push(ObjectRef::new(&workload).within(&namespace));
+            }
+            self.services.push(ObjectRef::from_obj(service));
+        }
+        for name in self.desk.get().map(|desk| desk.known(&namespace)).unwrap_or_default() {
+            self.deployments.push(ObjectRef::new(&name).within(&namespace));
+        }
+    }
+
+    fn is_known(&self, key: &Key) -> bool {
+        self.desk.get().is_some_and(|desk| desk.known(&key.0).contains(&key.1))
+    }
+
+    fn services_of(
+        &self,
+        namespace: &str,
+        wanted: impl Fn(&ServiceMeta) -> bool,
+    ) -> Vec<ObjectRef<ServiceMeta>> {
+        let services = self.service_store.get().map(Store::state).unwrap_or_default();
+        let here = services
+            .iter()
+            .filter(|service| service.metadata.namespace.as_deref() == Some(namespace));
+        here.filter(|service| service.labels().contains_key(TRAFFIC) && wanted(service))
+            .map(|service| ObjectRef::from_obj(service.as_ref()))
+            .collect()
+    }
+}
+
+/// Sets up the watches and controllers of one scope. Nothing runs before the parts are driven.
+pub(crate) fn start(context: &Arc<Context>, scope: &Scope, objects: Store<Guarded>) -> Workloads {
+    let (deployments, deployment_requests) = queue();
+    let (services, service_requests) = queue();
+    let (object_queue, object_requests) = queue();
+    let wake = Wake {
+        desk: Arc::default(),
+        deployments,
+        services,
+        objects: object_queue,
+        attached: Arc::default(),
+        service_store: Arc::default(),
+    };
+    let (deployment_store, deployment_watch) =
+        follow(scope.api(&context.client), watcher::Config::default(), {
+            let wake = wake.clone();
+            move |deployment| wake.deployment_seen(deployment)
+        });
+    let (service_store, service_watch) =
+        follow(scope.api(&context.client), watcher::Config::default(), {
+            let wake = wake.clone();
+            move |service| wake.service_seen(service)
+        });
+    let desk = Arc::new(Desk::new(deployment_store.clone(), context.reports.clone()));
+    let _ = wake.desk.set(Arc::clone(&desk));
+    let _ = wake.service_store.set(service_store.clone());
+    let stores = (deployment_store, service_store, objects);
+    let controllers = controllers(
+        context,
+        &desk,
+        stores.clone(),
+        (deployment_requests, service_requests, object_requests),
+    );
+    let synced = Box::pin(async move {
+        let _ = stores.0.wait_until_ready().await;
+        let _ = stores.1.wait_until_ready().await;
+    });
+    Workloads {
+        wake,
+        watches: vec![Box::pin(deployment_watch), Box::pin(service_watch)],
+        controllers,
+        synced,
+    }
+}
+
+type Stores = (Store<DeploymentMeta>, Store<ServiceMeta>, Store<Guarded>);
+
+fn controllers(
+    context: &Arc<Context>,
+    desk: &Arc<Desk>,
+    (deployments, services, objects): Stores,
+    requests: (Requests<DeploymentMeta>, Requests<ServiceMeta>, Requests<Guarded>),
+) -> Vec<BoxFuture<'static, ()>> {
+    let workload =
+        Controller { name: "workload", store: deployments.clone(), requests: requests.0 };
+    let keeper = Controller { name: "service", store: services, requests: requests.1 };
+    let standalone = Controller { name: "fleet", store: objects, requests: requests.2 };
+    let (of_workloads, of_objects) = (Arc::clone(desk), Arc::clone(desk));
+    vec![
+        Box::pin(workload.run(Arc::clone(context), move |object, context| {
+            reconcile(object, context, Arc::clone(&of_workloads))
+        })),
+        Box::pin(keeper.run(Arc::clone(context), keeper::reconcile)),
+        Box::pin(standalone.run(Arc::clone(context), move |object, context| {
+            let (desk, deployments) = (Arc::clone(&of_objects), deployments.clone());
+            async move {
+                // Without the first list "no workload" would mean nothing.
+                let _ = deployments.wait_until_ready().await;
+                standalone::reconcile(object, context, desk).await
+            }
+        })),
+    ]
+}
