@@ -6,6 +6,7 @@ use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::poke::Poker;
 use crate::report::Reports;
+use crate::stop::Stop;
 use kube::Client;
 
 /// Shared by all controllers.
@@ -24,6 +25,8 @@ pub(crate) struct Context {
     pub(crate) poker: Poker,
     /// Counters and gauges.
     pub(crate) metrics: Metrics,
+    /// Ends when the process is to stop.
+    pub(crate) stop: Stop,
     /// The time.
     pub(crate) clock: Clock,
 }

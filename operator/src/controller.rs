@@ -17,6 +17,7 @@ use futures_util::StreamExt as _;
 use kube::runtime::controller::{Action, Config, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
+use std::convert::Infallible;
 use std::fmt::Debug;
 use std::future::Future;
 use std::hash::Hash;
@@ -73,16 +74,20 @@ where
                 (objects.clone(), reconcile.clone(), Arc::clone(&backoff));
             Box::pin(async move {
                 let reference = ObjectRef::from_obj(object.as_ref());
-                context.leader.acquired().await;
+                tokio::select! {
+                    () = context.leader.acquired() => {}
+                    () = context.stop.clone().wished() => return Ok::<_, Infallible>(Action::await_change()),
+                }
                 // The wait for leadership may have been long: what is in the store now counts.
                 let Some(object) = objects.get(&reference) else {
                     backoff.forget(&reference.to_string());
-                    return Ok::<_, std::convert::Infallible>(Action::await_change());
+                    return Ok(Action::await_change());
                 };
                 Ok(attempt(name, &object, &context, &backoff, &reconcile).await)
             })
         };
         let config = Config::default().debounce(Duration::from_millis(50)).concurrency(CONCURRENCY);
+        let requests = requests.take_until(context.stop.clone().wished());
         applier(turn, |_, error, _| match *error {}, context, store, requests, config)
             .for_each(|_| async {})
             .await;

@@ -55,17 +55,6 @@ where
     }
 }
 
-impl<K> Requests<K>
-where
-    K: Resource,
-    K::DynamicType: Hash + Eq,
-{
-    /// Ends the stream once what is in it has been read.
-    pub(crate) fn close(&mut self) {
-        self.0.close();
-    }
-}
-
 /// A new queue.
 pub(crate) fn queue<K>() -> (Queue<K>, Requests<K>)
 where

@@ -1,0 +1,140 @@
+//! `/livez`, `/readyz` and `/metrics`, for the kubelet and Prometheus. Nothing here is secret and nothing can be changed.
+
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Time to send the head of a request.
+const HEADER_TIME: Duration = Duration::from_secs(5);
+
+/// What the listener tells.
+#[derive(Clone)]
+pub(crate) struct Health {
+    /// Whether all watches have listed what there is.
+    synced: Arc<AtomicBool>,
+    metrics: Metrics,
+}
+
+impl Health {
+    /// Not ready yet.
+    pub(crate) fn new(metrics: Metrics) -> Self {
+        Self { synced: Arc::default(), metrics }
+    }
+
+    /// From now on ready.
+    pub(crate) fn set_synced(&self) {
+        self.synced.store(true, Ordering::Release);
+    }
+
+    fn answer(&self, method: &Method, path: &str) -> (StatusCode, &'static str, String) {
+        const PLAIN: &str = "text/plain; charset=utf-8";
+        if method != Method::GET && method != Method::HEAD {
+            return (StatusCode::METHOD_NOT_ALLOWED, PLAIN, "only GET\n".to_owned());
+        }
+        match path {
+            "/livez" => (StatusCode::OK, PLAIN, "ok\n".to_owned()),
+            "/readyz" if self.synced.load(Ordering::Acquire) => {
+                (StatusCode::OK, PLAIN, "ok\n".to_owned())
+            }
+            "/readyz" => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                PLAIN,
+                "the watches are not synced yet\n".to_owned(),
+            ),
+            "/metrics" => match self.metrics.encode() {
+                Ok(text) => (
+                    StatusCode::OK,
+                    "application/openmetrics-text; version=1.0.0; charset=utf-8",
+                    text,
+                ),
+                Err(_) => (
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    PLAIN,
+                    "the metrics could not be written\n".to_owned(),
+                ),
+            },
+            _ => (
+                StatusCode::NOT_FOUND,
+                PLAIN,
+                "there are /livez, /readyz and /metrics\n".to_owned(),
+            ),
+        }
+    }
+
+    async fn respond(
+        self,
+        request: Request<Incoming>,
+    ) -> Result<Response<Full<Bytes>>, Infallible> {
+        let (status, type_, text) = self.answer(request.method(), request.uri().path());
+        let mut response = Response::new(Full::from(text));
+        *response.status_mut() = status;
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(type_));
+        Ok(response)
+    }
+}
+
+/// Serves until the process ends.
+pub(crate) async fn serve(listener: TcpListener, health: Health) {
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection to the admin address could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let health = health.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| health.clone().respond(request));
+            let connection = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIME)
+                .serve_connection(TokioIo::new(stream), service);
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection to the admin address failed");
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn readiness_follows_the_watches_and_not_the_lease() {
+        let health = Health::new(Metrics::new());
+        assert_eq!(health.answer(&Method::GET, "/readyz").0, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(health.answer(&Method::GET, "/livez").0, StatusCode::OK);
+        health.set_synced();
+        assert_eq!(health.answer(&Method::GET, "/readyz").0, StatusCode::OK);
+    }
+
+    #[test]
+    fn metrics_are_the_text_that_prometheus_reads() {
+        let metrics = Metrics::new();
+        metrics.reconciled("oauth2proxy", None, Duration::from_millis(3));
+        metrics.set_leader(true);
+        let (status, type_, text) = Health::new(metrics).answer(&Method::GET, "/metrics");
+        assert_eq!(status, StatusCode::OK);
+        assert!(type_.starts_with("application/openmetrics-text"));
+        assert!(text.contains("oauth2_proxy_operator_leader 1\n"), "{text}");
+        assert!(text.contains(
+            "oauth2_proxy_operator_reconcile_duration_seconds_count{controller=\"oauth2proxy\"} 1\n"
+        ));
+        assert!(text.ends_with("# EOF\n"));
+    }
+}

@@ -1,0 +1,124 @@
+//! Puts the parts together, runs them, and ends them in order: no new turns, running ones end, the lease goes back.
+
+use crate::admin::{self, Health};
+use crate::args::RunArguments;
+use crate::client::Clients;
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::controller::queue;
+use crate::event::Events;
+use crate::leader::{Elector, Leadership};
+use crate::metrics::Metrics;
+use crate::poke::Poker;
+use crate::report::Reports;
+use crate::scope::Scope;
+use crate::stop::{self, Stop};
+use crate::{proxy_controller, references};
+use futures_util::future::join_all;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+/// Time for running reconciles to end. What is cut off is done again by the next leader.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// What all scopes share.
+struct Shared {
+    clients: Clients,
+    leader: Leadership,
+    metrics: Metrics,
+    stop: Stop,
+    identity: String,
+    proxy_image: String,
+}
+
+/// Runs the operator until it is told to stop.
+///
+/// # Errors
+/// What kept it from starting, or the loss of the lease: in both cases the process ends and is started again.
+pub(crate) async fn run(arguments: RunArguments) -> Result<(), String> {
+    let scopes = arguments.scope.scopes()?;
+    let listener = TcpListener::bind(arguments.admin_address)
+        .await
+        .map_err(|error| format!("--admin-address {}: {error}", arguments.admin_address))?;
+    let clients = Clients::infer().await?;
+    let identity = arguments.pod_name.unwrap_or_else(|| format!("process-{}", std::process::id()));
+    let metrics = Metrics::new();
+    let health = Health::new(metrics.clone());
+    let (stopper, stop) = Stop::new();
+    let (finish, finished) = Stop::new();
+    let (namespace, name) = (&arguments.scope.pod_namespace, &arguments.scope.lease_name);
+    let elector = Elector::new(clients.lease.clone(), namespace, name, &identity, Clock::System);
+    let (leader, lease) = elector.run(finished.wished());
+    let mut lease = tokio::spawn(lease);
+    let mut background = JoinSet::new();
+    background.spawn(admin::serve(listener, health.clone()));
+    let shared =
+        Shared { clients, leader, metrics, stop, identity, proxy_image: arguments.proxy_image };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = shared.identity, "started");
+
+    let controllers = start(&shared, &scopes, &mut background, &health);
+    tokio::select! {
+        signalled = stop::signalled() => signalled.map_err(|error| format!("signals: {error}"))?,
+        lost = &mut lease => return Err(describe(lost)),
+    }
+    tracing::info!("stopping");
+    stopper.stop();
+    if tokio::time::timeout(GRACE, join_all(controllers)).await.is_err() {
+        tracing::warn!("running reconciles did not end in time");
+    }
+    background.shutdown().await;
+    finish.stop();
+    lease.await.map_err(|error| format!("the lease: {error}"))?.map_err(|error| error.to_string())
+}
+
+fn describe(lost: Result<Result<(), crate::leader::Lost>, tokio::task::JoinError>) -> String {
+    match lost {
+        Ok(Ok(())) => "the lease ended".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => format!("the lease: {error}"),
+    }
+}
+
+/// Starts everything that belongs to the scopes. The controllers' tasks are returned, because they are waited for.
+fn start(
+    shared: &Shared,
+    scopes: &[Scope],
+    background: &mut JoinSet<()>,
+    health: &Health,
+) -> Vec<tokio::task::JoinHandle<()>> {
+    let mut controllers = Vec::new();
+    let mut stores = Vec::new();
+    for scope in scopes {
+        let (queue, requests) = queue();
+        let client = &shared.clients.work;
+        let context = Arc::new(Context {
+            client: client.clone(),
+            leader: shared.leader.clone(),
+            proxy_image: shared.proxy_image.clone(),
+            events: Events::new(client.clone(), &shared.identity),
+            reports: Reports::new(queue.clone()),
+            poker: Poker::start(client.clone()),
+            metrics: shared.metrics.clone(),
+            stop: shared.stop.clone(),
+            clock: Clock::System,
+        });
+        let store = proxy_controller::start(scope, client, &queue, background);
+        background.spawn(references::watch(store.clone(), queue, Arc::clone(&context)));
+        controllers.push(tokio::spawn(proxy_controller::run(store.clone(), requests, context)));
+        stores.push(store);
+    }
+    let (health, metrics, leader) = (health.clone(), shared.metrics.clone(), shared.leader.clone());
+    background.spawn(async move {
+        for store in stores {
+            if store.wait_until_ready().await.is_err() {
+                return;
+            }
+        }
+        health.set_synced();
+        leader.acquired().await;
+        metrics.set_leader(true);
+    });
+    controllers
+}

@@ -1,0 +1,40 @@
+//! A client that ends the process before a chosen write, as if it had been killed there. Only in builds for tests.
+//!
+//! `OAUTH2_PROXY_OPERATOR_FAULT_AT=N`: before the N-th write, counted from 1. The one before it has reached the API server
+//! and its answer has been taken in. Without the variable nothing happens. Each write is named on standard error, so that a
+//! run without the variable tells how many there are.
+
+use http::{Method, Request};
+use kube::client::{Body, ClientBuilder};
+use kube::{Client, Config};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use tower::util::MapRequestLayer;
+
+static WRITES: AtomicUsize = AtomicUsize::new(0);
+
+pub(super) fn client(config: Config) -> Result<Client, String> {
+    let at = match std::env::var("OAUTH2_PROXY_OPERATOR_FAULT_AT") {
+        Ok(text) => Some(
+            text.parse()
+                .map_err(|_| format!("OAUTH2_PROXY_OPERATOR_FAULT_AT={text:?} is no number"))?,
+        ),
+        Err(_) => None,
+    };
+    let layer = MapRequestLayer::new(move |request: Request<Body>| counted(request, at));
+    Ok(ClientBuilder::try_from(config)
+        .map_err(|error| format!("no client: {error}"))?
+        .with_layer(&layer)
+        .build())
+}
+
+fn counted(request: Request<Body>, at: Option<usize>) -> Request<Body> {
+    if [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method()) {
+        let number = WRITES.fetch_add(1, Ordering::SeqCst) + 1;
+        tracing::info!(number, method = %request.method(), path = request.uri().path(), "fault point");
+        if at == Some(number) {
+            tracing::error!(number, "ending here, as the fault point says");
+            std::process::abort();
+        }
+    }
+    request
+}
