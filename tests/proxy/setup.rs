@@ -10,19 +10,19 @@ use tests::redis::Redis;
 
 /// Who logs people in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Idp {
+pub(crate) enum Idp {
     Keycloak,
     OidcProvider,
 }
 
 /// Where sessions are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Store {
+pub(crate) enum Store {
     Cookie,
     Redis,
 }
 
-pub const ALL: [(Idp, Store); 4] = [
+pub(crate) const ALL: [(Idp, Store); 4] = [
     (Idp::Keycloak, Store::Cookie),
     (Idp::Keycloak, Store::Redis),
     (Idp::OidcProvider, Store::Cookie),
@@ -30,16 +30,16 @@ pub const ALL: [(Idp, Store); 4] = [
 ];
 
 /// A running proxy with all that it needs.
-pub struct Setup {
-    pub proxy: Proxy,
-    pub redis: Option<Redis>,
-    pub idp: Idp,
-    pub oidc_provider: Option<Provider>,
+pub(crate) struct Setup {
+    pub(crate) proxy: Proxy,
+    pub(crate) redis: Option<Redis>,
+    pub(crate) idp: Idp,
+    pub(crate) oidc_provider: Option<Provider>,
 }
 
 impl Setup {
     /// Starts one with further flags. Alice (`alice@example.com`, groups `staff` and `ops`) can log in.
-    pub async fn start((idp, store): (Idp, Store), more: &[&str]) -> Self {
+    pub(crate) async fn start((idp, store): (Idp, Store), more: &[&str]) -> Self {
         println!("setup: {idp:?} with sessions in {store:?}");
         let port = free_port();
         let oidc_provider = match idp {
@@ -63,12 +63,12 @@ impl Setup {
         Self { proxy, redis, idp, oidc_provider }
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.proxy.url)
     }
 
     /// A browser in which Alice has just logged in, and the answer at which the login ended.
-    pub async fn logged_in_at(&self, start: &str) -> (Browser, Answer) {
+    pub(crate) async fn logged_in_at(&self, start: &str) -> (Browser, Answer) {
         let browser = Browser::new();
         tests::eventually::eventually(
             "the provider is discovered",
@@ -88,15 +88,15 @@ impl Setup {
         (browser, end)
     }
 
-    pub async fn logged_in(&self) -> Browser {
+    pub(crate) async fn logged_in(&self) -> Browser {
         let (browser, end) = self.logged_in_at("/oauth2/start?rd=%2F").await;
         assert_eq!(end.status, 200, "the login ended at {end:?}\n{}", self.proxy.process.output());
         browser
     }
 }
 
-pub const CLIENT: &str = "app";
-pub const SECRET: &str = "app secret: %+/&";
+pub(crate) const CLIENT: &str = "app";
+pub(crate) const SECRET: &str = "app secret: %+/&";
 
 /// The other provider, on which Alice is always logged in.
 async fn start_oidc_provider() -> Provider {
@@ -114,7 +114,7 @@ async fn start_oidc_provider() -> Provider {
         .expect("the provider starts")
 }
 
-pub fn base(issuer: &str, id: &str, secret: &str) -> Vec<String> {
+pub(crate) fn base(issuer: &str, id: &str, secret: &str) -> Vec<String> {
     vec![
         "--provider=oidc".to_owned(),
         format!("--oidc-issuer-url={issuer}"),
