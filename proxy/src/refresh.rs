@@ -18,7 +18,7 @@
 mod flights;
 mod renewal;
 
-pub(crate) use renewal::{Renew, Renewal};
+pub(crate) use renewal::Renew;
 
 use crate::clock::Clock;
 use crate::cookie::{RequestCookies, SetCookie};
@@ -87,10 +87,12 @@ impl Refresher {
         host: &str,
     ) -> Refresh {
         let Due { store, provider, found: Found { session, ticket } } = due;
-        let key = match (&ticket, store.cookie().value(cookies)) {
-            (Some(ticket), _) => self.key(ticket.id()),
-            (None, Some(value)) => self.key(&value),
-            (None, None) => return Refresh::Unchanged,
+        let key = match (&ticket, &session.refresh_token, store.cookie().value(cookies)) {
+            (Some(ticket), _, _) => self.key(ticket.id()),
+            // Not the cookie: each request that shares a refresh gets its own sealing of the same session.
+            (None, Some(token), _) => self.key(token.as_str()),
+            (None, None, Some(value)) => self.key(&value),
+            (None, None, None) => return Refresh::Unchanged,
         };
         let mut outcome = match self.flights.join(&key) {
             Joined::Running(outcome) => outcome,

@@ -153,7 +153,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Session, LoadError> {
         let Some(records) = &self.records else {
-            return Err(invalid("there is no store to reload it from"));
+            return Err(invalid(&"there is no store to reload it from"));
         };
         let session = Self::read(records, ticket).await?;
         self.accept(&session, now)?;
@@ -276,39 +276,39 @@ impl Store {
         let bytes = self
             .ring
             .open(Purpose::Session, self.cookie.name(), value, MAX_VALUE)
-            .map_err(invalid)?;
-        session::decode(&bytes).map_err(invalid)
+            .map_err(|error| invalid(&error))?;
+        session::decode(&bytes).map_err(|error| invalid(&error))
     }
 
     fn open_ticket(&self, value: &str) -> Result<Ticket, LoadError> {
         let bytes = self
             .ring
             .open(Purpose::Ticket, self.cookie.name(), value, Ticket::MAX_TEXT)
-            .map_err(invalid)?;
-        Ticket::from_bytes(self.cookie.name(), &bytes).ok_or_else(|| invalid("malformed ticket"))
+            .map_err(|error| invalid(&error))?;
+        Ticket::from_bytes(self.cookie.name(), &bytes).ok_or_else(|| invalid(&"malformed ticket"))
     }
 
     async fn read(records: &Records, ticket: &Ticket) -> Result<Session, LoadError> {
         match records.read(ticket).await {
             Ok(StoredRecord::Session(session)) => Ok(*session),
-            Ok(StoredRecord::Missing) => Err(invalid("its session has ended")),
-            Ok(StoredRecord::Unreadable(reason)) => Err(invalid(reason)),
+            Ok(StoredRecord::Missing) => Err(invalid(&"its session has ended")),
+            Ok(StoredRecord::Unreadable(reason)) => Err(invalid(&reason)),
             Err(error) => Err(LoadError::Unavailable(error.to_string())),
         }
     }
 
     fn accept(&self, session: &Session, now: Timestamp) -> Result<(), LoadError> {
         if !self.providers.contains(&session.provider) {
-            return Err(invalid("its identity provider is no longer configured"));
+            return Err(invalid(&"its identity provider is no longer configured"));
         }
         if !self.lifetime.is_alive(session, now) {
-            return Err(invalid("it has expired"));
+            return Err(invalid(&"it has expired"));
         }
         Ok(())
     }
 }
 
-fn invalid(reason: impl ToString) -> LoadError {
+fn invalid(reason: &impl ToString) -> LoadError {
     LoadError::Invalid(reason.to_string())
 }
 

@@ -62,27 +62,17 @@ impl Attributes {
 
     /// The line that sets the cookie for a request to `host` (with its port, as the client sent it).
     pub(crate) fn set(&self, name: &str, value: &str, host: &str) -> SetCookie {
-        self.line(name, value, &self.tail(host))
+        line(name, value, &self.tail(host))
     }
 
     /// The line that removes the cookie.
     pub(crate) fn clear(&self, name: &str, host: &str) -> SetCookie {
-        self.line(name, "", &self.tail_with(host, "; Max-Age=0"))
+        line(name, "", &self.tail_with(host, "; Max-Age=0"))
     }
 
     /// What follows `name=value` in a line that sets a cookie.
     pub(super) fn tail(&self, host: &str) -> String {
         self.tail_with(host, &self.max_age)
-    }
-
-    /// Joins a line whose tail was made by [`Attributes::tail`].
-    pub(super) fn line(&self, name: &str, value: &str, tail: &str) -> SetCookie {
-        let text = [name, "=", value, tail].concat();
-        // Names, domains and paths are checked and values are base64url, so this can only fail for a host's port.
-        let mut header =
-            HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("invalid="));
-        header.set_sensitive(true);
-        SetCookie(header)
     }
 
     fn tail_with(&self, host: &str, max_age: &str) -> String {
@@ -104,9 +94,21 @@ impl Attributes {
                 "no cookie domain is a suffix of the request's host: browsers will drop the cookie"
             );
         }
-        let domain = matching.or(self.domains.last())?;
+        let domain = matching.or_else(|| self.domains.last())?;
         is_domain(domain).then(|| domain.strip_prefix('.').unwrap_or(domain))
     }
+}
+
+/// Joins a line whose tail was made by [`Attributes::tail`].
+///
+/// Names are checked with the configuration or were read as tokens, values are base64url, and of paths and domains only
+/// what may stand in a header is kept, so the fall-back is for a caller's mistake: it sets nothing.
+pub(super) fn line(name: &str, value: &str, tail: &str) -> SetCookie {
+    let text = [name, "=", value, tail].concat();
+    let mut header = HeaderValue::try_from(text)
+        .unwrap_or_else(|_| HeaderValue::from_static("invalid=; Max-Age=0"));
+    header.set_sensitive(true);
+    SetCookie(header)
 }
 
 fn flags(cookie: &Cookie, same_site: Option<SameSite>) -> String {

@@ -1,6 +1,7 @@
 //! The session cookie and its parts: a value whose `Set-Cookie` line would exceed 4000 bytes, which browsers may refuse, is
 //! cut into `<name>_0`, `<name>_1`, ... (`reference/sessions.md` section 4). The number of parts is bounded both ways.
 
+use super::attributes::line;
 use super::{Attributes, RequestCookies, SetCookie};
 use memchr::memmem::Finder;
 use std::borrow::Cow;
@@ -72,7 +73,7 @@ impl SessionCookie {
         let mut names = Vec::new();
         let mut lines = Vec::new();
         if self.name.len() + 1 + value.len() + tail.len() <= MAX_LINE {
-            lines.push(self.attributes.line(&self.name, value, &tail));
+            lines.push(line(&self.name, value, &tail));
             names.push(self.name.clone());
         } else {
             let mut rest = value;
@@ -83,7 +84,7 @@ impl SessionCookie {
                 let name = part_name(&self.name, names.len());
                 let room = MAX_LINE.saturating_sub(name.len() + 1 + tail.len()).max(1);
                 let (part, after) = rest.split_at_checked(room).unwrap_or((rest, ""));
-                lines.push(self.attributes.line(&name, part, &tail));
+                lines.push(line(&name, part, &tail));
                 names.push(name);
                 rest = after;
             }

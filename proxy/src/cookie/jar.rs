@@ -8,7 +8,6 @@ use http::header::{COOKIE, HeaderMap, HeaderValue};
 use memchr::memmem;
 
 /// All `Cookie` headers of a request.
-#[derive(Clone, Copy)]
 pub(crate) struct RequestCookies<'a>(&'a HeaderMap<HeaderValue>);
 
 impl<'a> RequestCookies<'a> {

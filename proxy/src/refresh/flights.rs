@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Keyed digest of a ticket's id or a cookie's value.
+/// Keyed digest of what all requests of one session have in common.
 pub(super) type Key = [u8; 32];
 
 /// Waits for the end of a flight.
@@ -17,11 +17,11 @@ pub(super) type Outlook = watch::Receiver<Option<Outcome>>;
 /// Most flights running and remembered. A remembered session takes some kilobytes.
 const MAX: usize = 8192;
 /// How long requests that were on their way with the old cookie are given the outcome.
-const SHARED_FOR: Duration = Duration::from_secs(60);
+const SHARED_FOR: Duration = Duration::from_mins(1);
 /// How long a session is left alone after a failure.
 const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
 /// How long a renewed session waits for its store.
-const RESCUED_FOR: Duration = Duration::from_secs(600);
+const RESCUED_FOR: Duration = Duration::from_mins(10);
 /// Most of those.
 const MAX_RESCUED: usize = 1024;
 

@@ -1,5 +1,6 @@
 //! One token call per expired session, with the cookie and with a real Redis as the store, and what happens when it fails.
 
+use super::renewal::Renewal;
 use super::*;
 use crate::clock::TestClock;
 use crate::session::Token;
@@ -166,7 +167,7 @@ async fn a_lease_lives_as_long_as_a_slow_token_call() {
         // Longer than the life of a lease that is not extended.
         let started = tokio::time::Instant::now();
         let mut client = server.client().await;
-        while started.elapsed() < Duration::from_millis(3000) {
+        while started.elapsed() < Duration::from_secs(3) {
             let keys: Vec<String> =
                 redis::AsyncCommands::keys(&mut client, "*.lock").await.unwrap();
             assert!(
@@ -228,6 +229,21 @@ async fn the_renewed_session_reaches_the_browser_and_is_not_due() {
             "its age starts again"
         );
     }
+}
+
+#[tokio::test]
+async fn cookies_that_hold_the_same_session_share_the_next_refresh_too() {
+    let (process, tokens) = (Process::new(None), Tokens::open());
+    let headers = logged_in(&process.store, &session()).await;
+    let mut jars = Vec::new();
+    for refresh in join_all((0..5).map(|_| process.request(&tokens, &headers))).await {
+        let Refresh::Renewed { set_cookies, .. } = refresh else { panic!("not renewed") };
+        jars.push(browser(&set_cookies));
+    }
+    process.clock.advance(SignedDuration::from_secs(61));
+    let second = join_all(jars.iter().map(|jar| process.request(&tokens, jar))).await;
+    assert_eq!(second.into_iter().map(access).collect::<Vec<_>>(), vec!["access-2"; 5]);
+    assert_eq!(tokens.calls(), 2);
 }
 
 #[tokio::test]

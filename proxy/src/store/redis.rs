@@ -56,7 +56,7 @@ impl Records {
         let bytes: Vec<u8> = match self.connection.run(&command).await {
             Ok(bytes) => bytes,
             Err(error) if error.code() == Some("WRONGTYPE") => {
-                return Ok(unreadable("its record is of another type"));
+                return Ok(unreadable(&"its record is of another type"));
             }
             Err(error) => return Err(unavailable(&error)),
         };
@@ -64,12 +64,12 @@ impl Records {
             return Ok(StoredRecord::Missing);
         }
         if bytes.len() > MAX_RECORD {
-            return Ok(unreadable("its record is too long"));
+            return Ok(unreadable(&"its record is too long"));
         }
         Ok(match session::open_record(ticket.secret(), ticket.id(), &bytes) {
-            Err(error) => unreadable(error),
+            Err(error) => unreadable(&error),
             Ok(plain) => match session::decode(&plain) {
-                Err(error) => unreadable(error),
+                Err(error) => unreadable(&error),
                 Ok(session) => StoredRecord::Session(Box::new(session)),
             },
         })
@@ -118,7 +118,7 @@ fn set(ticket: &Ticket, session: &Session, kept_for: Option<SignedDuration>) -> 
     command
 }
 
-fn unreadable(reason: impl ToString) -> StoredRecord {
+fn unreadable(reason: &impl ToString) -> StoredRecord {
     StoredRecord::Unreadable(reason.to_string())
 }
 

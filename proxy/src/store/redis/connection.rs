@@ -17,6 +17,8 @@ use tokio::time::Instant;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Bound on one command.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
+/// Commands that wait to be written; more wait for room.
+const QUEUE: usize = 512;
 /// After a failed attempt to connect, the next is made no sooner.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
@@ -95,6 +97,7 @@ impl Connection {
         let client = self.client.clone();
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
+            .set_pipeline_buffer_size(QUEUE)
             .set_response_timeout(Some(COMMAND_TIMEOUT));
         let attempt =
             async move { client.get_multiplexed_async_connection_with_config(&config).await };

@@ -67,7 +67,7 @@ impl RedisSettings {
 
     /// A client for these settings. Does not connect.
     pub(super) fn client(&self) -> Result<Client, SettingsError> {
-        let info = self.url.as_str().into_connection_info().map_err(url_error)?;
+        let info = self.url.as_str().into_connection_info().map_err(|error| url_error(&error))?;
         let mut redis = info.redis_settings().clone();
         if let Some(name) = &self.username {
             redis = redis.set_username(name);
@@ -77,7 +77,9 @@ impl RedisSettings {
         }
         let address = self.address(info.addr().clone());
         let info: ConnectionInfo = info.set_addr(address).set_redis_settings(redis);
-        let Some((path, extra)) = &self.ca else { return Client::open(info).map_err(url_error) };
+        let Some((path, extra)) = &self.ca else {
+            return Client::open(info).map_err(|error| url_error(&error));
+        };
         if rustls_pki_types::CertificateDer::pem_slice_iter(extra).next().is_none() {
             let reason = "no BEGIN CERTIFICATE line".to_owned();
             return Err(SettingsError::Certificates { path: path.clone(), reason });
@@ -121,7 +123,7 @@ fn with_system_roots(extra: &[u8]) -> Vec<u8> {
     pem
 }
 
-fn url_error(error: redis::RedisError) -> SettingsError {
+fn url_error(error: &redis::RedisError) -> SettingsError {
     SettingsError::Url(error.category().to_owned())
 }
 
