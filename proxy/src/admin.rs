@@ -93,7 +93,10 @@ impl Admin {
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut builder = http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(16 * 1024);
+            builder
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEADER_TIMEOUT)
+                .max_buf_size(16 * 1024);
             let connection = builder.serve_connection(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
             if tokio::time::timeout(LIFETIME, connection.as_mut()).await.is_err() {
@@ -109,14 +112,22 @@ impl Admin {
             return response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n");
         }
         match (answers, path) {
-            (Answers::Metrics, _) | (_, "/metrics") => response(StatusCode::OK, metrics::CONTENT_TYPE, self.registry.text()),
+            (Answers::Metrics, _) | (_, "/metrics") => {
+                response(StatusCode::OK, metrics::CONTENT_TYPE, self.registry.text())
+            }
             (_, "/livez") => response(StatusCode::OK, "text/plain", "ok\n"),
             (_, "/readyz") if self.draining.load(Ordering::Relaxed) => {
                 response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
             (_, "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
-            (_, "/status") => response(StatusCode::OK, "application/json", self.state().to_string()),
-            _ => response(StatusCode::NOT_FOUND, "text/plain", "not found: /livez /readyz /metrics /status\n"),
+            (_, "/status") => {
+                response(StatusCode::OK, "application/json", self.state().to_string())
+            }
+            _ => response(
+                StatusCode::NOT_FOUND,
+                "text/plain",
+                "not found: /livez /readyz /metrics /status\n",
+            ),
         }
     }
 
@@ -140,7 +151,11 @@ impl Admin {
     }
 }
 
-fn response(status: StatusCode, content: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+fn response(
+    status: StatusCode,
+    content: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = status;
     let headers = response.headers_mut();

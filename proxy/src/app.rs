@@ -7,11 +7,11 @@
 use crate::access_log::Writer;
 use crate::admin::{Admin, Answers};
 use crate::args::Settings;
+use crate::body::Body;
 use crate::clock::SystemClock;
 use crate::metrics::Registry;
 use crate::options::LoadError;
 use crate::reload::{self, Reloader, Seen, Status};
-use crate::body::Body;
 use crate::server::{self, BindError, Bound, Drain, Peer, Server, Worker};
 use crate::site::{Context, Site, SiteCell, SiteReader};
 use crate::telemetry::Telemetry;
@@ -100,8 +100,10 @@ impl App {
         let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
         let mut bound = Bound::bind(&site.config.listeners)?;
         let addresses = addresses(&bound);
-        let sockets = [(bound.admin.take(), Answers::Admin), (bound.metrics.take(), Answers::Metrics)];
-        let sockets = sockets.into_iter().filter_map(|(socket, answers)| Some((socket?, answers))).collect();
+        let sockets =
+            [(bound.admin.take(), Answers::Admin), (bound.metrics.take(), Answers::Metrics)];
+        let sockets =
+            sockets.into_iter().filter_map(|(socket, answers)| Some((socket?, answers))).collect();
         let registry = Registry::new();
         let writer = Writer::start(io::stdout(), &registry)?;
         let cell = SiteCell::new(site);
@@ -167,7 +169,8 @@ async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
 }
 
 fn addresses(bound: &Bound) -> Addresses {
-    let address = |socket: &Option<server::Socket>| socket.as_ref().and_then(server::Socket::address);
+    let address =
+        |socket: &Option<server::Socket>| socket.as_ref().and_then(server::Socket::address);
     Addresses {
         http: bound.http_address(),
         https: bound.https_address(),

@@ -30,7 +30,10 @@ pub fn main(arguments: &[String], environment: Vec<(String, String)>) -> ExitCod
         Ok(Command::Test(source)) => test(&source),
         Ok(Command::Serve(settings)) => serve(settings),
         Err(ArgumentError::Usage(message)) => {
-            let _ = writeln!(io::stderr(), "usage: oauth2-proxy [flags]; oauth2-proxy --help lists them\n{message}");
+            let _ = writeln!(
+                io::stderr(),
+                "usage: oauth2-proxy [flags]; oauth2-proxy --help lists them\n{message}"
+            );
             return ExitCode::from(2);
         }
         Err(error) => Err(error.to_string()),
@@ -49,7 +52,8 @@ pub fn main(arguments: &[String], environment: Vec<(String, String)>) -> ExitCod
 fn test(source: &Source) -> Result<(), String> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let loaded = source.load().map_err(|error| error.to_string())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
     // The runtime is never driven, so what compiling starts in the background does not run.
     let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock));
     let site = reload::compile(&loaded, &context, None)?;
@@ -70,7 +74,8 @@ fn serve(settings: Settings) -> Result<(), String> {
         (SignalKind::interrupt(), Signal::Stop),
         (SignalKind::hangup(), Signal::Reload),
     ] {
-        let mut stream = signal(kind).map_err(|error| format!("signals can not be received: {error}"))?;
+        let mut stream =
+            signal(kind).map_err(|error| format!("signals can not be received: {error}"))?;
         let sender = sender.clone();
         tokio::spawn(async move {
             while stream.recv().await.is_some() {

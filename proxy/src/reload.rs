@@ -3,8 +3,8 @@
 //! Everything is read, checked and compiled before anything changes; then one pointer is swapped. What can not be read,
 //! is wrong, or needs new listeners leaves the old configuration whole, and log, metric and status say so.
 
-mod fixed;
 mod fingerprint;
+mod fixed;
 mod status;
 mod watch;
 
@@ -82,7 +82,8 @@ impl Reloader {
         seen.add(files_of(&loaded.config));
         let present = self.cell.load();
         let site = compile(&loaded, &self.context, Some(&present))?;
-        fixed::unchanged(&present.config, &site.config).map_err(|problems| loaded.spell(problems).to_string())?;
+        fixed::unchanged(&present.config, &site.config)
+            .map_err(|problems| loaded.spell(problems).to_string())?;
         if let Some(tls) = &site.tls {
             tls.take_effect().map_err(|error| error.to_string())?;
         }
@@ -106,7 +107,11 @@ pub(crate) fn first(source: &Source) -> Result<(Loaded, Seen), LoadError> {
 }
 
 /// Compiles what was loaded; all problems of all stages in one message, spelled as the front end does.
-pub(crate) fn compile(loaded: &Loaded, context: &Context, previous: Option<&Site>) -> Result<Site, String> {
+pub(crate) fn compile(
+    loaded: &Loaded,
+    context: &Context,
+    previous: Option<&Site>,
+) -> Result<Site, String> {
     let mut problems = loaded.problems.clone();
     match Site::compile(&loaded.config, context, previous) {
         Ok(site) if problems.0.is_empty() => return Ok(site),
@@ -114,7 +119,9 @@ pub(crate) fn compile(loaded: &Loaded, context: &Context, previous: Option<&Site
         Err(found) => {
             let found = loaded.spell(found);
             let known: Vec<_> = problems.0.iter().map(|problem| problem.field.clone()).collect();
-            problems.0.extend(found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
+            problems
+                .0
+                .extend(found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
         }
     }
     Err(problems.to_string())

@@ -87,7 +87,8 @@ impl Site {
         let mut secrets = Secrets::read(config, &mut found);
         files::check(config, &mut found);
         let skip_auth = PathRules::compile("access.skipAuth", &config.access.skip_auth, &mut found);
-        let api_routes = ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, &mut found);
+        let api_routes =
+            ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, &mut found);
         let routes = RouteTable::compile(&config.upstreams, &mut found);
         let servers = servers(config, &mut found);
         let tls = config.listeners.https.as_ref().and_then(|listener| {
@@ -98,9 +99,13 @@ impl Site {
             Provider::check(provider, &mut found);
         }
         let ring = ring(&secrets, &mut found);
-        let store = ring.as_ref().and_then(|ring| store(config, ring, secrets, context, previous, &mut found));
+        let store = ring
+            .as_ref()
+            .and_then(|ring| store(config, ring, secrets, context, previous, &mut found));
         add_new(&mut problems, found);
-        let (Some(ring), Some(store), []) = (ring, store, &*problems.0) else { return Err(problems) };
+        let (Some(ring), Some(store), []) = (ring, store, &*problems.0) else {
+            return Err(problems);
+        };
         Ok(Self {
             provider: provider(config, context, previous)?,
             log: Rules::compile(&config.logging, &config.http),
@@ -119,8 +124,14 @@ impl Site {
 }
 
 /// The provider in force, if its settings are the same, or a new one.
-fn provider(config: &Config, context: &Context, previous: Option<&Site>) -> Result<Arc<Provider>, Problems> {
-    let scoped = |config: &Config| (config.providers.first().cloned(), !config.access.allowed_groups.is_empty());
+fn provider(
+    config: &Config,
+    context: &Context,
+    previous: Option<&Site>,
+) -> Result<Arc<Provider>, Problems> {
+    let scoped = |config: &Config| {
+        (config.providers.first().cloned(), !config.access.allowed_groups.is_empty())
+    };
     if let Some(site) = previous.filter(|site| scoped(&site.config) == scoped(config)) {
         return Ok(Arc::clone(&site.provider));
     }
@@ -167,6 +178,12 @@ fn store(
     previous: Option<&Site>,
     problems: &mut Problems,
 ) -> Option<Arc<Store>> {
+    if secrets.redis_url.as_ref().is_some_and(|url| url.contains(['?', '#'])) {
+        problems.add(
+            "session.store.redis.url",
+            "options behind ? in the URL are not supported: leave them out",
+        );
+    }
     let parts = store::Parts {
         ring: Arc::clone(ring),
         providers: config.providers.iter().map(|provider| provider.id.clone()).collect(),

@@ -42,13 +42,21 @@ impl Telemetry {
         }));
         telemetry.apply(logging);
         let output = Output { switches: Arc::clone(&telemetry.0), zone: TimeZone::system() };
-        let _ = tracing::subscriber::set_global_default(tracing_subscriber::registry().with(output));
+        let _ =
+            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(output));
         telemetry
     }
 
     /// Logs as `logging` says from now on.
     pub(crate) fn apply(&self, logging: &Logging) {
-        let Logging { format, standard, authentication, requests: _, exclude_paths: _, silence_ping: _ } = logging;
+        let Logging {
+            format,
+            standard,
+            authentication,
+            requests: _,
+            exclude_paths: _,
+            silence_ping: _,
+        } = logging;
         self.0.json.store(*format == LogFormat::Json, Ordering::Relaxed);
         self.0.standard.store(*standard, Ordering::Relaxed);
         self.0.authentication.store(*authentication, Ordering::Relaxed);
@@ -78,7 +86,11 @@ impl<S: Subscriber> Layer<S> for Output {
         }
         let mut line = Line::new(event.metadata(), SystemClock.now());
         event.record(&mut line);
-        let text = if self.switches.json.load(Ordering::Relaxed) { line.json() } else { line.text(&self.zone) };
+        let text = if self.switches.json.load(Ordering::Relaxed) {
+            line.json()
+        } else {
+            line.text(&self.zone)
+        };
         // A closed output must not stop the proxy.
         let _ = if *event.metadata().level() == Level::ERROR {
             std::io::stderr().lock().write_all(text.as_bytes())

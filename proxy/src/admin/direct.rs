@@ -31,13 +31,16 @@ pub(super) fn now(port: u16, node: Option<IpAddr>) -> Direct {
 
 fn counted(tables: &[String], port: u16, node: Option<IpAddr>) -> Direct {
     let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    for address in tables.iter().flat_map(|table| table.lines()).filter_map(|line| remote(line, port)) {
+    for address in
+        tables.iter().flat_map(|table| table.lines()).filter_map(|line| remote(line, port))
+    {
         if !address.is_loopback() && node.map(|node| node.to_canonical()) != Some(address) {
             *counts.entry(address).or_default() += 1;
         }
     }
     let total = counts.values().sum();
-    let sources = counts.into_iter().take(LISTED).map(|(address, count)| Source { address, count }).collect();
+    let sources =
+        counts.into_iter().take(LISTED).map(|(address, count)| Source { address, count }).collect();
     Direct { port, total, sources }
 }
 
@@ -75,7 +78,9 @@ mod tests {
 
     /// One line as the kernel of a little-endian machine prints it.
     fn line(local: &str, remote: &str, state: &str) -> String {
-        format!("   0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000  1000        0 12345 1 0 100 0 0 10 0")
+        format!(
+            "   0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000  1000        0 12345 1 0 100 0 0 10 0"
+        )
     }
 
     fn table(lines: &[String]) -> String {
@@ -95,19 +100,41 @@ mod tests {
             line("0500000A:1F90", "0100000A:C355", "01"),
         ]);
         let six = table(&[
-            line("0000000000000000FFFF00000500000A:1F90", "0000000000000000FFFF00000700000A:C356", "01"),
-            line("B80D0120000000000000000005000000:1F90", "B80D0120000000000000000009000000:C357", "01"),
-            line("00000000000000000000000001000000:1F90", "00000000000000000000000001000000:C358", "01"),
+            line(
+                "0000000000000000FFFF00000500000A:1F90",
+                "0000000000000000FFFF00000700000A:C356",
+                "01",
+            ),
+            line(
+                "B80D0120000000000000000005000000:1F90",
+                "B80D0120000000000000000009000000:C357",
+                "01",
+            ),
+            line(
+                "00000000000000000000000001000000:1F90",
+                "00000000000000000000000001000000:C358",
+                "01",
+            ),
         ]);
         let direct = counted(&[four, six], 8080, Some("10.0.0.1".parse().unwrap()));
-        let sources: Vec<_> = direct.sources.iter().map(|source| (source.address.to_string(), source.count)).collect();
+        let sources: Vec<_> = direct
+            .sources
+            .iter()
+            .map(|source| (source.address.to_string(), source.count))
+            .collect();
         assert_eq!(sources, [("10.0.0.7".to_owned(), 3), ("2001:db8::9".to_owned(), 1)]);
         assert_eq!((direct.port, direct.total), (8080, 4));
     }
 
     #[test]
     fn lines_of_another_form_are_passed_over() {
-        for text in ["", "x", "0: 0:1F90 0:0 01", "0: 00000000:1F90 zz:0 01", "0: 00000000 00000000:0000 01"] {
+        for text in [
+            "",
+            "x",
+            "0: 0:1F90 0:0 01",
+            "0: 00000000:1F90 zz:0 01",
+            "0: 00000000 00000000:0000 01",
+        ] {
             assert_eq!(remote(text, 8080), None, "{text}");
         }
     }
@@ -115,7 +142,8 @@ mod tests {
     #[cfg(target_endian = "little")]
     #[test]
     fn at_most_fifty_sources_are_listed_and_all_are_counted() {
-        let lines: Vec<_> = (0..60).map(|i| line("0500000A:1F90", &format!("{i:02X}00010A:C350"), "01")).collect();
+        let lines: Vec<_> =
+            (0..60).map(|i| line("0500000A:1F90", &format!("{i:02X}00010A:C350"), "01")).collect();
         let direct = counted(&[table(&lines)], 8080, None);
         assert_eq!((direct.sources.len(), direct.total), (50, 60));
     }

@@ -19,7 +19,7 @@ pub(super) fn ring(options: &Options, problems: &mut Problems) -> Vec<Secret> {
     if options.cookie_secret_file.is_empty() {
         problems.add("cookie-secret", "missing setting: cookie-secret or cookie-secret-file");
         // A placeholder: the configuration is refused, and one message about it is enough.
-        return vec![Secret::value("missing")];
+        return vec![Secret::value("no secret was given at all")];
     }
     let path = PathBuf::from(&options.cookie_secret_file);
     match read_file(&path) {

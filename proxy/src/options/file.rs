@@ -34,10 +34,13 @@ pub(crate) fn parse(text: &str, problems: &mut Problems) -> Result<Values, Strin
     Ok(values)
 }
 
-/// The message with its line. The line itself is not shown: it may hold a secret.
+/// The message with its line, and the key if it is about one. The line itself is not shown: it may hold a secret.
 fn place(text: &str, error: &toml::de::Error) -> String {
-    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-    format!("line {}: {}", before.matches('\n').count() + 1, error.message())
+    let span = error.span().unwrap_or_default();
+    let before = text.get(..span.start).unwrap_or_default();
+    let key = text.get(span).filter(|text| rows().any(|row| row.key == *text));
+    let key = key.map(|key| format!(" {key}")).unwrap_or_default();
+    format!("line {}: {}{key}", before.matches('\n').count() + 1, error.message())
 }
 
 fn convert(row: &Row, value: &Toml) -> Result<Value, String> {

@@ -10,9 +10,15 @@ pub(super) fn unchanged(present: &Config, next: &Config) -> Result<(), Problems>
     let mut problems = Problems::default();
     let Listeners { http, https, admin, metrics } = &present.listeners;
     let new = &next.listeners;
-    let plain = |listener: &Option<proxy_config::Listener>| listener.as_ref().map(|l| l.address.to_string());
-    let tls = |listener: &Option<proxy_config::TlsListener>| listener.as_ref().map(|l| l.address.to_string());
-    let oldest = |listener: &Option<proxy_config::TlsListener>| listener.as_ref().map(|l| format!("{:?}", l.min_version));
+    let plain = |listener: &Option<proxy_config::Listener>| {
+        listener.as_ref().map(|l| l.address.to_string())
+    };
+    let tls = |listener: &Option<proxy_config::TlsListener>| {
+        listener.as_ref().map(|l| l.address.to_string())
+    };
+    let oldest = |listener: &Option<proxy_config::TlsListener>| {
+        listener.as_ref().map(|l| format!("{:?}", l.min_version))
+    };
     for (field, old, new) in [
         ("listeners.http.address", plain(http), plain(&new.http)),
         ("listeners.https.address", tls(https), tls(&new.https)),
@@ -22,7 +28,10 @@ pub(super) fn unchanged(present: &Config, next: &Config) -> Result<(), Problems>
     ] {
         if old != new {
             let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-            problems.add(field, format!("changing it from {} to {} needs a restart", shown(old), shown(new)));
+            problems.add(
+                field,
+                format!("changing it from {} to {} needs a restart", shown(old), shown(new)),
+            );
         }
     }
     limits(&present.limits, &next.limits, &mut problems);

@@ -51,7 +51,8 @@ impl Status {
 
     /// A reload worked.
     pub(super) fn succeeded(&self, hash: Option<String>) {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = State { hash, last_error: None };
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) =
+            State { hash, last_error: None };
         self.good.increment();
         self.last.set(1.0);
     }

@@ -74,7 +74,8 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
-        let mut volume = Volume::new(&[("config.v1.json", String::new()), ("keys/1", KEY.to_owned())]);
+        let mut volume =
+            Volume::new(&[("config.v1.json", String::new()), ("keys/1", KEY.to_owned())]);
         let text = config(volume.folder.path(), "/one", "127.0.0.1:0");
         volume.swap(&[("config.v1.json", text), ("keys/1", KEY.to_owned())]);
         let source = Source::Generated(volume.path("config.v1.json"));
@@ -111,7 +112,10 @@ impl Running {
             }
         };
         let state = self.status.state();
-        assert!(tokio::time::timeout(limit, wait).await.is_ok(), "{what}: not within {limit:?}; before: {state:?}");
+        assert!(
+            tokio::time::timeout(limit, wait).await.is_ok(),
+            "{what}: not within {limit:?}; before: {state:?}"
+        );
     }
 
     fn metric(&self, line: &str) -> bool {
@@ -157,9 +161,14 @@ async fn a_bad_file_leaves_the_old_configuration_in_force_until_it_is_mended() {
         (config(running.volume.folder.path(), "/two", "127.0.0.1:9"), "listeners.http.address"),
     ] {
         running.swap(bad, KEY);
-        let told = |running: &Running| running.status.state().last_error.is_some_and(|error| error.contains(named));
+        let told = |running: &Running| {
+            running.status.state().last_error.is_some_and(|error| error.contains(named))
+        };
         running.until(named, told).await;
-        assert_eq!((running.prefix(), running.status.state().hash), ("/one".to_owned(), hash.clone()));
+        assert_eq!(
+            (running.prefix(), running.status.state().hash),
+            ("/one".to_owned(), hash.clone())
+        );
     }
     assert!(running.metric("oauth2_proxy_config_last_reload_successful 0"));
     assert!(running.metric("oauth2_proxy_config_reloads_total{result=\"failure\"} 5"));
@@ -173,7 +182,11 @@ async fn a_changed_or_emptied_secret_file_is_noticed_without_a_change_of_the_con
     let mut running = Running::start();
     running.swap(running.config("/one"), "");
     let named = |running: &Running| {
-        running.status.state().last_error.is_some_and(|error| error.contains("session.keys[0]") && error.contains("keys/1"))
+        running
+            .status
+            .state()
+            .last_error
+            .is_some_and(|error| error.contains("session.keys[0]") && error.contains("keys/1"))
     };
     running.until("the empty key", named).await;
     let epoch = running.cell.load().epoch;

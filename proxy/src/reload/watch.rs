@@ -43,7 +43,10 @@ impl Watcher {
             let _ = inotify.unwatch(folder);
         }
         // Again even if it was watched: a folder of this name may be another one by now.
-        self.folders = wanted.into_iter().filter(|folder| inotify.watch(folder, RecursiveMode::NonRecursive).is_ok()).collect();
+        self.folders = wanted
+            .into_iter()
+            .filter(|folder| inotify.watch(folder, RecursiveMode::NonRecursive).is_ok())
+            .collect();
     }
 
     /// Returns when something happened, or some time has passed.
@@ -64,9 +67,14 @@ fn folders(file: &Path) -> Vec<PathBuf> {
         }
         if link {
             // The link itself may lead over another one, such as `..data`.
-            folders.extend(path.canonicalize().ok().and_then(|target| target.parent().map(Path::to_owned)));
+            folders.extend(
+                path.canonicalize().ok().and_then(|target| target.parent().map(Path::to_owned)),
+            );
         }
     }
-    folders.iter_mut().filter(|folder| folder.as_os_str().is_empty()).for_each(|folder| *folder = PathBuf::from("."));
+    folders
+        .iter_mut()
+        .filter(|folder| folder.as_os_str().is_empty())
+        .for_each(|folder| *folder = PathBuf::from("."));
     folders
 }

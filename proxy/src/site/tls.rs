@@ -31,7 +31,9 @@ impl Tls {
         // A key that can not be read was noted where it was read.
         let (chain, key) = (chain.ok()?, key?);
         match Certificate::new(&chain, key.as_bytes()) {
-            Ok(fresh) => Some(Self { live: previous.map_or(fresh, |tls| tls.live.clone()), chain, key }),
+            Ok(fresh) => {
+                Some(Self { live: previous.map_or(fresh, |tls| tls.live.clone()), chain, key })
+            }
             Err(error) => {
                 let field = match error {
                     TlsError::Key(_) | TlsError::Mismatch => "listeners.https.key",

@@ -19,14 +19,21 @@ pub(super) struct Line {
 impl Line {
     /// An empty line for an event with this metadata.
     pub(super) fn new(metadata: &'static Metadata<'static>, time: Timestamp) -> Self {
-        Self { level: *metadata.level(), target: metadata.target(), time, message: String::new(), fields: Vec::new() }
+        Self {
+            level: *metadata.level(),
+            target: metadata.target(),
+            time,
+            message: String::new(),
+            fields: Vec::new(),
+        }
     }
 
     /// The form of oauth2-proxy's lines, followed by what fields are left.
     pub(super) fn text(&self, zone: &TimeZone) -> String {
         let time = self.time.to_zoned(zone.clone()).strftime("%Y/%m/%d %H:%M:%S");
         let mut line = if self.target == AUTH {
-            let [client, id, user, status] = ["client", "request_id", "user", "status"].map(|name| self.value(name));
+            let [client, id, user, status] =
+                ["client", "request_id", "user", "status"].map(|name| self.value(name));
             format!("{client} - {id} - {user} [{time}] [{status}] {}", self.message)
         } else {
             let level = match self.level {
@@ -36,7 +43,9 @@ impl Line {
             };
             format!("[{time}] [{}] {level}{}", self.target, self.message)
         };
-        for (name, value) in self.fields.iter().filter(|(name, _)| self.target != AUTH || !placed(name)) {
+        for (name, value) in
+            self.fields.iter().filter(|(name, _)| self.target != AUTH || !placed(name))
+        {
             let quote = if value.is_empty() || value.contains([' ', '"', '=']) { "\"" } else { "" };
             let value = if quote.is_empty() { value.clone() } else { value.replace('"', "\\\"") };
             let _ = write!(line, " {name}={quote}{value}{quote}");
@@ -61,7 +70,10 @@ impl Line {
     }
 
     fn value(&self, name: &str) -> &str {
-        self.fields.iter().find(|(field, value)| *field == name && !value.is_empty()).map_or("-", |(_, value)| value)
+        self.fields
+            .iter()
+            .find(|(field, value)| *field == name && !value.is_empty())
+            .map_or("-", |(_, value)| value)
     }
 
     fn add(&mut self, name: &'static str, value: &str) {
@@ -88,7 +100,8 @@ fn placed(name: &str) -> bool {
 fn cleaned(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        let forging = c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
+        let forging = c.is_control()
+            || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}')
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
         match c {
             '\n' => out.push_str("\\n"),
@@ -109,29 +122,50 @@ mod tests {
 
     fn line(target: &'static str, fields: &[(&'static str, &str)]) -> Line {
         let time = "2026-11-23T03:54:20Z".parse().unwrap();
-        let mut line = Line { level: Level::WARN, target, time, message: String::new(), fields: Vec::new() };
+        let mut line =
+            Line { level: Level::WARN, target, time, message: String::new(), fields: Vec::new() };
         fields.iter().for_each(|(name, value)| line.add(name, value));
         line
     }
 
     #[test]
     fn a_line_has_the_form_of_oauth2_proxys() {
-        let standard = line("proxy::reload", &[("message", "kept the old one"), ("error", "no such file"), ("n", "3")]);
+        let standard = line(
+            "proxy::reload",
+            &[("message", "kept the old one"), ("error", "no such file"), ("n", "3")],
+        );
         assert_eq!(
             standard.text(&TimeZone::UTC),
             "[2026/11/23 03:54:20] [proxy::reload] WARNING: kept the old one error=\"no such file\" n=3\n"
         );
-        let auth = line(AUTH, &[("message", "signed in"), ("client", "192.0.2.1"), ("user", "u@x"), ("status", "AuthSuccess")]);
-        assert_eq!(auth.text(&TimeZone::UTC), "192.0.2.1 - - - u@x [2026/11/23 03:54:20] [AuthSuccess] signed in\n");
+        let auth = line(
+            AUTH,
+            &[
+                ("message", "signed in"),
+                ("client", "192.0.2.1"),
+                ("user", "u@x"),
+                ("status", "AuthSuccess"),
+            ],
+        );
+        assert_eq!(
+            auth.text(&TimeZone::UTC),
+            "192.0.2.1 - - - u@x [2026/11/23 03:54:20] [AuthSuccess] signed in\n"
+        );
     }
 
     #[test]
     fn no_value_can_end_a_line_or_start_an_escape_code() {
         let hostile = "x\r\n[2026/11/23 00:00:00] forged \u{1b}[31m \u{9b}1m \u{2028} \u{202e}";
-        for text in [line("proxy", &[("message", hostile)]).text(&TimeZone::UTC), line("proxy", &[("user", hostile)]).json()] {
+        for text in [
+            line("proxy", &[("message", hostile)]).text(&TimeZone::UTC),
+            line("proxy", &[("user", hostile)]).json(),
+        ] {
             let (body, end) = text.split_at(text.len() - 1);
             assert_eq!(end, "\n");
-            assert!(!body.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{202e}')), "{text:?}");
+            assert!(
+                !body.chars().any(|c| c.is_control() || matches!(c, '\u{2028}' | '\u{202e}')),
+                "{text:?}"
+            );
         }
     }
 

@@ -10,9 +10,18 @@ pub(super) fn is_token(text: &str) -> bool {
 
 /// An absolute `http` or `https` URL with a host and without user information.
 pub(super) fn web_url(text: &str) -> Result<Url, String> {
+    if text.chars().any(|c| c.is_control() || c.is_whitespace()) {
+        return Err(format!("{text:?} is not a URL: it holds a blank or a control character"));
+    }
+    if !escapes_are_whole(text) {
+        return Err(format!("{text:?} is not a URL: two hexadecimal digits follow a %"));
+    }
     let url = Url::parse(text).map_err(|error| format!("{text:?} is not a URL: {error}"))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("{text:?} is not an http or https URL"));
+        return Err(format!(
+            "{text:?} has the scheme {}, which is neither http nor https",
+            url.scheme()
+        ));
     }
     if url.host_str().is_none_or(str::is_empty) {
         return Err(format!("{text:?} has no host"));
@@ -21,6 +30,12 @@ pub(super) fn web_url(text: &str) -> Result<Url, String> {
         return Err("the URL holds a user or password: leave them out".to_owned());
     }
     Ok(url)
+}
+
+fn escapes_are_whole(text: &str) -> bool {
+    text.split('%')
+        .skip(1)
+        .all(|rest| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2)
 }
 
 /// A path as rules and routes compare it: absolute, printable, without query and fragment.

@@ -6,6 +6,12 @@ use proxy_config::{Access, Bearer, PathRule, Problems};
 use std::net::IpAddr;
 
 pub(super) fn convert(options: &Options, problems: &mut Problems) -> Access {
+    if options.email_domains.is_empty() && options.authenticated_emails_file.is_empty() {
+        problems.add(
+            "email-domain",
+            "missing setting: email-domain or authenticated-emails-file; --email-domain=* lets every address pass",
+        );
+    }
     Access {
         email_domains: options.email_domains.clone(),
         emails_file: super::given(&options.authenticated_emails_file).map(Into::into),

