@@ -25,7 +25,7 @@ pub(crate) struct Page {
 pub(crate) struct SignIn<'a> {
     /// Name of the provider on the button.
     pub(crate) provider: &'a str,
-    /// Where the login is to lead back to; the browser's script adds its fragment.
+    /// Where the login is to lead back to; the browser's script adds the fragment of its address, which no server sees.
     pub(crate) redirect: &'a str,
     /// Path of the own endpoints, such as `/oauth2`.
     pub(crate) prefix: &'a str,

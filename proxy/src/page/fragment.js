@@ -1,1 +1,1 @@
-for (const field of document.getElementsByName("rd")) field.value = field.value.split("#")[0] + location.hash;
+if (location.hash) for (const field of document.getElementsByName("rd")) field.value = field.value.split("#")[0] + location.hash;

@@ -3,7 +3,9 @@
 //!
 //! Nothing outside the folder is served: a path is taken apart at its slashes and each piece decoded once, pieces that are
 //! more or less than one name are not found, and symbolic links are followed only to places inside. Only regular files
-//! are opened, so a pipe can not hang us. All of it happens on threads for blocking work, never on the worker.
+//! are opened, so a pipe can not hang us. Somebody who changes the folder while it is looked at could still swap a name
+//! between the check and the opening: whoever may write there decides what is served, as with any file server.
+//! All of it happens on threads for blocking work, never on the worker.
 
 mod condition;
 mod content;
