@@ -47,9 +47,7 @@ fn a_family_is_described_once_and_its_members_are_shared() {
     registry.counter("logins_total", "Logins.", &[("result", "success")]).increment();
     registry.counter("logins_total", "Logins.", &[("result", "a \"b\"\n\\")]).increment();
     registry.gauge("ratio", "A ratio.", &[]).set(0.5);
-    registry
-        .histogram("call_seconds", "Calls.", &[("to", "store")])
-        .observe(Duration::from_millis(30));
+    registry.histogram("call_seconds", "Calls.", &[("to", "store")]).observe(Duration::from_millis(30));
     let text = registry.text();
     assert_eq!(text.matches("# TYPE logins_total counter\n").count(), 1);
     assert!(text.contains("logins_total{result=\"success\"} 2\n"));
@@ -64,15 +62,7 @@ fn a_family_is_described_once_and_its_members_are_shared() {
 #[test]
 fn the_process_tells_of_itself() {
     let text = Registry::new().text();
-    for name in [
-        "process_cpu_seconds_total",
-        "process_resident_memory_bytes",
-        "process_open_fds",
-        "process_max_fds",
-    ] {
-        assert!(
-            text.lines().any(|line| line.starts_with(&format!("{name} "))),
-            "{name} is missing in\n{text}"
-        );
+    for name in ["process_cpu_seconds_total", "process_resident_memory_bytes", "process_open_fds", "process_max_fds"] {
+        assert!(text.lines().any(|line| line.starts_with(&format!("{name} "))), "{name} is missing in\n{text}");
     }
 }

@@ -142,12 +142,8 @@ impl Drop for InFlight {
 }
 
 /// Serves an HTTP/1 connection to its end. `started`: its first bytes may have been read already, as over TLS.
-pub(super) async fn serve<H, F>(
-    handle: Arc<Handle<H>>,
-    stream: Stream,
-    peer: Arc<Peer>,
-    started: bool,
-) where
+pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, peer: Arc<Peer>, started: bool)
+where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -195,9 +191,7 @@ where
     let mut http = handle.http1.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut watch = pin!(Watch::new(handle.bounds));
     let end = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
-        Poll::Ready(outcome) => {
-            Poll::Ready(if outcome.is_ok() { End::Closed } else { End::Failed })
-        }
+        Poll::Ready(outcome) => Poll::Ready(if outcome.is_ok() { End::Closed } else { End::Failed }),
         Poll::Pending => watch.as_mut().poll(cx, &conn),
     })
     .await;
@@ -223,8 +217,7 @@ where
         }
         End::Failed if conn.is_refused() && !conn.in_flight() => {
             let mut stream = http.into_parts()?.io.into_inner().stream;
-            let answer =
-                if conn.too_large.load(Ordering::Relaxed) { TOO_LARGE } else { BAD_REQUEST };
+            let answer = if conn.too_large.load(Ordering::Relaxed) { TOO_LARGE } else { BAD_REQUEST };
             let goodbye = async {
                 stream.write_all(answer).await?;
                 stream.shutdown().await
@@ -265,15 +258,7 @@ impl Watch {
     fn new(bounds: Bounds) -> Self {
         let tick = QUIET.min(bounds.header_timeout / 4).max(Duration::from_millis(1));
         let timer = sleep(tick);
-        Self {
-            timer,
-            armed: false,
-            tick,
-            bounds,
-            served: 0,
-            waited: Duration::ZERO,
-            stalled: Duration::ZERO,
-        }
+        Self { timer, armed: false, tick, bounds, served: 0, waited: Duration::ZERO, stalled: Duration::ZERO }
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, conn: &Conn) -> Poll<End> {

@@ -25,9 +25,7 @@ impl Loads {
 
     /// The worker that should serve a connection that `own` has accepted.
     pub(super) fn target(&self, own: usize) -> usize {
-        let count = |index: usize| {
-            self.workers.get(index).map_or(usize::MAX, |count| count.load(Ordering::Relaxed))
-        };
+        let count = |index: usize| self.workers.get(index).map_or(usize::MAX, |count| count.load(Ordering::Relaxed));
         let least = (0..self.workers.len()).min_by_key(|index| count(*index)).unwrap_or(own);
         if count(own) > count(least).saturating_add(SLACK) { least } else { own }
     }
@@ -56,10 +54,7 @@ pub(super) struct Slot {
 impl Slot {
     /// Whether the worker has more than `limit` connections.
     pub(super) fn is_crowded(&self, limit: usize) -> bool {
-        self.loads
-            .workers
-            .get(self.worker.index)
-            .is_some_and(|count| count.load(Ordering::Relaxed) > limit)
+        self.loads.workers.get(self.worker.index).is_some_and(|count| count.load(Ordering::Relaxed) > limit)
     }
 }
 

@@ -91,16 +91,14 @@ impl Server {
         H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let acceptor =
-            settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
+        let acceptor = settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
         let count = match usize::from(settings.limits.workers) {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
         let loads = Loads::new(count, settings.limits.max_connections as usize);
         let (stop, stopped) = watch::channel(Phase::Serving);
-        let (senders, receivers): (Vec<_>, Vec<_>) =
-            (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let mut server = Self { stop, workers: Vec::new(), threads: Vec::new() };
         let mut sockets = sockets_of(bound, count)?;
         for (index, handed) in receivers.into_iter().enumerate() {
@@ -114,21 +112,14 @@ impl Server {
             let handler = make(&worker);
             server.workers.push(Arc::clone(&worker));
             let thread = Thread {
-                handle: Arc::new(Handle {
-                    worker,
-                    handler,
-                    bounds: bounds(settings.limits),
-                    http1: http1_builder(),
-                }),
+                handle: Arc::new(Handle { worker, handler, bounds: bounds(settings.limits), http1: http1_builder() }),
                 loads: Arc::clone(&loads),
                 acceptor: acceptor.clone(),
                 peers: senders.clone(),
             };
             let (own, stopped) = (sockets.pop().unwrap_or_default(), stopped.clone());
             let run = move || thread.run(own, handed, stopped);
-            server
-                .threads
-                .push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
+            server.threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
         }
         Ok(server)
     }
@@ -211,12 +202,7 @@ where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    fn run(
-        self,
-        own: Own,
-        handed: mpsc::UnboundedReceiver<Accepted>,
-        stopped: watch::Receiver<Phase>,
-    ) {
+    fn run(self, own: Own, handed: mpsc::UnboundedReceiver<Accepted>, stopped: watch::Receiver<Phase>) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -237,18 +223,14 @@ where
         let mut tasks = Vec::new();
         for (listener, tls) in [(own.http, false), (own.https, true)] {
             match listener.map(TcpListener::from_std) {
-                Some(Ok(listener)) => {
-                    tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls)))
-                }
+                Some(Ok(listener)) => tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls))),
                 Some(Err(error)) => tracing::error!(%error, "a worker can not use its listener"),
                 None => {}
             }
         }
         if let Some(Socket::Unix(listener, file)) = own.unix {
             match UnixListener::from_std(listener) {
-                Ok(listener) => {
-                    tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file)))
-                }
+                Ok(listener) => tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file))),
                 Err(error) => tracing::error!(%error, "a worker can not use its listener"),
             }
         }
@@ -264,10 +246,7 @@ where
         if let Phase::Draining(limit) = phase {
             let busy = &self.handle.worker.busy;
             if timeout(limit, busy.idle()).await.is_err() {
-                tracing::warn!(
-                    worker = self.handle.worker.index,
-                    "requests were cut off: the drain timeout is over"
-                );
+                tracing::warn!(worker = self.handle.worker.index, "requests were cut off: the drain timeout is over");
             }
         }
     }
@@ -281,11 +260,7 @@ where
         }
     }
 
-    async fn accept_unix(
-        self: Arc<Self>,
-        listener: UnixListener,
-        _file: super::listener::SocketFile,
-    ) {
+    async fn accept_unix(self: Arc<Self>, listener: UnixListener, _file: super::listener::SocketFile) {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => self.place_unix(stream),
@@ -352,12 +327,7 @@ where
     fn serve_unix(self: &Arc<Self>, stream: UnixStream) {
         let Some(slot) = self.loads.enter(&self.handle.worker) else { return };
         let peer = Arc::new(Peer { address: None, tls: false, slot: Some(slot) });
-        drop(tokio::spawn(connection::serve(
-            Arc::clone(&self.handle),
-            Stream::Unix(stream),
-            peer,
-            false,
-        )));
+        drop(tokio::spawn(connection::serve(Arc::clone(&self.handle), Stream::Unix(stream), peer, false)));
     }
 }
 
@@ -366,12 +336,8 @@ async fn breathe(error: &io::Error) {
     tokio::time::sleep(BREATH).await;
 }
 
-async fn handshake<H, F>(
-    acceptor: TlsAcceptor,
-    handle: Arc<Handle<H>>,
-    stream: TcpStream,
-    peer: Arc<Peer>,
-) where
+async fn handshake<H, F>(acceptor: TlsAcceptor, handle: Arc<Handle<H>>, stream: TcpStream, peer: Arc<Peer>)
+where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
