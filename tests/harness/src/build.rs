@@ -8,11 +8,19 @@ use crate::image::programs;
 use crate::program::{program, run_shown};
 use crate::report::Report;
 
-/// Builds the programs for release and writes their images to `target/images`.
+/// Writes the images of the programs in `from`, or else of those it builds for release, to `to`.
 ///
 /// # Errors
 /// The build failed or a file cannot be written.
-pub fn images(report: &Report) -> Result<Vec<PathBuf>> {
+pub fn images(from: Option<&Path>, to: &Path, report: &Report) -> Result<Vec<PathBuf>> {
+    match from {
+        Some(from) => programs::write_all(from, to, report),
+        None => programs::write_all(&build(report)?, to, report),
+    }
+}
+
+/// Builds the programs and returns the folder that has them.
+fn build(report: &Report) -> Result<PathBuf> {
     let root = repository();
     report.long_step("build the programs (minutes the first time)", || {
         let mut cargo = program("cargo", ["build", "--release", "--locked", "--quiet"]);
@@ -21,7 +29,7 @@ pub fn images(report: &Report) -> Result<Vec<PathBuf>> {
         }
         run_shown(cargo.current_dir(&root))
     })?;
-    programs::write_all(&target(&root).join("release"), &root.join("target/images"), report)
+    Ok(target(&root).join("release"))
 }
 
 fn target(root: &Path) -> PathBuf {

@@ -11,7 +11,7 @@ use crate::cluster::{self, Cluster};
 use crate::components::{self, Module};
 use crate::demo;
 use crate::error::{Error, Result};
-use crate::image::{keycloak, programs};
+use crate::image::keycloak;
 use crate::interrupt::Interrupts;
 use crate::node;
 use crate::report::{Report, print, say};
@@ -99,7 +99,11 @@ enum AskedOfNode {
 #[derive(Debug, Subcommand)]
 enum AskedOfDemo {
     /// Bring it up, or up to date. `DEMO_CONTEXT`, `DEMO_PORT` and `DEMO_KEYCLOAK_PORT` choose.
-    Up,
+    Up {
+        /// Folder with built programs; without it they are built for release.
+        #[arg(long)]
+        from: Option<PathBuf>,
+    },
     /// Remove it.
     Down,
 }
@@ -126,7 +130,7 @@ fn of_demo(asked: &AskedOfDemo) -> Result<()> {
     let interrupts = Interrupts::install()?;
     let (report, cache) = (Report::new(), Cache::open()?);
     match asked {
-        AskedOfDemo::Up => demo::up(&cache, &report, &interrupts),
+        AskedOfDemo::Up { from } => demo::up(from.as_deref(), &cache, &report, &interrupts),
         AskedOfDemo::Down => demo::down(&cache, &report),
     }
 }
@@ -134,11 +138,7 @@ fn of_demo(asked: &AskedOfDemo) -> Result<()> {
 fn images(from: Option<&Path>, to: &Path, with_keycloak: bool) -> Result<()> {
     let _interrupts = Interrupts::install()?;
     let report = Report::new();
-    let archives = match from {
-        Some(from) => programs::write_all(from, to, &report)?,
-        None => build::images(&report)?,
-    };
-    for archive in archives {
+    for archive in build::images(from, to, &report)? {
         print(archive.display());
     }
     if with_keycloak {

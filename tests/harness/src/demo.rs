@@ -11,6 +11,7 @@ mod target;
 mod wait;
 
 use std::fs;
+use std::path::Path;
 
 pub use self::down::down;
 pub(crate) use self::forwards::serve;
@@ -35,12 +36,17 @@ pub(crate) const OPERATOR_NAMESPACE: &str = "oauth2-proxy-demo-operator";
 ///
 /// # Errors
 /// What did not work, with what was seen instead.
-pub fn up(cache: &Cache, report: &Report, interrupts: &Interrupts) -> Result<()> {
+pub fn up(
+    from: Option<&Path>,
+    cache: &Cache,
+    report: &Report,
+    interrupts: &Interrupts,
+) -> Result<()> {
     let settings = Settings::from_environment()?;
     let state = State::in_cache(cache);
     forwards::stop(&state)?;
     settings.require_free_ports()?;
-    let programs = build::images(report)?;
+    let programs = build::images(from, &repository().join("target/images"), report)?;
     let target = target(&settings, cache, report, interrupts)?;
     state.remember(&settings)?;
     if let Target::Cluster { cluster, .. } = &target {

@@ -13,6 +13,7 @@ use crate::cluster::state::{Process, Record};
 use crate::cluster::{Cluster, cgroup, config};
 use crate::error::{Doing as _, Error, Result};
 use crate::packages;
+use crate::program::{program, run};
 use crate::report::Report;
 
 /// Removes `cluster`; that there is none is no failure.
@@ -38,7 +39,9 @@ pub(crate) fn remove(cluster: &Cluster) -> Result<()> {
     if let Some(record) = cluster.state().record()? {
         if let Some(node) = node(cluster, &record) {
             end(node)?;
-            wait_for_link(&record.network.interface)?;
+        }
+        if record.linked {
+            unlink(&record.network.interface)?;
         }
         cgroup::remove(&config::cgroup(&record.name))?;
     }
@@ -64,21 +67,13 @@ fn node(cluster: &Cluster, record: &Record) -> Option<Process> {
     })
 }
 
-/// The kernel takes the link away with the namespace, a moment after its last process.
-fn wait_for_link(interface: &str) -> Result<()> {
-    let deadline = Deadline::after(Duration::from_secs(20));
-    while Path::new("/sys/class/net").join(interface).exists() {
-        if deadline.passed() {
-            return Err(Error::Late {
-                what: format!("the interface {interface} to go"),
-                limit: deadline.limit(),
-                seen: "it is still there".to_owned(),
-                log: String::new(),
-            });
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
-    Ok(())
+/// The kernel takes the link away with the namespace, but only once the last connection in it has
+/// timed out, which can be a minute. Not waited for: the network would be taken for so long.
+fn unlink(interface: &str) -> Result<()> {
+    let path = Path::new("/sys/class/net").join(interface);
+    let removed = run(&mut program("ip", ["link", "delete", interface]));
+    // Gone meanwhile is as good as removed.
+    if path.exists() { removed.map(drop) } else { Ok(()) }
 }
 
 fn end(node: Process) -> Result<()> {

@@ -114,6 +114,9 @@ pub struct Record {
     pub network: Network,
     /// Its first process, the parent of all others; absent while it is being made.
     pub node: Option<Process>,
+    /// Whether the link was made, so that the interface is this cluster's.
+    #[serde(default)]
+    pub linked: bool,
     /// Whether it came up completely.
     pub ready: bool,
 }
@@ -170,6 +173,7 @@ mod tests {
             name: "a".to_owned(),
             network: Network::new(3).unwrap(),
             node: Process::find(1),
+            linked: true,
             ready: true,
         };
         state.write_record(&record).unwrap();

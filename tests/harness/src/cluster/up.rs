@@ -81,6 +81,7 @@ fn make(
         name: cluster.name().to_owned(),
         network: network.clone(),
         node: None,
+        linked: false,
         ready: false,
     };
     state.write_record(&record)?;
@@ -98,7 +99,9 @@ fn make(
     let (mut tell, said) = launch(cluster)?;
     record.node = Some(node(cluster)?);
     state.write_record(&record)?;
-    report.step(&format!("network {} on {}", network.all, network.interface), || link(&record))?;
+    report.step(&format!("network {} on {}", network.all, network.interface), || {
+        link(cluster, &mut record)
+    })?;
     drop(lock);
     writeln!(tell, "{LINKED}").doing(|| "tell the node of its link".to_owned())?;
     Ok(Made { record, tell, said })
@@ -151,8 +154,8 @@ fn node(cluster: &Cluster) -> Result<Process> {
 }
 
 /// The link between the machine and the node, and the route to everything behind it.
-fn link(record: &Record) -> Result<()> {
-    let net = &record.network;
+fn link(cluster: &Cluster, record: &mut Record) -> Result<()> {
+    let net = record.network.clone();
     let pid = record.node.map(|node| node.pid.to_string());
     let pid = pid.unwrap_or_default();
     let (host, node) = (format!("{}/24", net.host), net.node.to_string());
@@ -160,6 +163,8 @@ fn link(record: &Record) -> Result<()> {
     let interface = net.interface.as_str();
     let ip = |args: &[&str]| run(&mut program("ip", args));
     ip(&["link", "add", interface, "type", "veth", "peer", "name", "eth0", "netns", &pid])?;
+    record.linked = true;
+    cluster.state().write_record(record)?;
     ip(&["address", "add", &host, "dev", interface])?;
     ip(&["link", "set", interface, "up"])?;
     ip(&["route", "add", &all, "via", &node, "dev", interface])?;

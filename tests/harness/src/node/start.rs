@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Mutex;
 use std::thread;
+use std::time::Duration;
 
+use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
-use nix::sys::wait::wait;
+use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::Pid;
 
 use crate::cluster::cgroup;
@@ -82,9 +84,13 @@ fn await_link(state: &State, plan: &Plan) -> Result<()> {
 #[expect(clippy::exit, reason = "the starting command is gone; there is nobody to return to")]
 fn abandon(state: &State, group: &str) {
     let _held = ABANDONED.lock();
-    // All processes of this namespace but this one.
-    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
-    while wait().is_ok() {}
+    // All processes of this namespace but this one; again, as the main thread may be starting some.
+    while waitpid(None, Some(WaitPidFlag::WNOHANG)) != Err(Errno::ECHILD) {
+        let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+        thread::sleep(Duration::from_millis(5));
+    }
+    // With this end goes the machine's, at once and not when the last connection has timed out.
+    let _ = run(&mut program("ip", ["link", "delete", "eth0"]));
     let _ = cgroup::remove(group);
     if mounts::uncover(state.dir()) {
         let _ = fs::remove_dir_all(state.dir());
