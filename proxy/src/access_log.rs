@@ -26,10 +26,13 @@ pub(crate) struct Rules {
 impl Rules {
     /// From the settings; with `silencePing` the health paths of `http` are left out too.
     pub(crate) fn compile(logging: &Logging, http: &Http) -> Self {
-        let mut excluded: HashSet<Box<str>> = logging.exclude_paths.iter().map(|path| path.as_str().into()).collect();
+        let mut excluded: HashSet<Box<str>> =
+            logging.exclude_paths.iter().map(|path| path.as_str().into()).collect();
         if logging.silence_ping {
             let paths = [&http.ping_path, &http.ready_path];
-            excluded.extend(paths.into_iter().filter(|path| !path.is_empty()).map(|path| path.as_str().into()));
+            excluded.extend(
+                paths.into_iter().filter(|path| !path.is_empty()).map(|path| path.as_str().into()),
+            );
         }
         Self { requests: logging.requests, format: logging.format, excluded }
     }

@@ -25,10 +25,16 @@ pub(crate) struct Exchange {
 
 impl Exchange {
     /// Starts to watch `request`. `rules` decide by its path whether there will be a line.
-    pub(crate) fn begin<B>(worker: &Worker, peer: &Peer, request: &Request<B>, rules: &Rules) -> Box<Self> {
+    pub(crate) fn begin<B>(
+        worker: &Worker,
+        peer: &Peer,
+        request: &Request<B>,
+        rules: &Rules,
+    ) -> Box<Self> {
         let start = Instant::now();
         worker.shard.begin();
-        let line = rules.wants(request.uri().path()).then(|| Line::begin(worker, peer, request, rules));
+        let line =
+            rules.wants(request.uri().path()).then(|| Line::begin(worker, peer, request, rules));
         Box::new(Self {
             shard: Arc::clone(&worker.shard),
             start,
@@ -112,7 +118,11 @@ impl Drop for Exchange {
         let elapsed = self.start.elapsed();
         if self.counted {
             self.shard.end();
-            let status = if self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16() { 200 } else { self.status };
+            let status = if self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16() {
+                200
+            } else {
+                self.status
+            };
             self.shard.record(status, &self.method, elapsed);
         }
         if let Some(line) = self.line.take() {

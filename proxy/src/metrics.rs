@@ -15,7 +15,8 @@ pub(crate) use registry::{Counter, Gauge, Registry};
 pub(crate) use shard::Shard;
 
 /// Content type of [`Registry::text`], as oauth2-proxy sends it.
-pub(crate) const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+pub(crate) const CONTENT_TYPE: &str =
+    "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
 
 #[cfg(test)]
 mod tests;

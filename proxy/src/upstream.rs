@@ -60,9 +60,18 @@ impl Server {
     ) -> Result<Option<Self>, OriginError> {
         use proxy_config::Target;
         let (origin, pass_host_header, upgrades, timeout) = match &upstream.target {
-            Target::Http { uri, insecure_skip_tls_verify, pass_host_header, proxy_web_sockets, timeout } => {
-                (Origin::parse(uri, *insecure_skip_tls_verify)?, *pass_host_header, *proxy_web_sockets, *timeout)
-            }
+            Target::Http {
+                uri,
+                insecure_skip_tls_verify,
+                pass_host_header,
+                proxy_web_sockets,
+                timeout,
+            } => (
+                Origin::parse(uri, *insecure_skip_tls_verify)?,
+                *pass_host_header,
+                *proxy_web_sockets,
+                *timeout,
+            ),
             Target::Unix { socket, pass_host_header, proxy_web_sockets, timeout } => {
                 (Origin::unix(socket), *pass_host_header, *proxy_web_sockets, *timeout)
             }

@@ -40,7 +40,12 @@ pub(crate) struct Line {
 
 impl Line {
     /// Keeps what the line needs of `request`, which will soon be consumed.
-    pub(crate) fn begin<B>(worker: &Worker, peer: &Peer, request: &Request<B>, rules: &Rules) -> Self {
+    pub(crate) fn begin<B>(
+        worker: &Worker,
+        peer: &Peer,
+        request: &Request<B>,
+        rules: &Rules,
+    ) -> Self {
         let headers = request.headers();
         Self {
             log: worker.log.clone(),
@@ -125,7 +130,11 @@ impl Line {
         out.extend_from_slice(itoa::Buffer::new().format(end.bytes).as_bytes());
         out.extend_from_slice(b",\"duration_seconds\":");
         write_seconds(out, end.duration);
-        out.extend_from_slice(if self.broken { b",\"broken\":true}\n" } else { b",\"broken\":false}\n" });
+        out.extend_from_slice(if self.broken {
+            b",\"broken\":true}\n"
+        } else {
+            b",\"broken\":false}\n"
+        });
     }
 
     /// An address told by a proxy in front of us, else the peer with its port, `@` for a unix domain socket.
@@ -185,6 +194,8 @@ fn protocol(version: Version) -> &'static [u8] {
 
 /// The instant truncated to its second, in the form of the peer's text lines.
 pub(super) fn stamp(second: i64, zone: &jiff::tz::TimeZone) -> String {
-    let time = Timestamp::UNIX_EPOCH.saturating_add(SignedDuration::from_secs(second)).unwrap_or(Timestamp::UNIX_EPOCH);
+    let time = Timestamp::UNIX_EPOCH
+        .saturating_add(SignedDuration::from_secs(second))
+        .unwrap_or(Timestamp::UNIX_EPOCH);
     time.to_zoned(zone.clone()).strftime("%Y/%m/%d %H:%M:%S").to_string()
 }

@@ -68,7 +68,8 @@ impl Writer {
             zone: TimeZone::system(),
         });
         let copy = Arc::clone(&shared);
-        let thread = std::thread::Builder::new().name("log".to_owned()).spawn(move || run(&copy, out))?;
+        let thread =
+            std::thread::Builder::new().name("log".to_owned()).spawn(move || run(&copy, out))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -76,7 +77,11 @@ impl Writer {
     pub(crate) fn log(&self) -> Log {
         let buffer = Arc::new(Mutex::new(Vec::new()));
         locked(&self.shared.state).buffers.push(Arc::clone(&buffer));
-        Log { buffer, second: Arc::new(Mutex::new((i64::MIN, Arc::from("")))), shared: Arc::clone(&self.shared) }
+        Log {
+            buffer,
+            second: Arc::new(Mutex::new((i64::MIN, Arc::from("")))),
+            shared: Arc::clone(&self.shared),
+        }
     }
 }
 
@@ -136,8 +141,10 @@ fn run(shared: &Shared, mut out: impl Write) {
         }
         if !state.full && !state.stop {
             let wait = |state: &mut State| !state.full && !state.stop;
-            let (woken, _) =
-                shared.wake.wait_timeout_while(state, INTERVAL, wait).unwrap_or_else(PoisonError::into_inner);
+            let (woken, _) = shared
+                .wake
+                .wait_timeout_while(state, INTERVAL, wait)
+                .unwrap_or_else(PoisonError::into_inner);
             state = woken;
         }
         (state.awake, state.full) = (false, false);

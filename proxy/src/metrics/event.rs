@@ -53,10 +53,14 @@ impl Event {
     /// Name of the family, labels in Prometheus' form, and help.
     pub(crate) fn describe(self) -> (&'static str, &'static str, &'static str) {
         match self {
-            Self::ConnectionOpened => {
-                ("oauth2_proxy_connections_opened_total", "", "Client connections that were accepted.")
+            Self::ConnectionOpened => (
+                "oauth2_proxy_connections_opened_total",
+                "",
+                "Client connections that were accepted.",
+            ),
+            Self::ConnectionClosed => {
+                ("oauth2_proxy_connections_closed_total", "", "Client connections that ended.")
             }
-            Self::ConnectionClosed => ("oauth2_proxy_connections_closed_total", "", "Client connections that ended."),
             Self::ConnectionRefused => (
                 "oauth2_proxy_connections_refused_total",
                 "",
@@ -67,17 +71,21 @@ impl Event {
                 "",
                 "Client connections that moved to a less loaded worker.",
             ),
-            Self::TlsHandshakeFailed => {
-                ("oauth2_proxy_tls_handshakes_failed_total", "", "TLS handshakes of clients that failed.")
-            }
+            Self::TlsHandshakeFailed => (
+                "oauth2_proxy_tls_handshakes_failed_total",
+                "",
+                "TLS handshakes of clients that failed.",
+            ),
             Self::FramingRefused => (
                 "oauth2_proxy_malformed_requests_total",
                 "",
                 "Requests refused because where they end could be read in two ways.",
             ),
-            Self::UpstreamConnected => {
-                ("oauth2_proxy_upstream_requests_total", "connection=\"new\"", "Requests by the connection they went out on.")
-            }
+            Self::UpstreamConnected => (
+                "oauth2_proxy_upstream_requests_total",
+                "connection=\"new\"",
+                "Requests by the connection they went out on.",
+            ),
             Self::UpstreamReused => (
                 "oauth2_proxy_upstream_requests_total",
                 "connection=\"reused\"",
@@ -88,16 +96,26 @@ impl Event {
                 "",
                 "Requests sent again because the pooled connection turned out to be closed.",
             ),
-            Self::UpstreamFailed => {
-                ("oauth2_proxy_upstream_failures_total", "", "Requests that an upstream gave no answer to.")
-            }
-            Self::Panicked => ("oauth2_proxy_panics_total", "", "Requests answered with 500 because of a defect in the proxy."),
-            Self::SessionCached => {
-                ("oauth2_proxy_sessions_loaded_total", "from=\"cache\"", "Sessions by where they were taken from.")
-            }
-            Self::SessionOpened => {
-                ("oauth2_proxy_sessions_loaded_total", "from=\"store\"", "Sessions by where they were taken from.")
-            }
+            Self::UpstreamFailed => (
+                "oauth2_proxy_upstream_failures_total",
+                "",
+                "Requests that an upstream gave no answer to.",
+            ),
+            Self::Panicked => (
+                "oauth2_proxy_panics_total",
+                "",
+                "Requests answered with 500 because of a defect in the proxy.",
+            ),
+            Self::SessionCached => (
+                "oauth2_proxy_sessions_loaded_total",
+                "from=\"cache\"",
+                "Sessions by where they were taken from.",
+            ),
+            Self::SessionOpened => (
+                "oauth2_proxy_sessions_loaded_total",
+                "from=\"store\"",
+                "Sessions by where they were taken from.",
+            ),
         }
     }
 }

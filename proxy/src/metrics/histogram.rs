@@ -48,14 +48,19 @@ impl Buckets {
 
     fn place(&self, duration: Duration) -> (Option<&AtomicU64>, u64) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        let index = BOUNDS.iter().position(|(bound, _)| nanoseconds <= bound * 1_000).unwrap_or(BOUNDS.len());
+        let index = BOUNDS
+            .iter()
+            .position(|(bound, _)| nanoseconds <= bound * 1_000)
+            .unwrap_or(BOUNDS.len());
         (self.counts.get(index), nanoseconds)
     }
 
     /// A copy at this moment.
     pub(super) fn snapshot(&self) -> Snapshot {
         Snapshot {
-            counts: std::array::from_fn(|i| self.counts.get(i).map_or(0, |count| count.load(Ordering::Relaxed))),
+            counts: std::array::from_fn(|i| {
+                self.counts.get(i).map_or(0, |count| count.load(Ordering::Relaxed))
+            }),
             nanoseconds: self.nanoseconds.load(Ordering::Relaxed),
         }
     }

@@ -13,15 +13,23 @@ const PAGE_BYTES: u64 = 4096;
 pub(super) fn write(out: &mut String) {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The second field is the program's name in parentheses and may hold anything; count from the last one.
-    let fields: Vec<&str> = stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
-    let number = |index: usize| fields.get(index).and_then(|text| text.parse::<u32>().ok()).map(f64::from);
+    let fields: Vec<&str> =
+        stat.rsplit_once(')').map_or("", |(_, rest)| rest).split_ascii_whitespace().collect();
+    let number =
+        |index: usize| fields.get(index).and_then(|text| text.parse::<u32>().ok()).map(f64::from);
     if let (Some(user), Some(system)) = (number(11), number(12)) {
         let seconds = (user + system) / TICKS_PER_SECOND;
         gauge(out, "process_cpu_seconds_total", "Processor time used.", "counter", seconds);
     }
     if let (Some(started), Some(booted)) = (number(19), boot_time()) {
         let seconds = booted + started / TICKS_PER_SECOND;
-        gauge(out, "process_start_time_seconds", "Start of the process, as Unix time.", "gauge", seconds);
+        gauge(
+            out,
+            "process_start_time_seconds",
+            "Start of the process, as Unix time.",
+            "gauge",
+            seconds,
+        );
     }
     let bytes = |index: usize, unit: u64| {
         let pages = fs::read_to_string("/proc/self/statm").ok()?;
@@ -53,5 +61,11 @@ fn boot_time() -> Option<f64> {
 
 fn open_files_limit() -> Option<u64> {
     let limits = fs::read_to_string("/proc/self/limits").ok()?;
-    limits.lines().find_map(|line| line.strip_prefix("Max open files"))?.split_ascii_whitespace().next()?.parse().ok()
+    limits
+        .lines()
+        .find_map(|line| line.strip_prefix("Max open files"))?
+        .split_ascii_whitespace()
+        .next()?
+        .parse()
+        .ok()
 }

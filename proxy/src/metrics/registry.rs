@@ -75,7 +75,12 @@ impl Registry {
     }
 
     /// The counter of this name and these labels; the same one for the same call. Names end in `_total`.
-    pub(crate) fn counter(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> Counter {
+    pub(crate) fn counter(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+    ) -> Counter {
         let mut families = locked(&self.families);
         match member(&mut families, name, help, labels, || Member::Counter(Counter::default())) {
             Member::Counter(counter) => counter.clone(),
@@ -84,7 +89,12 @@ impl Registry {
     }
 
     /// The gauge of this name and these labels; the same one for the same call.
-    pub(crate) fn gauge(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> Gauge {
+    pub(crate) fn gauge(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+    ) -> Gauge {
         let mut families = locked(&self.families);
         match member(&mut families, name, help, labels, || Member::Gauge(Gauge::default())) {
             Member::Gauge(gauge) => gauge.clone(),
@@ -93,9 +103,15 @@ impl Registry {
     }
 
     /// The histogram of durations of this name and these labels; the same one for the same call. Names end in `_seconds`.
-    pub(crate) fn histogram(&self, name: &'static str, help: &'static str, labels: &[(&str, &str)]) -> Histogram {
+    pub(crate) fn histogram(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        labels: &[(&str, &str)],
+    ) -> Histogram {
         let mut families = locked(&self.families);
-        match member(&mut families, name, help, labels, || Member::Histogram(Histogram::default())) {
+        match member(&mut families, name, help, labels, || Member::Histogram(Histogram::default()))
+        {
             Member::Histogram(histogram) => histogram.clone(),
             Member::Counter(_) | Member::Gauge(_) => Histogram::default(),
         }
@@ -171,7 +187,12 @@ fn write_requests(out: &mut String, shards: &[Arc<Shard>]) {
     for (status, count) in statuses {
         let _ = writeln!(out, "oauth2_proxy_requests_total{{code=\"{status}\"}} {count}");
     }
-    header(out, "oauth2_proxy_response_duration_seconds", "Time to the end of the response, by method.", "histogram");
+    header(
+        out,
+        "oauth2_proxy_response_duration_seconds",
+        "Time to the end of the response, by method.",
+        "histogram",
+    );
     for (method, sum) in METHODS.iter().zip(&durations).filter(|(_, sum)| !sum.is_empty()) {
         sum.write(out, "oauth2_proxy_response_duration_seconds", &format!("method=\"{method}\""));
     }

@@ -40,15 +40,31 @@ impl Bound {
     pub(crate) fn bind(listeners: &Listeners) -> Result<Self, BindError> {
         let bind = |field, address: Option<&Address>| {
             let bind = |address: &Address| {
-                Socket::bind(address).map_err(|source| BindError { field, address: address.clone(), source })
+                Socket::bind(address).map_err(|source| BindError {
+                    field,
+                    address: address.clone(),
+                    source,
+                })
             };
             address.map(bind).transpose()
         };
         Ok(Self {
-            http: bind("listeners.http", listeners.http.as_ref().map(|listener| &listener.address))?,
-            https: bind("listeners.https", listeners.https.as_ref().map(|listener| &listener.address))?,
-            admin: bind("listeners.admin", listeners.admin.as_ref().map(|listener| &listener.address))?,
-            metrics: bind("listeners.metrics", listeners.metrics.as_ref().map(|listener| &listener.address))?,
+            http: bind(
+                "listeners.http",
+                listeners.http.as_ref().map(|listener| &listener.address),
+            )?,
+            https: bind(
+                "listeners.https",
+                listeners.https.as_ref().map(|listener| &listener.address),
+            )?,
+            admin: bind(
+                "listeners.admin",
+                listeners.admin.as_ref().map(|listener| &listener.address),
+            )?,
+            metrics: bind(
+                "listeners.metrics",
+                listeners.metrics.as_ref().map(|listener| &listener.address),
+            )?,
         })
     }
 

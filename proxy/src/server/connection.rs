@@ -54,7 +54,9 @@ pub(super) struct Conn {
     at_start: AtomicBool,
     raw: AtomicBool,
     refused: AtomicBool,
+    in_body: AtomicBool,
     too_large: AtomicBool,
+    answering: AtomicBool,
 }
 
 impl Conn {
@@ -70,7 +72,9 @@ impl Conn {
             at_start: AtomicBool::new(true),
             raw: AtomicBool::new(false),
             refused: AtomicBool::new(false),
+            in_body: AtomicBool::new(false),
             too_large: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
         })
     }
 
@@ -101,14 +105,26 @@ impl Conn {
         self.raw.load(Ordering::Relaxed)
     }
 
-    pub(super) fn refuse(&self, violation: Violation) {
+    /// Nothing more is read. `in_body`: of the request that is being served, so that this one can not be finished either.
+    pub(super) fn refuse(&self, violation: Violation, in_body: bool) {
         self.worker.shard.count(Event::FramingRefused);
         self.refused.store(true, Ordering::Relaxed);
+        self.in_body.store(in_body, Ordering::Relaxed);
         self.too_large.store(violation == Violation::TooLarge, Ordering::Relaxed);
     }
 
     pub(super) fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The refusal can be told now, because nothing that came before is unanswered.
+    fn is_over(&self) -> bool {
+        self.is_refused() && (self.in_body.load(Ordering::Relaxed) || !self.in_flight())
+    }
+
+    /// The head of an answer is on its way.
+    pub(super) fn set_answering(&self) {
+        self.answering.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {
@@ -124,7 +140,6 @@ impl Conn {
     /// Every request that came has been answered to the last byte, and not one byte of the next one has come.
     fn is_quiet(&self) -> bool {
         !self.in_flight()
-            && self.served.load(Ordering::Relaxed) > 0
             && self.read_pending.load(Ordering::Relaxed)
             && !self.write_pending.load(Ordering::Relaxed)
             && self.at_start.load(Ordering::Relaxed)
@@ -138,11 +153,12 @@ pub(super) struct InFlight(pub(super) Arc<Conn>);
 impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.answering.store(false, Ordering::Relaxed);
     }
 }
 
-/// Serves an HTTP/1 connection to its end. `started`: its first bytes may have been read already, as over TLS.
-pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, peer: Arc<Peer>, started: bool)
+/// Serves an HTTP/1 connection to its end.
+pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, peer: Arc<Peer>)
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -151,7 +167,8 @@ where
     let framing = Framing::new(handle.bounds.max_header_bytes);
     let mut idle = Some(Parked { stream, framing, prefix: Bytes::new() });
     let mut patience = handle.bounds.header_timeout;
-    let mut wait = !started;
+    // The first request is most likely there already, and over TLS the handshake may even have read it.
+    let mut wait = false;
     while let Some(parked) = idle.take() {
         if wait && !readable(&parked.stream, patience).await {
             return;
@@ -159,7 +176,9 @@ where
         // In a box of its own, because most of the time most connections have none.
         idle = Box::pin(burst(Arc::clone(&handle), Arc::clone(&conn), parked)).await;
         wait = idle.as_ref().is_some_and(|parked| parked.prefix.is_empty());
-        patience = handle.bounds.idle_timeout;
+        // If the first request was not there after all, it is still awaited.
+        let served = conn.served.load(Ordering::Relaxed) > 0;
+        patience = if served { handle.bounds.idle_timeout } else { handle.bounds.header_timeout };
     }
 }
 
@@ -191,7 +210,8 @@ where
     let mut http = handle.http1.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut watch = pin!(Watch::new(handle.bounds));
     let end = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
-        Poll::Ready(outcome) => Poll::Ready(if outcome.is_ok() { End::Closed } else { End::Failed }),
+        Poll::Ready(_) => Poll::Ready(End::Closed),
+        Poll::Pending if conn.is_over() => Poll::Ready(End::Refused),
         Poll::Pending => watch.as_mut().poll(cx, &conn),
     })
     .await;
@@ -209,15 +229,16 @@ where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     match end {
-        End::Parked if !conn.worker.busy.is_stopping() => {
+        End::Parked => {
             let parts = http.into_parts()?;
             let Checked { stream, framing, .. } = parts.io.into_inner();
             drop(busy);
             Some(Parked { stream, framing, prefix: parts.read_buf })
         }
-        End::Failed if conn.is_refused() && !conn.in_flight() => {
+        End::Refused if !conn.answering.load(Ordering::Relaxed) => {
             let mut stream = http.into_parts()?.io.into_inner().stream;
-            let answer = if conn.too_large.load(Ordering::Relaxed) { TOO_LARGE } else { BAD_REQUEST };
+            let answer =
+                if conn.too_large.load(Ordering::Relaxed) { TOO_LARGE } else { BAD_REQUEST };
             let goodbye = async {
                 stream.write_all(answer).await?;
                 stream.shutdown().await
@@ -226,7 +247,7 @@ where
             let _ = tokio::time::timeout(QUIET, goodbye).await;
             None
         }
-        End::Parked | End::Failed | End::Closed => None,
+        End::Refused | End::Late | End::Closed => None,
     }
 }
 
@@ -234,8 +255,10 @@ where
 enum End {
     /// The parser is done: closed, or taken over by an upgrade.
     Closed,
-    /// The parser gave up, or time did.
-    Failed,
+    /// The framing can be read in two ways.
+    Refused,
+    /// The client took too long.
+    Late,
     /// Idle.
     Parked,
 }
@@ -258,7 +281,15 @@ impl Watch {
     fn new(bounds: Bounds) -> Self {
         let tick = QUIET.min(bounds.header_timeout / 4).max(Duration::from_millis(1));
         let timer = sleep(tick);
-        Self { timer, armed: false, tick, bounds, served: 0, waited: Duration::ZERO, stalled: Duration::ZERO }
+        Self {
+            timer,
+            armed: false,
+            tick,
+            bounds,
+            served: 0,
+            waited: Duration::ZERO,
+            stalled: Duration::ZERO,
+        }
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, conn: &Conn) -> Poll<End> {
@@ -293,10 +324,10 @@ impl Watch {
         if conn.in_flight() || conn.write_pending.load(Ordering::Relaxed) {
             *this.waited = Duration::ZERO;
             *this.stalled = if moved { Duration::ZERO } else { *this.stalled + *this.tick };
-            return (*this.stalled >= this.bounds.stream_idle_timeout).then_some(End::Failed);
+            return (*this.stalled >= this.bounds.stream_idle_timeout).then_some(End::Late);
         }
-        // The head of a request has begun, or nothing has come at all. That bytes trickle in does not help.
+        // The head of a request has begun. That bytes trickle in does not help.
         *this.waited = if progress { Duration::ZERO } else { *this.waited + *this.tick };
-        (*this.waited >= this.bounds.header_timeout).then_some(End::Failed)
+        (*this.waited >= this.bounds.header_timeout).then_some(End::Late)
     }
 }

@@ -39,6 +39,12 @@ impl Busy {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// How many are going on.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
     /// Returns when nothing is going on.
     pub(super) async fn idle(&self) {
         loop {

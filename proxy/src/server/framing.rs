@@ -18,7 +18,9 @@ pub(super) enum Violation {
     BadName,
     #[error("more than one Content-Length, or one that is no plain number")]
     Length,
-    #[error("a Transfer-Encoding that is not just chunked, or that comes with a Content-Length or HTTP/1.0")]
+    #[error(
+        "a Transfer-Encoding that is not just chunked, or that comes with a Content-Length or HTTP/1.0"
+    )]
     TransferEncoding,
     #[error("no Host or more than one")]
     Host,
@@ -44,14 +46,18 @@ pub(super) struct Framing {
 #[derive(Clone, Copy, Debug)]
 enum State {
     /// Between requests. A client may send one empty line too many.
-    Start { skipped: bool },
+    Start {
+        skipped: bool,
+    },
     Head(Head),
     Body(u64),
     ChunkSize,
     ChunkData(u64),
     /// The line break after a chunk; how much of it has come.
     ChunkEnd,
-    Trailers { size: usize },
+    Trailers {
+        size: usize,
+    },
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,16 +80,24 @@ impl Framing {
         matches!(self.state, State::Start { .. }) && self.partial.is_empty()
     }
 
+    /// A request's head has come, and its body is coming.
+    pub(super) fn in_body(&self) -> bool {
+        !matches!(self.state, State::Start { .. } | State::Head(_))
+    }
+
     /// Reads on. After an error the connection is of no more use.
     pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         while !bytes.is_empty() {
-            bytes = match self.state {
-                State::Body(left) => self.skip(bytes, left, |left| if left == 0 { State::START } else { State::Body(left) }),
-                State::ChunkData(left) => {
-                    self.skip(bytes, left, |left| if left == 0 { State::ChunkEnd } else { State::ChunkData(left) })
-                }
-                _ => self.line_of(bytes)?,
-            };
+            bytes =
+                match self.state {
+                    State::Body(left) => self.skip(bytes, left, |left| {
+                        if left == 0 { State::START } else { State::Body(left) }
+                    }),
+                    State::ChunkData(left) => self.skip(bytes, left, |left| {
+                        if left == 0 { State::ChunkEnd } else { State::ChunkData(left) }
+                    }),
+                    _ => self.line_of(bytes)?,
+                };
         }
         Ok(())
     }
@@ -239,7 +253,10 @@ fn plain_number(text: &[u8]) -> Option<u64> {
 fn chunk_size(text: &[u8]) -> Result<u64, Violation> {
     let end = memchr(b';', text).unwrap_or(text.len());
     let (digits, extension) = text.split_at_checked(end).ok_or(Violation::Chunk)?;
-    if digits.is_empty() || digits.len() > 15 || extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+    if digits.is_empty()
+        || digits.len() > 15
+        || extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
+    {
         return Err(Violation::Chunk);
     }
     digits.iter().try_fold(0, |sum, digit| {

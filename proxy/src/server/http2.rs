@@ -1,9 +1,9 @@
 //! HTTP/2, offered over TLS only. Streams, header lists and resets are capped; connections without a stream are told to go.
 
+use super::Peer;
 use super::connection::Conn;
 use super::service::{Handle, Service};
 use super::stream::Stream;
-use super::Peer;
 use crate::body::Body;
 use http::{Request, Response};
 use hyper::body::Incoming;

@@ -74,7 +74,8 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
 
 fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     let open = |address: SocketAddr| {
-        let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        let socket =
+            RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         if address.is_ipv6() {
             // All interfaces means both families, as it does for the peer.
             socket.set_only_v6(!address.ip().is_unspecified())?;
@@ -88,7 +89,10 @@ fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
     };
     match open(address) {
         // A machine without IPv6.
-        Err(error) if address.ip() == Ipv6Addr::UNSPECIFIED && error.kind() != io::ErrorKind::AddrInUse => {
+        Err(error)
+            if address.ip() == Ipv6Addr::UNSPECIFIED
+                && error.kind() != io::ErrorKind::AddrInUse =>
+        {
             open(SocketAddr::from(([0, 0, 0, 0], address.port())))
         }
         outcome => outcome,
@@ -97,7 +101,8 @@ fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
 
 fn bind_unix(path: &Path) -> io::Result<Socket> {
     // A socket that a process before us left behind; one that is alive, or any other file, is an error.
-    let stale = std::fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket())
+    let stale = std::fs::symlink_metadata(path)
+        .is_ok_and(|metadata| metadata.file_type().is_socket())
         && std::os::unix::net::UnixStream::connect(path).is_err();
     if stale {
         std::fs::remove_file(path)?;

@@ -25,22 +25,22 @@ impl Loads {
 
     /// The worker that should serve a connection that `own` has accepted.
     pub(super) fn target(&self, own: usize) -> usize {
-        let count = |index: usize| self.workers.get(index).map_or(usize::MAX, |count| count.load(Ordering::Relaxed));
+        let count = |index: usize| {
+            self.workers.get(index).map_or(usize::MAX, |count| count.load(Ordering::Relaxed))
+        };
         let least = (0..self.workers.len()).min_by_key(|index| count(*index)).unwrap_or(own);
         if count(own) > count(least).saturating_add(SLACK) { least } else { own }
     }
 
     /// A place for one more connection of `worker`, if there is one.
-    pub(super) fn enter(self: &Arc<Self>, worker: &Arc<Worker>) -> Option<Slot> {
-        let count = self.workers.get(worker.index)?;
+    pub(super) fn enter(self: &Arc<Self>, worker: usize) -> Option<Slot> {
+        let count = self.workers.get(worker)?;
         if self.total.fetch_add(1, Ordering::Relaxed) >= self.limit {
             self.total.fetch_sub(1, Ordering::Relaxed);
-            worker.shard.count(Event::ConnectionRefused);
             return None;
         }
         count.fetch_add(1, Ordering::Relaxed);
-        worker.shard.count(Event::ConnectionOpened);
-        Some(Slot { loads: Arc::clone(self), worker: Arc::clone(worker) })
+        Some(Slot { loads: Arc::clone(self), index: worker, worker: None })
     }
 }
 
@@ -48,22 +48,34 @@ impl Loads {
 #[derive(Debug)]
 pub(super) struct Slot {
     loads: Arc<Loads>,
-    worker: Arc<Worker>,
+    index: usize,
+    worker: Option<Arc<Worker>>,
 }
 
 impl Slot {
+    /// The connection has arrived at its worker, on whose thread this is.
+    pub(super) fn take(&mut self, worker: &Arc<Worker>) {
+        worker.shard.count(Event::ConnectionOpened);
+        self.worker = Some(Arc::clone(worker));
+    }
+
     /// Whether the worker has more than `limit` connections.
     pub(super) fn is_crowded(&self, limit: usize) -> bool {
-        self.loads.workers.get(self.worker.index).is_some_and(|count| count.load(Ordering::Relaxed) > limit)
+        self.loads
+            .workers
+            .get(self.index)
+            .is_some_and(|count| count.load(Ordering::Relaxed) > limit)
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        if let Some(count) = self.loads.workers.get(self.worker.index) {
+        if let Some(count) = self.loads.workers.get(self.index) {
             count.fetch_sub(1, Ordering::Relaxed);
         }
         self.loads.total.fetch_sub(1, Ordering::Relaxed);
-        self.worker.shard.count(Event::ConnectionClosed);
+        if let Some(worker) = &self.worker {
+            worker.shard.count(Event::ConnectionClosed);
+        }
     }
 }

@@ -68,7 +68,9 @@ fn admit<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     let host = request.headers().get(HOST);
-    if host.is_some_and(|host| !is_host(host.as_bytes())) || request.uri().path_and_query().is_none() {
+    if host.is_some_and(|host| !is_host(host.as_bytes()))
+        || request.uri().path_and_query().is_none()
+    {
         return Err(StatusCode::BAD_REQUEST);
     }
     if request.version() == Version::HTTP_2 {
@@ -89,7 +91,9 @@ fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
         return Err(StatusCode::BAD_REQUEST);
     }
     match request.headers().get(HOST) {
-        Some(host) if !host.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => return Err(StatusCode::BAD_REQUEST),
+        Some(host) if !host.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => {
+            return Err(StatusCode::BAD_REQUEST);
+        }
         Some(_) => {}
         None => {
             request.headers_mut().insert(HOST, value);
@@ -107,7 +111,8 @@ fn is_host(text: &[u8]) -> bool {
 
 /// HTTP/2 may send cookies in pieces (RFC 9113 section 8.2.3); everybody behind the door expects one header.
 fn join_cookies<B>(request: &mut Request<B>) {
-    let pieces: Vec<&[u8]> = request.headers().get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    let pieces: Vec<&[u8]> =
+        request.headers().get_all(COOKIE).iter().map(HeaderValue::as_bytes).collect();
     if pieces.len() > 1
         && let Ok(joined) = HeaderValue::from_bytes(&pieces.join(&b"; "[..]))
     {
@@ -138,7 +143,7 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (mut response, mut close) = match this.answer.project() {
+        let (mut response, close) = match this.answer.project() {
             AnswerProjection::Coming { future } => match ready!(future.poll(cx)) {
                 Ok(response) => (response, false),
                 Err(_) => {
@@ -151,10 +156,7 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
             AnswerProjection::Refused { status } => (plain(*status), true),
         };
         if let Some(InFlight(conn)) = this.in_flight.as_ref() {
-            if conn.is_refused() {
-                response = plain(StatusCode::BAD_REQUEST);
-                close = true;
-            }
+            conn.set_answering();
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 conn.set_raw();
             } else if (close || conn.worker.busy.is_stopping()) && !*this.http2 {
@@ -170,7 +172,9 @@ fn plain(status: StatusCode) -> Response<Body> {
     let text = format!("{}\n", status.canonical_reason().unwrap_or_default());
     let mut response = Response::new(Body::full(text));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }
@@ -185,7 +189,10 @@ impl http_body::Body for Tracked {
     type Data = Bytes;
     type Error = BodyError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         Pin::new(&mut self.body).poll_frame(cx)
     }
 
@@ -233,7 +240,8 @@ mod tests {
 
     #[test]
     fn cookies_in_pieces_become_one_header() {
-        let mut request = Request::builder().header(COOKIE, "a=1").header(COOKIE, "b=2").body(()).unwrap();
+        let mut request =
+            Request::builder().header(COOKIE, "a=1").header(COOKIE, "b=2").body(()).unwrap();
         join_cookies(&mut request);
         assert_eq!(request.headers().get_all(COOKIE).iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     }

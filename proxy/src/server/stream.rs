@@ -31,7 +31,11 @@ impl Stream {
 }
 
 impl AsyncRead for Stream {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_read(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_read(cx, buf),
@@ -41,7 +45,11 @@ impl AsyncRead for Stream {
 }
 
 impl AsyncWrite for Stream {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         match self.get_mut() {
             Self::Tcp(stream) => Pin::new(stream).poll_write(cx, buf),
             Self::Unix(stream) => Pin::new(stream).poll_write(cx, buf),
@@ -99,13 +107,21 @@ impl Checked {
 }
 
 impl AsyncRead for Checked {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         if !this.prefix.is_empty() {
             let count = this.prefix.len().min(buf.remaining());
             buf.put_slice(this.prefix.get(..count).unwrap_or_default());
             this.prefix.advance(count);
             return Poll::Ready(Ok(()));
+        }
+        if this.conn.is_refused() {
+            // Whoever drives the connection ends it; what still comes is nobody's business.
+            return Poll::Pending;
         }
         let before = buf.filled().len();
         let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
@@ -114,9 +130,9 @@ impl AsyncRead for Checked {
             let read = buf.filled().get(before..).unwrap_or_default();
             if !read.is_empty() && !this.conn.is_raw() {
                 if let Err(violation) = this.framing.feed(read) {
-                    this.conn.refuse(violation);
+                    this.conn.refuse(violation, this.framing.in_body());
                     buf.set_filled(before);
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, violation)));
+                    return Poll::Pending;
                 }
                 this.conn.note_start(this.framing.at_start());
             }
@@ -126,7 +142,11 @@ impl AsyncRead for Checked {
 }
 
 impl AsyncWrite for Checked {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.stream).poll_write(cx, buf);
         this.conn.note_write(poll.is_pending());

@@ -69,10 +69,11 @@ impl Certificate {
             TlsVersion::Tls12 => VERSIONS_12,
             TlsVersion::Tls13 => VERSIONS_13,
         };
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_protocol_versions(versions)?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&self.0) as Arc<dyn ResolvesServerCert>);
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_protocol_versions(versions)?
+                .with_no_client_auth()
+                .with_cert_resolver(Arc::clone(&self.0) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         // Sealed tickets instead of a table of sessions: nothing to share between workers, nothing that grows.
         config.ticketer = aws_lc_rs::Ticketer::new()?;
@@ -88,11 +89,15 @@ fn parse(chain: &[u8], key: &[u8]) -> Result<CertifiedKey, TlsError> {
     if chain.is_empty() {
         return Err(TlsError::Certificate("there is none in it".to_owned()));
     }
-    let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Key(error.to_string()))?;
-    let key = aws_lc_rs::sign::any_supported_type(&key).map_err(|error| TlsError::Key(error.to_string()))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(key).map_err(|error| TlsError::Key(error.to_string()))?;
+    let key = aws_lc_rs::sign::any_supported_type(&key)
+        .map_err(|error| TlsError::Key(error.to_string()))?;
     let certified = CertifiedKey::new(chain, key);
     match certified.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => Ok(certified),
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(certified)
+        }
         Err(rustls::Error::InconsistentKeys(_)) => Err(TlsError::Mismatch),
         Err(error) => Err(TlsError::Certificate(error.to_string())),
     }
@@ -124,7 +129,9 @@ mod tests {
     #[test]
     fn what_is_wrong_is_named() {
         let (first, second) = (pair(), pair());
-        let error = |chain: &str, key: &str| Certificate::new(chain.as_bytes(), key.as_bytes()).unwrap_err();
+        let error = |chain: &str, key: &str| {
+            Certificate::new(chain.as_bytes(), key.as_bytes()).unwrap_err()
+        };
         assert!(matches!(error("", &first.1), TlsError::Certificate(_)));
         assert!(matches!(error(&first.0, "no key"), TlsError::Key(_)));
         assert!(matches!(error(&first.0, &second.1), TlsError::Mismatch));

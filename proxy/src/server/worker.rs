@@ -5,7 +5,7 @@ use super::bound::Bound;
 use super::connection::{self, Bounds};
 use super::drain::{Busy, Drain};
 use super::listener::Socket;
-use super::load::Loads;
+use super::load::{Loads, Slot};
 use super::service::Handle;
 use super::stream::Stream;
 use super::{Certificate, Peer, TlsError, Worker, http2};
@@ -71,10 +71,36 @@ enum Phase {
     Stopped,
 }
 
-/// A connection on its way to another worker.
+/// A connection that was accepted here.
 enum Accepted {
+    Tcp(TcpStream, SocketAddr, bool),
+    Unix(UnixStream),
+}
+
+/// The same on its way to another worker, tied to no runtime.
+enum Handed {
     Tcp(std::net::TcpStream, SocketAddr, bool),
     Unix(std::os::unix::net::UnixStream),
+}
+
+impl Accepted {
+    fn unregister(self) -> io::Result<Handed> {
+        Ok(match self {
+            Self::Tcp(stream, address, tls) => Handed::Tcp(stream.into_std()?, address, tls),
+            Self::Unix(stream) => Handed::Unix(stream.into_std()?),
+        })
+    }
+}
+
+impl Handed {
+    fn register(self) -> io::Result<Accepted> {
+        Ok(match self {
+            Self::Tcp(stream, address, tls) => {
+                Accepted::Tcp(TcpStream::from_std(stream)?, address, tls)
+            }
+            Self::Unix(stream) => Accepted::Unix(UnixStream::from_std(stream)?),
+        })
+    }
 }
 
 impl Server {
@@ -91,14 +117,16 @@ impl Server {
         H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
-        let acceptor = settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
+        let acceptor =
+            settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
         let count = match usize::from(settings.limits.workers) {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
         let loads = Loads::new(count, settings.limits.max_connections as usize);
         let (stop, stopped) = watch::channel(Phase::Serving);
-        let (senders, receivers): (Vec<_>, Vec<_>) = (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let mut server = Self { stop, workers: Vec::new(), threads: Vec::new() };
         let mut sockets = sockets_of(bound, count)?;
         for (index, handed) in receivers.into_iter().enumerate() {
@@ -112,16 +140,29 @@ impl Server {
             let handler = make(&worker);
             server.workers.push(Arc::clone(&worker));
             let thread = Thread {
-                handle: Arc::new(Handle { worker, handler, bounds: bounds(settings.limits), http1: http1_builder() }),
+                handle: Arc::new(Handle {
+                    worker,
+                    handler,
+                    bounds: bounds(settings.limits),
+                    http1: http1_builder(),
+                }),
                 loads: Arc::clone(&loads),
                 acceptor: acceptor.clone(),
                 peers: senders.clone(),
             };
             let (own, stopped) = (sockets.pop().unwrap_or_default(), stopped.clone());
             let run = move || thread.run(own, handed, stopped);
-            server.threads.push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
+            server
+                .threads
+                .push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
         }
         Ok(server)
+    }
+
+    /// The workers, for whoever looks at what they do.
+    #[cfg(test)]
+    pub(crate) fn workers(&self) -> Vec<Arc<Worker>> {
+        self.workers.clone()
     }
 
     /// Stops: answers close their connections, then no new ones are accepted, then what is in flight gets its time.
@@ -194,7 +235,7 @@ struct Thread<H> {
     handle: Arc<Handle<H>>,
     loads: Arc<Loads>,
     acceptor: Option<TlsAcceptor>,
-    peers: Vec<mpsc::UnboundedSender<Accepted>>,
+    peers: Vec<mpsc::UnboundedSender<(Handed, Slot)>>,
 }
 
 impl<H, F> Thread<H>
@@ -202,7 +243,12 @@ where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    fn run(self, own: Own, handed: mpsc::UnboundedReceiver<Accepted>, stopped: watch::Receiver<Phase>) {
+    fn run(
+        self,
+        own: Own,
+        handed: mpsc::UnboundedReceiver<(Handed, Slot)>,
+        stopped: watch::Receiver<Phase>,
+    ) {
         let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
@@ -217,27 +263,31 @@ where
     async fn work(
         self: Arc<Self>,
         own: Own,
-        mut handed: mpsc::UnboundedReceiver<Accepted>,
+        mut handed: mpsc::UnboundedReceiver<(Handed, Slot)>,
         mut stopped: watch::Receiver<Phase>,
     ) {
         let mut tasks = Vec::new();
         for (listener, tls) in [(own.http, false), (own.https, true)] {
             match listener.map(TcpListener::from_std) {
-                Some(Ok(listener)) => tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls))),
+                Some(Ok(listener)) => {
+                    tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls)))
+                }
                 Some(Err(error)) => tracing::error!(%error, "a worker can not use its listener"),
                 None => {}
             }
         }
         if let Some(Socket::Unix(listener, file)) = own.unix {
             match UnixListener::from_std(listener) {
-                Ok(listener) => tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file))),
+                Ok(listener) => {
+                    tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file)))
+                }
                 Err(error) => tracing::error!(%error, "a worker can not use its listener"),
             }
         }
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
         let phase = loop {
             tokio::select! {
-                Some(accepted) = handed.recv() => self.adopt(accepted),
+                Some((stream, slot)) = handed.recv() => self.adopt(stream, slot),
                 _ = housekeeping.tick() => upstream::sweep(Instant::now()),
                 _ = stopped.changed() => break *stopped.borrow(),
             }
@@ -246,7 +296,10 @@ where
         if let Phase::Draining(limit) = phase {
             let busy = &self.handle.worker.busy;
             if timeout(limit, busy.idle()).await.is_err() {
-                tracing::warn!(worker = self.handle.worker.index, "requests were cut off: the drain timeout is over");
+                tracing::warn!(
+                    worker = self.handle.worker.index,
+                    "requests were cut off: the drain timeout is over"
+                );
             }
         }
     }
@@ -254,80 +307,71 @@ where
     async fn accept_tcp(self: Arc<Self>, listener: TcpListener, tls: bool) {
         loop {
             match listener.accept().await {
-                Ok((stream, address)) => self.place_tcp(stream, address, tls),
+                Ok((stream, address)) => self.place(Accepted::Tcp(stream, address, tls)),
                 Err(error) => breathe(&error).await,
             }
         }
     }
 
-    async fn accept_unix(self: Arc<Self>, listener: UnixListener, _file: super::listener::SocketFile) {
+    async fn accept_unix(
+        self: Arc<Self>,
+        listener: UnixListener,
+        _file: super::listener::SocketFile,
+    ) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.place_unix(stream),
+                Ok((stream, _)) => self.place(Accepted::Unix(stream)),
                 Err(error) => breathe(&error).await,
             }
         }
     }
 
-    fn place_tcp(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, tls: bool) {
-        let own = self.handle.worker.index;
-        match self.peers.get(self.loads.target(own)) {
-            Some(other) if self.loads.target(own) != own => {
-                if let Ok(stream) = stream.into_std()
-                    && other.send(Accepted::Tcp(stream, address, tls)).is_ok()
-                {
-                    self.handle.worker.shard.count(Event::ConnectionHandedOver);
-                }
+    /// Serves a new connection here, or has the least loaded worker do it.
+    fn place(self: &Arc<Self>, accepted: Accepted) {
+        let worker = &self.handle.worker;
+        let target = self.loads.target(worker.index);
+        let Some(slot) = self.loads.enter(target) else {
+            worker.shard.count(Event::ConnectionRefused);
+            return;
+        };
+        match self.peers.get(target).filter(|_| target != worker.index) {
+            Some(other) => {
+                worker.shard.count(Event::ConnectionHandedOver);
+                // A worker that has gone takes the connection along: the whole server is stopping.
+                let _ = accepted.unregister().map(|accepted| other.send((accepted, slot)));
             }
-            _ => self.serve_tcp(stream, address, tls),
+            None => self.serve(accepted, slot),
         }
     }
 
-    fn place_unix(self: &Arc<Self>, stream: UnixStream) {
-        let own = self.handle.worker.index;
-        match self.peers.get(self.loads.target(own)) {
-            Some(other) if self.loads.target(own) != own => {
-                if let Ok(stream) = stream.into_std()
-                    && other.send(Accepted::Unix(stream)).is_ok()
-                {
-                    self.handle.worker.shard.count(Event::ConnectionHandedOver);
-                }
-            }
-            _ => self.serve_unix(stream),
+    fn adopt(self: &Arc<Self>, handed: Handed, slot: Slot) {
+        if let Ok(accepted) = handed.register() {
+            self.serve(accepted, slot);
         }
     }
 
-    fn adopt(self: &Arc<Self>, accepted: Accepted) {
+    fn serve(self: &Arc<Self>, accepted: Accepted, mut slot: Slot) {
+        slot.take(&self.handle.worker);
+        let handle = Arc::clone(&self.handle);
         match accepted {
             Accepted::Tcp(stream, address, tls) => {
-                if let Ok(stream) = TcpStream::from_std(stream) {
-                    self.serve_tcp(stream, address, tls);
+                // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
+                let _ = stream.set_nodelay(true);
+                let peer = Arc::new(Peer { address: Some(address), tls, slot: Some(slot) });
+                match self.acceptor.as_ref().filter(|_| tls) {
+                    Some(acceptor) => {
+                        drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, peer)))
+                    }
+                    None => {
+                        drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), peer)))
+                    }
                 }
             }
             Accepted::Unix(stream) => {
-                if let Ok(stream) = UnixStream::from_std(stream) {
-                    self.serve_unix(stream);
-                }
+                let peer = Arc::new(Peer { address: None, tls: false, slot: Some(slot) });
+                drop(tokio::spawn(connection::serve(handle, Stream::Unix(stream), peer)));
             }
         }
-    }
-
-    fn serve_tcp(self: &Arc<Self>, stream: TcpStream, address: SocketAddr, tls: bool) {
-        let Some(slot) = self.loads.enter(&self.handle.worker) else { return };
-        // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
-        let _ = stream.set_nodelay(true);
-        let peer = Arc::new(Peer { address: Some(address), tls, slot: Some(slot) });
-        let handle = Arc::clone(&self.handle);
-        match self.acceptor.as_ref().filter(|_| tls) {
-            Some(acceptor) => drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, peer))),
-            None => drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), peer, false))),
-        }
-    }
-
-    fn serve_unix(self: &Arc<Self>, stream: UnixStream) {
-        let Some(slot) = self.loads.enter(&self.handle.worker) else { return };
-        let peer = Arc::new(Peer { address: None, tls: false, slot: Some(slot) });
-        drop(tokio::spawn(connection::serve(Arc::clone(&self.handle), Stream::Unix(stream), peer, false)));
     }
 }
 
@@ -336,8 +380,12 @@ async fn breathe(error: &io::Error) {
     tokio::time::sleep(BREATH).await;
 }
 
-async fn handshake<H, F>(acceptor: TlsAcceptor, handle: Arc<Handle<H>>, stream: TcpStream, peer: Arc<Peer>)
-where
+async fn handshake<H, F>(
+    acceptor: TlsAcceptor,
+    handle: Arc<Handle<H>>,
+    stream: TcpStream,
+    peer: Arc<Peer>,
+) where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
@@ -352,6 +400,6 @@ where
     if wants_http2 {
         Box::pin(http2::serve(handle, stream, peer)).await;
     } else {
-        connection::serve(handle, stream, peer, true).await;
+        connection::serve(handle, stream, peer).await;
     }
 }

@@ -58,7 +58,8 @@ impl Origin {
             _ => return Err(OriginError::Scheme(text.to_owned())),
         };
         let header = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-        let header = HeaderValue::from_str(&header).map_err(|_| OriginError::NotAbsolute(text.to_owned()))?;
+        let header = HeaderValue::from_str(&header)
+            .map_err(|_| OriginError::NotAbsolute(text.to_owned()))?;
         Ok(Self { id: id_of(&place), host: header, place })
     }
 
@@ -76,10 +77,15 @@ impl Origin {
                 let connector = tls::connector(*insecure).await;
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let stream = dial(host, *port).await?;
-                let stream = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream)).await.map_err(late)??;
+                let stream = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream))
+                    .await
+                    .map_err(late)??;
                 speak(stream).await
             }
-            Place::Unix(path) => speak(timeout(CONNECT_TIMEOUT, UnixStream::connect(path)).await.map_err(late)??).await,
+            Place::Unix(path) => {
+                speak(timeout(CONNECT_TIMEOUT, UnixStream::connect(path)).await.map_err(late)??)
+                    .await
+            }
         }
     }
 }
@@ -97,7 +103,8 @@ fn late(_: tokio::time::error::Elapsed) -> io::Error {
 }
 
 async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await.map_err(late)??;
+    let stream =
+        timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await.map_err(late)??;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
@@ -106,7 +113,8 @@ async fn speak<S>(stream: S) -> io::Result<Sender>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+    let (sender, connection) =
+        http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // Errors of the connection reach whoever waits for an answer on it; with nobody waiting there is nothing to tell.
     tokio::spawn(async move {
         let _ = connection.with_upgrades().await;
@@ -135,7 +143,11 @@ mod tests {
 
     #[test]
     fn the_host_header_has_the_port_only_if_it_is_not_the_usual_one() {
-        for (uri, host) in [("http://h:80/x", "h"), ("http://h:8080", "h:8080"), ("https://[::1]:8443", "[::1]:8443")] {
+        for (uri, host) in [
+            ("http://h:80/x", "h"),
+            ("http://h:8080", "h:8080"),
+            ("https://[::1]:8443", "[::1]:8443"),
+        ] {
             assert_eq!(Origin::parse(uri, false).unwrap().host, host);
         }
     }

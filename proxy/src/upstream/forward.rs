@@ -69,14 +69,20 @@ impl Server {
         worker: &Worker,
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
-        let Some(mut lease) = pool::take(self.origin.id) else { return self.send_anew(worker, request).await };
+        let Some(mut lease) = pool::take(self.origin.id) else {
+            return self.send_anew(worker, request).await;
+        };
         worker.shard.count(Event::UpstreamReused);
         let copy = Copy::of(&request);
         match lease.sender().try_send_request(request).await {
             Ok(answer) => Ok((answer, lease)),
             Err(mut error) => {
-                let again = error.take_message().or_else(|| copy.filter(|_| was_closed(&error)).map(Copy::into_request));
-                let Some(request) = again else { return Err(UpstreamError::Broken(error.into_error())) };
+                let again = error
+                    .take_message()
+                    .or_else(|| copy.filter(|_| was_closed(&error)).map(Copy::into_request));
+                let Some(request) = again else {
+                    return Err(UpstreamError::Broken(error.into_error()));
+                };
                 worker.shard.count(Event::UpstreamRetried);
                 self.send_anew(worker, request).await
             }
@@ -104,7 +110,9 @@ impl Server {
         peer: &Arc<Peer>,
     ) -> Result<Response<Body>, UpstreamError> {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
-            let wish = wish.filter(|wish| wish.is_met_by(answer.headers())).ok_or(UpstreamError::Upgrade)?;
+            let wish = wish
+                .filter(|wish| wish.is_met_by(answer.headers()))
+                .ok_or(UpstreamError::Upgrade)?;
             let upstream = hyper::upgrade::on(&mut answer);
             wish.tunnel(upstream, self.stream_idle_timeout, worker, peer);
             let (mut parts, _) = answer.into_parts();
@@ -131,7 +139,8 @@ fn was_closed<T>(error: &TrySendError<T>) -> bool {
     if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
         return true;
     }
-    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    let source =
+        std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
     source.is_some_and(|error| {
         use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected};
         matches!(error.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected)
@@ -220,14 +229,19 @@ impl http_body::Body for RequestBody {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Self::Streaming(streaming) = &mut *self else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut streaming.body).poll_frame(cx));
         if frame.is_none() || http_body::Body::is_end_stream(&streaming.body) {
             streaming.sent.notify_one();
         }
         Poll::Ready(match frame {
-            Some(Ok(frame)) if frame.is_trailers() => streaming.names.as_ref().map(|names| Ok(filtered(frame, names))),
+            Some(Ok(frame)) if frame.is_trailers() => {
+                streaming.names.as_ref().map(|names| Ok(filtered(frame, names)))
+            }
             other => other,
         })
     }

@@ -10,8 +10,8 @@ pub(crate) use names::Names;
 
 use crate::cookie::{OwnCookies, Stripped};
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
-    TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use names::Kind;
 use std::fmt::Write;
@@ -54,7 +54,8 @@ pub(super) fn prepare(
 ) {
     let found = Found::scan(headers, injection);
     let trailers_wanted = found.te && wants_trailers(headers);
-    let announces_trailers = headers.contains_key(TRAILER) && headers.contains_key(TRANSFER_ENCODING);
+    let announces_trailers =
+        headers.contains_key(TRAILER) && headers.contains_key(TRANSFER_ENCODING);
     let trailer = if announces_trailers { headers.get(TRAILER).cloned() } else { None };
     for name in &found.remove {
         headers.remove(name);
@@ -147,7 +148,8 @@ impl Found {
 fn connection_names(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
     for value in headers.get_all(CONNECTION) {
         for token in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
-            let usual = token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
+            let usual =
+                token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
             if usual || token.is_empty() {
                 continue;
             }
@@ -162,11 +164,19 @@ fn connection_names(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
 }
 
 fn wants_trailers(headers: &HeaderMap) -> bool {
-    let tokens = headers.get_all(TE).into_iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    let tokens = headers
+        .get_all(TE)
+        .into_iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
     tokens.map(<[u8]>::trim_ascii).any(|token| token.eq_ignore_ascii_case(b"trailers"))
 }
 
-fn forward_peer(headers: &mut HeaderMap, forwarded: Forwarded, peer: Option<IpAddr>, found: &Found) {
+fn forward_peer(
+    headers: &mut HeaderMap,
+    forwarded: Forwarded,
+    peer: Option<IpAddr>,
+    found: &Found,
+) {
     if let Forwarded::Replace { tls } = forwarded {
         if found.forwarded_host
             && let Some(host) = headers.get(HOST).cloned()
@@ -174,7 +184,10 @@ fn forward_peer(headers: &mut HeaderMap, forwarded: Forwarded, peer: Option<IpAd
             headers.insert(FORWARDED_HOST, host);
         }
         if found.forwarded_proto {
-            headers.insert(FORWARDED_PROTO, HeaderValue::from_static(if tls { "https" } else { "http" }));
+            headers.insert(
+                FORWARDED_PROTO,
+                HeaderValue::from_static(if tls { "https" } else { "http" }),
+            );
         }
     }
     let Some(peer) = peer else { return };

@@ -2,7 +2,10 @@
 //! busy with one request is exactly what back-pressure wants.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
+    verify_tls13_signature,
+};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
@@ -17,10 +20,15 @@ static TRUSTING: OnceCell<TlsConnector> = OnceCell::const_new();
 /// Roots are read at the first use, off the async threads: they cost milliseconds that most processes never need.
 pub(super) async fn connector(insecure: bool) -> TlsConnector {
     if insecure {
-        return TRUSTING.get_or_init(async || TlsConnector::from(Arc::new(trusting()))).await.clone();
+        return TRUSTING
+            .get_or_init(async || TlsConnector::from(Arc::new(trusting())))
+            .await
+            .clone();
     }
     let load = async || {
-        let roots = tokio::task::spawn_blocking(system_roots).await.unwrap_or_else(|_| RootCertStore::empty());
+        let roots = tokio::task::spawn_blocking(system_roots)
+            .await
+            .unwrap_or_else(|_| RootCertStore::empty());
         TlsConnector::from(Arc::new(verifying(roots)))
     };
     VERIFYING.get_or_init(load).await.clone()
@@ -34,7 +42,9 @@ fn system_roots() -> RootCertStore {
     }
     roots.add_parsable_certificates(found.certs);
     if roots.is_empty() {
-        tracing::warn!("no root certificates found: https upstreams can not be verified; install ca-certificates");
+        tracing::warn!(
+            "no root certificates found: https upstreams can not be verified; install ca-certificates"
+        );
     }
     roots
 }
@@ -50,11 +60,19 @@ fn verifying(roots: RootCertStore) -> ClientConfig {
 fn trusting() -> ClientConfig {
     let provider = provider();
     let verifier = AnyCertificate(provider.signature_verification_algorithms);
-    builder(provider).dangerous().with_custom_certificate_verifier(Arc::new(verifier)).with_no_client_auth()
+    builder(provider)
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth()
 }
 
-#[expect(clippy::expect_used, reason = "the provider's own cipher suites serve the default versions")]
-fn builder(provider: Arc<CryptoProvider>) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
+#[expect(
+    clippy::expect_used,
+    reason = "the provider's own cipher suites serve the default versions"
+)]
+fn builder(
+    provider: Arc<CryptoProvider>,
+) -> rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier> {
     ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the default versions are supported")

@@ -36,11 +36,18 @@ impl Wish {
     /// Whether an answer that switches protocols switches to one that was asked for.
     pub(super) fn is_met_by(&self, answer: &HeaderMap) -> bool {
         let Some(chosen) = answer.get(UPGRADE) else { return false };
-        tokens(chosen).all(|token| tokens(&self.protocol).any(|asked| asked.eq_ignore_ascii_case(token)))
+        tokens(chosen)
+            .all(|token| tokens(&self.protocol).any(|asked| asked.eq_ignore_ascii_case(token)))
     }
 
     /// Carries bytes both ways until one side ends or nothing has moved for `idle`; runs beside the request.
-    pub(super) fn tunnel(self, upstream: OnUpgrade, idle: Duration, worker: &Arc<Worker>, peer: &Arc<Peer>) {
+    pub(super) fn tunnel(
+        self,
+        upstream: OnUpgrade,
+        idle: Duration,
+        worker: &Arc<Worker>,
+        peer: &Arc<Peer>,
+    ) {
         let (busy, peer) = (worker.busy.enter(), Arc::clone(peer));
         tokio::spawn(async move {
             // Whichever side fails, the other learns of it when both connections are dropped here.
@@ -57,12 +64,18 @@ fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
 }
 
 fn has_token(headers: &HeaderMap, wanted: &[u8]) -> bool {
-    headers.get_all(CONNECTION).iter().flat_map(tokens).any(|token| token.eq_ignore_ascii_case(wanted))
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(tokens)
+        .any(|token| token.eq_ignore_ascii_case(wanted))
 }
 
 fn is_http(token: &[u8]) -> bool {
     let name = token.split(|byte| *byte == b'/').next().unwrap_or(token);
-    [&b"h2c"[..], b"h2", b"http", b"tls", b"connect-udp", b"connect-ip"].iter().any(|known| name.eq_ignore_ascii_case(known))
+    [&b"h2c"[..], b"h2", b"http", b"tls", b"connect-udp", b"connect-ip"]
+        .iter()
+        .any(|known| name.eq_ignore_ascii_case(known))
 }
 
 async fn carry(client: Upgraded, upstream: Upgraded, idle: Duration) -> io::Result<()> {
@@ -102,7 +115,11 @@ impl<T> Watched<T> {
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let poll = Pin::new(&mut self.io).poll_read(cx, buf);
         self.note(buf.filled().len() > before);
@@ -111,7 +128,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
 }
 
 impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let poll = Pin::new(&mut self.io).poll_write(cx, buf);
         self.note(matches!(poll, Poll::Ready(Ok(count)) if count > 0));
         poll

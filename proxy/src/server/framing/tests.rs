@@ -26,7 +26,9 @@ fn whole_requests_end_where_the_next_begins() {
 
 #[test]
 fn what_could_be_read_in_two_ways_is_refused() {
-    use Violation::{BadName, BareLineFeed, Chunk, Folded, Host, Length, TooLarge, TransferEncoding};
+    use Violation::{
+        BadName, BareLineFeed, Chunk, Folded, Host, Length, TooLarge, TransferEncoding,
+    };
     let long = format!("Host: a\r\nX: {}\r\n", "y".repeat(1024));
     for (head, violation) in [
         ("Host: a\nX: y\r\n", BareLineFeed),
@@ -44,7 +46,10 @@ fn what_could_be_read_in_two_ways_is_refused() {
         ("Host: a\r\nContent-Length: 99999999999999999999\r\n", Length),
         ("Host: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n", TransferEncoding),
         ("Host: a\r\nTransfer-Encoding: chunked\r\ncontent-length: 3\r\n", TransferEncoding),
-        ("Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n", TransferEncoding),
+        (
+            "Host: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+            TransferEncoding,
+        ),
         ("Host: a\r\nTransfer-Encoding: gzip, chunked\r\n", TransferEncoding),
         ("Host: a\r\nTransfer-Encoding: xchunked\r\n", TransferEncoding),
         ("Host: a\r\nTransfer-Encoding: identity\r\n", TransferEncoding),
@@ -70,7 +75,8 @@ fn what_could_be_read_in_two_ways_is_refused() {
         ("0\r\n X: y\r\n", Folded),
         ("0\r\nX: y\n\r\n", BareLineFeed),
     ] {
-        let request = format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
         assert_eq!(fed(request.as_bytes()), Err(violation), "{request:?}");
     }
     let old = "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n";

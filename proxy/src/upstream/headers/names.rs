@@ -81,7 +81,10 @@ pub(crate) struct Names {
 
 impl Names {
     /// The known names, those of `configured` headers, and `real_ip`, the header with the client's address, if any.
-    pub(crate) fn compile<'a>(configured: impl IntoIterator<Item = &'a str>, real_ip: Option<&str>) -> Self {
+    pub(crate) fn compile<'a>(
+        configured: impl IntoIterator<Item = &'a str>,
+        real_ip: Option<&str>,
+    ) -> Self {
         let mut names = Self { mask: Box::new([0; 256]), entries: Vec::new(), long: Vec::new() };
         for name in configured.into_iter().chain(IDENTITY.iter().copied()) {
             names.add(name, Kind::Identity);

@@ -13,19 +13,28 @@ fn names() -> Names {
 fn map(lines: &[(&str, &str)]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for (name, value) in lines {
-        headers.append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
+        headers
+            .append(HeaderName::try_from(*name).unwrap(), HeaderValue::try_from(*value).unwrap());
     }
     headers
 }
 
-fn prepared(lines: &[(&str, &str)], forwarded: Forwarded, injected: &[(&'static str, &'static str)]) -> HeaderMap {
+fn prepared(
+    lines: &[(&str, &str)],
+    forwarded: Forwarded,
+    injected: &[(&'static str, &'static str)],
+) -> HeaderMap {
     let mut headers = map(lines);
     let values: Vec<_> = injected
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
         .collect();
-    let injection =
-        Injection { names: &names(), headers: &values, cookies: &OwnCookies::new("_oauth2_proxy"), forwarded };
+    let injection = Injection {
+        names: &names(),
+        headers: &values,
+        cookies: &OwnCookies::new("_oauth2_proxy"),
+        forwarded,
+    };
     prepare(&mut headers, &injection, PEER, None);
     headers
 }
@@ -66,7 +75,11 @@ fn connection_removes_what_it_names_but_never_what_is_injected() {
     );
     assert_eq!(
         headers,
-        map(&[("host", "app.example"), ("x-forwarded-for", "192.0.2.7"), ("x-forwarded-user", "ann")])
+        map(&[
+            ("host", "app.example"),
+            ("x-forwarded-for", "192.0.2.7"),
+            ("x-forwarded-user", "ann")
+        ])
     );
 }
 
@@ -99,36 +112,59 @@ fn forwarded_headers_pass_from_a_trusted_peer_and_are_replaced_from_others() {
 
 #[test]
 fn our_cookies_stay_here_and_several_cookie_lines_become_one() {
-    let headers = prepared(&[("Cookie", "a=1; _oauth2_proxy=x"), ("Cookie", "_oauth2_proxy_1=y; b=2")], UNTRUSTED, &[]);
+    let headers = prepared(
+        &[("Cookie", "a=1; _oauth2_proxy=x"), ("Cookie", "_oauth2_proxy_1=y; b=2")],
+        UNTRUSTED,
+        &[],
+    );
     assert_eq!(headers.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2"]);
     assert!(!prepared(&[("Cookie", "_oauth2_proxy=x")], UNTRUSTED, &[]).contains_key("cookie"));
 }
 
 #[test]
 fn te_survives_only_as_trailers() {
-    let headers = prepared(&[("TE", "gzip, trailers;q=0.5, Trailers"), ("Connection", "TE")], UNTRUSTED, &[]);
-    assert_eq!((&headers["te"], &headers["connection"]), (&"trailers".parse().unwrap(), &"te".parse().unwrap()));
+    let headers =
+        prepared(&[("TE", "gzip, trailers;q=0.5, Trailers"), ("Connection", "TE")], UNTRUSTED, &[]);
+    assert_eq!(
+        (&headers["te"], &headers["connection"]),
+        (&"trailers".parse().unwrap(), &"te".parse().unwrap())
+    );
     assert!(!prepared(&[("TE", "gzip")], UNTRUSTED, &[]).contains_key("te"));
 }
 
 #[test]
 fn several_injected_values_of_one_name_all_arrive() {
-    let headers = prepared(&[("X-Groups", "root")], UNTRUSTED, &[("x-groups", "a"), ("x-groups", "b"), ("host", "no")]);
+    let headers = prepared(
+        &[("X-Groups", "root")],
+        UNTRUSTED,
+        &[("x-groups", "a"), ("x-groups", "b"), ("host", "no")],
+    );
     assert_eq!(headers.get_all("x-groups").iter().collect::<Vec<_>>(), ["a", "b"]);
     assert!(!headers.contains_key("host"));
 }
 
 #[test]
 fn hop_by_hop_headers_of_an_answer_stay_here() {
-    let mut headers =
-        map(&[("Connection", "X-Hop, content-length"), ("X-Hop", "1"), ("Content-Length", "3"), ("Keep-Alive", "x")]);
+    let mut headers = map(&[
+        ("Connection", "X-Hop, content-length"),
+        ("X-Hop", "1"),
+        ("Content-Length", "3"),
+        ("Keep-Alive", "x"),
+    ]);
     clean_response(&mut headers, false);
     assert_eq!(headers, map(&[("content-length", "3")]));
 }
 
 #[test]
 fn a_trailer_can_not_bring_an_identity_or_framing() {
-    for name in ["x-forwarded-user", "x_forwarded_user", "transfer-encoding", "content-length", "host", "cookie"] {
+    for name in [
+        "x-forwarded-user",
+        "x_forwarded_user",
+        "transfer-encoding",
+        "content-length",
+        "host",
+        "cookie",
+    ] {
         assert!(!trailer_may_pass(&names(), &HeaderName::from_static(name)), "{name}");
     }
     assert!(trailer_may_pass(&names(), &HeaderName::from_static("x-checksum")));
