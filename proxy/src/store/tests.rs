@@ -121,7 +121,7 @@ async fn a_session_too_long_for_cookies_is_an_error_that_says_what_to_do() {
 async fn no_cookie_is_no_session_and_any_other_is_refused() {
     let store = store(None);
     assert!(load(&store, &HeaderMap::new()).await.unwrap().is_none());
-    let peer = include_str!("../../tests/vectors/session-cookies.json");
+    let peer = include_str!("../../tests/golden/session-cookies.json");
     let peer: serde_json::Value = serde_json::from_str(peer).unwrap();
     let peer = peer["loaded"][0]["cookie_header"].as_str().unwrap();
     for value in ["_oauth2_proxy=", "_oauth2_proxy=junk", "_oauth2_proxy_0=junk", peer] {

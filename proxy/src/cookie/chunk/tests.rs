@@ -1,4 +1,4 @@
-//! Setting, splitting, joining and clearing, against what oauth2-proxy v7.15.3 did (`tests/vectors`).
+//! Setting, splitting, joining and clearing, against what oauth2-proxy v7.15.3 did (`tests/golden`).
 
 use super::*;
 use http::{HeaderMap, HeaderValue, header::COOKIE};
@@ -7,7 +7,7 @@ use proxy_config::{Cookie, CsrfCookie, Duration, SameSite};
 use serde_json::Value;
 
 fn vectors(list: &str) -> Vec<Value> {
-    let text = include_str!("../../../tests/vectors/session-cookies.json");
+    let text = include_str!("../../../tests/golden/session-cookies.json");
     let file: Value = serde_json::from_str(text).unwrap();
     file[list].as_array().unwrap().clone()
 }
@@ -121,7 +121,7 @@ fn all_parts_are_cleared_as_the_peer_does_but_names_are_literal() {
 #[test]
 fn the_cookie_of_a_login_has_the_attributes_of_the_peer() {
     let file: Value =
-        serde_json::from_str(include_str!("../../../tests/vectors/csrf-cookies.json")).unwrap();
+        serde_json::from_str(include_str!("../../../tests/golden/csrf-cookies.json")).unwrap();
     for vector in file["cookies"].as_array().unwrap() {
         let mut config = config(vector);
         config.csrf.lifetime = seconds(&vector["cookie_csrf_expire_seconds"]);

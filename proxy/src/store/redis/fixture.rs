@@ -20,16 +20,21 @@ impl RedisServer {
 
     /// Starts one with further arguments; `{port}` in them is the port, and without `--tls-port` it speaks plain text.
     pub(crate) fn start_with(arguments: &[&str]) -> Self {
-        let port =
-            TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-        let mut arguments: Vec<String> =
-            arguments.iter().map(|text| text.replace("{port}", &port.to_string())).collect();
-        if !arguments.iter().any(|text| text == "--tls-port") {
-            arguments.extend(["--port".to_owned(), port.to_string()]);
+        // Somebody else may take the port before Redis does.
+        for _ in 0..5 {
+            let port =
+                TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+            let mut arguments: Vec<String> =
+                arguments.iter().map(|text| text.replace("{port}", &port.to_string())).collect();
+            if !arguments.iter().any(|text| text == "--tls-port") {
+                arguments.extend(["--port".to_owned(), port.to_string()]);
+            }
+            let mut server = Self { port, arguments, process: None };
+            if server.try_restart() {
+                return server;
+            }
         }
-        let mut server = Self { port, arguments, process: None };
-        server.restart();
-        server
+        panic!("redis-server ends at once with {arguments:?}");
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -50,6 +55,11 @@ impl RedisServer {
 
     /// Starts it again on the same port, empty.
     pub(crate) fn restart(&mut self) {
+        assert!(self.try_restart(), "redis-server ends at once with {:?}", self.arguments);
+    }
+
+    /// Whether it runs and listens.
+    fn try_restart(&mut self) -> bool {
         self.kill();
         let mut command = Command::new("redis-server");
         command.args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", "/tmp"]);
@@ -57,18 +67,16 @@ impl RedisServer {
         let process = command.spawn().unwrap_or_else(|error| {
             panic!("redis-server does not start ({error}): install it, such as by `apt-get install redis-server`")
         });
-        self.process = Some(process);
+        let process = self.process.insert(process);
         let started = Instant::now();
         while TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).is_err() {
-            let status = self.process.as_mut().unwrap().try_wait().unwrap();
-            assert!(
-                status.is_none(),
-                "redis-server ended at once ({status:?}) with {:?}",
-                self.arguments
-            );
+            if process.try_wait().unwrap().is_some() {
+                return false;
+            }
             assert!(started.elapsed() < Duration::from_secs(20), "redis-server does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
+        process.try_wait().unwrap().is_none()
     }
 
     /// Stops it from answering without closing its connections, or lets it go on.
