@@ -105,7 +105,7 @@ async fn records_that_we_did_not_write_are_refused_in_bounded_memory() {
     let id = keys(&server).await.remove(0);
     let mut client = server.client().await;
     let good: Vec<u8> = client.get(&id).await.unwrap();
-    let huge = vec![1_u8; 64 << 20];
+    let huge = vec![1_u8; 16 << 20];
     let mut flipped = good.clone();
     *flipped.last_mut().unwrap() ^= 1;
     for value in
