@@ -110,13 +110,6 @@ impl App {
         let server = serve(bound, &cell, &registry, &writer)?;
         let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
         reload::warn(&loaded, &cell.load().config);
-        tracing::info!(
-            http = addresses.http.map(tracing::field::display),
-            https = addresses.https.map(tracing::field::display),
-            admin = addresses.admin.map(tracing::field::display),
-            metrics = addresses.metrics.map(tracing::field::display),
-            "listening"
-        );
         let (at, state) = (Arc::clone(&cell), Arc::clone(&status));
         let reloader = Reloader { source, cell: at, context, telemetry, status: state };
         let draining = AtomicBool::new(false);
@@ -131,8 +124,10 @@ impl App {
 
     /// Serves until it is told to stop, then finishes what is in flight.
     pub(crate) fn run(self, mut signals: mpsc::Receiver<Signal>) {
-        let Self { addresses: _, runtime, server, writer, admin, sockets, reloader, seen } = self;
+        let Self { addresses, runtime, server, writer, admin, sockets, reloader, seen } = self;
         let linger = if sockets.is_empty() { Duration::ZERO } else { LINGER };
+        // Said only now: who reads it may send signals.
+        announce(addresses);
         runtime.block_on(async {
             for (socket, answers) in sockets {
                 tokio::spawn(Arc::clone(&admin).serve(socket, answers));
@@ -155,6 +150,17 @@ impl App {
         runtime.shutdown_background();
         drop(writer);
     }
+}
+
+fn announce(addresses: Addresses) {
+    let Addresses { http, https, admin, metrics } = addresses;
+    tracing::info!(
+        http = http.map(tracing::field::display),
+        https = https.map(tracing::field::display),
+        admin = admin.map(tracing::field::display),
+        metrics = metrics.map(tracing::field::display),
+        "listening"
+    );
 }
 
 async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
