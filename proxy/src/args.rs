@@ -1,7 +1,7 @@
 //! The command line as a whole: which command, from which source, with which exit code when it is wrong.
 
 use crate::options::flags::{self, Control, FlagError};
-use crate::options::{LoadError, Source, completions};
+use crate::options::{LoadError, PodPorts, Source, completions};
 use proxy_config::Problems;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -72,8 +72,9 @@ pub(crate) fn parse(
         return Ok(Command::Print(version()));
     }
     refuse_unsupported(&control)?;
+    let ports = pod_ports(&control)?;
     let source = match &control.generated_config {
-        Some(path) => match Source::from_file(path.into(), arguments, &environment) {
+        Some(path) => match Source::from_file((path.into(), ports), arguments, &environment) {
             Ok(source) => source.map_err(ArgumentError::Invalid),
             Err(error) => Err(error.into()),
         },
@@ -94,6 +95,22 @@ pub(crate) fn parse(
         direct_port: number(control.watch_direct_port.as_deref(), "watch-direct-port", "a port")?,
         node: number(control.node_ip.as_deref(), "node-ip", "an address")?,
     }))
+}
+
+/// The ports that a pod fixes. Without a generated file they would be ignored, so they are refused.
+fn pod_ports(control: &Control) -> Result<PodPorts, ArgumentError> {
+    let ports = PodPorts {
+        listen: number(control.listen_port.as_deref(), "listen-port", "a port")?,
+        admin: number(control.admin_port.as_deref(), "admin-port", "a port")?,
+        application: number(control.application_port.as_deref(), "application-port", "a port")?,
+    };
+    if control.generated_config.is_none() && ports != PodPorts::default() {
+        return Err(ArgumentError::Refused(
+            "--listen-port, --admin-port and --application-port go with --generated-config: use --http-address and --upstream instead"
+                .to_owned(),
+        ));
+    }
+    Ok(ports)
 }
 
 /// `oauth2-proxy VERSION (built with RUNTIME)`.
@@ -187,6 +204,20 @@ mod tests {
         let variable = vec![("OAUTH2_PROXY_COOKIE_NAME".to_owned(), "x".to_owned())];
         assert!(parse(&["--generated-config=c.json".to_owned()], variable).is_err());
         assert!(matches!(command("--generated-config=c.json"), Ok(Command::Serve(_))));
+    }
+
+    #[test]
+    fn ports_of_the_pod_go_with_a_generated_file_only() {
+        let line = "--listen-port=4280 --admin-port 44280 --application-port=9000";
+        let Ok(Command::Serve(Settings { source: Source::Generated(_, ports), .. })) =
+            command(&format!("--generated-config=c.json {line}"))
+        else {
+            panic!("refused")
+        };
+        let wanted = PodPorts { listen: Some(4280), admin: Some(44280), application: Some(9000) };
+        assert_eq!(ports, wanted);
+        assert!(refusal(line).contains("--generated-config"));
+        assert!(refusal("--generated-config=c.json --listen-port=x").contains("listen-port"));
     }
 
     #[test]

@@ -11,6 +11,7 @@ pub(crate) mod document;
 mod environment;
 mod file;
 pub(crate) mod flags;
+mod pod;
 mod row;
 mod spelling;
 mod supported;
@@ -20,6 +21,8 @@ mod values;
 
 #[cfg(test)]
 mod golden;
+
+pub(crate) use pod::PodPorts;
 
 use crate::secrets;
 use proxy_config::{Config, ParseError, Problems};
@@ -34,8 +37,8 @@ const MAX_BYTES: u64 = 8 << 20;
 /// Where the configuration comes from.
 #[derive(Clone)]
 pub(crate) enum Source {
-    /// The versioned JSON file of `--generated-config`.
-    Generated(PathBuf),
+    /// The versioned JSON file of `--generated-config`, and the ports of the pod.
+    Generated(PathBuf, PodPorts),
     /// Flags, environment and, if there is one, the TOML file.
     Options(OptionSource),
 }
@@ -107,7 +110,7 @@ impl Source {
 
     /// A generated file; no other option may be set beside it, since it would be ignored.
     pub(crate) fn from_file(
-        path: PathBuf,
+        (path, ports): (PathBuf, PodPorts),
         arguments: &[String],
         environment: &[(String, String)],
     ) -> Result<Result<Self, Problems>, flags::FlagError> {
@@ -120,7 +123,7 @@ impl Source {
         for name in environment::set(environment) {
             problems.add(name, "this variable has no effect with --generated-config: leave it out");
         }
-        Ok(if problems.0.is_empty() { Ok(Self::Generated(path)) } else { Err(problems) })
+        Ok(if problems.0.is_empty() { Ok(Self::Generated(path, ports)) } else { Err(problems) })
     }
 
     /// Reads the configuration as it is now.
@@ -129,7 +132,7 @@ impl Source {
     /// It can not be read at all. Wrong values are in [`Loaded::problems`].
     pub(crate) fn load(&self) -> Result<Loaded, LoadError> {
         match self {
-            Self::Generated(path) => generated(path),
+            Self::Generated(path, ports) => generated(path, *ports),
             Self::Options(source) => source.load(),
         }
     }
@@ -137,7 +140,7 @@ impl Source {
     /// The file that holds the configuration itself, if there is one.
     pub(crate) fn file(&self) -> Option<&Path> {
         match self {
-            Self::Generated(path) => Some(path),
+            Self::Generated(path, _) => Some(path),
             Self::Options(source) => source.file.as_deref(),
         }
     }
@@ -150,10 +153,11 @@ impl Loaded {
     }
 }
 
-fn generated(path: &Path) -> Result<Loaded, LoadError> {
+fn generated(path: &Path, ports: PodPorts) -> Result<Loaded, LoadError> {
     let bytes = read(path)?;
-    let config = Config::parse(&bytes)
+    let mut config = Config::parse(&bytes)
         .map_err(|source| LoadError::Parse { path: path.to_owned(), source })?;
+    ports.apply(&mut config);
     Ok(Loaded {
         config,
         hash: Some(digest::sha256_hex(&bytes)),

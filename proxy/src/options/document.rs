@@ -74,13 +74,16 @@ pub fn page() -> String {
     text
 }
 
-const CONTROL: [(&str, &str); 7] = [
+const CONTROL: [(&str, &str); 10] = [
     ("--config FILE", "Read options from this TOML file."),
     (
         "--generated-config FILE",
         "Read everything from this versioned JSON file, as the operator writes it; reloaded when it changes.",
     ),
     ("--config-test", "Check the configuration, print the verdict, and exit with 0 or 1."),
+    ("--listen-port PORT", "In a pod: serve on this port, whatever the generated file says."),
+    ("--admin-port PORT", "In a pod: probes, metrics and status on this port, whatever the generated file says."),
+    ("--application-port PORT", "In a sidecar: everything goes to this port of the same pod."),
     (
         "--watch-direct-port PORT",
         "In a sidecar: list in /status who is connected to this port without going through the proxy.",

@@ -16,6 +16,10 @@ pub(crate) struct Control {
     pub(crate) watch_direct_port: Option<String>,
     /// `--node-ip`: the node's address, whose connections are not counted.
     pub(crate) node_ip: Option<String>,
+    /// `--listen-port`, `--admin-port`, `--application-port`: see [`crate::options::PodPorts`].
+    pub(crate) listen_port: Option<String>,
+    pub(crate) admin_port: Option<String>,
+    pub(crate) application_port: Option<String>,
     /// `--alpha-config`.
     pub(crate) alpha_config: Option<String>,
     /// `--convert-config-to-alpha`.
@@ -27,8 +31,16 @@ pub(crate) struct Control {
 }
 
 /// The control flags that take a value.
-pub(crate) const CONTROL_VALUES: [&str; 5] =
-    ["config", "generated-config", "watch-direct-port", "node-ip", "alpha-config"];
+pub(crate) const CONTROL_VALUES: [&str; 8] = [
+    "config",
+    "generated-config",
+    "listen-port",
+    "admin-port",
+    "application-port",
+    "watch-direct-port",
+    "node-ip",
+    "alpha-config",
+];
 
 /// The control flags that are switches.
 pub(crate) const CONTROL_SWITCHES: [&str; 3] =
@@ -44,6 +56,9 @@ impl Control {
         match name {
             "config" => self.config = given(value),
             "generated-config" => self.generated_config = given(value),
+            "listen-port" => self.listen_port = given(value),
+            "admin-port" => self.admin_port = given(value),
+            "application-port" => self.application_port = given(value),
             "watch-direct-port" => self.watch_direct_port = given(value),
             "node-ip" => self.node_ip = given(value),
             "alpha-config" => self.alpha_config = given(value),

@@ -50,7 +50,7 @@ fn run(vector: &Map<String, Json>, folder: &Path) -> Outcome {
             Ok(_) => Outcome::Loaded(source),
             Err(error) => Outcome::Refused(1, error.to_string()),
         },
-        Ok(Source::Generated(_)) => unreachable!("no generated file is asked for"),
+        Ok(Source::Generated(..)) => unreachable!("no generated file is asked for"),
         Err(FlagError::Usage(message)) => Outcome::Refused(2, message),
         Err(FlagError::Help) => Outcome::Refused(0, String::new()),
     }
