@@ -13,6 +13,7 @@ use crate::poke::Poker;
 use crate::report::Reports;
 use crate::scope::Scope;
 use crate::stop::{self, Stop};
+use crate::workload_controller::{self, Wake};
 use crate::{proxy_controller, references};
 use futures_util::future::join_all;
 use std::sync::Arc;
@@ -89,9 +90,10 @@ fn start(
     health: &Health,
 ) -> Vec<tokio::task::JoinHandle<()>> {
     let mut controllers = Vec::new();
-    let mut stores = Vec::new();
+    let mut synced = Vec::new();
     for scope in scopes {
         let (queue, requests) = queue();
+        let (wake, woken) = Wake::new();
         let client = &shared.clients.work;
         let context = Arc::new(Context {
             client: client.clone(),
@@ -104,17 +106,23 @@ fn start(
             stop: shared.stop.clone(),
             clock: Clock::System,
         });
-        let store = proxy_controller::start(scope, client, &queue, background);
+        let store = proxy_controller::start(scope, client, (&queue, &wake), background);
         background.spawn(references::watch(store.clone(), queue, Arc::clone(&context)));
+        let workloads = workload_controller::start(&context, scope, &store, (wake, woken));
+        for watch in workloads.watches {
+            background.spawn(watch);
+        }
+        controllers.extend(workloads.controllers.into_iter().map(tokio::spawn));
         controllers.push(tokio::spawn(proxy_controller::run(store.clone(), requests, context)));
-        stores.push(store);
+        synced.push((store, workloads.synced));
     }
     let (health, metrics, leader) = (health.clone(), shared.metrics.clone(), shared.leader.clone());
     background.spawn(async move {
-        for store in stores {
+        for (store, workloads) in synced {
             if store.wait_until_ready().await.is_err() {
                 return;
             }
+            workloads.await;
         }
         health.set_synced();
         leader.acquired().await;

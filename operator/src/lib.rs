@@ -5,6 +5,9 @@
 //! - `proxy_controller` does the phases: `dereference`, `validate`, `build`, `apply`, `status`;
 //! - `poke` makes kubelets deliver what changed at once.
 //!
+//! Life of a workload that asks for the proxy: `workload_controller` takes its turns, `inject` decides on the pod template,
+//! `traffic` on the Services, `fleet` asks the pods.
+//!
 //! `pod` renders the proxy as a container, for the stand-alone Deployment and for injection alike.
 
 mod admin;
@@ -17,6 +20,8 @@ mod condition;
 mod context;
 mod controller;
 mod event;
+mod fleet;
+mod inject;
 mod leader;
 mod metrics;
 mod object;
@@ -29,6 +34,8 @@ mod rights;
 mod scope;
 mod stop;
 mod telemetry;
+mod traffic;
+mod workload_controller;
 
 use args::{Cli, Command};
 use clap::{CommandFactory as _, Parser as _};

@@ -35,7 +35,7 @@ const fn rule(
 pub(crate) const RIGHTS: Rights = Rights {
     work: &[
         // The finalizer is written, the rest belongs to the user.
-        rule(&["oauth2proxy.dev"], &["oauth2proxies"], &["list", "watch", "patch"]),
+        rule(&["oauth2proxy.dev"], &["oauth2proxies"], &["get", "list", "watch", "patch"]),
         rule(&["oauth2proxy.dev"], &["oauth2proxies/status"], &["patch"]),
         // To own objects in clusters that guard `blockOwnerDeletion`.
         rule(&["oauth2proxy.dev"], &["oauth2proxies/finalizers"], &["update"]),
@@ -45,6 +45,8 @@ pub(crate) const RIGHTS: Rights = Rights {
         rule(&[""], &["pods"], &["get", "list", "watch", "patch"]),
         // Companion Services, and those that are led to the proxy.
         rule(&[""], &["services"], &["get", "list", "watch", "create", "patch", "delete"]),
+        // Whether traffic has left a sidecar before it goes.
+        rule(&["discovery.k8s.io"], &["endpointslices"], &["list"]),
         rule(&[""], &["serviceaccounts"], &["get", "create", "patch", "delete"]),
         // By name only: whoever may list or watch Secrets may read all of them at once.
         rule(&[""], &["secrets"], &["get", "create", "patch"]),

@@ -33,7 +33,7 @@ mod standalone;
 mod template;
 mod watches;
 
-pub(crate) use watches::{Wake, Workloads, start};
+pub(crate) use watches::{Wake, start};
 
 use crate::context::Context;
 use crate::controller::{Failure, Next};

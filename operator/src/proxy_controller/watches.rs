@@ -7,6 +7,7 @@ use crate::object::{MANAGED_BY, OBJECT};
 use crate::references::{Kind, Reference};
 use crate::report::Guarded;
 use crate::scope::Scope;
+use crate::workload_controller::Wake;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::core::PartialObjectMeta;
@@ -21,13 +22,14 @@ use tokio::task::JoinSet;
 pub(crate) fn start(
     scope: &Scope,
     client: &kube::Client,
-    queue: &Queue<Guarded>,
+    (queue, wake): (&Queue<Guarded>, &Wake),
     tasks: &mut JoinSet<()>,
 ) -> Store<Guarded> {
-    let own = queue.clone();
+    let (own, wake) = (queue.clone(), wake.clone());
     let (store, watch) =
         follow::<Guarded>(scope.api(client), watcher::Config::default(), move |object| {
             own.push(ObjectRef::from_obj(object));
+            wake.object_seen(object);
         });
     tasks.spawn(watch);
     let ours =

@@ -25,8 +25,6 @@ type ServiceMeta = PartialObjectMeta<Service>;
 
 /// Everything that runs for the workloads of one scope.
 pub(crate) struct Workloads {
-    /// Tells the controllers of changed objects.
-    pub(crate) wake: Wake,
     /// The watches; they run for ever.
     pub(crate) watches: Vec<BoxFuture<'static, ()>>,
     /// The controllers; they run until their queues are closed.
@@ -47,7 +45,26 @@ pub(crate) struct Wake {
     service_store: Arc<OnceLock<Store<ServiceMeta>>>,
 }
 
+/// The ends that the controllers read.
+pub(crate) struct Woken(Requests<DeploymentMeta>, Requests<ServiceMeta>, Requests<Guarded>);
+
 impl Wake {
+    /// A way to ask for turns, and the other ends for [`start`].
+    pub(crate) fn new() -> (Self, Woken) {
+        let (deployments, deployment_requests) = queue();
+        let (services, service_requests) = queue();
+        let (objects, object_requests) = queue();
+        let wake = Self {
+            desk: Arc::default(),
+            deployments,
+            services,
+            objects,
+            attached: Arc::default(),
+            service_store: Arc::default(),
+        };
+        (wake, Woken(deployment_requests, service_requests, object_requests))
+    }
+
     /// An object was listed, changed or deleted: so its workloads and its own pods are looked at.
     pub(crate) fn object_seen(&self, object: &Guarded) {
         let namespace = object.namespace().unwrap_or_default();
@@ -119,18 +136,12 @@ impl Wake {
 }
 
 /// Sets up the watches and controllers of one scope. Nothing runs before the parts are driven.
-pub(crate) fn start(context: &Arc<Context>, scope: &Scope, objects: Store<Guarded>) -> Workloads {
-    let (deployments, deployment_requests) = queue();
-    let (services, service_requests) = queue();
-    let (object_queue, object_requests) = queue();
-    let wake = Wake {
-        desk: Arc::default(),
-        deployments,
-        services,
-        objects: object_queue,
-        attached: Arc::default(),
-        service_store: Arc::default(),
-    };
+pub(crate) fn start(
+    context: &Arc<Context>,
+    scope: &Scope,
+    objects: &Store<Guarded>,
+    (wake, woken): (Wake, Woken),
+) -> Workloads {
     let (deployment_store, deployment_watch) =
         follow(scope.api(&context.client), watcher::Config::default(), {
             let wake = wake.clone();
@@ -144,19 +155,13 @@ pub(crate) fn start(context: &Arc<Context>, scope: &Scope, objects: Store<Guarde
     let desk = Arc::new(Desk::new(deployment_store.clone(), context.reports.clone()));
     let _ = wake.desk.set(Arc::clone(&desk));
     let _ = wake.service_store.set(service_store.clone());
-    let stores = (deployment_store, service_store, objects);
-    let controllers = controllers(
-        context,
-        &desk,
-        stores.clone(),
-        (deployment_requests, service_requests, object_requests),
-    );
+    let stores = (deployment_store, service_store, objects.clone());
+    let controllers = controllers(context, &desk, stores.clone(), woken);
     let synced = Box::pin(async move {
         let _ = stores.0.wait_until_ready().await;
         let _ = stores.1.wait_until_ready().await;
     });
     Workloads {
-        wake,
         watches: vec![Box::pin(deployment_watch), Box::pin(service_watch)],
         controllers,
         synced,
@@ -169,7 +174,7 @@ fn controllers(
     context: &Arc<Context>,
     desk: &Arc<Desk>,
     (deployments, services, objects): Stores,
-    requests: (Requests<DeploymentMeta>, Requests<ServiceMeta>, Requests<Guarded>),
+    requests: Woken,
 ) -> Vec<BoxFuture<'static, ()>> {
     let workload =
         Controller { name: "workload", store: deployments.clone(), requests: requests.0 };
