@@ -4,7 +4,7 @@
 // `/admin/...` counts and provokes what a test wants to see; nothing of it belongs to a provider.
 
 import { createServer } from 'node:http';
-import { generateKeyPairSync, randomUUID } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomUUID } from 'node:crypto';
 import Provider from 'oidc-provider';
 
 const settings = JSON.parse(process.argv[2]);
@@ -49,8 +49,10 @@ class Memory {
 }
 
 function newKeys() {
+  // By way of PEM: exporting a key that was just generated as JWK can lock up Node 20 when garbage is collected meanwhile.
+  const encoding = { publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } };
   const jwk = (type, options, rest) => ({
-    ...generateKeyPairSync(type, options).privateKey.export({ format: 'jwk' }),
+    ...createPrivateKey(generateKeyPairSync(type, { ...options, ...encoding }).privateKey).export({ format: 'jwk' }),
     ...rest,
     kid: randomUUID(),
   });
@@ -178,6 +180,10 @@ async function answer(request, response) {
   }
   serve(request, response);
 }
+
+// A test that was killed could not end this process.
+const parent = process.ppid;
+setInterval(() => process.ppid === parent || process.exit(), 1000);
 
 const server = createServer((request, response) => {
   answer(request, response).catch((error) => {

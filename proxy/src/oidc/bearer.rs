@@ -54,7 +54,13 @@ impl Provider {
         let signed = self.signed_bearer(token).await?;
         let inner = &self.inner;
         let now = inner.clock.now();
-        let expected = Expected { nonce: Nonce::Any, access_token: None, kind: Kind::Bearer, now };
+        let expected = Expected {
+            nonce: Nonce::Any,
+            access_token: None,
+            max_age: None,
+            kind: Kind::Bearer,
+            now,
+        };
         let subject = verify::check(&signed, &inner.config, &expected)?;
         let sources = Sources { token: &signed.claims, userinfo: None };
         let mut identity = claims::identity(subject, sources, &inner.config.claims)?;

@@ -10,6 +10,7 @@ use super::claims::{self, ClaimsRefused, Object, Sources};
 use super::discovery::Metadata;
 use super::jws::shown;
 use super::keys::AFTER_LOGIN;
+use super::login;
 use super::login_state::{LoginState, hash};
 use super::provider::{Inner, Provider};
 use super::token::{self, Code, Tokens};
@@ -55,7 +56,7 @@ async fn complete(
         return Err(CallbackError::declined(code, params.error_description.as_deref()));
     }
     let code = params.code.as_ref().ok_or(CallbackError::NoCode)?;
-    let code = Code { code, redirect_uri, verifier: state.verifier() };
+    let code = Code { value: code, redirect_uri, verifier: state.verifier() };
     let tokens =
         token::redeem(&inner.token_endpoint(&metadata), &code).await.inspect_err(|error| {
             if error.is_outage() {
@@ -95,6 +96,7 @@ async fn session(
     let expected = Expected {
         nonce: nonce.as_deref().map_or(Nonce::Any, Nonce::Equal),
         access_token: Some(tokens.access.as_str()),
+        max_age: login::max_age(&inner.config),
         kind: Kind::Received,
         now,
     };

@@ -91,17 +91,10 @@ impl<'a> Sources<'a> {
 
 /// By the literal name, then as a dotted path through objects. `null` is as good as absent.
 fn lookup<'a>(claims: &'a Object, name: &str) -> Option<&'a Value> {
-    let value = match claims.get(name) {
-        Some(value) => value,
-        None => {
-            let (first, rest) = name.split_once('.')?;
-            let mut value = claims.get(first)?;
-            for part in rest.split('.') {
-                value = value.as_object()?.get(part)?;
-            }
-            value
-        }
-    };
+    let value = claims.get(name).or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        rest.split('.').try_fold(claims.get(first)?, |value, part| value.as_object()?.get(part))
+    })?;
     (!value.is_null()).then_some(value)
 }
 

@@ -83,14 +83,11 @@ pub(super) async fn discover(config: &Config, client: &Client) -> Result<Metadat
 
 /// Where the document is: as configured, else under the issuer without its trailing slash (Discovery 1.0 section 4.1).
 fn document_url(config: &Config) -> Result<Url, DiscoveryError> {
-    let text = match &config.discovery_url {
-        Some(url) => url.clone(),
-        None => {
-            let issuer = config.issuer_url.strip_suffix('/').unwrap_or(&config.issuer_url);
-            format!("{issuer}/.well-known/openid-configuration")
-        }
-    };
-    endpoint("issuerUrl", &text)
+    if let Some(url) = &config.discovery_url {
+        return endpoint("discoveryUrl", url);
+    }
+    let issuer = config.issuer_url.strip_suffix('/').unwrap_or(&config.issuer_url);
+    endpoint("issuerUrl", &format!("{issuer}/.well-known/openid-configuration"))
 }
 
 fn read(config: &Config, url: &Url, answer: &Answer) -> Result<Metadata, DiscoveryError> {

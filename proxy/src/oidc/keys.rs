@@ -31,7 +31,7 @@ pub(super) struct KeySet(Vec<Key>);
 struct Key {
     id: Option<String>,
     /// One for each algorithm that the key may be used with, because a parsed key is bound to one.
-    parsed: Vec<(Algorithm, ParsedPublicKey)>,
+    parsed: Vec<jwk::Parsed>,
 }
 
 /// Why there are no keys.

@@ -45,6 +45,12 @@ pub(super) fn reserved_parameter(config: &Config) -> Option<&str> {
     config.login_parameters.iter().map(|p| p.name.as_str()).find(|name| OURS.contains(name))
 }
 
+/// The configured `max_age`, in seconds.
+pub(super) fn max_age(config: &Config) -> Option<i64> {
+    let parameter = config.login_parameters.iter().find(|p| p.name == "max_age")?;
+    parameter.values.first()?.parse().ok()
+}
+
 /// The URL of the authorization request; `state_parameter` is the whole `state`.
 pub(super) fn url(metadata: &Metadata, config: &Config, request: &Request<'_>) -> String {
     let mut query: Vec<(String, String)> =

@@ -5,7 +5,7 @@ use crate::random;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use zeroize::{Zeroize, ZeroizeOnDrop};
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 /// First byte of the written form.
 const FORMAT: u8 = 1;
@@ -43,10 +43,11 @@ impl LoginState {
     }
 
     /// The bytes to be sealed.
-    pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![FORMAT];
+    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
+        bytes.push(FORMAT);
         // Writing to a vector can not fail; without the rest the state is refused when it is read.
-        bytes.extend(postcard::to_allocvec(self).unwrap_or_default());
+        bytes.extend_from_slice(&Zeroizing::new(postcard::to_allocvec(self).unwrap_or_default()));
         bytes
     }
 
@@ -131,7 +132,7 @@ mod tests {
         assert!(
             !one.matches(&two.state_hash())
                 && !one.matches("")
-                && !one.matches(&one.state_hash()[..8])
+                && !one.matches(one.state_hash().split_at(8).0)
         );
     }
 

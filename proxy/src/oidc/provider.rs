@@ -193,6 +193,9 @@ impl Drop for Provider {
 impl Inner {
     /// What is known about the provider; right after the start this waits a little for the first answer.
     pub(super) async fn metadata(&self) -> Result<Arc<Metadata>, Unavailable> {
+        if let Some(metadata) = self.metadata_now() {
+            return Ok(metadata);
+        }
         let mut known = self.known.subscribe();
         let first = tokio::time::timeout(FIRST_WAIT, known.wait_for(|known| known.attempted)).await;
         drop(first);

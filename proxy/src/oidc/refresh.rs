@@ -123,6 +123,7 @@ async fn update_identity(
     let expected = Expected {
         nonce: nonce.as_deref().map_or(Nonce::Any, Nonce::EqualIfPresent),
         access_token: Some(access_token.as_str()),
+        max_age: None,
         kind: Kind::Received,
         now: session.created_at,
     };

@@ -7,17 +7,11 @@ mod hostile_discovery;
 mod hostile_login;
 mod hostile_refresh;
 mod requests;
+mod servers;
 mod signer;
 mod trust;
 
-/// Real servers, shared with the tests of the whole proxy.
-#[path = "../../../tests/src/process.rs"]
-#[expect(dead_code, reason = "the tests of the whole proxy use the rest")]
-mod process;
-#[path = "../../../tests/src/provider.rs"]
-#[expect(dead_code, reason = "the tests of the whole proxy use the rest")]
-mod provider;
-
+use self::servers::provider;
 use super::{CallbackError, CallbackParams, Login, Provider};
 use crate::clock::SystemClock;
 use crate::session::Session;

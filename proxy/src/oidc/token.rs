@@ -85,7 +85,7 @@ pub(super) async fn redeem(
 ) -> Result<Tokens, TokenError> {
     let mut pairs = vec![
         ("grant_type", "authorization_code"),
-        ("code", grant.code),
+        ("code", grant.value),
         ("redirect_uri", grant.redirect_uri),
     ];
     pairs.extend(grant.verifier.map(|verifier| ("code_verifier", verifier)));
@@ -105,7 +105,7 @@ pub(super) async fn refresh(
 
 /// What a code is redeemed with.
 pub(super) struct Code<'a> {
-    pub(super) code: &'a str,
+    pub(super) value: &'a str,
     pub(super) redirect_uri: &'a str,
     pub(super) verifier: Option<&'a str>,
 }
@@ -124,7 +124,7 @@ impl Endpoint<'_> {
         let mut authorization = None;
         match (method(self.config, self.metadata)?, secret) {
             (Method::ClientSecretBasic, Some(secret)) => {
-                authorization = Some(basic(&self.config.client_id, secret))
+                authorization = Some(basic(&self.config.client_id, secret));
             }
             (Method::ClientSecretPost, Some(secret)) => {
                 pairs.push(("client_id", &self.config.client_id));

@@ -79,7 +79,13 @@ async fn check_id_token(inner: &Inner, session: &Session) -> Validity {
         Some(nonce) if !inner.config.insecure_skip_nonce => Nonce::EqualIfPresent(nonce),
         _ => Nonce::Any,
     };
-    let expected = Expected { nonce, access_token: None, kind: Kind::Kept, now: inner.clock.now() };
+    let expected = Expected {
+        nonce,
+        access_token: None,
+        max_age: None,
+        kind: Kind::Kept,
+        now: inner.clock.now(),
+    };
     match verify::check(&signed, &inner.config, &expected) {
         Ok(subject) if subject == session.identity.user => Validity::Valid,
         Ok(_) => Validity::Invalid("the ID token is about somebody else".to_owned()),

@@ -20,6 +20,8 @@ pub(super) struct Expected<'a> {
     pub(super) nonce: Nonce<'a>,
     /// The access token that came with it, for `at_hash`.
     pub(super) access_token: Option<&'a str>,
+    /// The `max_age` that was asked for, in seconds; `auth_time` is then required and held to it.
+    pub(super) max_age: Option<i64>,
     /// Which kind of token it is.
     pub(super) kind: Kind,
     /// The time now.
@@ -50,7 +52,6 @@ pub(super) enum Nonce<'a> {
 
 /// Why a token is not accepted. The texts show names and numbers, never a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the texts are the documentation")]
 pub(crate) enum TokenRefused {
     #[error("the token is refused: {0}")]
     Signature(#[from] SignatureError),
@@ -75,6 +76,10 @@ pub(crate) enum TokenRefused {
         "the token is valid in {0} s only (claim {1}): compare the clocks of the provider and of this machine"
     )]
     TooEarly(i64, &'static str),
+    #[error(
+        "the token is refused: the login at the provider was {0} s ago, longer than the max_age that was asked for"
+    )]
+    LoginTooOld(i64),
     #[error("the token is refused: it has no {0}")]
     Missing(&'static str),
     #[error("the token is refused: its {0} has a wrong type")]
@@ -111,6 +116,9 @@ pub(super) fn check<'a>(
         audience::check_authorized_party(claims, config)?;
     }
     time::check(claims, expected.kind, expected.now)?;
+    if let Some(max_age) = expected.max_age {
+        time::check_login(claims, max_age, expected.now)?;
+    }
     check_nonce(claims, expected.nonce)?;
     if let Some(token) = expected.access_token {
         check_access_token_hash(claims, signed.algorithm, token)?;

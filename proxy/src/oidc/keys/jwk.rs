@@ -22,9 +22,12 @@ static RSA: [(Algorithm, &RsaParameters); 6] = [
     (Algorithm::PS512, &RSA_PSS_2048_8192_SHA512),
 ];
 
+/// A key in the form that one algorithm needs.
+pub(super) type Parsed = (Algorithm, ParsedPublicKey);
+
 /// The key id and the key once per algorithm that it may be used with. `None`: not a key for verifying signatures, of a
 /// kind that is not known, or broken.
-pub(super) fn parse(jwk: &Value) -> Option<(Option<String>, Vec<(Algorithm, ParsedPublicKey)>)> {
+pub(super) fn parse(jwk: &Value) -> Option<(Option<String>, Vec<Parsed>)> {
     let text = |name: &str| jwk.get(name).and_then(Value::as_str);
     if jwk.get("use").is_some_and(|u| u != "sig") {
         return None;
@@ -54,7 +57,7 @@ pub(super) fn parse(jwk: &Value) -> Option<(Option<String>, Vec<(Algorithm, Pars
     (!parsed.is_empty()).then_some((id, parsed))
 }
 
-fn rsa(n: &str, e: &str) -> Option<Vec<(Algorithm, ParsedPublicKey)>> {
+fn rsa(n: &str, e: &str) -> Option<Vec<Parsed>> {
     let (n, e) = (jws::decode(n).ok()?, jws::decode(e).ok()?);
     // Some providers write a leading zero although RFC 7518 section 6.3.1.1 forbids it.
     let n = n.iter().position(|b| *b != 0).and_then(|start| n.get(start..))?;
@@ -69,7 +72,7 @@ fn rsa(n: &str, e: &str) -> Option<Vec<(Algorithm, ParsedPublicKey)>> {
     parsed.collect()
 }
 
-fn elliptic(curve: &str, x: &str, y: &str) -> Option<(Algorithm, ParsedPublicKey)> {
+fn elliptic(curve: &str, x: &str, y: &str) -> Option<Parsed> {
     let (x, y) = (jws::decode(x).ok()?, jws::decode(y).ok()?);
     // The fixed lengths of RFC 7518 section 6.2.1.2; the library checks that the point is on the curve.
     let point = |length: usize| {

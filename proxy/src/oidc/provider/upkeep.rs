@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// Pause after success.
-const FRESH: Duration = Duration::from_secs(30 * 60);
+const FRESH: Duration = Duration::from_mins(30);
 /// Pause after the first failure; doubled after each further one.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// Longest pause after a failure, and the least pause before a change is looked for.

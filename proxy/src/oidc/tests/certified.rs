@@ -34,7 +34,7 @@ fn agree(url: &str) -> String {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         let header = |line: &str, name: &str| {
-            line.to_lowercase().starts_with(name).then(|| line[name.len()..].to_owned())
+            line.to_lowercase().starts_with(name).then(|| line.split_at(name.len()).1.to_owned())
         };
         for cookie in answer.lines().filter_map(|line| header(line, "set-cookie: ")) {
             let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
@@ -69,7 +69,7 @@ async fn a_login_passes_with_every_algorithm_and_client_authentication() {
         ("ES256", "client_secret_basic"),
         ("EdDSA", "none"),
     ] {
-        let mut settings = Settings { algorithm, client_authentication, ..Settings::default() };
+        let mut settings = Settings { client_authentication, algorithm, ..Settings::default() };
         if client_authentication == "none" {
             settings.client_secret = None;
         }
@@ -154,7 +154,7 @@ async fn new_keys_of_the_provider_are_found_at_the_next_login() {
     let end = Instant::now() + Duration::from_secs(20);
     while let Err(error) = sign_in(&client).await {
         assert!(Instant::now() < end && error.to_string().contains("publishes no key"), "{error}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -167,7 +167,7 @@ async fn a_code_is_good_once_and_only_with_its_verifier() {
     let query = tokio::task::spawn_blocking(move || agree(&url)).await.unwrap();
     let error = finish(&client, two, &query).await.err().unwrap();
     assert_eq!(error.failure(), crate::oidc::Failure::TryAgain, "{error}");
-    let again = Login { url: one.url.clone(), state: one.state.clone() };
+    let again = Login { state: one.state.clone(), url: one.url.clone() };
     finish(&client, one, &query).await.unwrap();
     let error = finish(&client, again, &query).await.err().unwrap();
     assert!(error.to_string().contains("invalid_grant"), "{error}");

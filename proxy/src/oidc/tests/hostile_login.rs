@@ -363,18 +363,24 @@ async fn a_rotated_client_secret_counts_at_once() {
 }
 
 #[tokio::test]
-async fn userinfo_is_asked_after_the_id_token_passed_and_must_be_about_the_same_person() {
+async fn userinfo_is_asked_only_after_the_id_token_passed() {
     let hostile = Hostile::start().await;
     hostile.describe(&json!({"userinfo_endpoint": format!("{}/userinfo", hostile.issuer)}));
     let client = start(config(&hostile.issuer));
-    // An ID token that does not pass: nothing is asked.
     let begun = login(&client).await;
     let mut claims = hostile.claims(&begun);
-    claims.as_object_mut().unwrap().remove("email");
+    claims["email"] = Value::Null;
     claims["nonce"] = json!("x");
     hostile.give(&claims);
     assert!(finish(&client, begun, "code=c").await.is_err());
     assert!(hostile.requests("/userinfo").is_empty());
+}
+
+#[tokio::test]
+async fn userinfo_must_be_about_the_same_person_and_what_is_signed_must_be_right() {
+    let hostile = Hostile::start().await;
+    hostile.describe(&json!({"userinfo_endpoint": format!("{}/userinfo", hostile.issuer)}));
+    let client = start(config(&hostile.issuer));
     let signed = |claims: &Value| {
         Reply::Text(200, "application/jwt", Signer::shared().token(&rs256(), claims))
     };
@@ -425,6 +431,37 @@ async fn userinfo_is_asked_after_the_id_token_passed_and_must_be_about_the_same_
         if let Ok(session) = session {
             assert_eq!(session.identity.email.as_deref(), Some("a@b.test"));
             assert_eq!(session.identity.groups, ["staff"], "the ID token wins");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_max_age_that_was_asked_for_is_held() {
+    let hostile = Hostile::start().await;
+    let mut config = config(&hostile.issuer);
+    config.login_parameters = vec![proxy_config::LoginParameter {
+        name: "max_age".to_owned(),
+        values: vec!["600".to_owned()],
+    }];
+    let now = jiff::Timestamp::now().as_second();
+    for (auth_time, part) in [
+        (json!(now - 300), None),
+        (json!(now - 700), Some("longer than the max_age")),
+        (Value::Null, Some("no auth_time")),
+        (json!("now"), Some("auth_time has a wrong type")),
+    ] {
+        let client = start(config.clone());
+        let login = login(&client).await;
+        assert_eq!(parameter(&login.url, "max_age").as_deref(), Some("600"));
+        let mut claims = hostile.claims(&login);
+        claims["auth_time"] = auth_time.clone();
+        hostile.give(&claims);
+        let error = finish(&client, login, "code=c").await.err().map(|error| error.to_string());
+        match part {
+            None => assert_eq!(error, None),
+            Some(part) => {
+                assert!(error.as_ref().is_some_and(|e| e.contains(part)), "{auth_time}: {error:?}");
+            }
         }
     }
 }

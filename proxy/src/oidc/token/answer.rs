@@ -5,7 +5,9 @@ use crate::oidc::http::Answer;
 use crate::oidc::jws::shown;
 use crate::session::Token;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::time::Duration;
+use zeroize::Zeroize as _;
 
 /// No token lives longer; it keeps arithmetic with times in range.
 const MAX_LIFETIME: u64 = 10 * 366 * 24 * 3600;
@@ -24,7 +26,7 @@ pub(super) fn read(answer: &Answer) -> Result<Tokens, TokenError> {
     let success = (200..300).contains(&answer.status);
     let members = match members(answer) {
         Ok(members) => members,
-        Err(_) if !success => Map::new(),
+        Err(_) if !success => Members(Map::new()),
         Err(error) => return Err(error),
     };
     let code = members.get("error").and_then(Value::as_str).unwrap_or_default();
@@ -54,18 +56,40 @@ pub(super) fn read(answer: &Answer) -> Result<Tokens, TokenError> {
     })
 }
 
-fn members(answer: &Answer) -> Result<Map<String, Value>, TokenError> {
+/// The members of an answer; wiped, because tokens are among them.
+struct Members(Map<String, Value>);
+
+impl Members {
+    fn get(&self, name: &str) -> Option<&Value> {
+        self.0.get(name)
+    }
+}
+
+impl Drop for Members {
+    fn drop(&mut self) {
+        for value in self.0.values_mut() {
+            if let Value::String(text) = value {
+                text.zeroize();
+            }
+        }
+    }
+}
+
+fn members(answer: &Answer) -> Result<Members, TokenError> {
     let looks_like_json =
         answer.body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'{');
     let is_form =
         ["application/x-www-form-urlencoded", "text/plain"].contains(&answer.media_type.as_str());
     if is_form && !looks_like_json {
         let pairs = url::form_urlencoded::parse(&answer.body);
-        return Ok(pairs
-            .map(|(name, value)| (name.into_owned(), Value::String(value.into_owned())))
-            .collect());
+        let text = |(name, value): (Cow<'_, str>, Cow<'_, str>)| {
+            (name.into_owned(), Value::String(value.into_owned()))
+        };
+        return Ok(Members(pairs.map(text).collect()));
     }
-    serde_json::from_slice(&answer.body).map_err(|_| TokenError::Malformed("it is no JSON object"))
+    serde_json::from_slice(&answer.body)
+        .map(Members)
+        .map_err(|_| TokenError::Malformed("it is no JSON object"))
 }
 
 /// An error code has no spaces and no quotes; anything else is not worth showing as it is.
@@ -75,10 +99,7 @@ fn clean(code: &str) -> String {
     if fits { code.to_owned() } else { shown(code) }
 }
 
-fn text<'a>(
-    members: &'a Map<String, Value>,
-    name: &'static str,
-) -> Result<Option<&'a str>, TokenError> {
+fn text<'a>(members: &'a Members, name: &'static str) -> Result<Option<&'a str>, TokenError> {
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),

@@ -41,6 +41,21 @@ pub(super) fn check(
     Ok(())
 }
 
+/// Core section 3.1.3.7, point 13: how long ago the person logged in at the provider.
+pub(super) fn check_login(
+    claims: &Map<String, Value>,
+    max_age: i64,
+    now: Timestamp,
+) -> Result<(), TokenRefused> {
+    let at = seconds(claims, "auth_time")?.ok_or(TokenRefused::Missing("auth_time"))?;
+    let age = now.as_second().saturating_sub(at);
+    if age > max_age.saturating_add(Leeway::EXPIRED) {
+        Err(TokenRefused::LoginTooOld(age))
+    } else {
+        Ok(())
+    }
+}
+
 /// A `NumericDate` (RFC 7519 section 2), fractions cut off.
 pub(in crate::oidc) fn seconds(
     claims: &Map<String, Value>,
