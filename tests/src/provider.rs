@@ -214,11 +214,14 @@ fn installed() -> PathBuf {
     fs::create_dir_all(&home).expect("target/ can be written");
     let lock = File::create(home.join(".lock")).expect("target/ can be written");
     lock.lock().expect("a file lock");
-    let differs = |name: &&str| fs::read(source.join(name)).ok() != fs::read(home.join(name)).ok();
-    let stale =
-        !home.join("node_modules/.package-lock.json").exists() || FILES.iter().take(2).any(differs);
-    for name in FILES {
-        fs::copy(source.join(name), home.join(name)).expect("target/ can be written");
+    let differs = |name: &str| fs::read(source.join(name)).ok() != fs::read(home.join(name)).ok();
+    let stale = !home.join("node_modules/.package-lock.json").exists()
+        || FILES.iter().take(2).any(|name| differs(name));
+    for name in FILES.iter().filter(|name| differs(name)) {
+        // Renamed into place: a server that starts just now must not read half a file.
+        let new = home.join(format!(".{name}.new"));
+        fs::copy(source.join(name), &new).expect("target/ can be written");
+        fs::rename(&new, home.join(name)).expect("target/ can be written");
     }
     if stale {
         install(&home);
