@@ -111,4 +111,4 @@ pub(crate) fn key(object: &OAuth2Proxy) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

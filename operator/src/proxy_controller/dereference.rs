@@ -83,6 +83,12 @@ fn references(spec: &ValidSpec) -> Vec<(&'static str, &SecretKeyRef)> {
 }
 
 impl Found {
+    /// What tests say was found.
+    #[cfg(test)]
+    pub(super) fn of(secrets: Vec<(String, Option<Secret>)>) -> Self {
+        Self { secrets: secrets.into_iter().collect(), config_maps: BTreeMap::new() }
+    }
+
     /// A Secret, if it exists.
     pub(super) fn secret(&self, name: &str) -> Option<&Secret> {
         self.secrets.get(name).and_then(Option::as_ref)

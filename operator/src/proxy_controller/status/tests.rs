@@ -1,1 +1,185 @@
+use super::*;
+use crate::condition::find;
+use crate::controller::Failure;
+use crate::proxy_controller::apply::{Applied, Rollout};
+use crate::proxy_controller::outcome::Finding;
+use crate::proxy_controller::tests::object;
+use crate::report::PodReport;
+use crds::{Reason, WorkloadKind, WorkloadTraffic};
+use serde_json::json;
 
+fn now() -> Timestamp {
+    Timestamp::from_second(1_000).unwrap()
+}
+
+fn applied(standalone: Option<Rollout>) -> Outcome {
+    Outcome::Applied(Applied {
+        config_hash: "present-hash-0123".to_owned(),
+        sealing_key: Some("key-1".to_owned()),
+        mounted: String::new(),
+        standalone,
+    })
+}
+
+fn workload(name: &str) -> Workload {
+    Workload {
+        kind: WorkloadKind::Deployment,
+        name: name.to_owned(),
+        injected: true,
+        pods: 1,
+        up_to_date: 1,
+        traffic: WorkloadTraffic::Routed,
+        message: None,
+    }
+}
+
+fn pod(hash: Option<&str>) -> PodReport {
+    PodReport { name: "pod".to_owned(), config_hash: hash.map(str::to_owned), reload_error: None, issuer: None }
+}
+
+fn fleet(workloads: Vec<Workload>, pods: Vec<PodReport>) -> FleetReport {
+    FleetReport { workloads, pods, complete: true }
+}
+
+fn condition(status: &OAuth2ProxyStatus, type_: ConditionType) -> (String, String) {
+    let condition = find(&status.conditions, type_).unwrap();
+    (condition.status.clone(), condition.reason.clone())
+}
+
+fn pair(status: &str, reason: Reason) -> (String, String) {
+    (status.to_owned(), reason.as_str().to_owned())
+}
+
+#[test]
+fn every_outcome_gives_every_condition() {
+    let finding = || vec![Finding::new(Reason::InvalidSpec, "spec.x", "is wrong: make it right")];
+    for outcome in [
+        applied(None),
+        Outcome::Invalid(finding()),
+        Outcome::Waiting(finding()),
+        Outcome::Failed(Failure::conflict("no")),
+    ] {
+        let status = decide(&object(json!({})), &outcome, &FleetReport::default(), now());
+        let types: Vec<_> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+        assert_eq!(types, ConditionType::ALL.map(ConditionType::as_str));
+        assert_eq!(status.observed_generation, Some(3));
+    }
+}
+
+#[test]
+fn without_workloads_a_rendered_object_is_ready() {
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![]), now());
+    assert_eq!(condition(&status, ConditionType::Ready), pair("True", Reason::Ready));
+    assert_eq!(condition(&status, ConditionType::IssuerReachable), pair("Unknown", Reason::NoPods));
+    assert_eq!(status.injected.as_deref(), Some("0/0"));
+}
+
+#[test]
+fn an_invalid_object_says_all_problems_and_keeps_what_runs() {
+    let mut object = object(json!({}));
+    object.status = Some(OAuth2ProxyStatus { config_hash: Some("old".to_owned()), ..OAuth2ProxyStatus::default() });
+    let findings = ["a", "b"].map(|field| Finding::new(Reason::ReferenceMissing, format!("spec.{field}"), "is missing"));
+    let status = decide(&object, &Outcome::Waiting(findings.to_vec()), &fleet(vec![], vec![]), now());
+    assert_eq!(condition(&status, ConditionType::ConfigRendered), pair("False", Reason::ReferenceMissing));
+    assert_eq!(condition(&status, ConditionType::Ready), pair("False", Reason::ReferenceMissing));
+    let message = &find(&status.conditions, ConditionType::Ready).unwrap().message;
+    assert_eq!(message, "spec.a: is missing; spec.b: is missing. The last good configuration stays in force.");
+    assert_eq!(status.config_hash.as_deref(), Some("old"));
+}
+
+#[test]
+fn an_api_failure_flips_nothing() {
+    let mut object = object(json!({}));
+    object.status = Some(decide(&object, &applied(None), &fleet(vec![workload("app")], vec![]), now()));
+    let failed = Outcome::Failed(Failure::conflict("the API server is away"));
+    let status = decide(&object, &failed, &FleetReport::default(), now());
+    assert_eq!(Some(&status), object.status.as_ref());
+}
+
+#[test]
+fn the_second_decision_equals_the_first_so_nothing_is_written() {
+    let mut object = object(json!({}));
+    let report = fleet(vec![workload("b"), workload("a")], vec![pod(Some("present-hash-0123"))]);
+    object.status = Some(decide(&object, &applied(None), &report, now()));
+    let later = Timestamp::from_second(5_000).unwrap();
+    assert_eq!(Some(decide(&object, &applied(None), &report, later)), object.status);
+}
+
+#[test]
+fn a_workload_that_can_not_be_injected_comes_first_and_holds_ready_back() {
+    let refused = Workload { injected: false, message: Some("port 4180 is taken".to_owned()), ..workload("z") };
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![workload("a"), refused], vec![]), now());
+    assert_eq!(status.workloads[0].name, "z");
+    assert_eq!(status.injected.as_deref(), Some("1/2"));
+    assert_eq!(condition(&status, ConditionType::WorkloadsInjected), pair("False", Reason::InjectionRefused));
+    let ready = find(&status.conditions, ConditionType::Ready).unwrap();
+    assert!(ready.message.contains("port 4180 is taken"), "{}", ready.message);
+}
+
+#[test]
+fn pods_with_an_old_configuration_are_in_progress_and_one_that_refuses_it_is_named() {
+    let behind = Workload { pods: 2, ..workload("app") };
+    let report = fleet(vec![behind], vec![pod(Some("old"))]);
+    let status = decide(&object(json!({})), &applied(None), &report, now());
+    assert_eq!(condition(&status, ConditionType::WorkloadsInjected), pair("False", Reason::InProgress));
+    let refusing = PodReport { reload_error: Some("no such file".to_owned()), ..pod(Some("old")) };
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![workload("app")], vec![refusing]), now());
+    assert_eq!(condition(&status, ConditionType::WorkloadsInjected), pair("False", Reason::ConfigNotInForce));
+}
+
+#[test]
+fn an_open_path_is_never_ready() {
+    for (traffic, reason) in [
+        (WorkloadTraffic::NotRouted, Reason::DirectPathOpen),
+        (WorkloadTraffic::DirectConnections, Reason::DirectConnections),
+        (WorkloadTraffic::Pending, Reason::InProgress),
+    ] {
+        let open = Workload { traffic, ..workload("app") };
+        let status = decide(&object(json!({})), &applied(None), &fleet(vec![open, workload("b")], vec![]), now());
+        assert_eq!(condition(&status, ConditionType::TrafficRouted), pair("False", reason));
+        assert_eq!(condition(&status, ConditionType::Ready).0, "False");
+    }
+}
+
+#[test]
+fn the_issuer_is_judged_by_the_pods() {
+    let good = PodReport { issuer: Some(Ok(())), ..pod(Some("present-hash-0123")) };
+    let bad = PodReport { issuer: Some(Err("connection refused".to_owned())), ..good.clone() };
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good.clone()]), now());
+    assert_eq!(condition(&status, ConditionType::IssuerReachable), pair("True", Reason::IssuerAnswers));
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good, bad]), now());
+    assert_eq!(condition(&status, ConditionType::IssuerReachable), pair("False", Reason::IssuerUnreachable));
+    assert_eq!(condition(&status, ConditionType::Ready), pair("False", Reason::IssuerUnreachable));
+}
+
+#[test]
+fn the_stand_alone_proxy_is_waited_for() {
+    let rollout = |available, observed| Some(Rollout { wanted: 2, updated: 2, available, observed });
+    let object = object(json!({"deployment": {}}));
+    for (available, observed, expected) in [
+        (2, true, pair("True", Reason::Ready)),
+        (1, true, pair("False", Reason::DeploymentNotReady)),
+        (2, false, pair("False", Reason::DeploymentNotReady)),
+    ] {
+        let status = decide(&object, &applied(rollout(available, observed)), &fleet(vec![], vec![]), now());
+        assert_eq!(condition(&status, ConditionType::Ready), expected);
+        assert_eq!(status.mode, Some(Mode::Standalone));
+    }
+}
+
+#[test]
+fn no_more_than_fifty_workloads_are_listed_and_all_are_counted() {
+    let workloads = (0..60).map(|i| workload(&format!("app-{i:02}"))).collect();
+    let status = decide(&object(json!({})), &applied(None), &fleet(workloads, vec![]), now());
+    assert_eq!((status.workloads.len(), status.workload_count), (50, Some(60)));
+}
+
+#[test]
+fn injection_waits_for_the_configuration_of_the_present_specification() {
+    let mut object = object(json!({}));
+    assert!(config_is_rendered(&object).is_err());
+    object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), now()));
+    assert_eq!(config_is_rendered(&object), Ok(()));
+    object.metadata.generation = Some(4);
+    assert!(config_is_rendered(&object).is_err());
+}
