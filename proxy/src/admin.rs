@@ -15,6 +15,7 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::{Value as Json, json};
 use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -115,11 +116,10 @@ impl Admin {
             (Answers::Metrics, _) | (_, "/metrics") => {
                 response(StatusCode::OK, metrics::CONTENT_TYPE, self.registry.text())
             }
-            (_, "/livez") => response(StatusCode::OK, "text/plain", "ok\n"),
             (_, "/readyz") if self.draining.load(Ordering::Relaxed) => {
                 response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
-            (_, "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
+            (_, "/livez" | "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
             (_, "/status") => {
                 response(StatusCode::OK, "application/json", self.state().to_string())
             }
@@ -131,23 +131,29 @@ impl Admin {
         }
     }
 
-    fn state(&self) -> serde_json::Value {
+    fn state(&self) -> Json {
         let state = self.status.state();
         let site = self.cell.load();
         let provider = site.provider.status();
-        let mut object = serde_json::json!({
-            "version": env!("CARGO_PKG_VERSION"),
-            "configHash": state.hash,
-            "reload": {"lastError": state.last_error},
-            "provider": {"id": provider.id, "ready": provider.ready, "error": provider.error},
-            "draining": self.draining.load(Ordering::Relaxed),
-        });
+        let mut object: serde_json::Map<String, Json> = [
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("configHash", state.hash.into()),
+            ("reload", json!({"lastError": state.last_error})),
+            (
+                "provider",
+                json!({"id": provider.id, "ready": provider.ready, "error": provider.error}),
+            ),
+            ("draining", self.draining.load(Ordering::Relaxed).into()),
+        ]
+        .into_iter()
+        .map(|(name, value): (&str, Json)| (name.to_owned(), value))
+        .collect();
         if let Some(port) = self.direct_port
             && let Ok(direct) = serde_json::to_value(direct::now(port, self.node))
         {
-            object["directConnections"] = direct;
+            object.insert("directConnections".to_owned(), direct);
         }
-        object
+        object.into()
     }
 }
 

@@ -1,5 +1,13 @@
 //! The program as a process: start, health, reload, certificates, signals, exit codes.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test of a real process in real time, which fails where something is not as it expects"
+)]
+
 use serde_json::Value as Json;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};

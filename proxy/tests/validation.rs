@@ -3,6 +3,14 @@
 //!
 //! The recorded base uses the provider type `github`; since that type is refused by name, it is replaced by `oidc` here.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::unwrap_in_result,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a test of a real process in real time, which fails where something is not as it expects"
+)]
+
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -151,7 +159,7 @@ fn unsupported(vector: &Json, options: &Options) -> Option<String> {
         options.unsupported.get(&name.strip_prefix("OAUTH2_PROXY_")?.to_lowercase()).cloned()
     });
     let files =
-        vector["files"].as_object().unwrap().iter().filter(|(name, _)| name.ends_with(".toml"));
+        vector["files"].as_object().unwrap().iter().filter(|(name, _)| name.ends_with("toml"));
     let keys = files
         .flat_map(|(_, content)| content.as_str().unwrap_or_default().lines())
         .filter_map(|line| options.unsupported.get(line.split('=').next()?.trim()).cloned());
@@ -217,7 +225,7 @@ fn recorded_configurations_get_the_recorded_verdicts() {
             }
         } else if let Some(option) = wanted {
             if matches!(outcome.code, Some(1 | 2)) && names(&outcome.output, &option) {
-                refused += 1
+                refused += 1;
             } else {
                 failures
                     .push(report(&format!("{option} is not refused by name ({:?})", outcome.code)));

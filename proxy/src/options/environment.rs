@@ -19,7 +19,7 @@ pub(crate) fn parse(variables: &[(String, String)], problems: &mut Problems) -> 
 }
 
 /// The names of the variables that set an option.
-pub(crate) fn set<'a>(variables: &'a [(String, String)]) -> impl Iterator<Item = &'a str> {
+pub(crate) fn set(variables: &[(String, String)]) -> impl Iterator<Item = &str> {
     variables
         .iter()
         .filter(|(name, text)| !text.is_empty() && rows().any(|row| row.variable() == *name))

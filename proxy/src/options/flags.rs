@@ -110,7 +110,7 @@ pub(crate) fn control(arguments: &[String]) -> Control {
                 }
             }
             (Some(Flag::Control { switch: true }), None) => {
-                control.set(name, "true").unwrap_or_default()
+                control.set(name, "true").unwrap_or_default();
             }
             (Some(Flag::Control { switch: false }), None) => match rest.next() {
                 Some(value) => control.set(name, value).unwrap_or_default(),

@@ -80,9 +80,8 @@ pub(crate) enum Support {
     Never(&'static str),
 }
 
-/// Sections of help and documentation.
+/// Sections of help and documentation; their titles say what they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "their titles say it")]
 pub(crate) enum Group {
     Provider,
     Session,
@@ -162,9 +161,8 @@ pub(crate) use kind_type;
 macro_rules! options {
     ($($group:ident { $($(#[doc = $help:literal])+ $key:ident: $kind:ident = $default:literal, $flag:literal => $field:literal;)+ })+) => {
         /// The supported options with their final values: flags over environment over file over defaults.
-        #[expect(clippy::struct_excessive_bools, reason = "one field per option, and many options are switches")]
         pub(crate) struct Options {
-            $($($(#[doc = $help])+ pub(crate) $key: $crate::options::row::kind_type!($kind),)+)+
+            $($(pub(crate) $key: $crate::options::row::kind_type!($kind),)+)+
         }
 
         impl Options {

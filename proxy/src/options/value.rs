@@ -96,8 +96,8 @@ pub(crate) fn csv_record(text: &str) -> Option<Vec<String>> {
         return Some(Vec::new());
     }
     let text = text.replace("\r\n", "\n");
-    let mut rest =
-        text.trim_start_matches('\n').strip_suffix('\r').unwrap_or(text.trim_start_matches('\n'));
+    let text = text.trim_start_matches('\n');
+    let mut rest = text.strip_suffix('\r').unwrap_or(text);
     if rest.is_empty() {
         return None;
     }

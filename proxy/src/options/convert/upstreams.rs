@@ -21,7 +21,7 @@ fn upstream(entry: &str, options: &Options) -> Result<Upstream, String> {
         "is no URL: write http://host:port, unix:///socket, file:///folder/ or static://code",
     )?;
     let (id, path, target) = match scheme.to_ascii_lowercase().as_str() {
-        "unix" => unix(rest, options)?,
+        "unix" => unix(rest, options),
         "file" => file(rest)?,
         "static" => (entry.to_owned(), "/".to_owned(), fixed(rest)?),
         // What is neither http nor https is refused with the rest of the values, together with what else is wrong.
@@ -45,14 +45,14 @@ fn http(entry: &str, options: &Options) -> Result<Route, String> {
     Ok((path.clone(), path, target))
 }
 
-fn unix(socket: &str, options: &Options) -> Result<Route, String> {
+fn unix(socket: &str, options: &Options) -> Route {
     let target = Target::Unix {
         socket: socket.into(),
         pass_host_header: options.pass_host_header,
         proxy_web_sockets: options.proxy_websockets,
         timeout: timeout(options),
     };
-    Ok((socket.to_owned(), "/".to_owned(), target))
+    (socket.to_owned(), "/".to_owned(), target)
 }
 
 /// The path of a file URL is the folder; what follows `#` is the route, else the folder's own path.
