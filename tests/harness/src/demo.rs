@@ -63,7 +63,7 @@ pub fn up(
     wait::rollout(&target, "keycloak", report)?;
     wait::rollout(&target, "sample-app", report)?;
     report.step("apply the OAuth2Proxy", || apply(&target, &settings, "3-oauth2proxy.yaml"))?;
-    wait::condition(&target, "Ready", report)?;
+    wait::condition(&target, "ConfigRendered", report)?;
     report.step("kubectl annotate deployment sample-app oauth2proxy.dev/inject=main", || {
         let args =
             ["annotate", "--overwrite", "deployment", "sample-app", "oauth2proxy.dev/inject=main"];

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::program::{output, run, tail};
 use crate::report::Report;
 
-const LIMIT: Duration = Duration::from_mins(5);
+const LIMIT: Duration = Duration::from_mins(10);
 
 /// Which archive of `make images` holds an image, by a part of its name.
 const ARCHIVES: [(&str, &str); 3] = [
