@@ -143,6 +143,7 @@ fn add(tar: &mut tar::Builder<impl Write>, name: &str, blob: &Blob) -> Result<()
     header.set_size(blob.size);
     header.set_mode(0o644);
     header.set_mtime(0);
+    header.set_entry_type(tar::EntryType::Regular);
     match &blob.content {
         Content::Bytes(bytes) => tar.append_data(&mut header, name, bytes.as_slice()),
         Content::File(path) => {

@@ -146,6 +146,7 @@ fn append(
     header.set_gid(0);
     header.set_mtime(0);
     header.set_size(0);
+    header.set_entry_type(tar::EntryType::Regular);
     match entry {
         Entry::Folder { mode } => {
             header.set_entry_type(tar::EntryType::Directory);
