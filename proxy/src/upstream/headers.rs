@@ -93,7 +93,8 @@ pub(super) fn clean_response(headers: &mut HeaderMap, upgraded: bool) {
             }
         }
     }
-    for name in names::HOP_BY_HOP {
+    // `Trailer` stays: it announces what really follows.
+    for name in names::HOP_BY_HOP.iter().filter(|name| **name != TRAILER.as_str()) {
         headers.remove(*name);
     }
 }

@@ -221,6 +221,11 @@ impl Client {
         self.rest.drain(..count).collect()
     }
 
+    /// What has been read and not asked for.
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.rest
+    }
+
     fn more(&mut self) {
         let mut bytes = [0; 4096];
         let count = self.stream.read(&mut bytes).unwrap();

@@ -1,0 +1,339 @@
+//! Requests through a running server to upstreams that do exactly what a test says, byte by byte.
+
+mod streams;
+mod switching;
+
+use super::{Forwarded, Injection, Names, Server, UpstreamError};
+use crate::body::Body;
+use crate::cookie::OwnCookies;
+use crate::metrics::Event;
+use crate::server::tests::support::{Client, PATIENCE, Running};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
+use proxy_config::{Limits, Target, Upstream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+const ASK: &str = "GET /x HTTP/1.1\r\nHost: app.example\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+/// One accepted connection of an upstream.
+struct Side {
+    stream: BufReader<TcpStream>,
+}
+
+impl Side {
+    fn accept(listener: &TcpListener) -> Self {
+        let (stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { stream: BufReader::new(stream) }
+    }
+
+    /// The head of a request, as it came.
+    fn head(&mut self) -> String {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            let count = self.stream.read_line(&mut head).unwrap();
+            assert!(count > 0, "closed after {head:?}");
+        }
+        head
+    }
+
+    fn exactly(&mut self, count: usize) -> Vec<u8> {
+        let mut bytes = vec![0; count];
+        self.stream.read_exact(&mut bytes).unwrap();
+        bytes
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.stream.get_mut().write_all(bytes).unwrap();
+    }
+
+    fn is_closed(&mut self) -> bool {
+        match self.stream.read(&mut [0; 1]) {
+            Ok(count) => count == 0,
+            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+        }
+    }
+}
+
+/// A running proxy in front of one upstream.
+struct Setup {
+    running: Running,
+    listener: TcpListener,
+}
+
+fn target(uri: String) -> Target {
+    Target::Http {
+        uri,
+        insecure_skip_tls_verify: false,
+        pass_host_header: true,
+        proxy_web_sockets: true,
+        timeout: proxy_config::Duration::from_secs(30),
+    }
+}
+
+fn setup() -> Setup {
+    setup_with(target)
+}
+
+fn setup_with(make: impl FnOnce(String) -> Target) -> Setup {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = make(format!("http://{}/ignored?too", listener.local_addr().unwrap()));
+    Setup { running: proxy_to(target), listener }
+}
+
+fn proxy_to(target: Target) -> Running {
+    let upstream =
+        Upstream { id: "app".to_owned(), path: "/".to_owned(), rewrite_target: None, target };
+    let server = Arc::new(Server::compile(&upstream, Duration::from_secs(60)).unwrap().unwrap());
+    let names = Arc::new(Names::compile(["X-Forwarded-User"], None));
+    Running::start(&Limits { workers: 1, ..Limits::default() }, move |worker, peer, request| {
+        let (server, names) = (Arc::clone(&server), Arc::clone(&names));
+        async move {
+            let user =
+                [(HeaderName::from_static("x-forwarded-user"), HeaderValue::from_static("ann"))];
+            let cookies = OwnCookies::new("_oauth2_proxy");
+            let injection = Injection {
+                names: &names,
+                headers: &user,
+                cookies: &cookies,
+                forwarded: Forwarded::Keep,
+            };
+            server.forward(&worker, &peer, request, &injection).await.unwrap_or_else(|error| {
+                let kind = match error {
+                    UpstreamError::Connect(_) => "connect",
+                    UpstreamError::Broken(_) => "broken",
+                    UpstreamError::Timeout(_) => "timeout",
+                    UpstreamError::Upgrade => "upgrade",
+                };
+                let mut response = Response::new(Body::from(kind));
+                *response.status_mut() = StatusCode::BAD_GATEWAY;
+                response
+            })
+        }
+    })
+}
+
+fn failed(client: &mut Client) -> String {
+    let answer = client.answer();
+    assert_eq!(answer.status, 502);
+    answer.body
+}
+
+#[test]
+fn the_target_goes_out_as_it_came_and_the_upstreams_path_is_ignored() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    let mut side = None;
+    for target in ["/", "/a%2Fb/../c?", "/%zz", "/x?a=b&&c=%20+", "/a;b=c//d", "*"] {
+        client.send(format!("GET {target} HTTP/1.1\r\nHost: app.example\r\n\r\n").as_bytes());
+        let side = side.get_or_insert_with(|| Side::accept(&setup.listener));
+        assert_eq!(side.head().lines().next(), Some(format!("GET {target} HTTP/1.1").as_str()));
+        side.write(OK);
+        assert_eq!(client.answer().body, "ok");
+    }
+    assert_eq!(setup.running.counted(Event::UpstreamReused), 5);
+}
+
+#[test]
+fn headers_are_cleaned_on_both_ways() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(
+        b"GET / HTTP/1.1\r\nHost: app.example\r\nx_forwarded_user: root\r\nCookie: a=1; _oauth2_proxy=s\r\nConnection: X-Hop\r\nX-Hop: 1\r\n\r\n",
+    );
+    let mut side = Side::accept(&setup.listener);
+    let mut lines: Vec<String> = side.head().lines().skip(1).map(str::to_owned).collect();
+    lines.sort();
+    assert_eq!(
+        lines,
+        [
+            "",
+            "cookie: a=1",
+            "host: app.example",
+            "x-forwarded-for: 127.0.0.1",
+            "x-forwarded-user: ann"
+        ]
+    );
+    side.write(b"HTTP/1.1 299 Fancy\r\nContent-Length: 0\r\nConnection: X-Hop\r\nX-Hop: 1\r\nDate: then\r\nSet-Cookie: a\r\nSet-Cookie: b\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(
+        (answer.status, answer.header("x-hop"), answer.header("date")),
+        (299, None, Some("then"))
+    );
+    assert_eq!(answer.head.matches("set-cookie").count(), 2);
+    assert!(!answer.head.contains("Fancy"));
+}
+
+#[test]
+fn host_is_the_upstreams_if_the_clients_is_not_passed_on() {
+    let setup = setup_with(|uri| Target::Http {
+        uri,
+        insecure_skip_tls_verify: false,
+        pass_host_header: false,
+        proxy_web_sockets: true,
+        timeout: proxy_config::Duration::ZERO,
+    });
+    let mut client = setup.running.connect();
+    client.send(ASK.as_bytes());
+    let head = Side::accept(&setup.listener).head();
+    assert!(
+        head.contains(&format!("host: {}\r\n", setup.listener.local_addr().unwrap())),
+        "{head}"
+    );
+}
+
+#[test]
+fn a_pooled_connection_that_was_closed_costs_no_request() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(OK);
+    assert_eq!(client.answer().status, 200);
+    // It takes the next request and goes away without a word, as a server does whose idle time is over.
+    client.send(ASK.as_bytes());
+    let head = side.head();
+    drop(side);
+    let mut side = Side::accept(&setup.listener);
+    assert_eq!(side.head(), head);
+    side.write(OK);
+    assert_eq!(client.answer().status, 200);
+    assert_eq!(setup.running.counted(Event::UpstreamRetried), 1);
+    // A new connection that breaks is no stale one.
+    client.send(ASK.as_bytes());
+    side.head();
+    drop(side);
+    drop(Side::accept(&setup.listener));
+    assert_eq!(failed(&mut client), "broken");
+}
+
+#[test]
+fn a_request_that_may_have_had_an_effect_is_not_sent_twice() {
+    for request in [
+        "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\nhi",
+    ] {
+        let setup = setup();
+        let mut client = setup.running.connect();
+        client.send(ASK.as_bytes());
+        let mut side = Side::accept(&setup.listener);
+        side.head();
+        side.write(OK);
+        assert_eq!(client.answer().status, 200);
+        client.send(request.as_bytes());
+        side.head();
+        drop(side);
+        assert_eq!(failed(&mut client), "broken");
+        assert_eq!(setup.running.counted(Event::UpstreamRetried), 0);
+        setup.listener.set_nonblocking(true).unwrap();
+        assert!(setup.listener.accept().is_err());
+    }
+}
+
+#[test]
+fn an_upstream_that_is_not_there_or_speaks_no_http_gives_an_error() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(b"SSH-2.0-whatever\r\n");
+    assert_eq!(failed(&mut client), "broken");
+    drop(setup.listener);
+    client.send(ASK.as_bytes());
+    assert_eq!(failed(&mut client), "connect");
+    assert_eq!(setup.running.counted(Event::UpstreamFailed), 2);
+}
+
+#[test]
+fn the_upstreams_time_starts_when_it_has_the_whole_request() {
+    let setup = setup_with(|uri| Target::Http {
+        uri,
+        insecure_skip_tls_verify: false,
+        pass_host_header: true,
+        proxy_web_sockets: true,
+        timeout: Duration::from_millis(300).into(),
+    });
+    let mut client = setup.running.connect();
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n");
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    for byte in [b"a", b"b", b"c", b"d"] {
+        std::thread::sleep(Duration::from_millis(150));
+        client.send(byte);
+        assert_eq!(side.exactly(1), byte);
+    }
+    side.write(OK);
+    assert_eq!(client.answer().status, 200);
+    client.send(ASK.as_bytes());
+    side.head();
+    assert_eq!(failed(&mut client), "timeout");
+    assert!(side.is_closed());
+}
+
+#[test]
+fn an_empty_post_has_a_length_and_a_plain_get_has_none() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut side = Side::accept(&setup.listener);
+    assert!(side.head().contains("content-length: 0\r\n"));
+    side.write(OK);
+    client.answer();
+    client.send(ASK.as_bytes());
+    let head = side.head();
+    assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{head}");
+}
+
+#[test]
+fn an_upstream_on_a_unix_socket_is_asked_for_localhost() {
+    let folder = tempfile::tempdir().unwrap();
+    let socket = folder.path().join("app.sock");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let running = proxy_to(Target::Unix {
+        socket,
+        pass_host_header: false,
+        proxy_web_sockets: true,
+        timeout: proxy_config::Duration::from_secs(30),
+    });
+    let mut client = running.connect();
+    client.send(ASK.as_bytes());
+    let mut stream = BufReader::new(listener.accept().unwrap().0);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        stream.read_line(&mut head).unwrap();
+    }
+    assert!(head.contains("host: localhost\r\n"), "{head}");
+    stream.get_mut().write_all(OK).unwrap();
+    assert_eq!(client.answer().body, "ok");
+}
+
+#[test]
+fn an_https_upstream_must_prove_itself_unless_told_otherwise() {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let certificate = crate::server::Certificate::new(
+        made.cert.pem().as_bytes(),
+        made.signing_key.serialize_pem().as_bytes(),
+    );
+    let app = Running::start_tls(
+        &certificate.unwrap(),
+        proxy_config::TlsVersion::Tls13,
+        &Limits::default(),
+        |_, _, request| async move { Response::new(Body::full(format!("{:?}", request.version()))) },
+    );
+    let https = |insecure_skip_tls_verify| Target::Http {
+        uri: format!("https://{}", app.address.unwrap()),
+        insecure_skip_tls_verify,
+        pass_host_header: true,
+        proxy_web_sockets: true,
+        timeout: proxy_config::Duration::from_secs(30),
+    };
+    let answer = proxy_to(https(true)).connect().ask(ASK);
+    assert_eq!((answer.status, answer.body.as_str()), (200, "HTTP/1.1"));
+    let answer = proxy_to(https(false)).connect().ask(ASK);
+    assert_eq!((answer.status, answer.body.as_str()), (502, "connect"));
+}

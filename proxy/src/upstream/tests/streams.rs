@@ -1,0 +1,164 @@
+//! Bodies in both directions.
+
+use super::{ASK, OK, Side, setup};
+use std::io::{Read, Write};
+use std::time::Duration;
+
+#[test]
+fn a_request_streams_up_while_its_answer_streams_down() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let mut side = Side::accept(&setup.listener);
+    assert!(side.head().contains("transfer-encoding: chunked\r\n"));
+    side.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    client.until(b"\r\n\r\n");
+    for round in 0..3 {
+        let chunk = format!("3\r\nr={round}\r\n");
+        client.send(chunk.as_bytes());
+        assert_eq!(side.exactly(chunk.len()), chunk.as_bytes());
+        side.write(chunk.as_bytes());
+        assert_eq!(client.exactly(chunk.len()), chunk.as_bytes());
+    }
+    client.send(b"0\r\n\r\n");
+    side.write(b"0\r\n\r\n");
+    assert_eq!(client.exactly(5), b"0\r\n\r\n");
+}
+
+#[test]
+fn an_answer_that_comes_before_the_request_is_complete_is_passed_on() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\nstart");
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nno!\n");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.as_str()), (413, "no!\n"));
+}
+
+#[test]
+fn a_client_that_leaves_takes_the_upstreams_connection_along() {
+    let setup = setup();
+    let mut waiting = setup.running.connect();
+    waiting.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    drop(waiting);
+    assert!(side.is_closed());
+    let mut reading = setup.running.connect();
+    reading.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nstart");
+    reading.until(b"start");
+    drop(reading);
+    assert!(side.is_closed());
+}
+
+#[test]
+fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nstart");
+    client.until(b"start");
+    drop(side);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_slow_client_holds_up_the_upstream() {
+    const SIZE: usize = 64 << 20;
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {SIZE}\r\n\r\n").as_bytes());
+    side.stream.get_mut().set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    let block = vec![b'x'; 64 * 1024];
+    let mut written = 0;
+    while written < SIZE {
+        match side.stream.get_mut().write(&block[..block.len().min(SIZE - written)]) {
+            Ok(count) => written += count,
+            Err(_) => break,
+        }
+    }
+    assert!(written < SIZE / 2, "{written} bytes were taken for a client that reads none");
+    side.stream.get_mut().set_write_timeout(None).unwrap();
+    let writer = std::thread::spawn(move || {
+        while written < SIZE {
+            written +=
+                side.stream.get_mut().write(&block[..block.len().min(SIZE - written)]).unwrap();
+        }
+    });
+    client.until(b"\r\n\r\n");
+    let mut left = SIZE;
+    let mut buffer = vec![0; 256 * 1024];
+    // The head's last read may have brought the first bytes of the body.
+    left -= client.rest().len();
+    while left > 0 {
+        let count = client.stream.read(&mut buffer).unwrap();
+        assert!(count > 0);
+        left -= count;
+    }
+    writer.join().unwrap();
+}
+
+#[test]
+fn trailers_pass_but_for_those_that_say_who_is_there() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Sum, X-Forwarded-User\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\nX-Forwarded-User: root\r\n\r\n",
+    );
+    let mut side = Side::accept(&setup.listener);
+    let head = side.head();
+    assert!(head.contains("te: trailers\r\n"), "{head}");
+    let body = String::from_utf8(side.exactly(b"1\r\na\r\n0\r\nx-sum: 1\r\n\r\n".len())).unwrap();
+    assert_eq!(body.to_ascii_lowercase(), "1\r\na\r\n0\r\nx-sum: 1\r\n\r\n");
+    side.write(b"HTTP/1.1 200 OK\r\nTrailer: X-Done\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Done: yes\r\n\r\n");
+    let answer = client.answer();
+    assert_eq!(
+        (answer.body.as_str(), answer.header("x-done")),
+        ("ok", Some("yes")),
+        "{}",
+        answer.head
+    );
+}
+
+#[test]
+fn a_request_that_expects_100_continue_gets_it_when_the_body_is_wanted() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    assert_eq!(client.until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
+    client.send(b"hi");
+    assert_eq!(side.exactly(2), b"hi");
+    side.write(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n");
+    side.write(OK);
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn answers_without_a_body_end_at_once_and_the_connection_is_used_again() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(b"HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
+    let head = String::from_utf8(client.until(b"\r\n\r\n")).unwrap();
+    assert!(head.contains("content-length: 1000\r\n"), "{head}");
+    for status in ["204 No Content", "304 Not Modified"] {
+        client.send(ASK.as_bytes());
+        side.head();
+        side.write(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
+        assert_eq!(client.answer().status.to_string(), status[..3]);
+    }
+}

@@ -1,0 +1,111 @@
+//! An OpenID provider of a few lines, so that the proxy under measurement has a session of the usual size. The nonce of the
+//! login is its authorization code.
+
+use crate::Outcome;
+use crate::clock::unix;
+use crate::load::{content_length, head_end};
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use base64_simd::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+/// The provider's key and name.
+pub(crate) struct Provider {
+    key: EcdsaKeyPair,
+    issuer: String,
+}
+
+impl Provider {
+    pub(crate) fn new(address: SocketAddr) -> Outcome<Self> {
+        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        Ok(Self { key, issuer: format!("http://{address}") })
+    }
+
+    /// Serves for ever.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let provider = Arc::clone(&self);
+            tokio::spawn(async move { provider.connection(stream).await });
+        }
+    }
+
+    async fn connection(&self, mut stream: TcpStream) -> Option<()> {
+        let mut buffer = Vec::new();
+        let (head, body) = loop {
+            if let Some(end) = head_end(&buffer) {
+                let head = String::from_utf8_lossy(buffer.get(..end)?).into_owned();
+                let body = String::from_utf8_lossy(buffer.get(end..)?).into_owned();
+                if body.len() as u64 >= content_length(&head) {
+                    break (head, body);
+                }
+            }
+            if stream.read_buf(&mut buffer).await.ok()? == 0 {
+                return None;
+            }
+        };
+        let answer = self.answer(head.split(' ').nth(1)?, &body)?.to_string();
+        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ";
+        stream.write_all(format!("{head}{}\r\n\r\n{answer}", answer.len()).as_bytes()).await.ok()
+    }
+
+    fn answer(&self, target: &str, body: &str) -> Option<Value> {
+        let issuer = &self.issuer;
+        match target {
+            "/.well-known/openid-configuration" => Some(json!({
+                "issuer": issuer,
+                "authorization_endpoint": format!("{issuer}/authorize"),
+                "token_endpoint": format!("{issuer}/token"),
+                "jwks_uri": format!("{issuer}/keys"),
+                "response_types_supported": ["code"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["ES256"],
+                "code_challenge_methods_supported": ["S256"],
+            })),
+            "/keys" => {
+                let point = self.key.public_key().as_ref();
+                let coordinate =
+                    |range| point.get(range).map(|bytes| URL_SAFE_NO_PAD.encode_to_string(bytes));
+                Some(
+                    json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256", "use": "sig",
+                    "x": coordinate(1..33)?, "y": coordinate(33..65)?}]}),
+                )
+            }
+            "/token" => {
+                let code = body.split('&').find_map(|pair| pair.strip_prefix("code="))?;
+                Some(
+                    json!({"token_type": "Bearer", "expires_in": 3600, "access_token": "a".repeat(400),
+                    "refresh_token": "r".repeat(200), "id_token": self.token(code)?}),
+                )
+            }
+            _ => None,
+        }
+    }
+
+    fn token(&self, nonce: &str) -> Option<String> {
+        let claims = json!({"iss": self.issuer, "aud": "bench", "sub": "7f1f3a52-bench", "nonce": nonce,
+            "iat": unix(), "exp": unix() + 36_000, "email": "someone@bench.example", "email_verified": true,
+            "preferred_username": "someone", "groups": ["developers", "operators"]});
+        let part = |value: &Value| URL_SAFE_NO_PAD.encode_to_string(value.to_string());
+        let signed = format!(
+            "{}.{}",
+            part(&json!({"alg": "ES256", "kid": "1", "typ": "JWT"})),
+            part(&claims)
+        );
+        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
+        Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode_to_string(signature.as_ref())))
+    }
+
+    /// The URL by which clients know it.
+    pub(crate) fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// A token as a client without a browser presents it.
+    pub(crate) fn bearer(&self) -> Outcome<String> {
+        self.token("none").ok_or_else(|| "the provider can not sign".into())
+    }
+}
