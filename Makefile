@@ -43,6 +43,8 @@ images: ## Images of the programs in target/images, for ctr, docker and podman t
 
 generate: ## Write the generated files anew
 	$(CARGO) run --quiet --locked --package crds --bin generate
+	$(CARGO) run --quiet --locked --package proxy-config --example schema
+	$(CARGO) run --quiet --locked --package proxy --example options
 
 check-format:
 	$(CARGO) fmt --all --check
