@@ -176,9 +176,10 @@ fn build(module: Module, version: &str, source: &Path, into: &Path) -> Result<()
     go.arg(module.ldflags(version)).arg("-o").arg(out);
     go.args(module.binaries().iter().map(|binary| binary.package));
     go.current_dir(source).env("CGO_ENABLED", "0").env("GOWORK", "off");
-    run_shown(&mut go).map_err(|error| {
+    run_shown(&mut go).map_err(|_| {
         Error::Need(format!(
-            "{error}\nbuilding needs the Go module proxy ($GOPROXY) the first time, 4 GB of disk and 4 GB of memory"
+            "cannot build {}; go says why above. The first build needs the Go module proxy ($GOPROXY), 4 GB of disk and 4 GB of memory",
+            module.folder()
         ))
     })?;
     for binary in module.binaries() {

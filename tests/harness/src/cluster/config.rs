@@ -204,6 +204,9 @@ pub(crate) fn controller_manager(state: &State, network: &Network) -> Arguments 
         ("cluster-signing-cert-file", pki("ca.crt")),
         ("cluster-signing-key-file", pki("ca.key")),
         ("use-service-account-credentials", "true".to_owned()),
+        // The usual 20 a second hold up the start of the controllers for four seconds.
+        ("kube-api-qps", "300".to_owned()),
+        ("kube-api-burst", "600".to_owned()),
         ("allocate-node-cidrs", "true".to_owned()),
         ("cluster-cidr", network.pods.to_string()),
         ("node-cidr-mask-size", network.pods.prefix_len().to_string()),
