@@ -11,8 +11,8 @@ use proxy_config::ProviderTls;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
 use std::error::Error;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use url::Url;
@@ -29,17 +29,22 @@ pub(super) const MAX_ANSWER: usize = 1024 * 1024;
 /// Largest key set in bytes.
 pub(super) const MAX_KEYS: usize = 512 * 1024;
 
+/// With one of these set, even a plain request may go through a proxy that speaks TLS.
+const PROXIES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+
 /// No answer has had a date yet.
 const UNKNOWN: i64 = i64::MIN;
 
-/// The client of one provider. It is built at the first request, because reading the system's roots takes longer than
+/// The client of one provider. What it needs is built at the first request, because reading the system's roots takes longer than
 /// the rest of the start, and again when a CA file has changed.
 pub(super) struct Client {
     tls: ProviderTls,
     clock: Arc<dyn Clock>,
     /// See [`Client::skew`]; [`UNKNOWN`] until an answer had a date.
     skew: AtomicI64,
-    built: Mutex<Option<(tls::Marks, reqwest::Client)>>,
+    /// For `http`: it holds no roots, which are the larger part of what a client weighs.
+    plain: OnceLock<reqwest::Client>,
+    secure: Mutex<Option<(tls::Marks, reqwest::Client)>>,
 }
 
 /// An answer that was received whole.
@@ -100,7 +105,13 @@ pub(crate) enum HttpError {
 impl Client {
     /// A client that opens no file and no socket before its first request.
     pub(super) fn new(tls: ProviderTls, clock: Arc<dyn Clock>) -> Self {
-        Self { tls, clock, skew: AtomicI64::new(UNKNOWN), built: Mutex::new(None) }
+        Self {
+            tls,
+            clock,
+            skew: AtomicI64::new(UNKNOWN),
+            plain: OnceLock::new(),
+            secure: Mutex::new(None),
+        }
     }
 
     /// By how many seconds the provider's clock was ahead of ours when it last answered; negative if it was behind.
@@ -114,7 +125,6 @@ impl Client {
     /// See [`HttpError`]; a status that is not 200 is no error here.
     pub(super) async fn get(&self, url: &Url, get: &Get<'_>) -> Result<Answer, HttpError> {
         within(url, async {
-            let client = self.client().await?;
             let mut target = url.clone();
             for _ in 0..=MAX_REDIRECTS {
                 let mut request = Request::new(Method::GET, target.clone());
@@ -124,8 +134,8 @@ impl Client {
                         .headers_mut()
                         .insert(AUTHORIZATION, sensitive(&format!("Bearer {token}"), &target)?);
                 }
-                let response =
-                    client.execute(request).await.map_err(|error| unreachable(&target, error))?;
+                let response = self.client(&target).await?.execute(request).await;
+                let response = response.map_err(|error| unreachable(&target, error))?;
                 match redirect(&target, &response, get.bearer.is_some())? {
                     None => return self.receive(&target, response, get.limit).await,
                     Some(next) => target = next,
@@ -148,7 +158,7 @@ impl Client {
         authorization: Option<&str>,
     ) -> Result<Answer, HttpError> {
         within(url, async {
-            let client = self.client().await?;
+            let client = self.client(url).await?;
             let mut request = Request::new(Method::POST, url.clone());
             let headers = request.headers_mut();
             headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
@@ -189,10 +199,17 @@ impl Client {
         receive(url, response, limit).await
     }
 
-    async fn client(&self) -> Result<reqwest::Client, HttpError> {
+    async fn client(&self, url: &Url) -> Result<reqwest::Client, HttpError> {
+        if url.scheme() == "http" && !PROXIES.iter().any(|name| std::env::var_os(name).is_some()) {
+            let client = match self.plain.get() {
+                Some(client) => client.clone(),
+                None => build(tls::without_roots().map_err(HttpError::Trust)?)?,
+            };
+            return Ok(self.plain.get_or_init(|| client).clone());
+        }
         let marks = tls::marks(&self.tls);
-        let mut built = self.built.lock().await;
-        if let Some((old, client)) = built.as_ref()
+        let mut secure = self.secure.lock().await;
+        if let Some((old, client)) = secure.as_ref()
             && *old == marks
         {
             return Ok(client.clone());
@@ -202,17 +219,21 @@ impl Client {
             .await
             .map_err(|_| HttpError::Trust("the proxy is stopping".to_owned()))?
             .map_err(HttpError::Trust)?;
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("oauth2-proxy/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIME)
-            .pool_max_idle_per_host(0)
-            .tls_backend_preconfigured(config)
-            .build()
-            .map_err(|error| HttpError::Trust(chain(&error)))?;
-        *built = Some((marks, client.clone()));
+        let client = build(config)?;
+        *secure = Some((marks, client.clone()));
         Ok(client)
     }
+}
+
+fn build(config: rustls::ClientConfig) -> Result<reqwest::Client, HttpError> {
+    reqwest::Client::builder()
+        .user_agent(concat!("oauth2-proxy/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIME)
+        .pool_max_idle_per_host(0)
+        .tls_backend_preconfigured(config)
+        .build()
+        .map_err(|error| HttpError::Trust(chain(&error)))
 }
 
 async fn within<T>(

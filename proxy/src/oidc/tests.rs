@@ -1,5 +1,6 @@
 //! The client against a certified provider, and against one that answers what no real provider does.
 
+mod arbitrary;
 mod bearer;
 mod certified;
 mod hostile;

@@ -22,6 +22,17 @@ pub(super) fn marks(tls: &ProviderTls) -> Marks {
     tls.ca_files.iter().map(|path| mark(path)).collect()
 }
 
+/// For requests without TLS.
+///
+/// # Errors
+/// The TLS library has no protocol version.
+pub(super) fn without_roots() -> Result<ClientConfig, String> {
+    let builder = ClientConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?;
+    Ok(builder.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
+
 /// Reads the roots. Blocking, and slow where the system has many.
 ///
 /// # Errors
