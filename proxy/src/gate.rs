@@ -1,0 +1,124 @@
+//! The gate: THE path of a request, from its first byte understood to its answer. Normalise, own endpoint or route,
+//! authenticate, authorise, forward; each step is a file below.
+//!
+//! Only here sessions, cookies, the provider and upstreams meet. A step that fails gives a [`Refusal`], and `respond` alone
+//! makes that a response.
+
+mod authenticate;
+mod authorize;
+mod bearer;
+mod cache;
+mod csrf;
+mod email;
+mod endpoint;
+mod form;
+mod forward;
+mod forwarded;
+mod identity_headers;
+mod login;
+mod person;
+mod redirect;
+mod refusal;
+mod restrictions;
+mod rules;
+mod target;
+mod used;
+mod visit;
+
+pub(crate) use refusal::Refusal;
+pub(crate) use rules::Rules;
+pub(crate) use visit::{Manner, Visit};
+
+use crate::body::Body;
+use crate::exchange::Exchange;
+use crate::respond;
+use crate::routing::{NormalPath, Normalised};
+use crate::server::{Peer, Worker};
+use crate::site::SiteRef;
+use authenticate::authenticate_for;
+use authorize::Decision;
+use http::{HeaderName, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use restrictions::Restrictions;
+use std::sync::Arc;
+
+/// Says who was there, on answers.
+const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
+
+/// Answers a request under the configuration that was in force when it came.
+pub(crate) async fn handle(
+    worker: Arc<Worker>,
+    site: SiteRef,
+    peer: Arc<Peer>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let mut exchange = Exchange::begin(&worker, &peer, &request, &site.log);
+    let (head, body) = request.into_parts();
+    let mut visit = Visit::of(&site, &worker, &peer, head);
+    visit.introduce(&mut exchange);
+    let answer = serve(&mut visit, body, &mut exchange).await;
+    let response = answer.unwrap_or_else(|refusal| respond::refuse(&visit, &refusal));
+    exchange.finish(respond::finish(visit, response))
+}
+
+/// The request path.
+async fn serve(
+    visit: &mut Visit<'_>,
+    body: Incoming,
+    exchange: &mut Exchange,
+) -> Result<Response<Body>, Refusal> {
+    let path = match normalise(visit)? {
+        Normalised::Path(path) => path,
+        Normalised::Moved(to) => {
+            exchange.unlogged();
+            exchange.uncounted();
+            return Ok(respond::moved(StatusCode::MOVED_PERMANENTLY, &to));
+        }
+    };
+    if let Some(location) = visit.https_location() {
+        exchange.unlogged();
+        exchange.uncounted();
+        return Ok(respond::redirect(&visit.head.method, StatusCode::PERMANENT_REDIRECT, &location));
+    }
+    if let Some(endpoint) = visit.site.gate.endpoints.find(path.received()) {
+        return endpoint::serve(visit, endpoint, &path, body, exchange).await;
+    }
+    let exemption = authorize::exemption(visit, &path);
+    let person = authenticate_for(visit, exemption).await.inspect_err(|_| visit.settle_manner(&path))?;
+    if let Some(person) = &person {
+        exchange.set_user(person.shown.clone());
+    }
+    match authorize::decide(person, exemption, &Restrictions::of(path.query())) {
+        Decision::Pass(person) => Ok(forward::forward(visit, &path, person, body, exchange).await),
+        Decision::LogIn => ask_to_sign_in(visit, &path).await,
+        Decision::Deny(person) => {
+            visit.settle_manner(&path);
+            Err(visit.deny(&person).await)
+        }
+        Decision::Restrict => Err(Refusal::Restricted),
+    }
+}
+
+fn normalise(visit: &Visit<'_>) -> Result<Normalised, Refusal> {
+    let target = visit.head.uri.path_and_query();
+    Ok(target.map_or_else(|| Err(NormalPath::no_path()), NormalPath::of)?)
+}
+
+/// A page or a redirect for people, 401 for programs (`reference/endpoints.md` section 14).
+async fn ask_to_sign_in(visit: &mut Visit<'_>, path: &NormalPath) -> Result<Response<Body>, Refusal> {
+    visit.settle_manner(path);
+    if visit.manner == Manner::Json {
+        return Err(Refusal::SignIn);
+    }
+    let form = form::Form::of_query(&visit.head);
+    let rd = form.get("rd")?;
+    visit.aim(path, rd.as_deref());
+    if visit.site.config.access.skip_provider_button {
+        return login::begin(visit).await;
+    }
+    visit.clear_session().await?;
+    Err(Refusal::SignIn)
+}
+
+#[cfg(test)]
+mod tests;

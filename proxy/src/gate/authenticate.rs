@@ -1,0 +1,93 @@
+//! Who is it: a bearer token, or else the session that the cookie carries, renewed if it is due.
+//!
+//! Nothing here decides whether somebody may pass; [`super::authorize`] does.
+
+use super::bearer;
+use super::cache::{self, Digest};
+use super::person::Person;
+use super::refusal::Refusal;
+use super::visit::Visit;
+use crate::metrics::Event;
+use crate::refresh::{Due, Refresh};
+use crate::session::Session;
+use crate::store::{Found, LoadError};
+use jiff::Timestamp;
+use std::sync::Arc;
+
+/// The person behind a request; `None` without a session.
+///
+/// # Errors
+/// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
+pub(super) async fn authenticate(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
+    if let Some(settings) = &visit.site.config.access.bearer
+        && let Some(person) = bearer::authenticate(visit, settings).await?
+    {
+        return Ok(Some(person));
+    }
+    let Some(value) = visit.site.store.cookie().value(&visit.cookies()) else { return Ok(None) };
+    let digest = (!visit.site.store.has_records()).then(|| Digest::of_cookie(&value));
+    drop(value);
+    if let Some(person) = digest.and_then(|digest| cache::get(digest, visit.site.epoch)) {
+        if person.is_good(visit.now) {
+            visit.worker.shard.count(Event::SessionCached);
+            return Ok(Some(person));
+        }
+        digest.into_iter().for_each(cache::remove);
+    }
+    let Some((session, good_until)) = load(visit).await? else { return Ok(None) };
+    visit.worker.shard.count(Event::SessionOpened);
+    let person = Arc::new(Person::of(&session, &visit.site.gate, good_until));
+    if let Some(digest) = digest.filter(|_| person.is_good(visit.now)) {
+        cache::put(digest, visit.site.epoch, &person);
+    }
+    Ok(Some(person))
+}
+
+/// The session of the cookie in its present form, and until when it may be used without asking again.
+async fn load(visit: &mut Visit<'_>) -> Result<Option<(Arc<Session>, Option<Timestamp>)>, Refusal> {
+    let store = Arc::clone(&visit.site.store);
+    let found = match store.load(&visit.cookies(), visit.now).await {
+        Ok(found) => found,
+        Err(LoadError::Invalid(reason)) => {
+            visit.log_failure("-", &format!("a session cookie is refused and cleared: {reason}"));
+            forget(visit);
+            return Ok(None);
+        }
+        Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
+    };
+    let Some(found) = found else { return Ok(None) };
+    let lifetime = store.lifetime();
+    if !lifetime.is_refresh_due(&found.session, visit.now) {
+        let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
+        return Ok(Some((Arc::new(found.session), until.into_iter().flatten().min())));
+    }
+    renew(visit, found).await.map(|session| session.map(|session| (session, Some(visit.now))))
+}
+
+async fn renew(visit: &mut Visit<'_>, found: Found) -> Result<Option<Arc<Session>>, Refusal> {
+    let present = found.session.clone();
+    let due = Due {
+        store: Arc::clone(&visit.site.store),
+        provider: Arc::clone(&visit.site.provider),
+        found,
+    };
+    match visit.site.context.refresher.current(due, &visit.cookies(), visit.host()).await {
+        Refresh::Unchanged => Ok(Some(Arc::new(present))),
+        Refresh::Renewed { session, set_cookies } => {
+            visit.set_cookies.extend(set_cookies);
+            Ok(Some(session))
+        }
+        Refresh::Ended => {
+            visit.log_failure(present.identity.shown(), "the provider has ended the session");
+            forget(visit);
+            Ok(None)
+        }
+        Refresh::Unavailable => Err(Refusal::NoStore("it does not answer".to_owned())),
+    }
+}
+
+/// Clears the cookie that turned out to be of no use.
+fn forget(visit: &mut Visit<'_>) {
+    let lines = visit.site.store.cookie().clear(&visit.cookies(), visit.host());
+    visit.set_cookies.extend(lines);
+}

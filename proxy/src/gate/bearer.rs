@@ -1,0 +1,98 @@
+//! Bearer tokens (RFC 6750; which headers count: `reference/endpoints.md` section 15).
+
+use super::cache::{self, Digest};
+use super::person::Person;
+use super::refusal::Refusal;
+use super::visit::Visit;
+use crate::metrics::Event;
+use base64_simd::STANDARD;
+use http::header::AUTHORIZATION;
+use jiff::SignedDuration;
+use proxy_config::Bearer;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// How long a token is not verified again: the bound on how late a withdrawn key is noticed.
+const VERIFIED_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+/// The person whose token the request carries; `None` if there is none, or a bad one where that leads to the login.
+///
+/// # Errors
+/// A token, or another `Authorization` header, that is not accepted where that is refused.
+pub(super) async fn authenticate(visit: &Visit<'_>, settings: &Bearer) -> Result<Option<Arc<Person>>, Refusal> {
+    let Some(value) = visit.head.headers.get(AUTHORIZATION).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let Some(token) = value.to_str().ok().and_then(token_of) else { return refused(settings) };
+    let digest = Digest::of_bearer(&token);
+    if let Some(person) = cache::get(digest, visit.site.epoch).filter(|person| person.is_good(visit.now)) {
+        visit.worker.shard.count(Event::SessionCached);
+        return Ok(Some(person));
+    }
+    match visit.site.provider.bearer(&token).await {
+        Ok(session) => {
+            let verified_until = visit.now.checked_add(VERIFIED_FOR).ok();
+            let until = [session.expires_at, verified_until].into_iter().flatten().min();
+            let person = Arc::new(Person::of(&session, &visit.site.gate, until));
+            cache::put(digest, visit.site.epoch, &person);
+            visit.worker.shard.count(Event::SessionOpened);
+            Ok(Some(person))
+        }
+        Err(error) if error.is_outage() => Err(Refusal::NoProvider(error.to_string())),
+        Err(error) => {
+            visit.log_failure("-", &format!("a bearer token is refused: {error}"));
+            refused(settings)
+        }
+    }
+}
+
+fn refused(settings: &Bearer) -> Result<Option<Arc<Person>>, Refusal> {
+    if settings.login_fallback { Ok(None) } else { Err(Refusal::BadBearer) }
+}
+
+/// The token of `Bearer <token>`, or of `Basic` with a token as user (and no password or `x-oauth-basic`) or as password.
+fn token_of(header: &str) -> Option<Cow<'_, str>> {
+    match header.split_once(' ')? {
+        ("Bearer", token) => is_token(token).then_some(Cow::Borrowed(token)),
+        ("Basic", encoded) => {
+            let pair = String::from_utf8(STANDARD.decode_to_vec(encoded).ok()?).ok()?;
+            let (user, password) = pair.split_once(':')?;
+            if is_token(user) && matches!(password, "" | "x-oauth-basic") {
+                Some(Cow::Owned(user.to_owned()))
+            } else {
+                is_token(password).then(|| Cow::Owned(password.to_owned()))
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The compact form of a signed JWT: two JSON objects and a signature, in base64url.
+fn is_token(text: &str) -> bool {
+    let base64url = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let mut parts = text.split('.');
+    let (header, claims, signature) = (parts.next(), parts.next(), parts.next());
+    let object = |part: Option<&str>| part.is_some_and(|part| part.starts_with("ey") && base64url(part));
+    parts.next().is_none()
+        && object(header)
+        && object(claims)
+        && signature.is_some_and(|part| !part.is_empty() && base64url(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exact_headers_carry_a_token() {
+        let basic = |pair: &str| format!("Basic {}", STANDARD.encode_to_string(pair));
+        for header in ["Bearer eyA.eyB.c".to_owned(), basic("eyA.eyB.c:"), basic("eyA.eyB.c:x-oauth-basic"), basic("u:eyA.eyB.c")] {
+            assert_eq!(token_of(&header).as_deref(), Some("eyA.eyB.c"), "{header}");
+        }
+        for header in [
+            "bearer eyA.eyB.c", "Bearer  eyA.eyB.c", "Bearer eyA.eyB.", "Bearer eyA.eyB.c.d", "Bearer eyA.eyB", "Bearer x.y.z",
+            "eyA.eyB.c", "Bearer", "Bearer eyA.eyB.c=", "Basic !", "",
+        ] {
+            assert_eq!(token_of(header), None, "{header}");
+        }
+        assert_eq!(token_of(&basic("eyA.eyB.c:secret")), None);
+    }
+}

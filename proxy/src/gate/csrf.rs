@@ -1,0 +1,188 @@
+//! The cookie of a login in progress: it ties the provider's answer to the browser that began (RFC 6749 section 10.12;
+//! names and limit as in `reference/sessions.md` section 6). Sealed for this purpose and its own name.
+
+use crate::cookie::{Attributes, RequestCookies, SetCookie};
+use crate::oidc::LoginState;
+use crate::session::{KeyRing, Purpose, SealError};
+use jiff::{SignedDuration, Timestamp};
+use proxy_config::Cookie;
+
+/// More than any sealed login state.
+const MAX_VALUE: usize = 4096;
+/// With no limit configured.
+const DEFAULT_LIMIT: usize = 20;
+/// How much of the state's hash goes into the name.
+const NAME_PART: usize = 8;
+
+/// How such cookies are named and written.
+pub(super) struct LoginCookies {
+    /// Name of the session cookie.
+    base: String,
+    per_request: bool,
+    limit: usize,
+    lifetime: SignedDuration,
+    attributes: Attributes,
+}
+
+/// A login in progress, and the cookie that it was in.
+pub(super) struct Found {
+    pub(super) state: LoginState,
+    pub(super) name: String,
+}
+
+/// Why a callback belongs to no login of this browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoLogin {
+    /// The browser sent no such cookie.
+    #[error("the browser sent no login cookie")]
+    NoCookie,
+    /// The browser is in another login.
+    #[error("the login cookie belongs to another login")]
+    OtherLogin,
+    /// The cookie does not open with our keys.
+    #[error("the login cookie does not open: {0}")]
+    BadSeal(SealError),
+    /// It took too long.
+    #[error("the login took longer than allowed")]
+    Expired,
+    /// The answer came before.
+    #[error("the answer of the provider was used before")]
+    Used,
+}
+
+impl NoLogin {
+    /// What the person is told.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Self::NoCookie => {
+                "Your browser sent no cookie for this sign-in. Cookies may be blocked, or the page was opened from a bookmark, \
+                 in another browser, or under another address. Please sign in again."
+            }
+            Self::OtherLogin => {
+                "This sign-in was overtaken by another one, perhaps in another tab. Please sign in again."
+            }
+            Self::BadSeal(_) => {
+                "The cookie of this sign-in can not be read: the server's keys may have changed meanwhile. Please sign in \
+                 again."
+            }
+            Self::Expired => "This sign-in took too long. Please sign in again.",
+            Self::Used => "This sign-in has already been completed once. Please sign in again.",
+        }
+    }
+}
+
+impl LoginCookies {
+    /// From the cookie settings.
+    pub(super) fn new(cookie: &Cookie) -> Self {
+        let limit = usize::try_from(cookie.csrf.limit).unwrap_or(DEFAULT_LIMIT);
+        Self {
+            base: cookie.name.clone(),
+            per_request: cookie.csrf.per_request,
+            limit: if limit == 0 { DEFAULT_LIMIT } else { limit },
+            lifetime: SignedDuration::try_from(cookie.csrf.lifetime.get()).unwrap_or(SignedDuration::MAX),
+            attributes: Attributes::login(cookie),
+        }
+    }
+
+    /// The lines that remember a login, and clear the oldest of too many others.
+    pub(super) fn remember(
+        &self,
+        ring: &KeyRing,
+        state: &LoginState,
+        cookies: &RequestCookies<'_>,
+        host: &str,
+    ) -> Vec<SetCookie> {
+        let name = self.name(&state.state_hash());
+        let mut lines: Vec<SetCookie> = self
+            .too_many(ring, cookies, &name)
+            .iter()
+            .map(|old| self.attributes.clear(old, host))
+            .collect();
+        let value = ring.seal(Purpose::Login, &name, &state.to_bytes());
+        lines.push(self.attributes.set(&name, &value, host));
+        lines
+    }
+
+    /// The login that `hash`, out of a `state` parameter, belongs to.
+    ///
+    /// # Errors
+    /// See [`NoLogin`].
+    pub(super) fn find(
+        &self,
+        ring: &KeyRing,
+        hash: &str,
+        cookies: &RequestCookies<'_>,
+        now: Timestamp,
+    ) -> Result<Found, NoLogin> {
+        let name = self.name(hash);
+        let mut error = NoLogin::NoCookie;
+        for (found, value) in cookies.iter() {
+            if found != name {
+                if error == NoLogin::NoCookie && self.is_ours(found) {
+                    error = NoLogin::OtherLogin;
+                }
+                continue;
+            }
+            match self.open(ring, &name, value, hash, now) {
+                Ok(state) => return Ok(Found { state, name }),
+                Err(why) => error = why,
+            }
+        }
+        Err(error)
+    }
+
+    /// The line that removes the cookie of a login.
+    pub(super) fn forget(&self, name: &str, host: &str) -> SetCookie {
+        self.attributes.clear(name, host)
+    }
+
+    fn open(
+        &self,
+        ring: &KeyRing,
+        name: &str,
+        value: &str,
+        hash: &str,
+        now: Timestamp,
+    ) -> Result<LoginState, NoLogin> {
+        let bytes = ring.open(Purpose::Login, name, value, MAX_VALUE).map_err(NoLogin::BadSeal)?;
+        let state = LoginState::from_bytes(&bytes).map_err(|_| NoLogin::BadSeal(SealError::Format))?;
+        if !state.matches(hash) {
+            return Err(NoLogin::OtherLogin);
+        }
+        if !self.lifetime.is_zero() && now.duration_since(state.started_at()) > self.lifetime {
+            return Err(NoLogin::Expired);
+        }
+        Ok(state)
+    }
+
+    fn name(&self, hash: &str) -> String {
+        match hash.get(..NAME_PART).filter(|_| self.per_request) {
+            Some(part) => format!("{}_{part}_csrf", self.base),
+            None => format!("{}_csrf", self.base),
+        }
+    }
+
+    fn is_ours(&self, name: &str) -> bool {
+        name.strip_prefix(self.base.as_str()).is_some_and(|rest| rest.starts_with('_') && rest.ends_with("_csrf"))
+    }
+
+    /// Names of logins in progress that have to make room for one more: unreadable ones, then the oldest.
+    fn too_many<'a>(&self, ring: &KeyRing, cookies: &RequestCookies<'a>, new: &str) -> Vec<&'a str> {
+        if !self.per_request {
+            return Vec::new();
+        }
+        let mut others: Vec<(Timestamp, &str)> = cookies
+            .iter()
+            .filter(|(name, _)| *name != new && self.is_ours(name))
+            .map(|(name, value)| {
+                let opened = ring.open(Purpose::Login, name, value, MAX_VALUE).ok();
+                let state = opened.and_then(|bytes| LoginState::from_bytes(&bytes).ok());
+                (state.map_or(Timestamp::MIN, |state| state.started_at()), name)
+            })
+            .collect();
+        others.sort_unstable();
+        others.dedup_by_key(|(_, name)| *name);
+        let excess = (others.len() + 1).saturating_sub(self.limit);
+        others.into_iter().take(excess).map(|(_, name)| name).collect()
+    }
+}

@@ -1,0 +1,111 @@
+//! Whether the session may pass, for a proxy in front, and who it is (`reference/endpoints.md` sections 10 and 12).
+
+use crate::body::Body;
+use crate::exchange::Exchange;
+use crate::gate::authenticate::authenticate_for;
+use crate::gate::authorize::{self, Decision, Exemption};
+use crate::gate::identity_headers;
+use crate::gate::person::Person;
+use crate::gate::refusal::Refusal;
+use crate::gate::restrictions::Restrictions;
+use crate::gate::visit::{Manner, Visit};
+use crate::identity::Identity;
+use crate::respond;
+use crate::routing::NormalPath;
+use http::{Response, StatusCode};
+use serde::Serialize;
+use std::sync::Arc;
+
+/// 202 if the request may pass, else 401 or 403.
+///
+/// # Errors
+/// It may not, or nobody knows.
+pub(super) async fn auth(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+    exchange: &mut Exchange,
+) -> Result<Response<Body>, Refusal> {
+    let exemption = authorize::told_exemption(visit);
+    let person = decided(visit, exemption, Restrictions::of(path.query()), exchange).await?;
+    let mut response = respond::empty(StatusCode::ACCEPTED);
+    if let Some(person) = person {
+        identity_headers::add_to(response.headers_mut(), &person.response_headers);
+    }
+    Ok(response)
+}
+
+/// The identity as JSON.
+///
+/// # Errors
+/// Nobody who may pass has a session here, or nobody knows.
+pub(super) async fn userinfo(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+    exchange: &mut Exchange,
+) -> Result<Response<Body>, Refusal> {
+    let exemption = authorize::exemption(visit, path);
+    let person = decided(visit, exemption, Restrictions::of(None), exchange).await?;
+    Ok(respond::json(person.map_or_else(|| "{}".to_owned(), |person| shown(&person.identity))))
+}
+
+async fn decided(
+    visit: &mut Visit<'_>,
+    exemption: Option<Exemption>,
+    restrictions: Restrictions<'_>,
+    exchange: &mut Exchange,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    visit.manner = Manner::Plain;
+    let person = authenticate_for(visit, exemption).await?;
+    if let Some(person) = &person {
+        exchange.set_user(person.shown.clone());
+    }
+    match authorize::decide(person, exemption, &restrictions) {
+        Decision::Pass(person) => Ok(person),
+        Decision::LogIn => Err(Refusal::SignIn),
+        Decision::Restrict => Err(Refusal::Restricted),
+        Decision::Deny(person) => Err(visit.deny(&person).await),
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Userinfo<'a> {
+    user: &'a str,
+    email: &'a str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    groups: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferred_username: Option<&'a str>,
+}
+
+/// One line of JSON; what HTML could take for markup is escaped.
+fn shown(identity: &Identity) -> String {
+    let Identity { user, email, groups, preferred_username } = identity;
+    let info = Userinfo {
+        user,
+        email: email.as_deref().unwrap_or_default(),
+        groups,
+        preferred_username: preferred_username.as_deref().filter(|name| !name.is_empty()),
+    };
+    // Strings and lists of strings always have a JSON form.
+    let text = serde_json::to_string(&info).unwrap_or_else(|_| "{}".to_owned());
+    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn userinfo_has_the_peers_form() {
+        let full = Identity {
+            user: "u<1>".to_owned(),
+            email: Some("a&b@x".to_owned()),
+            groups: vec!["g".to_owned()],
+            preferred_username: Some("p".to_owned()),
+        };
+        let text = r#"{"user":"u\u003c1\u003e","email":"a\u0026b@x","groups":["g"],"preferredUsername":"p"}"#;
+        assert_eq!(shown(&full), format!("{text}\n"));
+        assert_eq!(shown(&Identity::default()), "{\"user\":\"\",\"email\":\"\"}\n");
+    }
+}

@@ -1,0 +1,86 @@
+//! The end of a login (`reference/endpoints.md` section 9). The state is checked, and used up, before the provider is asked
+//! anything.
+
+use crate::body::Body;
+use crate::exchange::Exchange;
+use crate::gate::csrf::NoLogin;
+use crate::gate::form::Form;
+use crate::gate::identity_headers::single;
+use crate::gate::login;
+use crate::gate::person::Verdict;
+use crate::gate::refusal::Refusal;
+use crate::gate::visit::Visit;
+use crate::metrics::Event;
+use crate::oidc::{CallbackParams, LoginState};
+use crate::respond;
+use crate::routing::NormalPath;
+use crate::session::Session;
+use crate::store::StoreError;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+/// Takes the provider's answer, keeps the session, and leads back to where the login began.
+///
+/// # Errors
+/// Everything that can go wrong with a login; see [`Refusal`].
+pub(super) async fn finish(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+    body: Incoming,
+    exchange: &mut Exchange,
+) -> Result<Response<Body>, Refusal> {
+    let form = Form::read(&visit.head, body).await?;
+    visit.aim(path, None);
+    let outcome = session(visit, &form).await;
+    if let Err(refusal) = &outcome {
+        let user = if let Refusal::NotAllowed { shown, .. } = refusal { shown.as_str() } else { "-" };
+        visit.log_failure(user, &format!("login failed: {refusal}"));
+        visit.worker.shard.count(Event::LoginFailed);
+    }
+    let session = outcome?;
+    let shown = session.identity.shown();
+    exchange.set_user(single(shown));
+    visit.log_success(shown, "signed in");
+    visit.worker.shard.count(Event::LoginSucceeded);
+    Ok(respond::redirect(&visit.head.method, StatusCode::FOUND, &crate::gate::redirect::location(&visit.target)))
+}
+
+async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal> {
+    let params = CallbackParams::parse(form.response())?;
+    let state = login_of(visit, &params)?;
+    let session = visit.site.provider.callback(&params, state, &login::redirect_uri(visit)).await?;
+    let verdict = visit.site.gate.verdict(&session.identity);
+    // Without an address nobody signs in, not even where all addresses may: it is what the application knows them by.
+    let nameless = session.identity.email.as_deref().is_none_or(str::is_empty);
+    let verdict = if nameless && verdict == Verdict::Allowed { Verdict::EmailNotAllowed } else { verdict };
+    if verdict != Verdict::Allowed {
+        return Err(Refusal::NotAllowed { shown: session.identity.shown().to_owned(), verdict });
+    }
+    let saved = visit.site.store.save(&session, &visit.cookies(), visit.host()).await;
+    visit.set_cookies.extend(saved.map_err(|error| match error {
+        StoreError::TooLong(_) => Refusal::Unsaved(error.to_string()),
+        StoreError::Unavailable(reason) => Refusal::NoStore(reason),
+    })?);
+    Ok(session)
+}
+
+/// The login that the answer belongs to. From here on its cookie is gone and its state used, whatever follows.
+fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState, Refusal> {
+    let Some(parameter) = params.state() else {
+        return Err(params.error().map_or(Refusal::NoState, |code| Refusal::Declined(shortened(code))));
+    };
+    let encoded = visit.site.config.http.encode_state;
+    let (hash, target) = login::split_state(parameter, encoded).ok_or(Refusal::NoState)?;
+    visit.target = if visit.site.gate.whitelist.allows(&target) { target } else { "/".to_owned() };
+    let rules = &visit.site.gate;
+    let found = rules.login_cookies.find(&visit.site.ring, &hash, &visit.cookies(), visit.now)?;
+    let line = rules.login_cookies.forget(&found.name, visit.host());
+    let fresh = rules.used.take(&hash, visit.now);
+    visit.set_cookies.push(line);
+    if fresh { Ok(found.state) } else { Err(NoLogin::Used.into()) }
+}
+
+/// Untrusted text for a page and the log.
+fn shortened(code: &str) -> String {
+    code.chars().filter(|character| !character.is_control()).take(100).collect()
+}

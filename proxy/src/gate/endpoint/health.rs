@@ -1,0 +1,18 @@
+//! Liveness and readiness, for anybody who asks (`reference/endpoints.md` section 5).
+
+use super::Endpoint;
+use crate::body::Body;
+use crate::gate::visit::Visit;
+use crate::respond;
+use http::{Response, StatusCode};
+
+/// Alive is who answers; ready is whose session store answers.
+pub(super) async fn answer(visit: &Visit<'_>, endpoint: Endpoint) -> Response<Body> {
+    if endpoint == Endpoint::Ready
+        && let Err(error) = visit.site.store.ready().await
+    {
+        tracing::warn!(%error, "not ready");
+        return respond::text(StatusCode::INTERNAL_SERVER_ERROR, "error: the session store does not answer");
+    }
+    respond::text(StatusCode::OK, "OK")
+}

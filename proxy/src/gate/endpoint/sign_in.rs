@@ -1,0 +1,48 @@
+//! The sign-in page and the beginning of a login (`reference/endpoints.md` sections 7 and 8).
+
+use crate::body::Body;
+use crate::gate::form::Form;
+use crate::gate::login;
+use crate::gate::refusal::Refusal;
+use crate::gate::visit::Visit;
+use crate::respond;
+use crate::routing::NormalPath;
+use http::{Response, StatusCode};
+use hyper::body::Incoming;
+
+/// The sign-in page, or the login itself if nothing is to be clicked. It ends the session that the browser has.
+///
+/// # Errors
+/// The parameters, or the provider.
+pub(super) async fn page(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+    body: Incoming,
+) -> Result<Response<Body>, Refusal> {
+    if visit.site.config.access.skip_provider_button {
+        return start(visit, path, body).await;
+    }
+    aim(visit, path, body).await?;
+    visit.clear_session().await?;
+    Ok(respond::sign_in(visit, StatusCode::OK))
+}
+
+/// Sends the person to the provider.
+///
+/// # Errors
+/// The parameters, or the provider.
+pub(super) async fn start(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+    body: Incoming,
+) -> Result<Response<Body>, Refusal> {
+    aim(visit, path, body).await?;
+    login::begin(visit).await
+}
+
+async fn aim(visit: &mut Visit<'_>, path: &NormalPath, body: Incoming) -> Result<(), Refusal> {
+    let form = Form::read(&visit.head, body).await?;
+    let rd = form.get("rd")?;
+    visit.aim(path, rd.as_deref());
+    Ok(())
+}

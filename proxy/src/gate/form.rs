@@ -1,0 +1,120 @@
+//! Parameters of an own endpoint, from its query and, for `POST`, `PUT` and `PATCH`, a form in its body
+//! (`reference/endpoints.md` section 3).
+
+use http::request::Parts;
+use http::{Method, header};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+/// No form that we read is longer, in bytes.
+const MAX_BODY: usize = 64 * 1024;
+
+/// The texts of query and body, as received.
+pub(super) struct Form {
+    query: Zeroizing<String>,
+    body: Zeroizing<String>,
+}
+
+/// Why there are no parameters. The text has nothing of what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FormError {
+    /// `%` without two hexadecimal digits, a semicolon, or no UTF-8.
+    #[error("the parameters are not well-formed")]
+    Malformed,
+    /// More than we read.
+    #[error("the form is longer than {MAX_BODY} bytes")]
+    TooLong,
+    /// The client went away.
+    #[error("the form did not arrive")]
+    Broken,
+}
+
+impl Form {
+    /// Reads query and body.
+    ///
+    /// # Errors
+    /// See [`FormError`].
+    pub(super) async fn read(head: &Parts, body: Incoming) -> Result<Self, FormError> {
+        let query = Zeroizing::new(head.uri.query().unwrap_or_default().to_owned());
+        let has_form = matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
+            && head.headers.get(header::CONTENT_TYPE).is_some_and(|value| is_form(value.as_bytes()));
+        let body = if has_form { read_body(body).await? } else { Zeroizing::default() };
+        Ok(Self { query, body })
+    }
+
+    /// The first value of a parameter; those of the body come first.
+    ///
+    /// # Errors
+    /// Any parameter is malformed.
+    pub(super) fn get(&self, name: &str) -> Result<Option<String>, FormError> {
+        let mut found = None;
+        for pair in self.body.split('&').chain(self.query.split('&')) {
+            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (key, value) = (decoded(key)?, decoded(value)?);
+            if key == name && found.is_none() {
+                found = Some(value);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The text that holds an authorization response: the body of a `form_post`, or the query.
+    pub(super) fn response(&self) -> &str {
+        if self.body.is_empty() { &self.query } else { &self.body }
+    }
+}
+
+/// Decodes one name or value, strictly.
+///
+/// # Errors
+/// See [`FormError::Malformed`].
+pub(super) fn decoded(text: &str) -> Result<String, FormError> {
+    let hex = |rest: &str| rest.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+    if text.contains(';') || !text.split('%').skip(1).all(hex) {
+        return Err(FormError::Malformed);
+    }
+    let spaced = text.replace('+', " ");
+    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| FormError::Malformed)?;
+    Ok(decoded.into_owned())
+}
+
+fn is_form(content_type: &[u8]) -> bool {
+    let kind = content_type.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    kind.eq_ignore_ascii_case(b"application/x-www-form-urlencoded")
+}
+
+async fn read_body(body: Incoming) -> Result<Zeroizing<String>, FormError> {
+    let bytes = match Limited::new(body, MAX_BODY).collect().await {
+        Ok(collected) => Zeroizing::new(collected.to_bytes().to_vec()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(FormError::TooLong),
+        Err(_) => return Err(FormError::Broken),
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| FormError::Malformed)?;
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn form(query: &str, body: &str) -> Form {
+        Form { query: Zeroizing::new(query.to_owned()), body: Zeroizing::new(body.to_owned()) }
+    }
+
+    #[test]
+    fn the_body_comes_first_and_the_first_value_counts() {
+        let form = form("rd=%2Fquery&rd=x&a=b+c%20d", "rd=/body");
+        assert_eq!(form.get("rd"), Ok(Some("/body".to_owned())));
+        assert_eq!(form.get("a"), Ok(Some("b c d".to_owned())));
+        assert_eq!(form.get("RD"), Ok(None));
+    }
+
+    #[test]
+    fn one_malformed_parameter_spoils_all() {
+        for query in ["rd=%zz", "rd=/ok&x=%2", "rd=/ok;x=1", "%=1", "rd=%ff"] {
+            assert_eq!(form(query, "").get("rd"), Err(FormError::Malformed), "{query}");
+        }
+    }
+}

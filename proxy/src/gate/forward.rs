@@ -1,0 +1,75 @@
+//! Handing a request that may pass to what answers its path.
+
+use super::forwarded::Trust;
+use super::identity_headers;
+use super::person::Person;
+use super::refusal::Refusal;
+use super::visit::Visit;
+use crate::body::Body;
+use crate::exchange::Exchange;
+use crate::respond;
+use crate::routing::path::with_query;
+use crate::routing::{NormalPath, Route};
+use crate::upstream::{Forwarded, Injection};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri};
+use hyper::body::Incoming;
+use std::sync::Arc;
+
+/// The answer of the upstream, or ours in its place; in any case it says who was there.
+pub(super) async fn forward(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+    person: Option<Arc<Person>>,
+    body: Incoming,
+    exchange: &mut Exchange,
+) -> Response<Body> {
+    let answered = answer(visit, path, person.as_deref(), body, exchange).await;
+    let mut response = answered.unwrap_or_else(|refusal| respond::refuse(visit, &refusal));
+    if let Some(person) = person {
+        identity_headers::add_to(response.headers_mut(), &person.response_headers);
+    }
+    response
+}
+
+async fn answer(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+    person: Option<&Person>,
+    body: Incoming,
+    exchange: &mut Exchange,
+) -> Result<Response<Body>, Refusal> {
+    let (index, target) = match visit.site.routes.find(path)? {
+        Route::Upstream { index, target } => (index, target),
+        Route::AddSlash => {
+            let location = with_query(&format!("{}/", path.text()), path.query());
+            return Ok(respond::redirect(&visit.head.method, StatusCode::MOVED_PERMANENTLY, &location));
+        }
+        Route::Nothing => return Ok(respond::not_found()),
+    };
+    let Some(backend) = visit.site.backends.get(index) else { return Ok(respond::not_found()) };
+    exchange.set_upstream(backend.id());
+    let injection = Injection {
+        names: &visit.site.gate.names,
+        headers: person.map_or(&[], |person| person.request_headers.as_slice()),
+        cookies: &visit.site.gate.own_cookies,
+        forwarded: match visit.trust {
+            Trust::Nothing => Forwarded::Replace { tls: visit.peer.tls },
+            Trust::Redirects | Trust::Everything => Forwarded::Keep,
+        },
+    };
+    let (worker, peer) = (visit.worker, visit.peer);
+    let request = request(visit, target, body);
+    Ok(backend.answer(worker, peer, request, &injection).await?)
+}
+
+/// The request, with its new target if that is another. What is left of the visit is enough for a refusal.
+fn request(visit: &mut Visit<'_>, target: Option<PathAndQuery>, body: Incoming) -> Request<Incoming> {
+    let mut request = Request::new(body);
+    *request.method_mut() = visit.head.method.clone();
+    *request.version_mut() = visit.head.version;
+    *request.headers_mut() = std::mem::take(&mut visit.head.headers);
+    *request.extensions_mut() = std::mem::take(&mut visit.head.extensions);
+    *request.uri_mut() = target.map_or_else(|| visit.head.uri.clone(), Uri::from);
+    request
+}

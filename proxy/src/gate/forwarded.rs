@@ -1,0 +1,195 @@
+//! What a proxy in front of us says of the request, and how far it is believed (`reference/endpoints.md` section 2).
+//!
+//! Decisions on access believe only peers that were named. Scheme, host and path of redirects also believe a proxy that was
+//! announced without a name, because a client could only mislead itself.
+
+use crate::server::Peer;
+use http::header::{HOST, HeaderMap};
+use ipnet::IpNet;
+use proxy_config::{Http, ReverseProxy};
+use std::net::IpAddr;
+
+/// How far forwarded headers of a peer count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Trust {
+    /// Not at all.
+    Nothing,
+    /// For redirects: there is a proxy in front of us, of which we know no address.
+    Redirects,
+    /// For everything.
+    Everything,
+}
+
+impl Trust {
+    /// The trust in `peer`.
+    pub(crate) fn of(http: &Http, peer: &Peer) -> Self {
+        let Some(ReverseProxy { trusted_proxies, real_client_ip_header: _ }) = &http.reverse_proxy else {
+            return Self::Nothing;
+        };
+        match peer.address.map(|address| address.ip().to_canonical()) {
+            None => Self::Everything,
+            Some(ip) if trusted_proxies.iter().any(|network| network.contains(&ip)) => Self::Everything,
+            Some(_) if trusted_proxies.is_empty() => Self::Redirects,
+            Some(_) => Self::Nothing,
+        }
+    }
+}
+
+/// The host that the client asked for, with its port; empty if unknown.
+pub(crate) fn host(headers: &HeaderMap, trust: Trust) -> &str {
+    let own = || headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    first(headers, "x-forwarded-host", trust).filter(|host| is_host(host)).unwrap_or_else(own)
+}
+
+/// The scheme that the client used, as a proxy in front tells it.
+pub(crate) fn scheme(headers: &HeaderMap, trust: Trust) -> Option<&str> {
+    first(headers, "x-forwarded-proto", trust)
+        .filter(|scheme| scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"))
+}
+
+/// Path and query that the client asked for, as a proxy in front tells them.
+pub(crate) fn uri(headers: &HeaderMap, trust: Trust) -> Option<&str> {
+    first(headers, "x-forwarded-uri", trust)
+}
+
+/// The client's address as far as decisions may use it; `None` if nobody knows.
+///
+/// Behind an announced proxy without a name it is nobody's: the peer's own address would be the proxy's.
+pub(crate) fn client_ip(http: &Http, peer: &Peer, headers: &HeaderMap, trust: Trust) -> Option<IpAddr> {
+    match (&http.reverse_proxy, trust) {
+        (Some(proxy), Trust::Everything) => told_ip(proxy, headers),
+        (Some(_), Trust::Redirects) => None,
+        (_, Trust::Nothing) | (None, _) => peer.address.map(|address| address.ip().to_canonical()),
+    }
+}
+
+/// The client's address for the log, where a wrong one does no harm.
+pub(crate) fn shown_ip(http: &Http, headers: &HeaderMap, trust: Trust) -> Option<IpAddr> {
+    let proxy = http.reverse_proxy.as_ref().filter(|_| trust >= Trust::Redirects)?;
+    told_ip(proxy, headers)
+}
+
+/// From the configured header; a list is walked from the right, past the proxies that were named.
+fn told_ip(proxy: &ReverseProxy, headers: &HeaderMap) -> Option<IpAddr> {
+    let lines: Vec<&str> =
+        headers.get_all(proxy.real_client_ip_header.as_str()).iter().map(|v| v.to_str().ok()).collect::<Option<_>>()?;
+    let mut addresses = lines.iter().flat_map(|line| line.split(',')).rev().map(parse_ip);
+    let mut last = addresses.next()??;
+    while proxy.trusted_proxies.iter().any(|network: &IpNet| network.contains(&last)) {
+        match addresses.next() {
+            Some(address) => last = address?,
+            None => break,
+        }
+    }
+    Some(last)
+}
+
+fn parse_ip(text: &str) -> Option<IpAddr> {
+    let text = text.trim();
+    let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(host, _)| host);
+    let ip: Option<IpAddr> = bare.parse().ok();
+    ip.or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip())).map(|ip| ip.to_canonical())
+}
+
+fn first<'a>(headers: &'a HeaderMap, name: &str, trust: Trust) -> Option<&'a str> {
+    if trust == Trust::Nothing {
+        return None;
+    }
+    headers.get(name)?.to_str().ok().filter(|text| !text.is_empty())
+}
+
+/// A host name or address with an optional port, by its characters: it goes into URLs that we make.
+pub(crate) fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::{HeaderName, HeaderValue};
+
+    fn http(trusted: Option<&[&str]>, header: &str) -> Http {
+        let reverse_proxy = trusted.map(|trusted| ReverseProxy {
+            trusted_proxies: trusted.iter().map(|network| network.parse().expect("a network")).collect(),
+            real_client_ip_header: header.to_owned(),
+        });
+        Http { reverse_proxy, ..Http::default() }
+    }
+
+    fn headers(list: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            (HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_str(value).expect("a value"))
+        };
+        list.iter().map(pair).collect()
+    }
+
+    fn client(http: &Http, peer: &str, list: &[(&str, &str)]) -> Option<String> {
+        let peer = Peer::new(Some(peer.parse().expect("an address")), false);
+        client_ip(http, &peer, &headers(list), Trust::of(http, &peer)).map(|ip| ip.to_string())
+    }
+
+    #[test]
+    fn a_direct_client_is_its_own_address_whatever_it_claims() {
+        let claim = [("X-Real-IP", "10.0.0.1"), ("X-Forwarded-For", "10.0.0.1")];
+        assert_eq!(client(&http(None, "X-Real-IP"), "192.0.2.7:1", &claim), Some("192.0.2.7".to_owned()));
+        let named = http(Some(&["10.9.0.0/16"]), "X-Real-IP");
+        assert_eq!(client(&named, "192.0.2.7:1", &claim), Some("192.0.2.7".to_owned()));
+        assert_eq!(client(&named, "[::ffff:192.0.2.7]:1", &claim), Some("192.0.2.7".to_owned()));
+    }
+
+    #[test]
+    fn an_unnamed_proxy_decides_nothing() {
+        let unnamed = http(Some(&[]), "X-Real-IP");
+        assert_eq!(client(&unnamed, "192.0.2.7:1", &[("X-Real-IP", "10.0.0.1")]), None);
+        assert_eq!(client(&unnamed, "192.0.2.7:1", &[]), None);
+    }
+
+    #[test]
+    fn a_named_proxy_tells_the_client() {
+        let named = http(Some(&["10.9.0.0/16"]), "X-Real-IP");
+        for (value, ip) in [
+            ("192.0.2.1", Some("192.0.2.1")),
+            (" [2001:db8::1]:80", Some("2001:db8::1")),
+            ("192.0.2.1:99", Some("192.0.2.1")),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(client(&named, "10.9.1.1:1", &[("X-Real-IP", value)]).as_deref(), ip, "{value}");
+        }
+        assert_eq!(client(&named, "10.9.1.1:1", &[]), None);
+    }
+
+    #[test]
+    fn x_forwarded_for_is_walked_from_the_right() {
+        let named = http(Some(&["10.9.0.0/16"]), "X-Forwarded-For");
+        for (lines, ip) in [
+            (&["1.1.1.1, 192.0.2.1"][..], Some("192.0.2.1")),
+            (&["1.1.1.1, 192.0.2.1, 10.9.0.2"], Some("192.0.2.1")),
+            (&["1.1.1.1", "192.0.2.1", "10.9.0.2"], Some("192.0.2.1")),
+            (&["1.1.1.1, bogus, 10.9.0.2"], None),
+            (&["10.9.0.3, 10.9.0.2"], Some("10.9.0.3")),
+        ] {
+            let list: Vec<_> = lines.iter().map(|line| ("X-Forwarded-For", *line)).collect();
+            assert_eq!(client(&named, "10.9.1.1:1", &list).as_deref(), ip, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn host_scheme_and_uri_follow_the_trust() {
+        let list =
+            headers(&[("Host", "a"), ("X-Forwarded-Host", "b:1"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Uri", "/u")]);
+        for trust in [Trust::Redirects, Trust::Everything] {
+            assert_eq!((host(&list, trust), scheme(&list, trust), uri(&list, trust)), ("b:1", Some("https"), Some("/u")));
+        }
+        assert_eq!((host(&list, Trust::Nothing), scheme(&list, Trust::Nothing), uri(&list, Trust::Nothing)), ("a", None, None));
+        assert_eq!(host(&headers(&[("Host", "a"), ("X-Forwarded-Host", "b/@evil")]), Trust::Everything), "a");
+        assert_eq!(scheme(&headers(&[("X-Forwarded-Proto", "javascript")]), Trust::Everything), None);
+    }
+
+    #[test]
+    fn a_unix_socket_is_trusted_behind_a_proxy_only() {
+        let peer = Peer::new(None, false);
+        assert_eq!(Trust::of(&http(Some(&["10.0.0.0/8"]), "x"), &peer), Trust::Everything);
+        assert_eq!(Trust::of(&http(None, "x"), &peer), Trust::Nothing);
+    }
+}

@@ -1,0 +1,67 @@
+//! Beginning a login, and the redirect URI that both of its ends name (`reference/endpoints.md` section 8).
+
+use super::refusal::Refusal;
+use super::visit::Visit;
+use crate::body::Body;
+use crate::metrics::Event;
+use crate::respond;
+use base64_simd::URL_SAFE_NO_PAD;
+use http::{Response, StatusCode};
+use url::Url;
+
+/// Sends the person to the provider; the login leads back to the visit's target.
+///
+/// # Errors
+/// The provider is not there.
+pub(super) async fn begin(visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
+    visit.no_cache = true;
+    let redirect_uri = redirect_uri(visit);
+    let (target, encode) = (visit.target.clone(), visit.site.config.http.encode_state);
+    let state = move |hash: &str| state_parameter(hash, &target, encode);
+    let login = visit.site.provider.login(&redirect_uri, state).await;
+    let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
+    let cookies =
+        visit.site.gate.login_cookies.remember(&visit.site.ring, &login.state, &visit.cookies(), visit.host());
+    visit.set_cookies.extend(cookies);
+    visit.worker.shard.count(Event::LoginStarted);
+    Ok(respond::redirect(&visit.head.method, StatusCode::FOUND, &login.url))
+}
+
+/// `<hash>:<target>`, as a whole in base64url if configured.
+fn state_parameter(hash: &str, target: &str, encode: bool) -> String {
+    let text = format!("{hash}:{target}");
+    if encode { URL_SAFE_NO_PAD.encode_to_string(text) } else { text }
+}
+
+/// Takes a `state` parameter apart into hash and target.
+pub(super) fn split_state(state: &str, encoded: bool) -> Option<(String, String)> {
+    let text = if encoded {
+        String::from_utf8(URL_SAFE_NO_PAD.decode_to_vec(state).ok()?).ok()?
+    } else {
+        state.to_owned()
+    };
+    text.split_once(':').map(|(hash, target)| (hash.to_owned(), target.to_owned()))
+}
+
+/// The URL that the provider sends the person back to.
+pub(super) fn redirect_uri(visit: &Visit<'_>) -> String {
+    let http = &visit.site.config.http;
+    let callback = format!("{}/callback", http.proxy_prefix);
+    let configured = http.redirect_url.as_deref().filter(|url| !url.is_empty());
+    if let Some(url) = configured.and_then(|url| Url::parse(url).ok()) {
+        // A URL without a path parses as one with the path `/`.
+        let pathless = url.path() == "/" && !configured.is_some_and(|text| text.ends_with('/'));
+        return if pathless { format!("{}{callback}", url.as_str().trim_end_matches('/')) } else { url.into() };
+    }
+    let path = configured.map_or(callback, str::to_owned);
+    if http.relative_redirect_url {
+        return path;
+    }
+    format!("{}{path}", origin(visit))
+}
+
+/// Scheme and host under which the browser sees us. Secure cookies come back over HTTPS only.
+pub(super) fn origin(visit: &Visit<'_>) -> String {
+    let secure = visit.site.config.session.cookie.secure || visit.is_https();
+    format!("{}://{}", if secure { "https" } else { "http" }, visit.host())
+}

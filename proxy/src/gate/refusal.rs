@@ -1,0 +1,123 @@
+//! Why a request gets no answer of its own. What that looks like is decided in `respond`, and nowhere else.
+
+use super::csrf::NoLogin;
+use super::form::FormError;
+use super::person::Verdict;
+use super::visit::Manner;
+use crate::oidc::{CallbackError, Failure, ParamsError};
+use crate::routing::Malformed;
+use crate::routing::rewrite::Unusable;
+use crate::upstream::UpstreamError;
+use http::StatusCode;
+use std::borrow::Cow;
+
+/// A refusal. `Display` is for the log.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Refusal {
+    /// The path.
+    #[error(transparent)]
+    Path(#[from] Malformed),
+    /// The parameters of an own endpoint.
+    #[error(transparent)]
+    Form(#[from] FormError),
+    /// Somebody has to sign in first.
+    #[error("there is no session")]
+    SignIn,
+    /// Somebody has signed in and may not pass.
+    #[error("{}", .0.reason())]
+    Denied(Verdict),
+    /// Somebody has signed in and does not meet what the query asks for.
+    #[error("the restrictions of the query are not met")]
+    Restricted,
+    /// The bearer token.
+    #[error("the bearer token is not accepted")]
+    BadBearer,
+    /// The session store does not answer.
+    #[error("the session store does not answer: {0}")]
+    NoStore(String),
+    /// The session can not be kept.
+    #[error("{0}")]
+    Unsaved(String),
+    /// The provider is not there.
+    #[error("{0}")]
+    NoProvider(String),
+    /// The callback belongs to no login of this browser.
+    #[error(transparent)]
+    NoLogin(#[from] NoLogin),
+    /// The callback is no authorization response.
+    #[error(transparent)]
+    Params(#[from] ParamsError),
+    /// The callback has no usable state.
+    #[error("the authorization response has no state that is ours")]
+    NoState,
+    /// The provider refused, and said nothing of a state.
+    #[error("the provider refused the login: {0}")]
+    Declined(String),
+    /// The login failed at the provider.
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+    /// The login worked, and the account may not pass.
+    #[error("{}", .verdict.reason())]
+    NotAllowed {
+        /// Whose.
+        shown: String,
+        /// Why.
+        verdict: Verdict,
+    },
+    /// The upstream.
+    #[error("{0}")]
+    Upstream(#[from] UpstreamError),
+    /// The rewrite of the upstream's route.
+    #[error(transparent)]
+    Rewrite(#[from] Unusable),
+}
+
+impl Refusal {
+    /// Its status, given the form that the client gets.
+    pub(crate) fn status(&self, manner: Manner) -> StatusCode {
+        match self {
+            Self::Path(_) | Self::Form(_) | Self::Params(_) | Self::NoState => StatusCode::BAD_REQUEST,
+            Self::SignIn if manner != Manner::Page => StatusCode::UNAUTHORIZED,
+            Self::Denied(_) if manner == Manner::Plain => StatusCode::UNAUTHORIZED,
+            Self::SignIn | Self::Denied(_) | Self::Restricted | Self::BadBearer => StatusCode::FORBIDDEN,
+            Self::NoLogin(_) | Self::NotAllowed { .. } | Self::Declined(_) => StatusCode::FORBIDDEN,
+            Self::NoStore(_) | Self::NoProvider(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Callback(error) => match error.failure() {
+                Failure::Denied | Failure::TryAgain => StatusCode::FORBIDDEN,
+                Failure::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
+                Failure::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            },
+            Self::Upstream(_) => StatusCode::BAD_GATEWAY,
+            Self::Unsaved(_) | Self::Rewrite(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    /// What a page says; empty for the stock sentence of the status.
+    pub(crate) fn message(&self) -> Cow<'static, str> {
+        match self {
+            Self::NoLogin(why) => Cow::Borrowed(why.message()),
+            Self::Callback(error) => Cow::Owned(error.message()),
+            Self::Declined(code) => Cow::Owned(format!("The identity provider did not let you sign in: {code}.")),
+            Self::NotAllowed { shown, verdict } => Cow::Owned(format!(
+                "You have signed in as {shown}, and this account may not use the application: {}. Sign in with another \
+                 account, or ask the administrator.",
+                verdict.reason()
+            )),
+            Self::Denied(verdict) => Cow::Owned(format!(
+                "Your account may not use the application: {}. Sign in with another account, or ask the administrator.",
+                verdict.reason()
+            )),
+            Self::Unsaved(_) => Cow::Borrowed(
+                "Your sign-in could not be kept: the session is too large for cookies. Please tell the administrator.",
+            ),
+            Self::Rewrite(_) => Cow::Borrowed("The address could not be translated for the application."),
+            Self::Path(_) | Self::Form(_) | Self::Params(_) | Self::NoState | Self::SignIn | Self::Restricted => Cow::Borrowed(""),
+            Self::BadBearer | Self::NoStore(_) | Self::NoProvider(_) | Self::Upstream(_) => Cow::Borrowed(""),
+        }
+    }
+
+    /// Whether a page has a way to sign in again.
+    pub(crate) fn leads_back(&self) -> bool {
+        !matches!(self, Self::Upstream(_) | Self::Rewrite(_) | Self::Path(_))
+    }
+}

@@ -1,0 +1,45 @@
+//! Where a login leads back to: the candidates in their order (`reference/endpoints.md` section 3).
+
+use super::forwarded::{self, Trust};
+use super::visit::Visit;
+use crate::routing::NormalPath;
+use http::header::HOST;
+
+/// The first usable candidate: what the request asks for (`rd`), the header `X-Auth-Request-Redirect`, what a proxy in
+/// front says the person wanted, the request itself. Otherwise `/`.
+pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> String {
+    let usable = |candidate: &&str| visit.site.gate.whitelist.allows(candidate);
+    let header = visit.head.headers.get("x-auth-request-redirect").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    if let Some(target) = [rd, header].into_iter().flatten().find(usable) {
+        return target.to_owned();
+    }
+    let told = forwarded::uri(&visit.head.headers, visit.trust);
+    let own = path.target().as_str();
+    if let Some(absolute) = elsewhere(visit, told.unwrap_or(own)).filter(|target| usable(&target.as_str())) {
+        return absolute;
+    }
+    let target = told.filter(usable).or(Some(own)).filter(usable);
+    match target {
+        Some(target) if !is_own(visit, target) => target.to_owned(),
+        _ => "/".to_owned(),
+    }
+}
+
+/// An absolute URL, if a proxy in front serves another host than the one we are asked by.
+fn elsewhere(visit: &Visit<'_>, uri: &str) -> Option<String> {
+    if visit.trust == Trust::Nothing {
+        return None;
+    }
+    let host = visit.host();
+    if host.is_empty() || visit.head.headers.get(HOST).is_some_and(|own| own.as_bytes() == host.as_bytes()) {
+        return None;
+    }
+    let scheme = forwarded::scheme(&visit.head.headers, visit.trust)?;
+    let path = if is_own(visit, uri) { "/" } else { uri };
+    Some(format!("{scheme}://{host}{path}"))
+}
+
+/// Below the prefix of the own endpoints: leading back there would end in a circle.
+fn is_own(visit: &Visit<'_>, target: &str) -> bool {
+    target.strip_prefix(visit.site.config.http.proxy_prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
+}
