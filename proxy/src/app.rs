@@ -7,16 +7,14 @@
 use crate::access_log::Writer;
 use crate::admin::{Admin, Answers};
 use crate::args::Settings;
-use crate::body::Body;
 use crate::clock::SystemClock;
+use crate::gate;
 use crate::metrics::Registry;
 use crate::options::LoadError;
 use crate::reload::{self, Reloader, Seen, Status};
-use crate::server::{self, BindError, Bound, Drain, Peer, Server, Worker};
-use crate::site::{Context, Site, SiteCell, SiteReader};
+use crate::server::{self, BindError, Bound, Drain, Server};
+use crate::site::{Context, SiteCell, SiteReader};
 use crate::telemetry::Telemetry;
-use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -205,16 +203,7 @@ fn serve(
         let (worker, sites) = (Arc::clone(worker), Arc::new(SiteReader::new(cell)));
         move |peer, request| {
             let (worker, site) = (Arc::clone(&worker), sites.current());
-            async move { handle(&worker, &site, &peer, &request).await }
+            gate::handle(worker, site, peer, request)
         }
     })
-}
-
-/// Refuses everything but the liveness check until the gate is joined here.
-async fn handle(_: &Worker, site: &Site, _: &Peer, request: &Request<Incoming>) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    if request.uri().path() != site.config.http.ping_path {
-        *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    }
-    response
 }

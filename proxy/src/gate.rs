@@ -6,6 +6,7 @@
 
 mod authenticate;
 mod authorize;
+mod backend;
 mod bearer;
 mod cache;
 mod csrf;
@@ -25,6 +26,7 @@ mod target;
 mod used;
 mod visit;
 
+pub(crate) use backend::Backend;
 pub(crate) use refusal::Refusal;
 pub(crate) use rules::Rules;
 pub(crate) use visit::{Manner, Visit};
@@ -101,7 +103,7 @@ async fn serve(
 
 fn normalise(visit: &Visit<'_>) -> Result<Normalised, Refusal> {
     let target = visit.head.uri.path_and_query();
-    Ok(target.map_or_else(|| Err(NormalPath::no_path()), NormalPath::of)?)
+    Ok(target.map_or(Err(NormalPath::NONE), NormalPath::of)?)
 }
 
 /// A page or a redirect for people, 401 for programs (`reference/endpoints.md` section 14).
@@ -116,7 +118,6 @@ async fn ask_to_sign_in(visit: &mut Visit<'_>, path: &NormalPath) -> Result<Resp
     if visit.site.config.access.skip_provider_button {
         return login::begin(visit).await;
     }
-    visit.clear_session().await?;
     Err(Refusal::SignIn)
 }
 

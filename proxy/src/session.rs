@@ -10,7 +10,7 @@ mod seal;
 pub(crate) use keyring::{KeyRing, KeyRingError, Purpose};
 pub(crate) use lifetime::Lifetime;
 pub(crate) use record::{decode, encode};
-pub(crate) use seal::{Opened, open_record, seal_record};
+pub(crate) use seal::{Opened, SealError, open_record, seal_record};
 
 use crate::identity::Identity;
 use jiff::Timestamp;

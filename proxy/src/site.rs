@@ -11,14 +11,14 @@ pub(crate) use tls::Tls;
 
 use crate::access_log::Rules;
 use crate::clock::Clock;
+use crate::gate::{self, Backend};
 use crate::oidc::Provider;
 use crate::refresh::Refresher;
 use crate::routing::{ApiRoutes, PathRules, RouteTable};
 use crate::secrets::Secrets;
 use crate::session::{KeyRing, KeyRingError};
 use crate::store::{self, SettingsError, Store};
-use crate::upstream;
-use proxy_config::{Config, Problems, Upstream};
+use proxy_config::{Config, Problems};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -62,8 +62,10 @@ pub(crate) struct Site {
     pub(crate) api_routes: ApiRoutes,
     /// Which upstream answers which path, by place in `config.upstreams`.
     pub(crate) routes: RouteTable,
-    /// The servers behind us, by place in `config.upstreams`; none for what is answered here.
-    pub(crate) servers: Vec<Option<upstream::Server>>,
+    /// What answers them, by place in `config.upstreams`.
+    pub(crate) backends: Vec<Backend>,
+    /// Everything else that the gate decides by.
+    pub(crate) gate: gate::Rules,
     /// Which requests are logged.
     pub(crate) log: Rules,
     /// What the TLS listener serves.
@@ -90,7 +92,8 @@ impl Site {
         let api_routes =
             ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, &mut found);
         let routes = RouteTable::compile(&config.upstreams, &mut found);
-        let servers = servers(config, &mut found);
+        let backends = Backend::compile(config, &mut found);
+        let gate = gate::Rules::compile(config, previous.map(|site| &site.gate), &mut found);
         let tls = config.listeners.https.as_ref().and_then(|listener| {
             let previous = previous.and_then(|site| site.tls.as_ref());
             Tls::compile(listener, secrets.tls_key.take(), previous, &mut found)
@@ -117,7 +120,8 @@ impl Site {
             skip_auth,
             api_routes,
             routes,
-            servers,
+            backends,
+            gate,
             tls,
         })
     }
@@ -141,17 +145,6 @@ fn provider(
         }
         (None, _) => Err(Problems::default()),
     }
-}
-
-fn servers(config: &Config, problems: &mut Problems) -> Vec<Option<upstream::Server>> {
-    let idle = config.limits.stream_idle_timeout.get();
-    let mut compile = |(i, upstream): (usize, &Upstream)| {
-        upstream::Server::compile(upstream, idle).unwrap_or_else(|error| {
-            problems.add(format!("upstreams[{i}].target.uri"), error.to_string());
-            None
-        })
-    };
-    config.upstreams.iter().enumerate().map(&mut compile).collect()
 }
 
 fn ring(secrets: &Secrets, problems: &mut Problems) -> Option<Arc<KeyRing>> {

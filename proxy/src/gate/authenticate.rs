@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides whether somebody may pass; [`super::authorize`] does.
 
+use super::authorize::Exemption;
 use super::bearer;
 use super::cache::{self, Digest};
 use super::person::Person;
@@ -14,11 +15,23 @@ use crate::store::{Found, LoadError};
 use jiff::Timestamp;
 use std::sync::Arc;
 
+/// The same as [`authenticate`], but where nobody is needed, nobody is found: an exempt request does not fail for a session.
+///
+/// # Errors
+/// As [`authenticate`].
+pub(super) async fn authenticate_for(
+    visit: &mut Visit<'_>,
+    exemption: Option<Exemption>,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    let person = authenticate(visit).await;
+    if exemption.is_some() { Ok(person.unwrap_or_default()) } else { person }
+}
+
 /// The person behind a request; `None` without a session.
 ///
 /// # Errors
 /// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
-pub(super) async fn authenticate(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
+async fn authenticate(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
     if let Some(settings) = &visit.site.config.access.bearer
         && let Some(person) = bearer::authenticate(visit, settings).await?
     {
@@ -59,20 +72,20 @@ async fn load(visit: &mut Visit<'_>) -> Result<Option<(Arc<Session>, Option<Time
     let lifetime = store.lifetime();
     if !lifetime.is_refresh_due(&found.session, visit.now) {
         let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
-        return Ok(Some((Arc::new(found.session), until.into_iter().flatten().min())));
+        return Ok(Some((found.session, until.into_iter().flatten().min())));
     }
     renew(visit, found).await.map(|session| session.map(|session| (session, Some(visit.now))))
 }
 
 async fn renew(visit: &mut Visit<'_>, found: Found) -> Result<Option<Arc<Session>>, Refusal> {
-    let present = found.session.clone();
+    let present = Arc::clone(&found.session);
     let due = Due {
         store: Arc::clone(&visit.site.store),
         provider: Arc::clone(&visit.site.provider),
         found,
     };
     match visit.site.context.refresher.current(due, &visit.cookies(), visit.host()).await {
-        Refresh::Unchanged => Ok(Some(Arc::new(present))),
+        Refresh::Unchanged => Ok(Some(present)),
         Refresh::Renewed { session, set_cookies } => {
             visit.set_cookies.extend(set_cookies);
             Ok(Some(session))

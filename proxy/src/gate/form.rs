@@ -44,6 +44,12 @@ impl Form {
         Ok(Self { query, body })
     }
 
+    /// The query alone, of a request whose body belongs to the application.
+    pub(super) fn of_query(head: &Parts) -> Self {
+        let query = Zeroizing::new(head.uri.query().unwrap_or_default().to_owned());
+        Self { query, body: Zeroizing::default() }
+    }
+
     /// The first value of a parameter; those of the body come first.
     ///
     /// # Errors

@@ -94,7 +94,8 @@ pub(crate) fn location(target: &str) -> String {
         target.to_owned()
     };
     let mut ascii = String::with_capacity(text.len());
-    for byte in text.bytes() {
+    // Blanks at the end do not survive in a header.
+    for byte in text.trim_end_matches(' ').bytes() {
         if byte.is_ascii() {
             ascii.push(char::from(byte));
         } else {

@@ -1,13 +1,17 @@
 //! One request as the gate sees it: what is known of it, and what its answer must carry.
 
 use super::forwarded::{self, Trust};
-use super::redirect;
+use super::person::Person;
+use super::refusal::Refusal;
 use super::target;
 use crate::cookie::{RequestCookies, SetCookie};
+use crate::exchange::Exchange;
+use crate::metrics::Event;
 use crate::random;
 use crate::routing::NormalPath;
 use crate::server::{Peer, Worker};
 use crate::site::Site;
+use crate::telemetry::AUTH;
 use http::HeaderValue;
 use http::header::ACCEPT;
 use http::request::Parts;
@@ -19,27 +23,27 @@ use std::sync::Arc;
 const MAX_REQUEST_ID: usize = 128;
 
 /// A request being answered.
-pub(super) struct Visit<'a> {
-    pub(super) site: &'a Site,
+pub(crate) struct Visit<'a> {
+    pub(crate) site: &'a Site,
     pub(super) worker: &'a Arc<Worker>,
     pub(super) peer: &'a Arc<Peer>,
     pub(super) head: Parts,
     pub(super) now: Timestamp,
     pub(super) trust: Trust,
-    pub(super) request_id: HeaderValue,
+    pub(crate) request_id: HeaderValue,
     /// In what form refusals are given.
-    pub(super) manner: Manner,
+    pub(crate) manner: Manner,
     /// Where pages lead back to; the target of a login.
     pub(super) target: String,
     /// Go out with the answer, whatever it is.
-    pub(super) set_cookies: Vec<SetCookie>,
+    pub(crate) set_cookies: Vec<SetCookie>,
     /// The answer must not be kept by anybody.
-    pub(super) no_cache: bool,
+    pub(crate) no_cache: bool,
 }
 
 /// The form of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Manner {
+pub(crate) enum Manner {
     /// For people.
     Page,
     /// For programs that asked for it.
@@ -93,22 +97,105 @@ impl<'a> Visit<'a> {
             || self.site.api_routes.contain(path)
     }
 
+    /// Decides in which form a proxied request is refused.
+    pub(super) fn settle_manner(&mut self, path: &NormalPath) {
+        self.manner = if self.wants_json(path) { Manner::Json } else { Manner::Page };
+    }
+
+    /// Tells the log who asks.
+    pub(super) fn introduce(&self, exchange: &mut Exchange) {
+        exchange.set_request_id(self.request_id.clone());
+        if self.trust == Trust::Nothing {
+            return;
+        }
+        if let Some(client) = forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust) {
+            exchange.set_client(client);
+        }
+        if let Ok(host) = HeaderValue::from_str(self.host()) {
+            exchange.set_host(host);
+        }
+    }
+
+    /// Where a request over plain HTTP is sent, if only HTTPS is served (`reference/endpoints.md` section 6).
+    pub(super) fn https_location(&self) -> Option<String> {
+        if !self.site.config.http.force_https || self.is_https() || self.host().is_empty() {
+            return None;
+        }
+        let (host, port) = match self.host().rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, secure_port(self.site)),
+            _ => (self.host(), None),
+        };
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        Some(format!("https://{host}{port}{}", self.head.uri.path_and_query().map_or("/", |target| target.as_str())))
+    }
+
+    /// Ends the session that the request carries. The cookies are cleared whatever becomes of the record.
+    ///
+    /// # Errors
+    /// The store did not remove the record.
+    pub(super) async fn clear_session(&mut self) -> Result<(), Refusal> {
+        let (lines, removed) = self.site.store.clear(&self.cookies(), self.host()).await;
+        self.set_cookies.extend(lines);
+        removed.map_err(|error| Refusal::NoStore(error.to_string()))
+    }
+
+    /// Refuses somebody who may not pass, and ends their session so that they can sign in as somebody else.
+    pub(super) async fn deny(&mut self, person: &Person) -> Refusal {
+        self.log_failure(person.identity.shown(), person.verdict.reason());
+        self.worker.shard.count(Event::AccessDenied);
+        if let Err(refusal) = self.clear_session().await {
+            tracing::warn!(%refusal, "the session of somebody who may not pass stays until it expires");
+        }
+        Refusal::Denied(person.verdict)
+    }
+
+    /// Notes in the authentication log that something worked.
+    pub(super) fn log_success(&self, user: &str, message: &str) {
+        let (client, request_id) = self.log_fields();
+        tracing::info!(target: AUTH, client, request_id, user, status = "AuthSuccess", "{message}");
+    }
+
+    /// Notes in the authentication log that somebody was refused.
+    pub(super) fn log_failure(&self, user: &str, message: &str) {
+        let (client, request_id) = self.log_fields();
+        tracing::info!(target: AUTH, client, request_id, user, status = "AuthFailure", "{message}");
+    }
+
+    fn log_fields(&self) -> (String, &str) {
+        let told = forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust).map(|ip| ip.to_string());
+        let client = told.or_else(|| self.peer.address.map(|address| address.to_string()));
+        (client.unwrap_or_else(|| "@".to_owned()), self.request_id.to_str().unwrap_or_default())
+    }
+
+    /// What the sign-in page says.
+    pub(crate) fn banner(&self) -> &str {
+        &self.site.gate.banner
+    }
+
+    /// What its button says.
+    pub(crate) fn provider_name(&self) -> &str {
+        &self.site.gate.provider_name
+    }
+
     /// Works out where a login leads back to; `form` is that of [`super::form::Form`].
     pub(super) fn aim(&mut self, path: &NormalPath, rd: Option<&str>) {
         self.target = target::of(self, path, rd);
     }
 
     /// The target, unless it is the sign-in page itself.
-    pub(super) fn shown_target(&self) -> &str {
+    pub(crate) fn shown_target(&self) -> &str {
         let sign_in = |target: &str| {
             target.strip_prefix(self.site.config.http.proxy_prefix.as_str()).is_some_and(|rest| rest == "/sign_in")
         };
         if self.target.is_empty() || sign_in(&self.target) { "/" } else { &self.target }
     }
+}
 
-    /// `target` as it goes into a `Location` header.
-    pub(super) fn location(target: &str) -> HeaderValue {
-        HeaderValue::try_from(redirect::location(target)).unwrap_or(HeaderValue::from_static("/"))
+/// The port of the TLS listener, unless that is the usual one.
+fn secure_port(site: &Site) -> Option<u16> {
+    match site.config.listeners.https.as_ref()?.address {
+        proxy_config::Address::Tcp { host: _, port } => Some(port).filter(|port| *port != 443),
+        proxy_config::Address::Unix(_) => None,
     }
 }
 
@@ -122,10 +209,9 @@ fn request_id(head: &Parts, header: &str) -> HeaderValue {
 /// A random UUID (RFC 9562 section 5.4).
 fn random_id() -> HeaderValue {
     let mut bytes: [u8; 16] = random::array();
-    if let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes {
-        *version = *version & 0x0f | 0x40;
-        *variant = *variant & 0x3f | 0x80;
-    }
+    let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
+    *version = *version & 0x0f | 0x40;
+    *variant = *variant & 0x3f | 0x80;
     let mut text = String::with_capacity(36);
     for (index, byte) in bytes.iter().enumerate() {
         if matches!(index, 4 | 6 | 8 | 10) {

@@ -30,10 +30,20 @@ pub(crate) enum Event {
     SessionCached,
     /// A session was opened from its cookie or loaded from its store.
     SessionOpened,
+    /// Somebody was sent to the provider.
+    LoginStarted,
+    /// Somebody came back and has a session.
+    LoginSucceeded,
+    /// Somebody came back, or claimed to, and has none.
+    LoginFailed,
+    /// Somebody signed out.
+    SignedOut,
+    /// Somebody with a session may not pass.
+    AccessDenied,
 }
 
 /// All events, in the order of their numbers.
-pub(crate) const ALL: [Event; 13] = [
+pub(crate) const ALL: [Event; 18] = [
     Event::ConnectionOpened,
     Event::ConnectionClosed,
     Event::ConnectionRefused,
@@ -47,6 +57,11 @@ pub(crate) const ALL: [Event; 13] = [
     Event::Panicked,
     Event::SessionCached,
     Event::SessionOpened,
+    Event::LoginStarted,
+    Event::LoginSucceeded,
+    Event::LoginFailed,
+    Event::SignedOut,
+    Event::AccessDenied,
 ];
 
 impl Event {
@@ -116,6 +131,19 @@ impl Event {
                 "from=\"store\"",
                 "Sessions by where they were taken from.",
             ),
+            Self::LoginStarted => {
+                ("oauth2_proxy_logins_total", "outcome=\"started\"", "Logins by how far they came.")
+            }
+            Self::LoginSucceeded => {
+                ("oauth2_proxy_logins_total", "outcome=\"succeeded\"", "Logins by how far they came.")
+            }
+            Self::LoginFailed => {
+                ("oauth2_proxy_logins_total", "outcome=\"failed\"", "Logins by how far they came.")
+            }
+            Self::SignedOut => ("oauth2_proxy_sign_outs_total", "", "Sign-outs."),
+            Self::AccessDenied => {
+                ("oauth2_proxy_access_denied_total", "", "Requests of somebody with a session who may not pass.")
+            }
         }
     }
 }

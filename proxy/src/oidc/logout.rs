@@ -2,6 +2,7 @@
 
 use super::login::with_query;
 use super::provider::Provider;
+use url::Url;
 
 impl Provider {
     /// Where to send the person so that the provider ends its session and sends them to `post_logout_redirect_uri`, which
@@ -29,5 +30,15 @@ impl Provider {
             query.extend(value.map(|value| (name.to_owned(), value.to_owned())));
         }
         Some(with_query(endpoint, query))
+    }
+
+    /// Whether `url` leads to the provider's end-session endpoint, with whatever query: the only place that may be sent an
+    /// ID token.
+    pub(crate) fn is_end_session(&self, url: &str) -> bool {
+        let Ok(url) = Url::parse(url) else { return false };
+        let metadata = self.inner.metadata_now();
+        let Some(endpoint) = metadata.as_ref().and_then(|metadata| metadata.end_session.as_ref()) else { return false };
+        let plain = url.username().is_empty() && url.password().is_none();
+        plain && url.origin() == endpoint.origin() && url.path() == endpoint.path()
     }
 }

@@ -42,6 +42,9 @@ pub(crate) enum Normalised {
 pub(crate) struct Malformed(&'static str);
 
 impl NormalPath {
+    /// What a target without any path is.
+    pub(crate) const NONE: Malformed = Malformed("there is no path");
+
     /// Normalises the path of a request target in origin form.
     ///
     /// Escapes of unreserved characters are undone (RFC 3986 section 6.2.2.2); duplicate slashes and dot segments lead to

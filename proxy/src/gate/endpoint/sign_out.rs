@@ -34,7 +34,7 @@ pub(super) async fn leave(
         visit.log_success(session.identity.shown(), "signed out");
     }
     visit.worker.shard.count(Event::SignedOut);
-    let next = next(visit, session.as_ref());
+    let next = next(visit, session.as_deref());
     Ok(respond::redirect(&visit.head.method, StatusCode::FOUND, &next))
 }
 

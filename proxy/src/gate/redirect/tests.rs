@@ -5,11 +5,10 @@ use serde_json::Value;
 const GOLDEN: &str = include_str!("../../../tests/golden/redirects.json");
 
 /// Values that the peer accepts and we do not: what they hold, and why.
-const REFUSED: [(&str, &str); 4] = [
+const REFUSED: [(&str, &str); 3] = [
     ("/a/\t./b", "browsers drop the tab and read a dot segment"),
     ("/x\u{0}y", "no header can carry NUL"),
     ("https://vectors.example:99999/", "no browser takes this port"),
-    ("/\t", "browsers drop the tab"),
 ];
 
 #[test]
@@ -25,7 +24,7 @@ fn recorded_targets_are_judged_as_the_peer_does() {
         let accepted = vector["accepted"] == true && !REFUSED.iter().any(|(refused, _)| *refused == value);
         assert_eq!(Whitelist::new(&list).allows(value), accepted, "{name}");
         if accepted {
-            assert_eq!(location(value), vector["sign_out_location"].as_str().expect("a text"), "{name}");
+            assert_eq!(Some(&*location(value)), vector["sign_out_location"].as_str(), "{name}");
         }
     }
 }

@@ -1,0 +1,77 @@
+//! What answers a route: a server behind us, or something of our own. One place for their differences.
+
+use crate::body::Body;
+use crate::server::{Peer, Worker};
+use crate::upstream::{Files, Fixed, Injection, OriginError, Server, UpstreamError};
+use http::uri::PathAndQuery;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use proxy_config::{Config, Problems, Target, Upstream};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One compiled upstream.
+#[derive(Debug)]
+pub(crate) struct Backend {
+    id: Arc<str>,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Server(Server),
+    Files(Files),
+    Fixed(Fixed),
+}
+
+impl Backend {
+    /// All upstreams of a configuration, in its order; what is wrong is noted.
+    pub(crate) fn compile(config: &Config, problems: &mut Problems) -> Vec<Self> {
+        let idle = config.limits.stream_idle_timeout.get();
+        let mut backends = Vec::with_capacity(config.upstreams.len());
+        for (index, upstream) in config.upstreams.iter().enumerate() {
+            match kind(upstream, idle) {
+                Ok(Some(kind)) => backends.push(Self { id: Arc::from(upstream.id.as_str()), kind }),
+                Ok(None) => problems.add(format!("upstreams[{index}].target"), "a status must be from 200 to 599"),
+                Err(error) => problems.add(format!("upstreams[{index}].target.uri"), error.to_string()),
+            }
+        }
+        backends
+    }
+
+    /// As shown in the access log.
+    pub(super) fn id(&self) -> &Arc<str> {
+        &self.id
+    }
+
+    /// Its answer.
+    ///
+    /// # Errors
+    /// A server gave none.
+    pub(super) async fn answer(
+        &self,
+        worker: &Arc<Worker>,
+        peer: &Arc<Peer>,
+        request: Request<Incoming>,
+        injection: &Injection<'_>,
+    ) -> Result<Response<Body>, UpstreamError> {
+        match &self.kind {
+            Kind::Server(server) => server.forward(worker, peer, request, injection).await,
+            Kind::Fixed(fixed) => Ok(fixed.respond()),
+            Kind::Files(files) => {
+                let root = PathAndQuery::from_static("/");
+                let (head, _) = request.into_parts();
+                let target = head.uri.path_and_query().unwrap_or(&root);
+                Ok(files.respond(&head.method, target, &head.headers).await)
+            }
+        }
+    }
+}
+
+fn kind(upstream: &Upstream, idle: Duration) -> Result<Option<Kind>, OriginError> {
+    Ok(match &upstream.target {
+        Target::Http { .. } | Target::Unix { .. } => Server::compile(upstream, idle)?.map(Kind::Server),
+        Target::File { .. } => Files::compile(upstream).map(Kind::Files),
+        Target::Static { code } => Fixed::new(*code).map(Kind::Fixed),
+    })
+}
