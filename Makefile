@@ -31,6 +31,7 @@ cluster-down: ## Remove that cluster and all it left
 	@$(HARNESS) cluster down --name $(NAME)
 
 test: ## All tests that fit in CI
+	@$(HARNESS) packages
 	$(CARGO) test --workspace --locked --no-fail-fast
 
 check: check-format check-clippy check-docs check-deny check-generated ## Formatting, lints, docs, licences, generated files

@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::image::keycloak;
 use crate::interrupt::Interrupts;
 use crate::node;
+use crate::packages;
 use crate::report::{Report, print, say};
 
 /// Clusters, images and the demo.
@@ -46,6 +47,8 @@ enum Asked {
     },
     /// Build the components that clusters and tests run, and print their folders.
     Components,
+    /// Install the Debian packages that the tests start beside a cluster.
+    Packages,
     /// Be the process that keeps port forwards running; not for people.
     #[command(hide = true)]
     Forward {
@@ -123,6 +126,7 @@ pub fn run() -> Result<()> {
         Asked::Demo(asked) => of_demo(&asked),
         Asked::Forward { file } => demo::serve(&file),
         Asked::Components => components(),
+        Asked::Packages => packages::for_tests(&Report::new()),
     }
 }
 

@@ -33,6 +33,16 @@ const FOR_KEYCLOAK: &[Package] = &[
     Package { name: "ca-certificates", files: &["/etc/ssl/certs/ca-certificates.crt"] },
 ];
 
+const FOR_TESTS: &[Package] = &[
+    Package { name: "redis-server", files: &["/usr/bin/redis-server"] },
+    Package { name: "redis-tools", files: &["/usr/bin/redis-cli"] },
+    Package { name: "chromium", files: &["/usr/bin/chromium"] },
+    Package { name: "chromium-driver", files: &["/usr/bin/chromedriver"] },
+    Package { name: "nginx-light", files: &["/usr/sbin/nginx"] },
+    Package { name: "unzip", files: &["/usr/bin/unzip"] },
+    Package { name: "curl", files: &["/usr/bin/curl"] },
+];
+
 /// Says so if this is not root.
 pub(crate) fn require_root(what: &str) -> Result<()> {
     if nix::unistd::geteuid().is_root() {
@@ -51,6 +61,11 @@ pub(crate) fn for_a_cluster(report: &Report) -> Result<()> {
 /// Installs what the Keycloak image is made from.
 pub(crate) fn for_keycloak(report: &Report) -> Result<()> {
     install(FOR_KEYCLOAK, report)
+}
+
+/// Installs what the tests and the benchmark start beside the cluster.
+pub(crate) fn for_tests(report: &Report) -> Result<()> {
+    install(FOR_TESTS, report)
 }
 
 fn install(packages: &[Package], report: &Report) -> Result<()> {
