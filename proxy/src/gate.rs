@@ -80,13 +80,18 @@ async fn serve(
     if let Some(location) = visit.https_location() {
         exchange.unlogged();
         exchange.uncounted();
-        return Ok(respond::redirect(&visit.head.method, StatusCode::PERMANENT_REDIRECT, &location));
+        return Ok(respond::redirect(
+            &visit.head.method,
+            StatusCode::PERMANENT_REDIRECT,
+            &location,
+        ));
     }
     if let Some(endpoint) = visit.site.gate.endpoints.find(path.received()) {
         return endpoint::serve(visit, endpoint, &path, body, exchange).await;
     }
     let exemption = authorize::exemption(visit, &path);
-    let person = authenticate_for(visit, exemption).await.inspect_err(|_| visit.settle_manner(&path))?;
+    let person =
+        authenticate_for(visit, exemption).await.inspect_err(|_| visit.settle_manner(&path))?;
     if let Some(person) = &person {
         exchange.set_user(person.shown.clone());
     }
@@ -107,7 +112,10 @@ fn normalise(visit: &Visit<'_>) -> Result<Normalised, Refusal> {
 }
 
 /// A page or a redirect for people, 401 for programs (`reference/endpoints.md` section 14).
-async fn ask_to_sign_in(visit: &mut Visit<'_>, path: &NormalPath) -> Result<Response<Body>, Refusal> {
+async fn ask_to_sign_in(
+    visit: &mut Visit<'_>,
+    path: &NormalPath,
+) -> Result<Response<Body>, Refusal> {
     visit.settle_manner(path);
     if visit.manner == Manner::Json {
         return Err(Refusal::SignIn);

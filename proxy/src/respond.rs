@@ -6,7 +6,9 @@
 use crate::body::Body;
 use crate::gate::{Manner, Refusal, Visit};
 use crate::page::{ErrorPage, Page, SignIn};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -27,7 +29,9 @@ pub(crate) fn refuse(visit: &Visit<'_>, refusal: &Refusal) -> Response<Body> {
         (Refusal::SignIn, Manner::Page) => sign_in(visit, status),
         (_, Manner::Page) => page(status, error_page(visit, refusal, status)),
     };
-    if matches!(refusal, Refusal::SignIn if manner == Manner::Page) || status == StatusCode::SERVICE_UNAVAILABLE {
+    if matches!(refusal, Refusal::SignIn if manner == Manner::Page)
+        || status == StatusCode::SERVICE_UNAVAILABLE
+    {
         no_cache(response.headers_mut());
     }
     response
@@ -38,7 +42,11 @@ fn manner(visit: &Visit<'_>, refusal: &Refusal) -> Manner {
     match refusal {
         Refusal::Path(_) | Refusal::Restricted | Refusal::BadBearer => Manner::Plain,
         Refusal::Upstream(_) | Refusal::Rewrite(_) => Manner::Page,
-        Refusal::Denied(_) if visit.manner == Manner::Json && !visit.site.config.access.force_json_errors => Manner::Page,
+        Refusal::Denied(_)
+            if visit.manner == Manner::Json && !visit.site.config.access.force_json_errors =>
+        {
+            Manner::Page
+        }
         _ => visit.manner,
     }
 }
@@ -115,7 +123,8 @@ pub(crate) fn redirect(method: &Method, status: StatusCode, location: &str) -> R
         let html = HeaderValue::from_static("text/html; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, html);
         let reason = status.canonical_reason().unwrap_or_default();
-        *response.body_mut() = Body::full(format!("<a href=\"{}\">{reason}</a>.\n\n", escaped(location)));
+        *response.body_mut() =
+            Body::full(format!("<a href=\"{}\">{reason}</a>.\n\n", escaped(location)));
     }
     response
 }
@@ -160,5 +169,9 @@ fn header(location: &str) -> HeaderValue {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&#34;").replace('\'', "&#39;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&#34;")
+        .replace('\'', "&#39;")
 }

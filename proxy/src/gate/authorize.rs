@@ -50,7 +50,9 @@ pub(super) fn told_exemption(visit: &Visit<'_>) -> Option<Exemption> {
     let method = told.and_then(|value| Method::from_bytes(value.as_bytes()).ok());
     exempt(visit, method.as_ref(), |visit| {
         let uri = forwarded::uri(headers, visit.trust).filter(|_| named);
-        let Some(target) = uri.and_then(|uri| PathAndQuery::try_from(uri).ok()) else { return false };
+        let Some(target) = uri.and_then(|uri| PathAndQuery::try_from(uri).ok()) else {
+            return false;
+        };
         match NormalPath::of(&target) {
             Ok(Normalised::Path(path)) => visit.site.skip_auth.cover(method.as_ref(), &path),
             Ok(Normalised::Moved(_)) | Err(_) => false,
@@ -58,9 +60,16 @@ pub(super) fn told_exemption(visit: &Visit<'_>) -> Option<Exemption> {
     })
 }
 
-fn exempt(visit: &Visit<'_>, method: Option<&Method>, rule: impl Fn(&Visit<'_>) -> bool) -> Option<Exemption> {
+fn exempt(
+    visit: &Visit<'_>,
+    method: Option<&Method>,
+    rule: impl Fn(&Visit<'_>) -> bool,
+) -> Option<Exemption> {
     let access = &visit.site.config.access;
-    if access.skip_auth_preflight && method == Some(&Method::OPTIONS) && is_preflight(&visit.head.headers) {
+    if access.skip_auth_preflight
+        && method == Some(&Method::OPTIONS)
+        && is_preflight(&visit.head.headers)
+    {
         return Some(Exemption::Preflight);
     }
     if rule(visit) {
@@ -69,13 +78,23 @@ fn exempt(visit: &Visit<'_>, method: Option<&Method>, rule: impl Fn(&Visit<'_>) 
     if access.trusted_ips.is_empty() {
         return None;
     }
-    let client = forwarded::client_ip(&visit.site.config.http, visit.peer, &visit.head.headers, visit.trust)?;
-    access.trusted_ips.iter().any(|network| network.contains(&client)).then_some(Exemption::TrustedAddress)
+    let client = forwarded::client_ip(
+        &visit.site.config.http,
+        visit.peer,
+        &visit.head.headers,
+        visit.trust,
+    )?;
+    access
+        .trusted_ips
+        .iter()
+        .any(|network| network.contains(&client))
+        .then_some(Exemption::TrustedAddress)
 }
 
 /// What the Fetch standard says a pre-flight has, beside its method.
 fn is_preflight(headers: &HeaderMap) -> bool {
-    headers.contains_key(header::ORIGIN) && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+    headers.contains_key(header::ORIGIN)
+        && headers.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }
 
 /// Decides. A person who may not pass is nobody on an exempt request: no header speaks for them.
@@ -90,7 +109,9 @@ pub(super) fn decide(
     match person.verdict {
         Verdict::Allowed if restrictions.allow(&person.identity) => Decision::Pass(Some(person)),
         Verdict::Allowed => Decision::Restrict,
-        Verdict::EmailNotAllowed | Verdict::NotInGroup if exemption.is_some() => Decision::Pass(None),
+        Verdict::EmailNotAllowed | Verdict::NotInGroup if exemption.is_some() => {
+            Decision::Pass(None)
+        }
         Verdict::EmailNotAllowed | Verdict::NotInGroup => Decision::Deny(person),
     }
 }
@@ -101,7 +122,11 @@ mod tests {
     use crate::identity::Identity;
 
     fn person(verdict: Verdict) -> Option<Arc<Person>> {
-        let identity = Identity { user: "u".to_owned(), groups: vec!["staff".to_owned()], ..Identity::default() };
+        let identity = Identity {
+            user: "u".to_owned(),
+            groups: vec!["staff".to_owned()],
+            ..Identity::default()
+        };
         Some(Arc::new(Person { verdict, identity, ..Person::nobody() }))
     }
 

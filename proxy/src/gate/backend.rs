@@ -32,8 +32,11 @@ impl Backend {
         for (index, upstream) in config.upstreams.iter().enumerate() {
             match kind(upstream, idle) {
                 Ok(Some(kind)) => backends.push(Self { id: Arc::from(upstream.id.as_str()), kind }),
-                Ok(None) => problems.add(format!("upstreams[{index}].target"), "a status must be from 200 to 599"),
-                Err(error) => problems.add(format!("upstreams[{index}].target.uri"), error.to_string()),
+                Ok(None) => problems
+                    .add(format!("upstreams[{index}].target"), "a status must be from 200 to 599"),
+                Err(error) => {
+                    problems.add(format!("upstreams[{index}].target.uri"), error.to_string())
+                }
             }
         }
         backends
@@ -70,7 +73,9 @@ impl Backend {
 
 fn kind(upstream: &Upstream, idle: Duration) -> Result<Option<Kind>, OriginError> {
     Ok(match &upstream.target {
-        Target::Http { .. } | Target::Unix { .. } => Server::compile(upstream, idle)?.map(Kind::Server),
+        Target::Http { .. } | Target::Unix { .. } => {
+            Server::compile(upstream, idle)?.map(Kind::Server)
+        }
         Target::File { .. } => Files::compile(upstream).map(Kind::Files),
         Target::Static { code } => Fixed::new(*code).map(Kind::Fixed),
     })

@@ -19,11 +19,19 @@ const VERIFIED_FOR: SignedDuration = SignedDuration::from_secs(60);
 ///
 /// # Errors
 /// A token, or another `Authorization` header, that is not accepted where that is refused.
-pub(super) async fn authenticate(visit: &Visit<'_>, settings: &Bearer) -> Result<Option<Arc<Person>>, Refusal> {
-    let Some(value) = visit.head.headers.get(AUTHORIZATION).filter(|value| !value.is_empty()) else { return Ok(None) };
+pub(super) async fn authenticate(
+    visit: &Visit<'_>,
+    settings: &Bearer,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    let Some(value) = visit.head.headers.get(AUTHORIZATION).filter(|value| !value.is_empty())
+    else {
+        return Ok(None);
+    };
     let Some(token) = value.to_str().ok().and_then(token_of) else { return refused(settings) };
     let digest = Digest::of_bearer(&token);
-    if let Some(person) = cache::get(digest, visit.site.epoch).filter(|person| person.is_good(visit.now)) {
+    if let Some(person) =
+        cache::get(digest, visit.site.epoch).filter(|person| person.is_good(visit.now))
+    {
         visit.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
@@ -67,10 +75,13 @@ fn token_of(header: &str) -> Option<Cow<'_, str>> {
 
 /// The compact form of a signed JWT: two JSON objects and a signature, in base64url.
 fn is_token(text: &str) -> bool {
-    let base64url = |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let base64url = |part: &str| {
+        part.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+    };
     let mut parts = text.split('.');
     let (header, claims, signature) = (parts.next(), parts.next(), parts.next());
-    let object = |part: Option<&str>| part.is_some_and(|part| part.starts_with("ey") && base64url(part));
+    let object =
+        |part: Option<&str>| part.is_some_and(|part| part.starts_with("ey") && base64url(part));
     parts.next().is_none()
         && object(header)
         && object(claims)
@@ -84,12 +95,26 @@ mod tests {
     #[test]
     fn only_exact_headers_carry_a_token() {
         let basic = |pair: &str| format!("Basic {}", STANDARD.encode_to_string(pair));
-        for header in ["Bearer eyA.eyB.c".to_owned(), basic("eyA.eyB.c:"), basic("eyA.eyB.c:x-oauth-basic"), basic("u:eyA.eyB.c")] {
+        for header in [
+            "Bearer eyA.eyB.c".to_owned(),
+            basic("eyA.eyB.c:"),
+            basic("eyA.eyB.c:x-oauth-basic"),
+            basic("u:eyA.eyB.c"),
+        ] {
             assert_eq!(token_of(&header).as_deref(), Some("eyA.eyB.c"), "{header}");
         }
         for header in [
-            "bearer eyA.eyB.c", "Bearer  eyA.eyB.c", "Bearer eyA.eyB.", "Bearer eyA.eyB.c.d", "Bearer eyA.eyB", "Bearer x.y.z",
-            "eyA.eyB.c", "Bearer", "Bearer eyA.eyB.c=", "Basic !", "",
+            "bearer eyA.eyB.c",
+            "Bearer  eyA.eyB.c",
+            "Bearer eyA.eyB.",
+            "Bearer eyA.eyB.c.d",
+            "Bearer eyA.eyB",
+            "Bearer x.y.z",
+            "eyA.eyB.c",
+            "Bearer",
+            "Bearer eyA.eyB.c=",
+            "Basic !",
+            "",
         ] {
             assert_eq!(token_of(header), None, "{header}");
         }

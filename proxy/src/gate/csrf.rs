@@ -79,7 +79,8 @@ impl LoginCookies {
             base: cookie.name.clone(),
             per_request: cookie.csrf.per_request,
             limit: if limit == 0 { DEFAULT_LIMIT } else { limit },
-            lifetime: SignedDuration::try_from(cookie.csrf.lifetime.get()).unwrap_or(SignedDuration::MAX),
+            lifetime: SignedDuration::try_from(cookie.csrf.lifetime.get())
+                .unwrap_or(SignedDuration::MAX),
             attributes: Attributes::login(cookie),
         }
     }
@@ -145,7 +146,8 @@ impl LoginCookies {
         now: Timestamp,
     ) -> Result<LoginState, NoLogin> {
         let bytes = ring.open(Purpose::Login, name, value, MAX_VALUE).map_err(NoLogin::BadSeal)?;
-        let state = LoginState::from_bytes(&bytes).map_err(|_| NoLogin::BadSeal(SealError::Format))?;
+        let state =
+            LoginState::from_bytes(&bytes).map_err(|_| NoLogin::BadSeal(SealError::Format))?;
         if !state.matches(hash) {
             return Err(NoLogin::OtherLogin);
         }
@@ -163,11 +165,17 @@ impl LoginCookies {
     }
 
     fn is_ours(&self, name: &str) -> bool {
-        name.strip_prefix(self.base.as_str()).is_some_and(|rest| rest.starts_with('_') && rest.ends_with("_csrf"))
+        name.strip_prefix(self.base.as_str())
+            .is_some_and(|rest| rest.starts_with('_') && rest.ends_with("_csrf"))
     }
 
     /// Names of logins in progress that have to make room for one more: unreadable ones, then the oldest.
-    fn too_many<'a>(&self, ring: &KeyRing, cookies: &RequestCookies<'a>, new: &str) -> Vec<&'a str> {
+    fn too_many<'a>(
+        &self,
+        ring: &KeyRing,
+        cookies: &RequestCookies<'a>,
+        new: &str,
+    ) -> Vec<&'a str> {
         if !self.per_request {
             return Vec::new();
         }

@@ -33,8 +33,10 @@ impl EmailRules {
         if let Some(path) = &access.emails_file {
             match read(path) {
                 Ok(addresses) => rules.addresses = addresses,
-                Err(error) => problems
-                    .add("access.emailsFile", format!("the file {} can not be read: {error}", path.display())),
+                Err(error) => problems.add(
+                    "access.emailsFile",
+                    format!("the file {} can not be read: {error}", path.display()),
+                ),
             }
         }
         rules
@@ -49,7 +51,9 @@ impl EmailRules {
         if self.addresses.contains(&email) {
             return true;
         }
-        let Some((_, host)) = email.split_once('@').filter(|(_, host)| !host.contains('@')) else { return false };
+        let Some((_, host)) = email.split_once('@').filter(|(_, host)| !host.contains('@')) else {
+            return false;
+        };
         self.domains.contains(host) || self.below.iter().any(|below| host.ends_with(below.as_str()))
     }
 }
@@ -57,7 +61,9 @@ impl EmailRules {
 /// The first column of each line, lower-cased; lines that begin with `#` are comments.
 fn read(path: &Path) -> std::io::Result<HashSet<String>> {
     let text = std::fs::read_to_string(path)?;
-    let first = |line: &str| line.split(',').next().unwrap_or_default().trim().trim_matches('"').trim().to_lowercase();
+    let first = |line: &str| {
+        line.split(',').next().unwrap_or_default().trim().trim_matches('"').trim().to_lowercase()
+    };
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     Ok(lines.map(first).filter(|address| !address.is_empty()).collect())
 }
@@ -69,16 +75,25 @@ mod tests {
 
     fn rules(domains: &[&str]) -> EmailRules {
         let email_domains = domains.iter().map(|domain| (*domain).to_owned()).collect();
-        EmailRules::compile(&Access { email_domains, ..Access::default() }, &mut Problems::default())
+        EmailRules::compile(
+            &Access { email_domains, ..Access::default() },
+            &mut Problems::default(),
+        )
     }
 
     #[test]
     fn a_domain_allows_its_own_addresses_only() {
         let rules = rules(&["Good.example"]);
         assert!(rules.allow(Some("a@good.example")) && rules.allow(Some("A@GOOD.example")));
-        for email in
-            ["a@sub.good.example", "a@evilgood.example", "a@good.example.evil", "a@evil@good.example", "good.example", "", "@"]
-        {
+        for email in [
+            "a@sub.good.example",
+            "a@evilgood.example",
+            "a@good.example.evil",
+            "a@evil@good.example",
+            "good.example",
+            "",
+            "@",
+        ] {
             assert!(!rules.allow(Some(email)), "{email}");
         }
         assert!(!rules.allow(None));
@@ -89,7 +104,10 @@ mod tests {
         for rule in [".good.example", "*.good.example"] {
             let rules = rules(&[rule]);
             assert!(rules.allow(Some("a@x.good.example")), "{rule}");
-            assert!(!rules.allow(Some("a@good.example")) && !rules.allow(Some("a@xgood.example")), "{rule}");
+            assert!(
+                !rules.allow(Some("a@good.example")) && !rules.allow(Some("a@xgood.example")),
+                "{rule}"
+            );
         }
     }
 

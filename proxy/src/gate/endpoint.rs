@@ -55,7 +55,11 @@ pub(super) enum Endpoint {
 impl Endpoints {
     /// From the configuration.
     pub(super) fn new(http: &Http) -> Self {
-        Self { prefix: http.proxy_prefix.clone(), ping: http.ping_path.clone(), ready: http.ready_path.clone() }
+        Self {
+            prefix: http.proxy_prefix.clone(),
+            ping: http.ping_path.clone(),
+            ready: http.ready_path.clone(),
+        }
     }
 
     /// The endpoint at `path`, as received.
@@ -95,7 +99,11 @@ pub(super) async fn serve(
 ) -> Result<Response<Body>, Refusal> {
     visit.no_cache = matches!(
         endpoint,
-        Endpoint::SignIn | Endpoint::SignOut | Endpoint::Start | Endpoint::Callback | Endpoint::Userinfo
+        Endpoint::SignIn
+            | Endpoint::SignOut
+            | Endpoint::Start
+            | Endpoint::Callback
+            | Endpoint::Userinfo
     );
     match endpoint {
         Endpoint::Ping | Endpoint::Ready => {
@@ -129,7 +137,18 @@ mod tests {
         ] {
             assert_eq!(endpoints.find(path), Some(endpoint), "{path}");
         }
-        for path in ["/", "/px", "/px/", "/px/auth/", "/px/Auth", "/px/%61uth", "/px/nope", "/pxauth", "/oauth2/auth", "/ping/"] {
+        for path in [
+            "/",
+            "/px",
+            "/px/",
+            "/px/auth/",
+            "/px/Auth",
+            "/px/%61uth",
+            "/px/nope",
+            "/pxauth",
+            "/oauth2/auth",
+            "/ping/",
+        ] {
             assert_eq!(endpoints.find(path), None, "{path}");
         }
     }

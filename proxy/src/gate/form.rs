@@ -39,7 +39,10 @@ impl Form {
     pub(super) async fn read(head: &Parts, body: Incoming) -> Result<Self, FormError> {
         let query = Zeroizing::new(head.uri.query().unwrap_or_default().to_owned());
         let has_form = matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
-            && head.headers.get(header::CONTENT_TYPE).is_some_and(|value| is_form(value.as_bytes()));
+            && head
+                .headers
+                .get(header::CONTENT_TYPE)
+                .is_some_and(|value| is_form(value.as_bytes()));
         let body = if has_form { read_body(body).await? } else { Zeroizing::default() };
         Ok(Self { query, body })
     }
@@ -77,7 +80,9 @@ impl Form {
 /// # Errors
 /// See [`FormError::Malformed`].
 pub(super) fn decoded(text: &str) -> Result<String, FormError> {
-    let hex = |rest: &str| rest.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+    let hex = |rest: &str| {
+        rest.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
+    };
     if text.contains(';') || !text.split('%').skip(1).all(hex) {
         return Err(FormError::Malformed);
     }
@@ -94,7 +99,9 @@ fn is_form(content_type: &[u8]) -> bool {
 async fn read_body(body: Incoming) -> Result<Zeroizing<String>, FormError> {
     let bytes = match Limited::new(body, MAX_BODY).collect().await {
         Ok(collected) => Zeroizing::new(collected.to_bytes().to_vec()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(FormError::TooLong),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            return Err(FormError::TooLong);
+        }
         Err(_) => return Err(FormError::Broken),
     };
     let text = std::str::from_utf8(&bytes).map_err(|_| FormError::Malformed)?;

@@ -43,7 +43,11 @@ async fn answer(
         Route::Upstream { index, target } => (index, target),
         Route::AddSlash => {
             let location = with_query(&format!("{}/", path.text()), path.query());
-            return Ok(respond::redirect(&visit.head.method, StatusCode::MOVED_PERMANENTLY, &location));
+            return Ok(respond::redirect(
+                &visit.head.method,
+                StatusCode::MOVED_PERMANENTLY,
+                &location,
+            ));
         }
         Route::Nothing => return Ok(respond::not_found()),
     };
@@ -64,7 +68,11 @@ async fn answer(
 }
 
 /// The request, with its new target if that is another. What is left of the visit is enough for a refusal.
-fn request(visit: &mut Visit<'_>, target: Option<PathAndQuery>, body: Incoming) -> Request<Incoming> {
+fn request(
+    visit: &mut Visit<'_>,
+    target: Option<PathAndQuery>,
+    body: Incoming,
+) -> Request<Incoming> {
     let mut request = Request::new(body);
     *request.method_mut() = visit.head.method.clone();
     *request.version_mut() = visit.head.version;

@@ -23,12 +23,15 @@ pub(crate) enum Trust {
 impl Trust {
     /// The trust in `peer`.
     pub(crate) fn of(http: &Http, peer: &Peer) -> Self {
-        let Some(ReverseProxy { trusted_proxies, real_client_ip_header: _ }) = &http.reverse_proxy else {
+        let Some(ReverseProxy { trusted_proxies, real_client_ip_header: _ }) = &http.reverse_proxy
+        else {
             return Self::Nothing;
         };
         match peer.address.map(|address| address.ip().to_canonical()) {
             None => Self::Everything,
-            Some(ip) if trusted_proxies.iter().any(|network| network.contains(&ip)) => Self::Everything,
+            Some(ip) if trusted_proxies.iter().any(|network| network.contains(&ip)) => {
+                Self::Everything
+            }
             Some(_) if trusted_proxies.is_empty() => Self::Redirects,
             Some(_) => Self::Nothing,
         }
@@ -43,8 +46,9 @@ pub(crate) fn host(headers: &HeaderMap, trust: Trust) -> &str {
 
 /// The scheme that the client used, as a proxy in front tells it.
 pub(crate) fn scheme(headers: &HeaderMap, trust: Trust) -> Option<&str> {
-    first(headers, "x-forwarded-proto", trust)
-        .filter(|scheme| scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http"))
+    first(headers, "x-forwarded-proto", trust).filter(|scheme| {
+        scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
+    })
 }
 
 /// Path and query that the client asked for, as a proxy in front tells them.
@@ -55,7 +59,12 @@ pub(crate) fn uri(headers: &HeaderMap, trust: Trust) -> Option<&str> {
 /// The client's address as far as decisions may use it; `None` if nobody knows.
 ///
 /// Behind an announced proxy without a name it is nobody's: the peer's own address would be the proxy's.
-pub(crate) fn client_ip(http: &Http, peer: &Peer, headers: &HeaderMap, trust: Trust) -> Option<IpAddr> {
+pub(crate) fn client_ip(
+    http: &Http,
+    peer: &Peer,
+    headers: &HeaderMap,
+    trust: Trust,
+) -> Option<IpAddr> {
     match (&http.reverse_proxy, trust) {
         (Some(proxy), Trust::Everything) => told_ip(proxy, headers),
         (Some(_), Trust::Redirects) => None,
@@ -71,8 +80,11 @@ pub(crate) fn shown_ip(http: &Http, headers: &HeaderMap, trust: Trust) -> Option
 
 /// From the configured header; a list is walked from the right, past the proxies that were named.
 fn told_ip(proxy: &ReverseProxy, headers: &HeaderMap) -> Option<IpAddr> {
-    let lines: Vec<&str> =
-        headers.get_all(proxy.real_client_ip_header.as_str()).iter().map(|v| v.to_str().ok()).collect::<Option<_>>()?;
+    let lines: Vec<&str> = headers
+        .get_all(proxy.real_client_ip_header.as_str())
+        .iter()
+        .map(|v| v.to_str().ok())
+        .collect::<Option<_>>()?;
     let mut addresses = lines.iter().flat_map(|line| line.split(',')).rev().map(parse_ip);
     let mut last = addresses.next()??;
     while proxy.trusted_proxies.iter().any(|network: &IpNet| network.contains(&last)) {
@@ -86,9 +98,11 @@ fn told_ip(proxy: &ReverseProxy, headers: &HeaderMap) -> Option<IpAddr> {
 
 fn parse_ip(text: &str) -> Option<IpAddr> {
     let text = text.trim();
-    let bare = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(host, _)| host);
+    let bare =
+        text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or(text, |(host, _)| host);
     let ip: Option<IpAddr> = bare.parse().ok();
-    ip.or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip())).map(|ip| ip.to_canonical())
+    ip.or_else(|| text.parse::<std::net::SocketAddr>().ok().map(|address| address.ip()))
+        .map(|ip| ip.to_canonical())
 }
 
 fn first<'a>(headers: &'a HeaderMap, name: &str, trust: Trust) -> Option<&'a str> {
@@ -100,7 +114,8 @@ fn first<'a>(headers: &'a HeaderMap, name: &str, trust: Trust) -> Option<&'a str
 
 /// A host name or address with an optional port, by its characters: it goes into URLs that we make.
 pub(crate) fn is_host(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte))
 }
 
 #[cfg(test)]
@@ -110,7 +125,10 @@ mod tests {
 
     fn http(trusted: Option<&[&str]>, header: &str) -> Http {
         let reverse_proxy = trusted.map(|trusted| ReverseProxy {
-            trusted_proxies: trusted.iter().map(|network| network.parse().expect("a network")).collect(),
+            trusted_proxies: trusted
+                .iter()
+                .map(|network| network.parse().expect("a network"))
+                .collect(),
             real_client_ip_header: header.to_owned(),
         });
         Http { reverse_proxy, ..Http::default() }
@@ -118,7 +136,10 @@ mod tests {
 
     fn headers(list: &[(&str, &str)]) -> HeaderMap {
         let pair = |(name, value): &(&str, &str)| {
-            (HeaderName::from_bytes(name.as_bytes()).expect("a name"), HeaderValue::from_str(value).expect("a value"))
+            (
+                HeaderName::from_bytes(name.as_bytes()).expect("a name"),
+                HeaderValue::from_str(value).expect("a value"),
+            )
         };
         list.iter().map(pair).collect()
     }
@@ -131,7 +152,10 @@ mod tests {
     #[test]
     fn a_direct_client_is_its_own_address_whatever_it_claims() {
         let claim = [("X-Real-IP", "10.0.0.1"), ("X-Forwarded-For", "10.0.0.1")];
-        assert_eq!(client(&http(None, "X-Real-IP"), "192.0.2.7:1", &claim), Some("192.0.2.7".to_owned()));
+        assert_eq!(
+            client(&http(None, "X-Real-IP"), "192.0.2.7:1", &claim),
+            Some("192.0.2.7".to_owned())
+        );
         let named = http(Some(&["10.9.0.0/16"]), "X-Real-IP");
         assert_eq!(client(&named, "192.0.2.7:1", &claim), Some("192.0.2.7".to_owned()));
         assert_eq!(client(&named, "[::ffff:192.0.2.7]:1", &claim), Some("192.0.2.7".to_owned()));
@@ -154,7 +178,11 @@ mod tests {
             ("x", None),
             ("", None),
         ] {
-            assert_eq!(client(&named, "10.9.1.1:1", &[("X-Real-IP", value)]).as_deref(), ip, "{value}");
+            assert_eq!(
+                client(&named, "10.9.1.1:1", &[("X-Real-IP", value)]).as_deref(),
+                ip,
+                "{value}"
+            );
         }
         assert_eq!(client(&named, "10.9.1.1:1", &[]), None);
     }
@@ -176,14 +204,34 @@ mod tests {
 
     #[test]
     fn host_scheme_and_uri_follow_the_trust() {
-        let list =
-            headers(&[("Host", "a"), ("X-Forwarded-Host", "b:1"), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Uri", "/u")]);
+        let list = headers(&[
+            ("Host", "a"),
+            ("X-Forwarded-Host", "b:1"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Uri", "/u"),
+        ]);
         for trust in [Trust::Redirects, Trust::Everything] {
-            assert_eq!((host(&list, trust), scheme(&list, trust), uri(&list, trust)), ("b:1", Some("https"), Some("/u")));
+            assert_eq!(
+                (host(&list, trust), scheme(&list, trust), uri(&list, trust)),
+                ("b:1", Some("https"), Some("/u"))
+            );
         }
-        assert_eq!((host(&list, Trust::Nothing), scheme(&list, Trust::Nothing), uri(&list, Trust::Nothing)), ("a", None, None));
-        assert_eq!(host(&headers(&[("Host", "a"), ("X-Forwarded-Host", "b/@evil")]), Trust::Everything), "a");
-        assert_eq!(scheme(&headers(&[("X-Forwarded-Proto", "javascript")]), Trust::Everything), None);
+        assert_eq!(
+            (
+                host(&list, Trust::Nothing),
+                scheme(&list, Trust::Nothing),
+                uri(&list, Trust::Nothing)
+            ),
+            ("a", None, None)
+        );
+        assert_eq!(
+            host(&headers(&[("Host", "a"), ("X-Forwarded-Host", "b/@evil")]), Trust::Everything),
+            "a"
+        );
+        assert_eq!(
+            scheme(&headers(&[("X-Forwarded-Proto", "javascript")]), Trust::Everything),
+            None
+        );
     }
 
     #[test]

@@ -28,7 +28,10 @@ impl HeaderRules {
 
     /// The headers for a session. A header without any value is left out.
     pub(crate) fn of(&self, session: &Session) -> Headers {
-        self.0.iter().filter_map(|(name, values)| Some((name.clone(), joined(values, session)?))).collect()
+        self.0
+            .iter()
+            .filter_map(|(name, values)| Some((name.clone(), joined(values, session)?)))
+            .collect()
     }
 }
 
@@ -76,7 +79,9 @@ fn values(claim: Claim, session: &Session) -> Vec<&str> {
         Claim::Email => identity.email.as_deref().into_iter().collect(),
         Claim::Groups => identity.groups.iter().map(String::as_str).collect(),
         Claim::PreferredUsername => identity.preferred_username.as_deref().into_iter().collect(),
-        Claim::AccessToken => session.access_token.as_ref().map(Token::as_str).into_iter().collect(),
+        Claim::AccessToken => {
+            session.access_token.as_ref().map(Token::as_str).into_iter().collect()
+        }
         Claim::IdToken => session.id_token.as_ref().map(Token::as_str).into_iter().collect(),
     };
     found.into_iter().filter(|value| !value.is_empty()).collect()
@@ -84,7 +89,10 @@ fn values(claim: Claim, session: &Session) -> Vec<&str> {
 
 fn encoded(value: &str, list: bool) -> String {
     let inner = value.trim_matches(' ');
-    let (start, end) = (value.len() - value.trim_start_matches(' ').len(), value.len() - value.trim_end_matches(' ').len());
+    let (start, end) = (
+        value.len() - value.trim_start_matches(' ').len(),
+        value.len() - value.trim_end_matches(' ').len(),
+    );
     let mut text = String::with_capacity(value.len());
     // A value of blanks alone would be counted from both ends.
     text.push_str(&"%20".repeat(if inner.is_empty() { value.len() } else { start }));
@@ -131,22 +139,33 @@ mod tests {
             .iter()
             .map(|(name, values)| HeaderRule {
                 name: (*name).to_owned(),
-                values: values.iter().map(|(claim, p)| ValueRule { claim: *claim, prefix: (*p).to_owned() }).collect(),
+                values: values
+                    .iter()
+                    .map(|(claim, p)| ValueRule { claim: *claim, prefix: (*p).to_owned() })
+                    .collect(),
             })
             .collect();
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        HeaderRules::new(&rules).of(session).iter().map(|(n, v)| (n.as_str().to_owned(), text(v))).collect()
+        HeaderRules::new(&rules)
+            .of(session)
+            .iter()
+            .map(|(n, v)| (n.as_str().to_owned(), text(v)))
+            .collect()
     }
 
     #[test]
     fn groups_are_joined_and_no_group_passes_for_two() {
-        let found = headers(&[("X-Groups", &[(Claim::Groups, "")])], &session("u", &["staff", "a,b", "50%", "c\r\nX: y"]));
+        let found = headers(
+            &[("X-Groups", &[(Claim::Groups, "")])],
+            &session("u", &["staff", "a,b", "50%", "c\r\nX: y"]),
+        );
         assert_eq!(found, [("x-groups".to_owned(), "staff,a%2Cb,50%25,c%0D%0AX: y".to_owned())]);
     }
 
     #[test]
     fn a_name_with_blanks_around_it_is_not_the_name_without() {
-        let user = |name| headers(&[("X-User", &[(Claim::User, "")])], &session(name, &[]))[0].1.clone();
+        let user =
+            |name| headers(&[("X-User", &[(Claim::User, "")])], &session(name, &[]))[0].1.clone();
         assert_eq!(user(" admin "), "%20admin%20");
         assert_eq!(user("  "), "%20%20");
         assert_eq!(user("cn=a b,ou=c"), "cn=a b,ou=c");
@@ -158,7 +177,10 @@ mod tests {
         let rules: [(&str, &[(Claim, &str)]); 3] = [
             ("Authorization", &[(Claim::IdToken, "Bearer ")]),
             ("X-Token", &[(Claim::AccessToken, "Bearer ")]),
-            ("X-All", &[(Claim::PreferredUsername, ""), (Claim::User, ""), (Claim::Email, "mailto:")]),
+            (
+                "X-All",
+                &[(Claim::PreferredUsername, ""), (Claim::User, ""), (Claim::Email, "mailto:")],
+            ),
         ];
         let expected = [("x-token", "Bearer at-1"), ("x-all", "u%2C1,mailto:mara@vectors.example")];
         let found = headers(&rules, &session("u,1", &[]));
@@ -169,7 +191,10 @@ mod tests {
     fn ours_come_before_the_upstreams() {
         let mut response = HeaderMap::new();
         response.append("x-user", HeaderValue::from_static("theirs"));
-        add_to(&mut response, &vec![(HeaderName::from_static("x-user"), HeaderValue::from_static("ours"))]);
+        add_to(
+            &mut response,
+            &vec![(HeaderName::from_static("x-user"), HeaderValue::from_static("ours"))],
+        );
         assert_eq!(response.get_all("x-user").iter().collect::<Vec<_>>(), ["ours", "theirs"]);
     }
 }

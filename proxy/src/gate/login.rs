@@ -20,8 +20,12 @@ pub(super) async fn begin(visit: &mut Visit<'_>) -> Result<Response<Body>, Refus
     let state = move |hash: &str| state_parameter(hash, &target, encode);
     let login = visit.site.provider.login(&redirect_uri, state).await;
     let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
-    let cookies =
-        visit.site.gate.login_cookies.remember(&visit.site.ring, &login.state, &visit.cookies(), visit.host());
+    let cookies = visit.site.gate.login_cookies.remember(
+        &visit.site.ring,
+        &login.state,
+        &visit.cookies(),
+        visit.host(),
+    );
     visit.set_cookies.extend(cookies);
     visit.worker.shard.count(Event::LoginStarted);
     Ok(respond::redirect(&visit.head.method, StatusCode::FOUND, &login.url))
@@ -51,7 +55,11 @@ pub(super) fn redirect_uri(visit: &Visit<'_>) -> String {
     if let Some(url) = configured.and_then(|url| Url::parse(url).ok()) {
         // A URL without a path parses as one with the path `/`.
         let pathless = url.path() == "/" && !configured.is_some_and(|text| text.ends_with('/'));
-        return if pathless { format!("{}{callback}", url.as_str().trim_end_matches('/')) } else { url.into() };
+        return if pathless {
+            format!("{}{callback}", url.as_str().trim_end_matches('/'))
+        } else {
+            url.into()
+        };
     }
     let path = configured.map_or(callback, str::to_owned);
     if http.relative_redirect_url {

@@ -43,7 +43,10 @@ impl Whitelist {
         if target.starts_with("http://") || target.starts_with("https://") {
             return self.allows_url(target);
         }
-        target.starts_with('/') && !target.starts_with("//") && !has_hollow_segment(target) && stays_here(target)
+        target.starts_with('/')
+            && !target.starts_with("//")
+            && !has_hollow_segment(target)
+            && stays_here(target)
     }
 
     /// Whether the host part of an e-mail address is listed: the same rules, with no port to compare.
@@ -110,7 +113,8 @@ pub(crate) fn location(target: &str) -> String {
 fn has_hollow_segment(target: &str) -> bool {
     let mut segments = target.split(['/', '\\']).skip(1).peekable();
     while let Some(segment) = segments.next() {
-        let hollow = matches!(segment, "." | "..") || segment.bytes().all(|byte| matches!(byte, b' ' | 9..=13));
+        let hollow = matches!(segment, "." | "..")
+            || segment.bytes().all(|byte| matches!(byte, b' ' | 9..=13));
         if hollow && segments.peek().is_some() {
             return true;
         }
@@ -134,14 +138,19 @@ fn host_and_port(target: &str) -> Option<(&str, &str)> {
     let (host, port) = split_port(host)?;
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     let odd = |c: char| c.is_ascii_whitespace() || "\\%<>\"^`{|}".contains(c);
-    (!bare.is_empty() && !bare.contains(odd) && port.bytes().all(|byte| byte.is_ascii_digit())).then_some((bare, port))
+    (!bare.is_empty() && !bare.contains(odd) && port.bytes().all(|byte| byte.is_ascii_digit()))
+        .then_some((bare, port))
 }
 
 /// Splits `host:port`, where the host may be in brackets. Without a colon the port is empty.
 fn split_port(text: &str) -> Option<(&str, &str)> {
     if text.starts_with('[') {
         let (host, rest) = text.split_at(text.find(']')? + 1);
-        return if rest.is_empty() { Some((host, "")) } else { Some((host, rest.strip_prefix(':')?)) };
+        return if rest.is_empty() {
+            Some((host, ""))
+        } else {
+            Some((host, rest.strip_prefix(':')?))
+        };
     }
     match text.rsplit_once(':') {
         Some((host, port)) => (!host.contains(':')).then_some((host, port)),
@@ -150,7 +159,9 @@ fn split_port(text: &str) -> Option<(&str, &str)> {
 }
 
 fn has_good_escapes(path: &str) -> bool {
-    let hex = |text: &str| text.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit));
+    let hex = |text: &str| {
+        text.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
+    };
     path.split('%').skip(1).all(hex)
 }
 

@@ -76,10 +76,14 @@ impl Refusal {
     /// Its status, given the form that the client gets.
     pub(crate) fn status(&self, manner: Manner) -> StatusCode {
         match self {
-            Self::Path(_) | Self::Form(_) | Self::Params(_) | Self::NoState => StatusCode::BAD_REQUEST,
+            Self::Path(_) | Self::Form(_) | Self::Params(_) | Self::NoState => {
+                StatusCode::BAD_REQUEST
+            }
             Self::SignIn if manner != Manner::Page => StatusCode::UNAUTHORIZED,
             Self::Denied(_) if manner == Manner::Plain => StatusCode::UNAUTHORIZED,
-            Self::SignIn | Self::Denied(_) | Self::Restricted | Self::BadBearer => StatusCode::FORBIDDEN,
+            Self::SignIn | Self::Denied(_) | Self::Restricted | Self::BadBearer => {
+                StatusCode::FORBIDDEN
+            }
             Self::NoLogin(_) | Self::NotAllowed { .. } | Self::Declined(_) => StatusCode::FORBIDDEN,
             Self::NoStore(_) | Self::NoProvider(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Callback(error) => match error.failure() {
@@ -97,7 +101,9 @@ impl Refusal {
         match self {
             Self::NoLogin(why) => Cow::Borrowed(why.message()),
             Self::Callback(error) => Cow::Owned(error.message()),
-            Self::Declined(code) => Cow::Owned(format!("The identity provider did not let you sign in: {code}.")),
+            Self::Declined(code) => {
+                Cow::Owned(format!("The identity provider did not let you sign in: {code}."))
+            }
             Self::NotAllowed { shown, verdict } => Cow::Owned(format!(
                 "You have signed in as {shown}, and this account may not use the application: {}. Sign in with another \
                  account, or ask the administrator.",
@@ -110,9 +116,18 @@ impl Refusal {
             Self::Unsaved(_) => Cow::Borrowed(
                 "Your sign-in could not be kept: the session is too large for cookies. Please tell the administrator.",
             ),
-            Self::Rewrite(_) => Cow::Borrowed("The address could not be translated for the application."),
-            Self::Path(_) | Self::Form(_) | Self::Params(_) | Self::NoState | Self::SignIn | Self::Restricted => Cow::Borrowed(""),
-            Self::BadBearer | Self::NoStore(_) | Self::NoProvider(_) | Self::Upstream(_) => Cow::Borrowed(""),
+            Self::Rewrite(_) => {
+                Cow::Borrowed("The address could not be translated for the application.")
+            }
+            Self::Path(_)
+            | Self::Form(_)
+            | Self::Params(_)
+            | Self::NoState
+            | Self::SignIn
+            | Self::Restricted => Cow::Borrowed(""),
+            Self::BadBearer | Self::NoStore(_) | Self::NoProvider(_) | Self::Upstream(_) => {
+                Cow::Borrowed("")
+            }
         }
     }
 

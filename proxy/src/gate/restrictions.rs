@@ -12,7 +12,9 @@ pub(super) struct Restrictions<'a>(Option<&'a str>);
 impl<'a> Restrictions<'a> {
     /// Those in `query`. Most queries have none, and this is all that they cost.
     pub(super) fn of(query: Option<&'a str>) -> Self {
-        let possible = |query: &&str| query.contains('%') || memmem::find(query.as_bytes(), b"allowed_").is_some();
+        let possible = |query: &&str| {
+            query.contains('%') || memmem::find(query.as_bytes(), b"allowed_").is_some()
+        };
         Self(query.filter(possible))
     }
 
@@ -25,7 +27,8 @@ impl<'a> Restrictions<'a> {
         let domains = values(query, "allowed_email_domains");
         (groups.is_empty() || identity.groups.iter().any(|group| groups.contains(group)))
             && (emails.is_empty() || emails.iter().any(|allowed| allowed == email))
-            && (domains.is_empty() || domain_of(email).is_some_and(|host| Whitelist::new(&domains).allows_host(host)))
+            && (domains.is_empty()
+                || domain_of(email).is_some_and(|host| Whitelist::new(&domains).allows_host(host)))
     }
 }
 
@@ -34,7 +37,10 @@ fn values(query: &str, name: &str) -> Vec<String> {
     let lenient = |text: &str| form::decoded(text).unwrap_or_else(|_| text.to_owned());
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let texts = pairs.filter(|(key, _)| lenient(key) == name).map(|(_, value)| lenient(value));
-    texts.flat_map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>()).filter(|item| !item.is_empty()).collect()
+    texts
+        .flat_map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
+        .filter(|item| !item.is_empty())
+        .collect()
 }
 
 fn domain_of(email: &str) -> Option<&str> {
@@ -58,17 +64,32 @@ mod tests {
     #[test]
     fn each_restriction_must_be_met() {
         for query in [
-            "", "x=1", "allowed_groups=staff", "allowed_groups=x,staff", "allowed_groups=x&allowed_groups=ops%2Foncall",
-            "allowed_groups=", "allowed_groups=,", "allowed_emails=mara@sub.good.example", "allowed_email_domains=sub.good.example",
-            "allowed_email_domains=.good.example", "allowed_email_domains=*.good.example", "allowed%5fgroups=staff",
+            "",
+            "x=1",
+            "allowed_groups=staff",
+            "allowed_groups=x,staff",
+            "allowed_groups=x&allowed_groups=ops%2Foncall",
+            "allowed_groups=",
+            "allowed_groups=,",
+            "allowed_emails=mara@sub.good.example",
+            "allowed_email_domains=sub.good.example",
+            "allowed_email_domains=.good.example",
+            "allowed_email_domains=*.good.example",
+            "allowed%5fgroups=staff",
             "allowed_groups=staff&allowed_emails=mara%40sub.good.example&allowed_email_domains=sub.good.example:*",
         ] {
             assert!(allowed(query), "{query}");
         }
         for query in [
-            "allowed_groups=admins", "allowed_groups=Staff", "allowed_emails=MARA@sub.good.example", "allowed%5fgroups=x",
-            "allowed_email_domains=good.example", "allowed_groups=staff&allowed_emails=x@y", "allowed_groups=x;y",
-            "allowed_groups=%zz", "allowed_groups=admins;x=staff",
+            "allowed_groups=admins",
+            "allowed_groups=Staff",
+            "allowed_emails=MARA@sub.good.example",
+            "allowed%5fgroups=x",
+            "allowed_email_domains=good.example",
+            "allowed_groups=staff&allowed_emails=x@y",
+            "allowed_groups=x;y",
+            "allowed_groups=%zz",
+            "allowed_groups=admins;x=staff",
         ] {
             assert!(!allowed(query), "{query}");
         }
@@ -76,7 +97,10 @@ mod tests {
 
     #[test]
     fn an_address_with_two_at_signs_has_no_domain() {
-        let identity = Identity { email: Some("a@good.example@evil.example".to_owned()), ..Identity::default() };
+        let identity = Identity {
+            email: Some("a@good.example@evil.example".to_owned()),
+            ..Identity::default()
+        };
         assert!(!Restrictions::of(Some("allowed_email_domains=evil.example")).allow(&identity));
     }
 }

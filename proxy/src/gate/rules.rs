@@ -43,8 +43,13 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// Compiles the gate's part; what is wrong is noted. `previous` are the rules in force.
-    pub(crate) fn compile(config: &Config, previous: Option<&Self>, problems: &mut Problems) -> Self {
-        let real_ip = config.http.reverse_proxy.as_ref().map(|proxy| proxy.real_client_ip_header.as_str());
+    pub(crate) fn compile(
+        config: &Config,
+        previous: Option<&Self>,
+        problems: &mut Problems,
+    ) -> Self {
+        let real_ip =
+            config.http.reverse_proxy.as_ref().map(|proxy| proxy.real_client_ip_header.as_str());
         let injected = config.request_headers.iter().map(|rule| rule.name.as_str());
         let provider = config.providers.first();
         Self {
@@ -69,7 +74,9 @@ impl Rules {
     pub(super) fn verdict(&self, identity: &Identity) -> Verdict {
         if !self.emails.allow(identity.email.as_deref().filter(|email| !email.is_empty())) {
             Verdict::EmailNotAllowed
-        } else if !self.groups.is_empty() && !identity.groups.iter().any(|group| self.groups.contains(group)) {
+        } else if !self.groups.is_empty()
+            && !identity.groups.iter().any(|group| self.groups.contains(group))
+        {
             Verdict::NotInGroup
         } else {
             Verdict::Allowed

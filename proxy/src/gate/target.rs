@@ -9,13 +9,19 @@ use http::header::HOST;
 /// front says the person wanted, the request itself. Otherwise `/`.
 pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> String {
     let usable = |candidate: &&str| visit.site.gate.whitelist.allows(candidate);
-    let header = visit.head.headers.get("x-auth-request-redirect").and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
+    let header = visit
+        .head
+        .headers
+        .get("x-auth-request-redirect")
+        .and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     if let Some(target) = [rd, header].into_iter().flatten().find(usable) {
         return target.to_owned();
     }
     let told = forwarded::uri(&visit.head.headers, visit.trust);
     let own = path.target().as_str();
-    if let Some(absolute) = elsewhere(visit, told.unwrap_or(own)).filter(|target| usable(&target.as_str())) {
+    if let Some(absolute) =
+        elsewhere(visit, told.unwrap_or(own)).filter(|target| usable(&target.as_str()))
+    {
         return absolute;
     }
     let target = told.filter(usable).or(Some(own)).filter(usable);
@@ -31,7 +37,9 @@ fn elsewhere(visit: &Visit<'_>, uri: &str) -> Option<String> {
         return None;
     }
     let host = visit.host();
-    if host.is_empty() || visit.head.headers.get(HOST).is_some_and(|own| own.as_bytes() == host.as_bytes()) {
+    if host.is_empty()
+        || visit.head.headers.get(HOST).is_some_and(|own| own.as_bytes() == host.as_bytes())
+    {
         return None;
     }
     let scheme = forwarded::scheme(&visit.head.headers, visit.trust)?;
@@ -41,5 +49,7 @@ fn elsewhere(visit: &Visit<'_>, uri: &str) -> Option<String> {
 
 /// Below the prefix of the own endpoints: leading back there would end in a circle.
 fn is_own(visit: &Visit<'_>, target: &str) -> bool {
-    target.strip_prefix(visit.site.config.http.proxy_prefix.as_str()).is_some_and(|rest| rest.starts_with('/'))
+    target
+        .strip_prefix(visit.site.config.http.proxy_prefix.as_str())
+        .is_some_and(|rest| rest.starts_with('/'))
 }

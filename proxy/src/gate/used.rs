@@ -30,7 +30,9 @@ impl UsedStates {
         }
         if used.len() >= LIMIT {
             used.clear();
-            tracing::warn!("more logins came back than can be remembered: states of the last hour could be used again");
+            tracing::warn!(
+                "more logins came back than can be remembered: states of the last hour could be used again"
+            );
         }
         used.insert(key, now).is_none()
     }

@@ -54,7 +54,12 @@ pub(crate) enum Manner {
 
 impl<'a> Visit<'a> {
     /// Looks at a request for the first time.
-    pub(super) fn of(site: &'a Site, worker: &'a Arc<Worker>, peer: &'a Arc<Peer>, head: Parts) -> Self {
+    pub(super) fn of(
+        site: &'a Site,
+        worker: &'a Arc<Worker>,
+        peer: &'a Arc<Peer>,
+        head: Parts,
+    ) -> Self {
         let request_id = request_id(&head, &site.config.http.request_id_header);
         Self {
             site,
@@ -91,7 +96,9 @@ impl<'a> Visit<'a> {
 
     /// Whether refusals are to be JSON (`reference/endpoints.md` section 14).
     pub(super) fn wants_json(&self, path: &NormalPath) -> bool {
-        let asks = |value: &HeaderValue| value.as_bytes().split(|b| *b == b',').any(|t| t.trim_ascii() == b"application/json");
+        let asks = |value: &HeaderValue| {
+            value.as_bytes().split(|b| *b == b',').any(|t| t.trim_ascii() == b"application/json")
+        };
         self.site.config.access.force_json_errors
             || self.head.headers.get_all(ACCEPT).iter().any(asks)
             || self.site.api_routes.contain(path)
@@ -108,7 +115,9 @@ impl<'a> Visit<'a> {
         if self.trust == Trust::Nothing {
             return;
         }
-        if let Some(client) = forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust) {
+        if let Some(client) =
+            forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust)
+        {
             exchange.set_client(client);
         }
         if let Ok(host) = HeaderValue::from_str(self.host()) {
@@ -122,11 +131,16 @@ impl<'a> Visit<'a> {
             return None;
         }
         let (host, port) = match self.host().rsplit_once(':') {
-            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => (host, secure_port(self.site)),
+            Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+                (host, secure_port(self.site))
+            }
             _ => (self.host(), None),
         };
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
-        Some(format!("https://{host}{port}{}", self.head.uri.path_and_query().map_or("/", |target| target.as_str())))
+        Some(format!(
+            "https://{host}{port}{}",
+            self.head.uri.path_and_query().map_or("/", |target| target.as_str())
+        ))
     }
 
     /// Ends the session that the request carries. The cookies are cleared whatever becomes of the record.
@@ -162,7 +176,8 @@ impl<'a> Visit<'a> {
     }
 
     fn log_fields(&self) -> (String, &str) {
-        let told = forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust).map(|ip| ip.to_string());
+        let told = forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust)
+            .map(|ip| ip.to_string());
         let client = told.or_else(|| self.peer.address.map(|address| address.to_string()));
         (client.unwrap_or_else(|| "@".to_owned()), self.request_id.to_str().unwrap_or_default())
     }
@@ -185,7 +200,9 @@ impl<'a> Visit<'a> {
     /// The target, unless it is the sign-in page itself.
     pub(crate) fn shown_target(&self) -> &str {
         let sign_in = |target: &str| {
-            target.strip_prefix(self.site.config.http.proxy_prefix.as_str()).is_some_and(|rest| rest == "/sign_in")
+            target
+                .strip_prefix(self.site.config.http.proxy_prefix.as_str())
+                .is_some_and(|rest| rest == "/sign_in")
         };
         if self.target.is_empty() || sign_in(&self.target) { "/" } else { &self.target }
     }
@@ -201,7 +218,8 @@ fn secure_port(site: &Site) -> Option<u16> {
 
 fn request_id(head: &Parts, header: &str) -> HeaderValue {
     let usable = |value: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
+        (1..=MAX_REQUEST_ID).contains(&value.len())
+            && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
     head.headers.get(header).filter(usable).cloned().unwrap_or_else(random_id)
 }

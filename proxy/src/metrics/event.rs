@@ -64,86 +64,74 @@ pub(crate) const ALL: [Event; 18] = [
     Event::AccessDenied,
 ];
 
+const UPSTREAM_REQUESTS: (&str, &str) =
+    ("oauth2_proxy_upstream_requests_total", "Requests by the connection they went out on.");
+const SESSIONS: (&str, &str) =
+    ("oauth2_proxy_sessions_loaded_total", "Sessions by where they were taken from.");
+
+const LOGINS: (&str, &str) = ("oauth2_proxy_logins_total", "Logins by how far they came.");
+
 impl Event {
     /// Name of the family, labels in Prometheus' form, and help.
     pub(crate) fn describe(self) -> (&'static str, &'static str, &'static str) {
+        let ((name, help), labels) = match self {
+            Self::UpstreamConnected => (UPSTREAM_REQUESTS, "connection=\"new\""),
+            Self::UpstreamReused => (UPSTREAM_REQUESTS, "connection=\"reused\""),
+            Self::SessionCached => (SESSIONS, "from=\"cache\""),
+            Self::SessionOpened => (SESSIONS, "from=\"store\""),
+            Self::LoginStarted => (LOGINS, "outcome=\"started\""),
+            Self::LoginSucceeded => (LOGINS, "outcome=\"succeeded\""),
+            Self::LoginFailed => (LOGINS, "outcome=\"failed\""),
+            _ => (self.alone(), ""),
+        };
+        (name, labels, help)
+    }
+
+    /// Name and help of a family with one member.
+    fn alone(self) -> (&'static str, &'static str) {
         match self {
-            Self::ConnectionOpened => (
-                "oauth2_proxy_connections_opened_total",
-                "",
-                "Client connections that were accepted.",
-            ),
+            Self::ConnectionOpened => {
+                ("oauth2_proxy_connections_opened_total", "Client connections that were accepted.")
+            }
             Self::ConnectionClosed => {
-                ("oauth2_proxy_connections_closed_total", "", "Client connections that ended.")
+                ("oauth2_proxy_connections_closed_total", "Client connections that ended.")
             }
             Self::ConnectionRefused => (
                 "oauth2_proxy_connections_refused_total",
-                "",
                 "Client connections that were closed at once because there were too many.",
             ),
             Self::ConnectionHandedOver => (
                 "oauth2_proxy_connections_handed_over_total",
-                "",
                 "Client connections that moved to a less loaded worker.",
             ),
             Self::TlsHandshakeFailed => (
                 "oauth2_proxy_tls_handshakes_failed_total",
-                "",
                 "TLS handshakes of clients that failed.",
             ),
             Self::FramingRefused => (
                 "oauth2_proxy_malformed_requests_total",
-                "",
                 "Requests refused because where they end could be read in two ways.",
-            ),
-            Self::UpstreamConnected => (
-                "oauth2_proxy_upstream_requests_total",
-                "connection=\"new\"",
-                "Requests by the connection they went out on.",
-            ),
-            Self::UpstreamReused => (
-                "oauth2_proxy_upstream_requests_total",
-                "connection=\"reused\"",
-                "Requests by the connection they went out on.",
             ),
             Self::UpstreamRetried => (
                 "oauth2_proxy_upstream_retries_total",
-                "",
                 "Requests sent again because the pooled connection turned out to be closed.",
             ),
             Self::UpstreamFailed => (
                 "oauth2_proxy_upstream_failures_total",
-                "",
                 "Requests that an upstream gave no answer to.",
             ),
             Self::Panicked => (
                 "oauth2_proxy_panics_total",
-                "",
                 "Requests answered with 500 because of a defect in the proxy.",
             ),
-            Self::SessionCached => (
-                "oauth2_proxy_sessions_loaded_total",
-                "from=\"cache\"",
-                "Sessions by where they were taken from.",
+            Self::SignedOut => ("oauth2_proxy_sign_outs_total", "Sign-outs."),
+            Self::AccessDenied => (
+                "oauth2_proxy_access_denied_total",
+                "Requests of somebody with a session who may not pass.",
             ),
-            Self::SessionOpened => (
-                "oauth2_proxy_sessions_loaded_total",
-                "from=\"store\"",
-                "Sessions by where they were taken from.",
-            ),
-            Self::LoginStarted => {
-                ("oauth2_proxy_logins_total", "outcome=\"started\"", "Logins by how far they came.")
-            }
-            Self::LoginSucceeded => {
-                ("oauth2_proxy_logins_total", "outcome=\"succeeded\"", "Logins by how far they came.")
-            }
-            Self::LoginFailed => {
-                ("oauth2_proxy_logins_total", "outcome=\"failed\"", "Logins by how far they came.")
-            }
-            Self::SignedOut => ("oauth2_proxy_sign_outs_total", "", "Sign-outs."),
-            Self::AccessDenied => {
-                ("oauth2_proxy_access_denied_total", "", "Requests of somebody with a session who may not pass.")
-            }
+            Self::UpstreamConnected | Self::UpstreamReused => UPSTREAM_REQUESTS,
+            Self::SessionCached | Self::SessionOpened => SESSIONS,
+            Self::LoginStarted | Self::LoginSucceeded | Self::LoginFailed => LOGINS,
         }
     }
 }

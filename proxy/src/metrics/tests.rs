@@ -10,7 +10,7 @@ fn shards_of_all_workers_are_summed_under_the_names_of_the_peer() {
     one.begin();
     one.end();
     one.record(200, &Method::GET, Duration::from_millis(7));
-    two.record(200, &Method::GET, Duration::from_secs(60));
+    two.record(200, &Method::GET, Duration::from_mins(1));
     two.record(403, &Method::from_bytes(b"PURGE").unwrap(), Duration::from_millis(1));
     let text = registry.text();
     for line in [

@@ -37,7 +37,10 @@ impl Provider {
     pub(crate) fn is_end_session(&self, url: &str) -> bool {
         let Ok(url) = Url::parse(url) else { return false };
         let metadata = self.inner.metadata_now();
-        let Some(endpoint) = metadata.as_ref().and_then(|metadata| metadata.end_session.as_ref()) else { return false };
+        let Some(endpoint) = metadata.as_ref().and_then(|metadata| metadata.end_session.as_ref())
+        else {
+            return false;
+        };
         let plain = url.username().is_empty() && url.password().is_none();
         plain && url.origin() == endpoint.origin() && url.path() == endpoint.path()
     }

@@ -82,7 +82,10 @@ const CONTROL: [(&str, &str); 10] = [
     ),
     ("--config-test", "Check the configuration, print the verdict, and exit with 0 or 1."),
     ("--listen-port PORT", "In a pod: serve on this port, whatever the generated file says."),
-    ("--admin-port PORT", "In a pod: probes, metrics and status on this port, whatever the generated file says."),
+    (
+        "--admin-port PORT",
+        "In a pod: probes, metrics and status on this port, whatever the generated file says.",
+    ),
     ("--application-port PORT", "In a sidecar: everything goes to this port of the same pod."),
     (
         "--watch-direct-port PORT",

@@ -78,7 +78,8 @@ impl Running {
             Volume::new(&[("config.v1.json", String::new()), ("keys/1", KEY.to_owned())]);
         let text = config(volume.folder.path(), "/one", "127.0.0.1:0");
         volume.swap(&[("config.v1.json", text), ("keys/1", KEY.to_owned())]);
-        let source = Source::Generated(volume.path("config.v1.json"), crate::options::PodPorts::default());
+        let source =
+            Source::Generated(volume.path("config.v1.json"), crate::options::PodPorts::default());
         let context = Context::new(Handle::current(), Arc::new(SystemClock));
         let (loaded, seen) = first(&source).unwrap();
         let cell = SiteCell::new(compile(&loaded, &context, None).unwrap());

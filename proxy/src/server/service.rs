@@ -144,15 +144,16 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let (mut response, close) = match this.answer.project() {
-            AnswerProjection::Coming { future } => match ready!(future.poll(cx)) {
-                Ok(response) => (response, false),
-                Err(_) => {
+            AnswerProjection::Coming { future } => {
+                if let Ok(response) = ready!(future.poll(cx)) {
+                    (response, false)
+                } else {
                     if let Some(InFlight(conn)) = this.in_flight.as_ref() {
                         conn.worker.shard.count(Event::Panicked);
                     }
                     (plain(StatusCode::INTERNAL_SERVER_ERROR), true)
                 }
-            },
+            }
             AnswerProjection::Refused { status } => (plain(*status), true),
         };
         if let Some(InFlight(conn)) = this.in_flight.as_ref() {
@@ -210,13 +211,15 @@ mod tests {
     use super::*;
 
     fn admitted(host: Option<&str>, target: &str) -> Result<(String, String), StatusCode> {
-        let mut request = Request::builder().uri(target);
+        let mut request = Request::new(());
+        *request.uri_mut() = target.parse().map_err(|_| StatusCode::IM_A_TEAPOT)?;
         if let Some(host) = host {
-            request = request.header(HOST, host);
+            let host = host.parse().map_err(|_| StatusCode::IM_A_TEAPOT)?;
+            request.headers_mut().insert(HOST, host);
         }
-        let mut request = request.body(()).unwrap();
         admit(&mut request)?;
-        Ok((request.headers()[HOST].to_str().unwrap().to_owned(), request.uri().to_string()))
+        let host = String::from_utf8_lossy(request.headers()[HOST].as_bytes()).into_owned();
+        Ok((host, request.uri().to_string()))
     }
 
     #[test]

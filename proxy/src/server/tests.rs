@@ -8,6 +8,7 @@ pub(crate) mod support;
 
 use crate::body::Body;
 use crate::metrics::Event;
+use futures_util::StreamExt;
 use http::{Request, Response};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -19,9 +20,7 @@ use std::time::Duration;
 use support::{Running, eventually};
 
 async fn hello(request: Request<Incoming>) -> Response<Body> {
-    if request.uri().path() == "/panic" {
-        panic!("a defect");
-    }
+    assert_ne!(request.uri().path(), "/panic", "a defect");
     let body =
         request.into_body().collect().await.map(|body| body.to_bytes().len()).unwrap_or_default();
     Response::new(Body::full(format!("hello {body}\n")))
@@ -121,7 +120,6 @@ fn a_slow_reader_holds_up_whoever_writes() {
         let body = Body::stream(Box::pin(http_body_util::StreamBody::new(frames)));
         async move { Response::new(body) }
     });
-    use futures_util::StreamExt;
     let mut client = running.connect();
     client.send(b"GET / HTTP/1.0\r\n\r\n");
     let mut some = [0; 100];

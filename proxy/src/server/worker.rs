@@ -270,7 +270,7 @@ where
         for (listener, tls) in [(own.http, false), (own.https, true)] {
             match listener.map(TcpListener::from_std) {
                 Some(Ok(listener)) => {
-                    tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls)))
+                    tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls)));
                 }
                 Some(Err(error)) => tracing::error!(%error, "a worker can not use its listener"),
                 None => {}
@@ -279,7 +279,7 @@ where
         if let Some(Socket::Unix(listener, file)) = own.unix {
             match UnixListener::from_std(listener) {
                 Ok(listener) => {
-                    tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file)))
+                    tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file)));
                 }
                 Err(error) => tracing::error!(%error, "a worker can not use its listener"),
             }
@@ -360,10 +360,10 @@ where
                 let peer = Arc::new(Peer { address: Some(address), tls, slot: Some(slot) });
                 match self.acceptor.as_ref().filter(|_| tls) {
                     Some(acceptor) => {
-                        drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, peer)))
+                        drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, peer)));
                     }
                     None => {
-                        drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), peer)))
+                        drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), peer)));
                     }
                 }
             }

@@ -59,8 +59,7 @@ impl Server {
         if outcome.is_err() {
             worker.shard.count(Event::UpstreamFailed);
         }
-        let (answer, lease) = outcome?;
-        self.answer(answer, lease, wish, worker, peer)
+        self.answer(outcome?, wish, worker, peer)
     }
 
     /// Sends on a pooled connection if there is one; if that turns out to be closed, once more on a new one.
@@ -103,8 +102,7 @@ impl Server {
 
     fn answer(
         &self,
-        mut answer: Response<Incoming>,
-        lease: Lease,
+        (mut answer, lease): (Response<Incoming>, Lease),
         wish: Option<Wish>,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,

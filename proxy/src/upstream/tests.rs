@@ -87,7 +87,7 @@ fn setup_with(make: impl FnOnce(String) -> Target) -> Setup {
 fn proxy_to(target: Target) -> Running {
     let upstream =
         Upstream { id: "app".to_owned(), path: "/".to_owned(), rewrite_target: None, target };
-    let server = Arc::new(Server::compile(&upstream, Duration::from_secs(60)).unwrap().unwrap());
+    let server = Arc::new(Server::compile(&upstream, Duration::from_mins(1)).unwrap().unwrap());
     let names = Arc::new(Names::compile(["X-Forwarded-User"], None));
     Running::start(&Limits { workers: 1, ..Limits::default() }, move |worker, peer, request| {
         let (server, names) = (Arc::clone(&server), Arc::clone(&names));

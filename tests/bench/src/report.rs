@@ -10,6 +10,12 @@ pub(crate) fn median(samples: &[f64]) -> f64 {
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
+pub(crate) fn float(count: u64) -> f64 {
+    count as f64
+}
+
 /// Prints a line.
 pub(crate) fn say(line: &str) {
     // Nobody reading is no reason to stop measuring.
@@ -54,7 +60,7 @@ impl Report {
             row.name, row.floor, row.proxy
         ));
         if row.bytes >= 64 << 10 {
-            let rate = |micros: f64| row.bytes as f64 / micros;
+            let rate = |micros: f64| float(row.bytes) / micros;
             let nginx =
                 row.nginx.map_or_else(|| "-".to_owned(), |nginx| format!("{:.0}", rate(nginx)));
             let name = "  MB/CPU-s";
@@ -70,7 +76,7 @@ impl Report {
     pub(crate) fn idle(&mut self, kind: Kind, bytes: u64) {
         let name = format!("idle connection, {}", kind.name());
         let verdict = match kind {
-            Kind::Proxy => self.held(&name, bytes as f64, Some(2048.0), 1536.0),
+            Kind::Proxy => self.held(&name, float(bytes), Some(2048.0), 1536.0),
             Kind::Floor | Kind::Nginx => String::new(),
         };
         say(&format!("{name:38} {bytes:>10} B   {verdict}"));
@@ -87,7 +93,7 @@ impl Report {
 
     /// Adds a program's memory and size.
     pub(crate) fn rest(&mut self, kind: Kind, resident: u64, size: u64) {
-        let megabytes = |bytes: u64| bytes as f64 / 1_048_576.0;
+        let megabytes = |bytes: u64| float(bytes) / 1_048_576.0;
         let verdicts = match kind {
             Kind::Proxy => {
                 let memory = self.held("resident at rest", megabytes(resident), None, 6.0);

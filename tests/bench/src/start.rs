@@ -2,7 +2,7 @@
 
 use crate::process::Process;
 use crate::report::{Report, median};
-use crate::targets::{KINDS, Kind, Setup};
+use crate::targets::{KINDS, Kind, Setup, log_in};
 use crate::{Outcome, clock, http, nginx, process};
 use std::fs;
 use std::process::{Command, Stdio};
@@ -18,7 +18,7 @@ pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
         let process: Process = setup.start(kind)?;
         if kind == Kind::Proxy {
             // With discovery and keys loaded, which happens beside serving.
-            setup.log_in(&process)?;
+            log_in(&process)?;
         }
         let size = match kind {
             Kind::Proxy => fs::metadata(setup.program)?.len(),

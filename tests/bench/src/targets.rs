@@ -1,9 +1,11 @@
 //! The three programs under measurement.
 
+use crate::clock::within;
 use crate::process::{Process, free, pinned};
 use crate::work::Beside;
 use crate::{Outcome, http, nginx};
 use std::path::Path;
+use std::time::Duration;
 
 /// What starting them needs.
 pub(crate) struct Setup<'a> {
@@ -76,41 +78,32 @@ impl Setup<'_> {
         )
         .collect()
     }
+}
 
-    /// Logs in at a running proxy; returns the Cookie header's value.
-    pub(crate) fn log_in(&self, proxy: &Process) -> Outcome<String> {
-        let mut start = http::get(proxy.address, "/oauth2/start?rd=/", "")?;
-        let ready = || {
-            start = http::get(proxy.address, "/oauth2/start?rd=/", "").ok()?;
-            (start.status == 302).then_some(())
-        };
-        let mut ready = ready;
-        let limit = std::time::Duration::from_secs(20);
-        if !crate::clock::within(limit, std::time::Duration::from_millis(20), || ready().is_some())
-        {
-            return Err("the proxy starts no login; has it found the provider?".into());
-        }
-        let location = start.all("location").next().ok_or("no Location")?.to_owned();
-        let parameter = |name: &str| {
-            let query = location.split_once('?').map_or("", |(_, query)| query);
-            query
-                .split('&')
-                .find_map(|pair| pair.strip_prefix(&format!("{name}=")))
-                .map(str::to_owned)
-        };
-        let (state, nonce) =
-            (parameter("state").ok_or("no state")?, parameter("nonce").ok_or("no nonce")?);
-        let cookies = format!("Cookie: {}\r\n", pairs(&start));
-        let done = http::get(
-            proxy.address,
-            &format!("/oauth2/callback?code={nonce}&state={state}"),
-            &cookies,
-        )?;
-        if done.status != 302 {
-            return Err(format!("the login ended with status {}", done.status).into());
-        }
-        Ok(pairs(&done))
+/// Logs in at a running proxy; returns the Cookie header's value.
+pub(crate) fn log_in(proxy: &Process) -> Outcome<String> {
+    let mut start = None;
+    // The provider is discovered beside serving, so the first attempts may come too early.
+    let began = within(Duration::from_secs(20), Duration::from_millis(20), || {
+        start = http::get(proxy.address, "/oauth2/start?rd=/", "").ok();
+        start.as_ref().is_some_and(|answer| answer.status == 302)
+    });
+    let start =
+        start.filter(|_| began).ok_or("the proxy starts no login; has it found the provider?")?;
+    let location = start.all("location").next().ok_or("the login leads nowhere")?.to_owned();
+    let query = location.split_once('?').map_or("", |(_, query)| query);
+    let parameter = |name: &str| {
+        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(found, _)| *found == name)
+    };
+    let (_, state) = parameter("state").ok_or("the login has no state")?;
+    let (_, nonce) = parameter("nonce").ok_or("the login has no nonce")?;
+    let cookies = format!("Cookie: {}\r\n", pairs(&start));
+    let target = format!("/oauth2/callback?code={nonce}&state={state}");
+    let done = http::get(proxy.address, &target, &cookies)?;
+    if done.status != 302 {
+        return Err(format!("the login ended with status {}", done.status).into());
     }
+    Ok(pairs(&done))
 }
 
 /// The cookies that an answer sets, as a request sends them.

@@ -40,7 +40,7 @@ async fn connection(mut stream: TcpStream, answers: &HashMap<&str, Vec<u8>>) -> 
             }
         };
         let head = String::from_utf8_lossy(buffer.get(..end)?).into_owned();
-        let mut left = crate::load::content_length(&head) as usize;
+        let mut left = usize::try_from(crate::load::content_length(&head)).ok()?;
         let have = buffer.len() - end;
         buffer.drain(..end + left.min(have));
         left -= left.min(have);

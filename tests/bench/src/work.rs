@@ -3,8 +3,8 @@
 
 use crate::load::{self, Load};
 use crate::provider::Provider;
-use crate::report::{Report, median, say};
-use crate::targets::{KINDS, Kind, Setup};
+use crate::report::{Report, float, median, say};
+use crate::targets::{KINDS, Kind, Setup, log_in};
 use crate::{Outcome, process};
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -124,7 +124,7 @@ pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
     let programs: Vec<(Kind, process::Process)> =
         KINDS.iter().map(|kind| Ok((*kind, setup.start(*kind)?))).collect::<Outcome<_>>()?;
     let proxy = programs.iter().find(|(kind, _)| *kind == Kind::Proxy).map(|(_, process)| process);
-    let cookie = setup.log_in(proxy.ok_or("no proxy was started")?)?;
+    let cookie = log_in(proxy.ok_or("no proxy was started")?)?;
     say(&format!("session cookie: {} bytes", cookie.len()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut get_floor = None;
@@ -166,8 +166,8 @@ async fn rounds(work: &Work, programs: &[(Kind, process::Process)]) -> Outcome<S
                 outcome.map_err(|error| format!("{}, {}: {error}", work.name, kind.name()))?;
             // The first round warms up.
             if round > 0 && answers > 0 {
-                let nanoseconds = (process.cpu() - before) as f64;
-                samples.entry(*kind).or_default().push(nanoseconds / 1000.0 / answers as f64);
+                let nanoseconds = float(process.cpu() - before);
+                samples.entry(*kind).or_default().push(nanoseconds / 1000.0 / float(answers));
             }
         }
     }

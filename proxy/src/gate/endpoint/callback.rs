@@ -33,7 +33,8 @@ pub(super) async fn finish(
     visit.aim(path, None);
     let outcome = session(visit, &form).await;
     if let Err(refusal) = &outcome {
-        let user = if let Refusal::NotAllowed { shown, .. } = refusal { shown.as_str() } else { "-" };
+        let user =
+            if let Refusal::NotAllowed { shown, .. } = refusal { shown.as_str() } else { "-" };
         visit.log_failure(user, &format!("login failed: {refusal}"));
         visit.worker.shard.count(Event::LoginFailed);
     }
@@ -42,7 +43,11 @@ pub(super) async fn finish(
     exchange.set_user(single(shown));
     visit.log_success(shown, "signed in");
     visit.worker.shard.count(Event::LoginSucceeded);
-    Ok(respond::redirect(&visit.head.method, StatusCode::FOUND, &crate::gate::redirect::location(&visit.target)))
+    Ok(respond::redirect(
+        &visit.head.method,
+        StatusCode::FOUND,
+        &crate::gate::redirect::location(&visit.target),
+    ))
 }
 
 async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal> {
@@ -52,7 +57,8 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
     let verdict = visit.site.gate.verdict(&session.identity);
     // Without an address nobody signs in, not even where all addresses may: it is what the application knows them by.
     let nameless = session.identity.email.as_deref().is_none_or(str::is_empty);
-    let verdict = if nameless && verdict == Verdict::Allowed { Verdict::EmailNotAllowed } else { verdict };
+    let verdict =
+        if nameless && verdict == Verdict::Allowed { Verdict::EmailNotAllowed } else { verdict };
     if verdict != Verdict::Allowed {
         return Err(Refusal::NotAllowed { shown: session.identity.shown().to_owned(), verdict });
     }
@@ -67,7 +73,9 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
 /// The login that the answer belongs to. From here on its cookie is gone and its state used, whatever follows.
 fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState, Refusal> {
     let Some(parameter) = params.state() else {
-        return Err(params.error().map_or(Refusal::NoState, |code| Refusal::Declined(shortened(code))));
+        return Err(params
+            .error()
+            .map_or(Refusal::NoState, |code| Refusal::Declined(shortened(code))));
     };
     let encoded = visit.site.config.http.encode_state;
     let (hash, target) = login::split_state(parameter, encoded).ok_or(Refusal::NoState)?;

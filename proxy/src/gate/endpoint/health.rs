@@ -12,7 +12,10 @@ pub(super) async fn answer(visit: &Visit<'_>, endpoint: Endpoint) -> Response<Bo
         && let Err(error) = visit.site.store.ready().await
     {
         tracing::warn!(%error, "not ready");
-        return respond::text(StatusCode::INTERNAL_SERVER_ERROR, "error: the session store does not answer");
+        return respond::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "error: the session store does not answer",
+        );
     }
     respond::text(StatusCode::OK, "OK")
 }

@@ -28,7 +28,14 @@ pub(super) async fn leave(
     let form = Form::read(&visit.head, body).await?;
     let rd = form.get("rd")?;
     visit.aim(path, rd.as_deref());
-    let session = visit.site.store.load(&visit.cookies(), visit.now).await.ok().flatten().map(|found| found.session);
+    let session = visit
+        .site
+        .store
+        .load(&visit.cookies(), visit.now)
+        .await
+        .ok()
+        .flatten()
+        .map(|found| found.session);
     visit.clear_session().await?;
     if let Some(session) = &session {
         visit.log_success(session.identity.shown(), "signed out");
@@ -44,7 +51,8 @@ fn next(visit: &Visit<'_>, session: Option<&Session>) -> String {
     let provider = &visit.site.provider;
     let id_token = session.and_then(|session| session.id_token.as_ref()).map(Token::as_str);
     if provider.is_end_session(&visit.target) {
-        let filled = id_token.map(|token| visit.target.replace(PLACEHOLDER, token).replace("%7Bid_token%7D", token));
+        let filled = id_token
+            .map(|token| visit.target.replace(PLACEHOLDER, token).replace("%7Bid_token%7D", token));
         return location(filled.as_deref().unwrap_or(&visit.target));
     }
     let absolute = match visit.target.as_str() {

@@ -19,9 +19,14 @@ fn recorded_targets_are_judged_as_the_peer_does() {
     for vector in values {
         let name = vector["name"].as_str().expect("a name");
         let Some(value) = vector["value"].as_str() else { panic!("{name}: not a text") };
-        let list: Vec<&str> =
-            vector["whitelist_domains"].as_array().expect("a list").iter().filter_map(Value::as_str).collect();
-        let accepted = vector["accepted"] == true && !REFUSED.iter().any(|(refused, _)| *refused == value);
+        let list: Vec<&str> = vector["whitelist_domains"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        let accepted =
+            vector["accepted"] == true && !REFUSED.iter().any(|(refused, _)| *refused == value);
         assert_eq!(Whitelist::new(&list).allows(value), accepted, "{name}");
         if accepted {
             assert_eq!(Some(&*location(value)), vector["sign_out_location"].as_str(), "{name}");
@@ -33,17 +38,46 @@ fn recorded_targets_are_judged_as_the_peer_does() {
 fn nothing_leads_a_browser_elsewhere() {
     let list = Whitelist::new(&["good.example", ".deep.example:*"]);
     for target in [
-        "/\t/evil.example", "/\n/evil.example", "\t//evil.example", "/\\evil.example", "\\/evil.example", "//evil.example",
-        "/ /evil.example", "https:evil.example", "https:/evil.example", "https:\\\\evil.example", "http:///evil.example",
-        "https://good.example\\@evil.example/", "https://good.example\\.evil.example/", "https://evil.example#@good.example",
-        "https://good.example@evil.example", "https://evil.example?.good.example", "https://good.example%2eevil.example",
-        "https://good.example%00.evil.example", "https://evil.example\u{3002}good.example", "https://0x7f.1/",
-        "https://good.examp\tle/", "javascript://good.example/%0aalert(1)", "data:text/html,x", "https://[good.example]/",
-        "https://good.example:80:80/", "https://good.example:8o/", "", " ", "evil", "HTTPS://good.example/",
+        "/\t/evil.example",
+        "/\n/evil.example",
+        "\t//evil.example",
+        "/\\evil.example",
+        "\\/evil.example",
+        "//evil.example",
+        "/ /evil.example",
+        "https:evil.example",
+        "https:/evil.example",
+        "https:\\\\evil.example",
+        "http:///evil.example",
+        "https://good.example\\@evil.example/",
+        "https://good.example\\.evil.example/",
+        "https://evil.example#@good.example",
+        "https://good.example@evil.example",
+        "https://evil.example?.good.example",
+        "https://good.example%2eevil.example",
+        "https://good.example%00.evil.example",
+        "https://evil.example\u{3002}good.example",
+        "https://0x7f.1/",
+        "https://good.examp\tle/",
+        "javascript://good.example/%0aalert(1)",
+        "data:text/html,x",
+        "https://[good.example]/",
+        "https://good.example:80:80/",
+        "https://good.example:8o/",
+        "",
+        " ",
+        "evil",
+        "HTTPS://good.example/",
     ] {
         assert!(!list.allows(target), "{target:?}");
     }
-    for target in ["/", "/a?b=c#d", "https://good.example/x", "https://a.deep.example:8443/", "https://deep.example"] {
+    for target in [
+        "/",
+        "/a?b=c#d",
+        "https://good.example/x",
+        "https://a.deep.example:8443/",
+        "https://deep.example",
+    ] {
         assert!(list.allows(target), "{target:?}");
     }
 }

@@ -10,7 +10,7 @@ use hyper::body::Incoming;
 use proxy_config::{Limits, Listener, Listeners, TlsListener, TlsVersion};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long anything may take before a test gives up.
@@ -32,7 +32,7 @@ pub(crate) struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Write for Lines {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).write(bytes)
     }
 
     fn flush(&mut self) -> std::io::Result<()> {
@@ -102,7 +102,7 @@ impl Running {
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let bound = Bound::bind(listeners).unwrap();
-        let address = bound.http_address().or(bound.https_address());
+        let address = bound.http_address().or_else(|| bound.https_address());
         let (registry, log) = (Registry::new(), Lines::default());
         let writer = Writer::start(log.clone(), &registry).unwrap();
         let shards: Arc<Mutex<Vec<Arc<Shard>>>> = Arc::default();

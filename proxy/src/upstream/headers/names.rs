@@ -89,8 +89,12 @@ impl Names {
         for name in configured.into_iter().chain(IDENTITY.iter().copied()) {
             names.add(name, Kind::Identity);
         }
-        HOP_BY_HOP.iter().for_each(|name| names.add(name, Kind::HopByHop));
-        FORWARDED.iter().copied().chain(real_ip).for_each(|name| names.add(name, Kind::Forwarded));
+        for name in HOP_BY_HOP {
+            names.add(name, Kind::HopByHop);
+        }
+        for name in FORWARDED.iter().copied().chain(real_ip) {
+            names.add(name, Kind::Forwarded);
+        }
         names.add("cookie", Kind::Cookie);
         names
     }

@@ -155,10 +155,10 @@ fn answers_without_a_body_end_at_once_and_the_connection_is_used_again() {
     side.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
     let head = String::from_utf8(client.until(b"\r\n\r\n")).unwrap();
     assert!(head.contains("content-length: 1000\r\n"), "{head}");
-    for status in ["204 No Content", "304 Not Modified"] {
+    for (code, status) in [(204, "204 No Content"), (304, "304 Not Modified")] {
         client.send(ASK.as_bytes());
         side.head();
         side.write(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
-        assert_eq!(client.answer().status.to_string(), status[..3]);
+        assert_eq!(client.answer().status, code);
     }
 }
