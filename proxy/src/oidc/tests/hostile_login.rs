@@ -409,7 +409,6 @@ async fn userinfo_must_be_about_the_same_person_and_what_is_signed_must_be_right
         (signed(&json!({"sub": "user-1", "email": "a@b.test", "iss": "https://evil.test"})), false),
         (signed(&json!({"sub": "user-1", "email": "a@b.test", "aud": "other"})), false),
         (Reply::Text(200, "application/jwt", forged), false),
-        (Reply::Redirect("http://127.0.0.2:1/".to_owned()), false),
         (Reply::Flood, false),
     ] {
         hostile.set("/userinfo", reply);
@@ -464,4 +463,24 @@ async fn a_max_age_that_was_asked_for_is_held() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_access_token_is_not_carried_to_another_origin() {
+    let (hostile, other) = (Hostile::start().await, Hostile::start().await);
+    hostile.describe(&json!({"userinfo_endpoint": format!("{}/userinfo", hostile.issuer)}));
+    let claims = Reply::Json(200, json!({"sub": "user-1", "email": "a@b.test"}));
+    hostile.set("/same", claims.clone());
+    other.set("/other", claims);
+    let client = start(config(&hostile.issuer));
+    for (target, ok) in [("/same".to_owned(), true), (format!("{}/other", other.issuer), false)] {
+        hostile.set("/userinfo", Reply::Redirect(target));
+        let begun = login(&client).await;
+        let mut claims = hostile.claims(&begun);
+        claims["email"] = Value::Null;
+        hostile.give(&claims);
+        let outcome = finish(&client, begun, "code=c").await.map(|_| ());
+        assert_eq!(outcome.is_ok(), ok, "{outcome:?}");
+    }
+    assert!(other.requests("/other").is_empty());
 }

@@ -1,6 +1,6 @@
 //! Whose certificate the provider may show.
 
-use super::hostile::Hostile;
+use super::hostile::{Hostile, Reply};
 use super::*;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::ServerConfig;
@@ -63,4 +63,23 @@ async fn any_certificate_is_accepted_only_when_asked_for() {
     let mut config = config(&hostile.issuer);
     config.tls.insecure_skip_verify = true;
     login(&start(config)).await;
+}
+
+#[tokio::test]
+async fn nothing_leads_from_https_to_http() {
+    let ((hostile, _), plain) = (provider().await, Hostile::start().await);
+    let mut config = config(&hostile.issuer);
+    config.tls.insecure_skip_verify = true;
+    plain.set("/document", Reply::Json(200, hostile.document()));
+    hostile.set(
+        "/.well-known/openid-configuration",
+        Reply::Redirect(format!("{}/document", plain.issuer)),
+    );
+    let client = start(config);
+    eventually("an error", || client.status().error.is_some()).await;
+    let error = client.status().error.unwrap();
+    assert!(
+        error.contains("from https to http") && plain.requests("/document").is_empty(),
+        "{error}"
+    );
 }
