@@ -2,7 +2,6 @@
 //! never holds up a request. What does not fit any more is dropped and counted.
 
 use super::line::stamp;
-use crate::clock;
 use crate::metrics::{Counter, Registry};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -66,7 +65,7 @@ impl Writer {
             wake: Condvar::new(),
             pending: AtomicBool::new(false),
             dropped,
-            zone: clock::local_zone(),
+            zone: TimeZone::system(),
         });
         let copy = Arc::clone(&shared);
         let thread =

@@ -121,13 +121,13 @@ mod tests {
     use super::*;
     use crate::identity::Identity;
 
-    fn person(verdict: Verdict) -> Option<Arc<Person>> {
+    fn person(verdict: Verdict) -> Arc<Person> {
         let identity = Identity {
             user: "u".to_owned(),
             groups: vec!["staff".to_owned()],
             ..Identity::default()
         };
-        Some(Arc::new(Person { verdict, identity, ..Person::nobody() }))
+        Arc::new(Person { identity, verdict, ..Person::nobody() })
     }
 
     fn name(decision: &Decision) -> &'static str {
@@ -147,14 +147,14 @@ mod tests {
             (None, exempt, "", "log in"),
             (None, rule, "", "pass as nobody"),
             (None, rule, "allowed_groups=admins", "pass as nobody"),
-            (person(Verdict::Allowed), exempt, "", "pass as somebody"),
-            (person(Verdict::Allowed), rule, "", "pass as somebody"),
-            (person(Verdict::Allowed), exempt, "allowed_groups=staff", "pass as somebody"),
-            (person(Verdict::Allowed), exempt, "allowed_groups=admins", "restrict"),
-            (person(Verdict::Allowed), rule, "allowed_groups=admins", "restrict"),
-            (person(Verdict::EmailNotAllowed), exempt, "", "deny"),
-            (person(Verdict::NotInGroup), exempt, "", "deny"),
-            (person(Verdict::NotInGroup), rule, "", "pass as nobody"),
+            (Some(person(Verdict::Allowed)), exempt, "", "pass as somebody"),
+            (Some(person(Verdict::Allowed)), rule, "", "pass as somebody"),
+            (Some(person(Verdict::Allowed)), exempt, "allowed_groups=staff", "pass as somebody"),
+            (Some(person(Verdict::Allowed)), exempt, "allowed_groups=admins", "restrict"),
+            (Some(person(Verdict::Allowed)), rule, "allowed_groups=admins", "restrict"),
+            (Some(person(Verdict::EmailNotAllowed)), exempt, "", "deny"),
+            (Some(person(Verdict::NotInGroup)), exempt, "", "deny"),
+            (Some(person(Verdict::NotInGroup)), rule, "", "pass as nobody"),
         ] {
             let decision = decide(who, exemption, &Restrictions::of(Some(query)));
             assert_eq!(name(&decision), expected, "{exemption:?} {query}");

@@ -35,7 +35,7 @@ impl Backend {
                 Ok(None) => problems
                     .add(format!("upstreams[{index}].target"), "a status must be from 200 to 599"),
                 Err(error) => {
-                    problems.add(format!("upstreams[{index}].target.uri"), error.to_string())
+                    problems.add(format!("upstreams[{index}].target.uri"), error.to_string());
                 }
             }
         }

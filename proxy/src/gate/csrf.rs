@@ -124,7 +124,7 @@ impl LoginCookies {
                 }
                 continue;
             }
-            match self.open(ring, &name, value, hash, now) {
+            match self.open(ring, (&name, value), hash, now) {
                 Ok(state) => return Ok(Found { state, name }),
                 Err(why) => error = why,
             }
@@ -140,8 +140,7 @@ impl LoginCookies {
     fn open(
         &self,
         ring: &KeyRing,
-        name: &str,
-        value: &str,
+        (name, value): (&str, &str),
         hash: &str,
         now: Timestamp,
     ) -> Result<LoginState, NoLogin> {

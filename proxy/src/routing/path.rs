@@ -257,15 +257,12 @@ impl Scan {
         let mut twice = Vec::with_capacity(self.decoded.len());
         let (mut rest, mut found) = (self.decoded.as_slice(), false);
         while let Some((&byte, tail)) = rest.split_first() {
-            match escape(tail).filter(|_| byte == b'%') {
-                Some((value, tail)) => {
-                    twice.push(value);
-                    (rest, found) = (tail, true);
-                }
-                None => {
-                    twice.push(byte);
-                    rest = tail;
-                }
+            if let Some((value, tail)) = escape(tail).filter(|_| byte == b'%') {
+                twice.push(value);
+                (rest, found) = (tail, true);
+            } else {
+                twice.push(byte);
+                rest = tail;
             }
         }
         found.then_some(twice)

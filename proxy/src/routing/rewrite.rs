@@ -105,13 +105,19 @@ fn merged(own: &str, added: &str) -> String {
 mod tests {
     use super::*;
 
-    fn rewritten(expression: &str, target: &str, request: &str) -> Result<String, Unusable> {
+    fn normal(request: &str) -> NormalPath {
         let request = PathAndQuery::try_from(request).expect("a target");
         let Ok(Normalised::Path(path)) = NormalPath::of(&request) else { panic!("not normal") };
-        Rewrite::compile(expression, target)
-            .expect("an expression")
-            .apply(&path)
-            .map(|p| p.as_str().to_owned())
+        path
+    }
+
+    fn compiled(expression: &str, target: &str) -> Rewrite {
+        Rewrite::compile(expression, target).expect("an expression")
+    }
+
+    fn rewritten(expression: &str, target: &str, request: &str) -> Result<String, Unusable> {
+        let rewritten = compiled(expression, target).apply(&normal(request))?;
+        Ok(rewritten.as_str().to_owned())
     }
 
     #[test]

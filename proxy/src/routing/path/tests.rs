@@ -2,7 +2,11 @@ use super::*;
 use proptest::prelude::*;
 
 fn of(path: &str) -> Result<Normalised, Malformed> {
-    NormalPath::of(&PathAndQuery::try_from(path).expect("a request target"))
+    NormalPath::of(&target(path))
+}
+
+fn target(path: &str) -> PathAndQuery {
+    PathAndQuery::try_from(path).expect("a request target")
 }
 
 fn normal(path: &str) -> NormalPath {

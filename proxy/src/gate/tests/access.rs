@@ -1,0 +1,289 @@
+//! Who may pass: exemptions, rules, restrictions, and in what form others are refused.
+
+use super::proxy::{Proxy, SECRET, cookie};
+use super::{session, upstream};
+use serde_json::json;
+
+const OK: &str = "--upstream=static://200";
+
+fn status(proxy: &Proxy, method: &str, target: &str, headers: &[(&str, &str)]) -> u16 {
+    proxy.send(method, target, headers, "").status
+}
+
+#[test]
+fn health_and_robots_answer_anybody_on_exact_paths_only() {
+    let proxy = Proxy::start(&[OK]);
+    for (target, body) in
+        [("/ping", "OK"), ("/ready", "OK"), ("/robots.txt", "User-agent: *\nDisallow: /\n")]
+    {
+        let answer = proxy.get(target, &[("User-Agent", "kube-probe/1.33")]);
+        assert_eq!((answer.status, answer.body.as_str()), (200, body), "{target}");
+    }
+    for target in ["/", "/ping/", "/ping/x", "/PING", "/ready/x", "/liveness_check"] {
+        assert_eq!(
+            status(&proxy, "GET", target, &[("User-Agent", "GoogleHC/1.0")]),
+            403,
+            "{target}"
+        );
+    }
+}
+
+#[test]
+fn a_request_without_a_session_is_asked_to_sign_in_in_the_form_that_it_understands() {
+    let proxy = Proxy::start(&[OK, "--api-route=^/api/"]);
+    let page = proxy.get("/x?y=1", &[]);
+    assert_eq!(page.status, 403);
+    assert!(
+        page.body.contains("/x?y=1") && page.header("cache-control").contains("no-store"),
+        "{page:?}"
+    );
+    for (target, accept) in
+        [("/x", "application/json"), ("/x", "text/html, application/json"), ("/api/x", "*/*")]
+    {
+        let answer = proxy.get(target, &[("Accept", accept)]);
+        assert_eq!((answer.status, answer.body.as_str()), (401, "{}"), "{target} {accept}");
+        assert_eq!(answer.header("content-type"), "application/json");
+    }
+    assert_eq!(status(&proxy, "GET", "/x?/api/", &[("Accept", "application/json;q=1")]), 403);
+    let forced = Proxy::start(&[OK, "--force-json-errors"]);
+    assert_eq!(status(&forced, "GET", "/x", &[]), 401);
+}
+
+#[test]
+fn a_denied_session_is_cleared_and_told_why() {
+    let proxy = Proxy::start(&[OK, "--allowed-group=admins", "--skip-auth-route=^/open"]);
+    let cookie = cookie(&session());
+    let headers = [("Cookie", cookie.as_str()), ("Accept", "application/json")];
+    let denied = proxy.get("/x", &headers);
+    assert_eq!(denied.status, 403);
+    assert!(denied.header("set-cookie").starts_with("_oauth2_proxy=;"), "{denied:?}");
+    assert!(denied.body.contains("in none of the allowed groups"), "{denied:?}");
+    assert_eq!(status(&proxy, "GET", "/oauth2/auth", &headers), 401);
+    assert_eq!(status(&proxy, "GET", "/oauth2/userinfo", &headers), 401);
+    let open = proxy.get("/open", &headers);
+    assert_eq!(
+        (open.status, open.header("gap-auth")),
+        (200, ""),
+        "nobody speaks for a session that may not pass"
+    );
+}
+
+#[test]
+fn a_preflight_must_be_one() {
+    let proxy = Proxy::start(&[OK, "--skip-auth-preflight"]);
+    let real = [("Origin", "https://a.example"), ("Access-Control-Request-Method", "PUT")];
+    assert_eq!(status(&proxy, "OPTIONS", "/x", &real), 200);
+    assert_eq!(status(&proxy, "OPTIONS", "/x", &real[..1]), 403);
+    assert_eq!(status(&proxy, "OPTIONS", "/x", &[]), 403);
+    assert_eq!(status(&proxy, "GET", "/x", &real), 403);
+}
+
+#[test]
+fn a_forwarded_address_counts_from_named_proxies_only() {
+    let told = [("X-Real-IP", "10.1.2.3")];
+    let named = Proxy::start(&[
+        OK,
+        "--reverse-proxy",
+        "--trusted-proxy-ip=127.0.0.1",
+        "--trusted-ip=10.0.0.0/8",
+    ]);
+    assert_eq!(status(&named, "GET", "/x", &told), 200);
+    assert_eq!(status(&named, "GET", "/x", &[("X-Real-IP", "192.0.2.1")]), 403);
+    assert_eq!(status(&named, "GET", "/x", &[]), 403);
+    let unnamed =
+        Proxy::start(&[OK, "--reverse-proxy", "--trusted-ip=10.0.0.0/8", "--trusted-ip=127.0.0.1"]);
+    assert_eq!(status(&unnamed, "GET", "/x", &told), 403);
+    assert_eq!(status(&unnamed, "GET", "/x", &[]), 403);
+    let direct = Proxy::start(&[OK, "--trusted-ip=127.0.0.1"]);
+    assert_eq!(status(&direct, "GET", "/x", &[("X-Real-IP", "192.0.2.1")]), 200);
+}
+
+#[test]
+fn the_auth_endpoint_judges_the_request_that_a_named_proxy_tells_of() {
+    let rule = "--skip-auth-route=GET=^/open/";
+    let named = Proxy::start(&[OK, rule, "--reverse-proxy", "--trusted-proxy-ip=127.0.0.1"]);
+    let auth = |proxy: &Proxy, uri: &str, method: Option<&str>| {
+        let mut headers = vec![("X-Forwarded-Uri", uri)];
+        headers.extend(method.map(|method| ("X-Forwarded-Method", method)));
+        status(proxy, "GET", "/oauth2/auth", &headers)
+    };
+    assert_eq!(auth(&named, "/open/x?y", Some("GET")), 202);
+    for (uri, method) in [
+        ("/open/x", Some("POST")),
+        ("/open/x", None),
+        ("/open/../admin", Some("GET")),
+        ("/open/..%2fadmin", Some("GET")),
+        ("//open/x", Some("GET")),
+        ("/admin?/open/", Some("GET")),
+        ("/admin#/open/", Some("GET")),
+    ] {
+        assert_eq!(auth(&named, uri, method), 401, "{uri} {method:?}");
+    }
+    let unnamed = Proxy::start(&[OK, rule, "--skip-auth-route=!=^/admin", "--reverse-proxy"]);
+    assert_eq!(auth(&unnamed, "/open/x", Some("GET")), 401);
+    assert_eq!(status(&unnamed, "GET", "/oauth2/auth", &[]), 401);
+}
+
+#[test]
+fn known_ways_around_a_skip_rule_reach_no_upstream() {
+    let proxy = Proxy::start(&[OK, "--skip-auth-route=^/public/"]);
+    for target in [
+        "/public/..%2fadmin",
+        "/public/%2e%2e%2fadmin",
+        "/public/..;/admin",
+        "/public/..\\admin",
+        "/public/%5c../admin",
+        "/public/%00/../admin",
+        "/public/%252e%252e/admin",
+        "/public/a%0d%0ab",
+    ] {
+        assert_eq!(status(&proxy, "GET", target, &[]), 400, "{target}");
+    }
+    for target in ["/public/../admin", "/public/%2e%2e/admin", "//public/x", "/public//x"] {
+        assert_eq!(status(&proxy, "GET", target, &[]), 301, "{target}");
+    }
+    for target in ["/admin?/public/", "/public", "/public%2Fx", "/public/%2561", "/PUBLIC/x"] {
+        assert_eq!(status(&proxy, "GET", target, &[]), 403, "{target}");
+    }
+    assert_eq!(status(&proxy, "GET", "/public/x", &[]), 200);
+}
+
+#[test]
+fn restrictions_of_the_query_hold_on_the_auth_endpoint_and_on_proxied_requests() {
+    let proxy = Proxy::start(&[OK]);
+    let cookie = cookie(&session());
+    let headers = [("Cookie", cookie.as_str())];
+    for (query, passes) in [
+        ("allowed_groups=staff", true),
+        ("allowed_groups=x,y", false),
+        ("allowed_emails=mara@vectors.example", true),
+        ("allowed_emails=eve@vectors.example", false),
+        ("allowed_email_domains=vectors.example", true),
+        ("allowed_email_domains=.vectors.example", true),
+        ("allowed_email_domains=rogue.example", false),
+    ] {
+        let auth = status(&proxy, "GET", &format!("/oauth2/auth?{query}"), &headers);
+        assert_eq!(auth, if passes { 202 } else { 403 }, "{query}");
+        let proxied = status(&proxy, "GET", &format!("/x?{query}"), &headers);
+        assert_eq!(proxied, if passes { 200 } else { 403 }, "{query}");
+    }
+}
+
+#[test]
+fn a_session_is_served_from_the_cache_and_a_changed_cookie_is_not() {
+    let proxy = Proxy::start(&[OK]);
+    let good = cookie(&session());
+    for _ in 0..3 {
+        let answer = proxy.get("/x", &[("Cookie", &good)]);
+        assert_eq!((answer.status, answer.header("gap-auth")), (200, "mara@vectors.example"));
+    }
+    for bad in [
+        format!("{good}A"),
+        good.replace('=', "=A"),
+        good.strip_suffix(|_: char| true).expect("more").to_owned(),
+    ] {
+        let answer = proxy.get("/x", &[("Cookie", &bad)]);
+        assert_eq!(answer.status, 403, "{bad}");
+        assert!(answer.header("set-cookie").starts_with("_oauth2_proxy=;"), "{answer:?}");
+    }
+}
+
+#[test]
+fn userinfo_tells_who_the_session_is() {
+    let proxy = Proxy::start(&[OK]);
+    let cookie = cookie(&session());
+    let answer = proxy.get("/oauth2/userinfo", &[("Cookie", &cookie)]);
+    let expected = r#"{"user":"5f1c7a90-user","email":"mara@vectors.example","groups":["staff","ops/oncall","a,b"],"preferredUsername":"mara"}"#;
+    assert_eq!(answer.body.trim_end(), expected);
+    assert!(answer.header("cache-control").contains("no-store"));
+}
+
+#[test]
+fn the_prefix_moves_the_own_endpoints() {
+    let proxy = Proxy::start(&[OK, "--proxy-prefix=/px", "--skip-provider-button"]);
+    assert_eq!(status(&proxy, "GET", "/px/auth", &[]), 401);
+    assert_eq!(status(&proxy, "GET", "/oauth2/auth", &[]), 302);
+    assert_eq!(status(&proxy, "GET", "/px/%61uth", &[]), 302);
+}
+
+/// A generated file for a proxy with a plain and a TLS listener, and the port that the latter is to have.
+fn generated(dir: &std::path::Path) -> (String, u16) {
+    let file = |name: &str, text: &str| {
+        let path = dir.join(name);
+        std::fs::write(&path, text).expect("written");
+        path.display().to_string()
+    };
+    let made = rcgen::generate_simple_self_signed(["a.example".to_owned()]).expect("a certificate");
+    let certificate = file("cert.pem", &made.cert.pem());
+    let key = file("key.pem", &made.signing_key.serialize_pem());
+    let (secret, ring) = (file("client", "s"), file("ring", SECRET));
+    let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = free.local_addr().expect("an address").port();
+    let config = json!({
+        "version": "v1",
+        "listeners": {
+            "http": {"address": "127.0.0.1:0"},
+            "https": {"address": format!("127.0.0.1:{port}"), "certificateFile": certificate, "key": {"file": key}},
+        },
+        "providers": [{
+            "id": "main", "clientId": "app-7", "clientSecret": {"file": secret}, "issuerUrl": "http://127.0.0.1:1",
+        }],
+        "session": {"keys": [{"file": ring}]},
+        "access": {"emailDomains": ["*"]},
+        "upstreams": [{"id": "ok", "path": "/", "target": {"static": {"code": 200}}}],
+        "http": {"forceHttps": true, "reverseProxy": {}},
+    });
+    (file("config.v1.json", &config.to_string()), port)
+}
+
+#[test]
+fn force_https_redirects_before_anything_else() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (file, port) = generated(dir.path());
+    let proxy = Proxy::try_start_with(&[format!("--generated-config={file}")]).expect("it starts");
+    let answer = proxy.get("/x?y=1", &[("Host", "a.example:8080")]);
+    let location = format!("https://a.example:{port}/x?y=1");
+    assert_eq!((answer.status, answer.header("location")), (308, location.as_str()));
+    assert_eq!(proxy.get("/", &[("Host", "a.example")]).header("location"), "https://a.example/");
+    assert_eq!(status(&proxy, "GET", "/ping", &[]), 308);
+    assert_eq!(status(&proxy, "GET", "/x", &[("X-Forwarded-Proto", "https")]), 403);
+}
+
+#[test]
+fn no_client_gets_a_bearer_token_past_a_proxy_that_takes_none() {
+    let address = upstream(&[]);
+    let proxy = Proxy::start(&[&format!("--upstream=http://{address}/")]);
+    assert_eq!(status(&proxy, "GET", "/x", &[("Authorization", "Bearer eyA.eyB.c")]), 403);
+}
+
+#[test]
+fn a_bad_bearer_token_is_refused_or_leads_to_the_login_as_configured() {
+    let strict =
+        Proxy::start(&[OK, "--skip-jwt-bearer-tokens", "--bearer-token-login-fallback=false"]);
+    for header in ["Bearer x", "Basic dTpw", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJtYXJhIn0.c2ln"]
+    {
+        let answer = strict.get("/x", &[("Authorization", header)]);
+        assert!(matches!(answer.status, 403 | 503), "{header}: {answer:?}");
+        assert!(!answer.body.contains("<form"), "{header}: {answer:?}");
+    }
+    assert!(strict.get("/x", &[]).body.contains("<form"));
+    let lenient = Proxy::start(&[OK, "--skip-jwt-bearer-tokens"]);
+    assert!(lenient.get("/x", &[("Authorization", "Bearer x")]).body.contains("<form"));
+}
+
+#[test]
+fn routes_are_answered_by_their_own_upstream() {
+    let proxy = Proxy::start(&["--upstream=static://202", "--skip-auth-route=^/"]);
+    assert_eq!(status(&proxy, "GET", "/x", &[]), 202);
+    let dead = Proxy::start(&["--upstream=http://127.0.0.1:1/", "--skip-auth-route=^/"]);
+    let answer = dead.get("/x", &[("Accept", "application/json")]);
+    assert_eq!(answer.status, 502);
+    assert!(
+        answer.body.contains("does not answer") && !answer.body.contains("127.0.0.1:1"),
+        "{answer:?}"
+    );
+    let below = Proxy::start(&["--upstream=http://127.0.0.1:1/b/", "--skip-auth-route=^/"]);
+    let moved = below.get("/b?x=1", &[]);
+    assert_eq!((moved.status, moved.header("location")), (301, "/b/?x=1"));
+    assert_eq!(status(&below, "GET", "/c", &[]), 404);
+}

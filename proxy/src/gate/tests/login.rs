@@ -1,0 +1,192 @@
+//! Logins as far as they go without asking the provider.
+
+use super::proxy::{Answer, Proxy, cookie, session};
+use crate::clock::{Clock as _, SystemClock};
+use url::Url;
+
+const PLAIN: [&str; 2] = ["--upstream=static://200", "--cookie-secure=false"];
+
+fn start(proxy: &Proxy, headers: &[(&str, &str)]) -> (String, String) {
+    let answer = proxy.get("/oauth2/start?rd=%2Fafter%3Fx", headers);
+    assert_eq!(answer.status, 302, "{answer:?}");
+    let url = Url::parse(answer.header("location")).expect("a URL");
+    let state =
+        url.query_pairs().find(|(name, _)| name == "state").expect("a state").1.into_owned();
+    let cookie = answer
+        .all("set-cookie")
+        .last()
+        .and_then(|line| line.split(';').next())
+        .expect("a cookie")
+        .to_owned();
+    (state, cookie)
+}
+
+fn come_back(proxy: &Proxy, state: &str, cookie: &str) -> Answer {
+    let state: String = url::form_urlencoded::byte_serialize(state.as_bytes()).collect();
+    proxy.get(&format!("/oauth2/callback?code=c&state={state}"), &[("Cookie", cookie)])
+}
+
+fn assert_offers_a_new_login(answer: &Answer, sentence: &str) {
+    assert_eq!(answer.status, 403, "{answer:?}");
+    assert!(answer.body.contains(sentence), "{answer:?}");
+    assert!(
+        answer.body.contains("/oauth2/sign_in") && answer.body.contains("/after?x"),
+        "{answer:?}"
+    );
+    assert!(answer.header("cache-control").contains("no-store"), "{answer:?}");
+}
+
+#[test]
+fn a_callback_without_the_cookie_says_that_no_cookie_came() {
+    let proxy = Proxy::start(&PLAIN);
+    let (state, _) = start(&proxy, &[]);
+    assert_offers_a_new_login(
+        &come_back(&proxy, &state, "other=1"),
+        "sent no cookie for this sign-in",
+    );
+}
+
+#[test]
+fn a_callback_of_another_login_says_so() {
+    let proxy = Proxy::start(&PLAIN);
+    let ((state, _), (_, cookie)) = (start(&proxy, &[]), start(&proxy, &[]));
+    assert_offers_a_new_login(&come_back(&proxy, &state, &cookie), "overtaken by another one");
+}
+
+#[test]
+fn a_cookie_under_other_keys_says_that_keys_changed() {
+    let proxy = Proxy::start(&PLAIN);
+    let other = Proxy::start(&[
+        "--upstream=static://200",
+        "--cookie-secure=false",
+        "--cookie-secret=other#river%16*!",
+    ]);
+    let (state, cookie) = start(&other, &[]);
+    assert_offers_a_new_login(&come_back(&proxy, &state, &cookie), "keys may have changed");
+}
+
+#[test]
+fn a_login_that_took_too_long_says_so() {
+    let proxy = Proxy::start(&[
+        "--upstream=static://200",
+        "--cookie-secure=false",
+        "--cookie-csrf-expire=1s",
+    ]);
+    let (state, cookie) = start(&proxy, &[]);
+    let begun = SystemClock.now();
+    while SystemClock.now().duration_since(begun).as_secs() < 3 {
+        std::thread::yield_now();
+    }
+    assert_offers_a_new_login(&come_back(&proxy, &state, &cookie), "took too long");
+}
+
+#[test]
+fn a_state_is_used_up_by_its_first_callback_and_the_cookie_goes_with_it() {
+    let proxy = Proxy::start(&PLAIN);
+    let (state, cookie) = start(&proxy, &[]);
+    let first = come_back(&proxy, &state, &cookie);
+    assert_eq!(first.status, 503, "the provider is not there: {first:?}");
+    let cleared = first.header("set-cookie");
+    assert!(
+        cleared.starts_with("_oauth2_proxy_csrf=;") && cleared.contains("Max-Age=0"),
+        "{first:?}"
+    );
+    assert_offers_a_new_login(&come_back(&proxy, &state, &cookie), "already been completed once");
+}
+
+#[test]
+fn a_callback_that_is_no_response_is_a_bad_request() {
+    let proxy = Proxy::start(&PLAIN);
+    for target in [
+        "/oauth2/callback",
+        "/oauth2/callback?code=1",
+        "/oauth2/callback?code=1&state=x",
+        "/oauth2/callback?code=%zz",
+    ] {
+        assert_eq!(proxy.get(target, &[]).status, 400, "{target}");
+    }
+    assert_eq!(proxy.get("/oauth2/callback?state=a:b&state=c:d&code=1", &[]).status, 400);
+    let declined = proxy.get("/oauth2/callback?error=access_denied%3Cb%3E", &[]);
+    assert_eq!(declined.status, 403);
+    assert!(
+        declined.body.contains("access_denied") && !declined.body.contains("<b>"),
+        "{declined:?}"
+    );
+}
+
+#[test]
+fn a_callback_may_come_as_a_form() {
+    let proxy = Proxy::start(&PLAIN);
+    let (state, cookie) = start(&proxy, &[]);
+    let state: String = url::form_urlencoded::byte_serialize(state.as_bytes()).collect();
+    let headers =
+        [("Cookie", cookie.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
+    let answer = proxy.send("POST", "/oauth2/callback", &headers, &format!("code=c&state={state}"));
+    assert_eq!(answer.status, 503, "it got as far as the provider: {answer:?}");
+}
+
+#[test]
+fn logins_in_several_tabs_have_cookies_of_their_own_up_to_the_limit() {
+    let proxy = Proxy::start(&[
+        "--upstream=static://200",
+        "--cookie-csrf-per-request",
+        "--cookie-csrf-per-request-limit=2",
+    ]);
+    let (state, one) = start(&proxy, &[]);
+    assert!(
+        one.starts_with(&format!("_oauth2_proxy_{}_csrf=", state.get(..8).expect("a hash"))),
+        "{one}"
+    );
+    let (_, two) = start(&proxy, &[("Cookie", &one)]);
+    let both = format!("{one}; {two}; _oauth2_proxy_garbage1_csrf=x");
+    let third = proxy.get("/oauth2/start", &[("Cookie", &both)]);
+    let cleared: Vec<&str> =
+        third.all("set-cookie").into_iter().filter(|line| line.contains("Max-Age=0")).collect();
+    assert_eq!(cleared.len(), 2, "{third:?}");
+    assert!(cleared[0].starts_with("_oauth2_proxy_garbage1_csrf=;"), "{third:?}");
+    assert_eq!(come_back(&proxy, &state, &both).status, 503);
+}
+
+#[test]
+fn encode_state_wraps_hash_and_target() {
+    let proxy = Proxy::start(&["--upstream=static://200", "--encode-state"]);
+    let (state, cookie) = start(&proxy, &[]);
+    assert!(!state.contains(':'), "{state}");
+    assert_eq!(come_back(&proxy, &state, &cookie).status, 503);
+    assert_eq!(come_back(&proxy, "a:/b", &cookie).status, 400);
+}
+
+#[test]
+fn the_redirect_uri_follows_the_settings() {
+    let uri = |flags: &[&str], headers: &[(&str, &str)]| {
+        let proxy = Proxy::start(&[&["--upstream=static://200"], flags].concat());
+        let answer = proxy.get("/oauth2/start", headers);
+        let url = Url::parse(answer.header("location")).expect("a URL");
+        url.query_pairs().find(|(name, _)| name == "redirect_uri").expect("one").1.into_owned()
+    };
+    let plain = "--cookie-secure=false";
+    assert_eq!(uri(&[], &[]), "https://app.vectors.example/oauth2/callback");
+    assert_eq!(uri(&[plain], &[]), "http://app.vectors.example/oauth2/callback");
+    assert_eq!(uri(&["--redirect-url=https://x.example/back"], &[]), "https://x.example/back");
+    let forwarded = [("X-Forwarded-Host", "f.example:8443"), ("X-Forwarded-Proto", "https")];
+    assert_eq!(
+        uri(&[plain, "--reverse-proxy"], &forwarded),
+        "https://f.example:8443/oauth2/callback"
+    );
+    assert_eq!(uri(&[plain], &forwarded), "http://app.vectors.example/oauth2/callback");
+}
+
+#[test]
+fn sign_out_gives_the_id_token_to_no_redirect_but_the_providers() {
+    let proxy = Proxy::start(&["--upstream=static://200", "--whitelist-domain=evil.example"]);
+    let cookie = cookie(&session());
+    let answer = proxy.get(
+        "/oauth2/sign_out?rd=https://evil.example/%3Ft%3D%7Bid_token%7D",
+        &[("Cookie", &cookie)],
+    );
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (302, "https://evil.example/?t={id_token}")
+    );
+    assert!(answer.header("set-cookie").starts_with("_oauth2_proxy=;"), "{answer:?}");
+}
