@@ -1,6 +1,7 @@
 //! The time of day, as a parameter, so that a test decides what time it is. Monotonic time is tokio's `Instant`, which
 //! tests can pause. Nothing else in this crate asks the operating system for the time of day.
 
+use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::fmt::Debug;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -18,6 +19,18 @@ pub struct SystemClock;
 impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         Timestamp::now()
+    }
+}
+
+/// The time zone of log lines. `TZ` counts if it is set; else the machine's zone is read from its one file, because
+/// looking it up by name would list the whole database of zones at every start.
+pub(crate) fn local_zone() -> TimeZone {
+    if std::env::var_os("TZ").is_some() {
+        return TimeZone::system();
+    }
+    match std::fs::read("/etc/localtime") {
+        Ok(file) => TimeZone::tzif("Local", &file).unwrap_or(TimeZone::UTC),
+        Err(_) => TimeZone::UTC,
     }
 }
 

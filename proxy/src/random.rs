@@ -2,10 +2,13 @@
 
 /// Fills `buffer` from the operating system's generator.
 ///
+/// Asked directly: the generator of the cryptographic library first measures the processor's jitter for a tenth of a
+/// second, which every start would wait for.
+///
 /// # Panics
 /// Without a working generator no secret can be made, and going on with a guessable one would be worse than stopping.
 pub(crate) fn fill(buffer: &mut [u8]) {
-    aws_lc_rs::rand::fill(buffer).expect("the operating system gives random bytes");
+    getrandom::fill(buffer).expect("the operating system gives random bytes");
 }
 
 /// `N` random bytes.

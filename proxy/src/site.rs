@@ -3,6 +3,7 @@
 //! A request takes its `Site` once and keeps it to its end, so a reload never changes the rules in the middle of a
 //! request. Compiling may fail; swapping can not.
 
+mod compiling;
 mod files;
 mod tls;
 
@@ -16,8 +17,9 @@ use crate::oidc::Provider;
 use crate::refresh::Refresher;
 use crate::routing::{ApiRoutes, PathRules, RouteTable};
 use crate::secrets::Secrets;
-use crate::session::{KeyRing, KeyRingError};
-use crate::store::{self, SettingsError, Store};
+use crate::session::KeyRing;
+use crate::store::Store;
+use compiling::Compiling;
 use proxy_config::{Config, Problems};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,39 +86,28 @@ impl Site {
         context: &Context,
         previous: Option<&Self>,
     ) -> Result<Self, Problems> {
-        let mut problems = config.problems().err().unwrap_or_default();
-        let mut found = Problems::default();
-        let mut secrets = Secrets::read(config, &mut found);
-        files::check(config, &mut found);
-        let skip_auth = PathRules::compile("access.skipAuth", &config.access.skip_auth, &mut found);
-        let api_routes =
-            ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, &mut found);
-        let routes = RouteTable::compile(&config.upstreams, &mut found);
-        let backends = Backend::compile(config, &mut found);
-        let gate = gate::Rules::compile(config, previous.map(|site| &site.gate), &mut found);
-        let tls = config.listeners.https.as_ref().and_then(|listener| {
-            let previous = previous.and_then(|site| site.tls.as_ref());
-            Tls::compile(listener, secrets.tls_key.take(), previous, &mut found)
-        });
-        if let Some(provider) = config.providers.first() {
-            Provider::check(provider, &mut found);
-        }
-        let ring = ring(&secrets, &mut found);
-        let store = ring
-            .as_ref()
-            .and_then(|ring| store(config, ring, secrets, context, previous, &mut found));
-        add_new(&mut problems, found);
-        let (Some(ring), Some(store), []) = (ring, store, &*problems.0) else {
-            return Err(problems);
-        };
+        let mut compiling = Compiling::new(config, context, previous);
+        let mut secrets = Secrets::read(config, &mut compiling.found);
+        let tls = compiling.tls(secrets.tls_key.take());
+        let ring = compiling.ring(&secrets);
+        let store = ring.as_ref().and_then(|ring| compiling.store(ring, secrets));
+        let found = &mut compiling.found;
+        files::check(config, found);
+        let skip_auth = PathRules::compile("access.skipAuth", &config.access.skip_auth, found);
+        let api_routes = ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, found);
+        let routes = RouteTable::compile(&config.upstreams, found);
+        let backends = Backend::compile(config, found);
+        let gate = gate::Rules::compile(config, previous.map(|site| &site.gate), found);
+        let provider = compiling.finish()?;
+        let (Some(ring), Some(store)) = (ring, store) else { return Err(Problems::default()) };
         Ok(Self {
-            provider: provider(config, context, previous)?,
             log: Rules::compile(&config.logging, &config.http),
             config: config.clone(),
             epoch: previous.map_or(1, |site| site.epoch + 1),
             context: context.clone(),
             ring,
             store,
+            provider,
             skip_auth,
             api_routes,
             routes,
@@ -125,85 +116,6 @@ impl Site {
             tls,
         })
     }
-}
-
-/// The provider in force, if its settings are the same, or a new one.
-fn provider(
-    config: &Config,
-    context: &Context,
-    previous: Option<&Site>,
-) -> Result<Arc<Provider>, Problems> {
-    let scoped = |config: &Config| {
-        (config.providers.first().cloned(), !config.access.allowed_groups.is_empty())
-    };
-    if let Some(site) = previous.filter(|site| scoped(&site.config) == scoped(config)) {
-        return Ok(Arc::clone(&site.provider));
-    }
-    match scoped(config) {
-        (Some(provider), groups) => {
-            Ok(Provider::start(provider, groups, &context.control, Arc::clone(&context.clock)))
-        }
-        (None, _) => Err(Problems::default()),
-    }
-}
-
-fn ring(secrets: &Secrets, problems: &mut Problems) -> Option<Arc<KeyRing>> {
-    match KeyRing::new(&secrets.session_keys) {
-        Ok(ring) => Some(Arc::new(ring)),
-        // Missing and unreadable keys are noted where they were read.
-        Err(KeyRingError::Empty) => None,
-        Err(KeyRingError::Short { index, length }) => {
-            let message = format!(
-                "the secret has {length} bytes: at least {} are needed",
-                KeyRing::MIN_SECRET
-            );
-            problems.add(format!("session.keys[{index}]"), message);
-            None
-        }
-    }
-}
-
-fn store(
-    config: &Config,
-    ring: &Arc<KeyRing>,
-    secrets: Secrets,
-    context: &Context,
-    previous: Option<&Site>,
-    problems: &mut Problems,
-) -> Option<Arc<Store>> {
-    if secrets.redis_url.as_ref().is_some_and(|url| url.contains(['?', '#'])) {
-        problems.add(
-            "session.store.redis.url",
-            "options behind ? in the URL are not supported: leave them out",
-        );
-    }
-    let parts = store::Parts {
-        ring: Arc::clone(ring),
-        providers: config.providers.iter().map(|provider| provider.id.clone()).collect(),
-        redis_url: secrets.redis_url,
-        redis_password: secrets.redis_password,
-        control: context.control.clone(),
-        previous: previous.map(|site| &*site.store),
-    };
-    match Store::compile(&config.session, parts) {
-        Ok(store) => Some(Arc::new(store)),
-        Err(error) => {
-            let field = match error {
-                SettingsError::NoUrl | SettingsError::Url(_) => "session.store.redis.url",
-                SettingsError::CaFile { .. } | SettingsError::Certificates { .. } => {
-                    "session.store.redis.caFile"
-                }
-            };
-            problems.add(field, error.to_string());
-            None
-        }
-    }
-}
-
-/// Adds what concerns fields without a problem so far: one message about a field is enough.
-fn add_new(problems: &mut Problems, found: Problems) {
-    let known: Vec<_> = problems.0.iter().map(|problem| problem.field.clone()).collect();
-    problems.0.extend(found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
 }
 
 /// The present [`Site`], shared by all threads.

@@ -6,7 +6,7 @@
 
 mod line;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{self, Clock, SystemClock};
 use jiff::tz::TimeZone;
 use line::Line;
 use proxy_config::{LogFormat, Logging};
@@ -41,7 +41,7 @@ impl Telemetry {
             authentication: AtomicBool::new(true),
         }));
         telemetry.apply(logging);
-        let output = Output { switches: Arc::clone(&telemetry.0), zone: TimeZone::system() };
+        let output = Output { switches: Arc::clone(&telemetry.0), zone: clock::local_zone() };
         let _ =
             tracing::subscriber::set_global_default(tracing_subscriber::registry().with(output));
         telemetry

@@ -2,6 +2,7 @@
 //! never holds up a request. What does not fit any more is dropped and counted.
 
 use super::line::stamp;
+use crate::clock;
 use crate::metrics::{Counter, Registry};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -65,7 +66,7 @@ impl Writer {
             wake: Condvar::new(),
             pending: AtomicBool::new(false),
             dropped,
-            zone: TimeZone::system(),
+            zone: clock::local_zone(),
         });
         let copy = Arc::clone(&shared);
         let thread =

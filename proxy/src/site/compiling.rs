@@ -1,0 +1,120 @@
+//! The parts of a site that need secrets or live on from the one before: keys, store, certificate, provider.
+
+use super::{Context, Site, Tls};
+use crate::oidc::Provider;
+use crate::secrets::{SecretText, Secrets};
+use crate::session::{KeyRing, KeyRingError};
+use crate::store::{self, SettingsError, Store};
+use proxy_config::{Config, Problems};
+use std::sync::Arc;
+
+/// One compilation under way.
+pub(super) struct Compiling<'a> {
+    config: &'a Config,
+    context: &'a Context,
+    previous: Option<&'a Site>,
+    /// What was found to be wrong, beside [`Config::problems`].
+    pub(super) found: Problems,
+}
+
+impl<'a> Compiling<'a> {
+    pub(super) fn new(
+        config: &'a Config,
+        context: &'a Context,
+        previous: Option<&'a Site>,
+    ) -> Self {
+        Self { config, context, previous, found: Problems::default() }
+    }
+
+    pub(super) fn tls(&mut self, key: Option<SecretText>) -> Option<Tls> {
+        let listener = self.config.listeners.https.as_ref()?;
+        Tls::compile(
+            listener,
+            key,
+            self.previous.and_then(|site| site.tls.as_ref()),
+            &mut self.found,
+        )
+    }
+
+    pub(super) fn ring(&mut self, secrets: &Secrets) -> Option<Arc<KeyRing>> {
+        match KeyRing::new(&secrets.session_keys) {
+            Ok(ring) => Some(Arc::new(ring)),
+            // Missing and unreadable keys are noted where they were read.
+            Err(KeyRingError::Empty) => None,
+            Err(KeyRingError::Short { index, length }) => {
+                let message = format!(
+                    "the secret has {length} bytes: at least {} are needed",
+                    KeyRing::MIN_SECRET
+                );
+                self.found.add(format!("session.keys[{index}]"), message);
+                None
+            }
+        }
+    }
+
+    pub(super) fn store(&mut self, ring: &Arc<KeyRing>, secrets: Secrets) -> Option<Arc<Store>> {
+        if secrets.redis_url.as_ref().is_some_and(|url| url.contains(['?', '#'])) {
+            let message = "options behind ? in the URL are not supported: leave them out";
+            self.found.add("session.store.redis.url", message);
+        }
+        let parts = store::Parts {
+            ring: Arc::clone(ring),
+            providers: self.config.providers.iter().map(|provider| provider.id.clone()).collect(),
+            redis_url: secrets.redis_url,
+            redis_password: secrets.redis_password,
+            control: self.context.control.clone(),
+            previous: self.previous.map(|site| &*site.store),
+        };
+        match Store::compile(&self.config.session, parts) {
+            Ok(store) => Some(Arc::new(store)),
+            Err(error) => {
+                let field = match error {
+                    SettingsError::NoUrl | SettingsError::Url(_) => "session.store.redis.url",
+                    SettingsError::CaFile { .. } | SettingsError::Certificates { .. } => {
+                        "session.store.redis.caFile"
+                    }
+                };
+                self.found.add(field, error.to_string());
+                None
+            }
+        }
+    }
+
+    /// If nothing is wrong, the provider: the one in force if its settings are the same, or a new one.
+    ///
+    /// # Errors
+    /// Everything that is wrong; of one field only what was said first.
+    pub(super) fn finish(mut self) -> Result<Arc<Provider>, Problems> {
+        let mut problems = self.config.problems().err().unwrap_or_default();
+        if let Some(provider) = self.config.providers.first() {
+            Provider::check(provider, &mut self.found);
+        }
+        let known: Vec<_> = problems.0.iter().map(|problem| problem.field.clone()).collect();
+        problems
+            .0
+            .extend(self.found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
+        let scoped = |config: &Config| {
+            (config.providers.first().cloned(), !config.access.allowed_groups.is_empty())
+        };
+        match (scoped(self.config), &*problems.0) {
+            ((Some(provider), groups), []) => {
+                let same = self
+                    .previous
+                    .filter(|site| scoped(&site.config) == (Some(provider.clone()), groups));
+                let context = self.context;
+                Ok(same.map_or_else(
+                    || {
+                        Provider::start(
+                            provider,
+                            groups,
+                            &context.control,
+                            Arc::clone(&context.clock),
+                        )
+                    },
+                    |site| Arc::clone(&site.provider),
+                ))
+            }
+            _ => Err(problems),
+        }
+    }
+}
