@@ -22,12 +22,10 @@ mod userinfo;
 mod validate;
 mod verify;
 
-pub(crate) use bearer::BearerError;
 pub(crate) use callback::{CallbackError, Failure};
 pub(crate) use callback_params::{CallbackParams, ParamsError};
-pub(crate) use login::Login;
-pub(crate) use login_state::{BadLoginState, LoginState};
-pub(crate) use provider::{Provider, Status, Unavailable};
+pub(crate) use login_state::LoginState;
+pub(crate) use provider::{Provider, Unavailable};
 pub(crate) use refresh::RefreshError;
 pub(crate) use validate::Validity;
 

@@ -86,7 +86,7 @@ pub fn free_port() -> u16 {
 /// The root of the repository.
 #[must_use]
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or_else(|| Path::new("."))
 }
 
 /// A program of this workspace, built once per test process in the profile of the tests.

@@ -13,7 +13,8 @@ mod signer;
 mod trust;
 
 use self::servers::provider;
-use super::{CallbackError, CallbackParams, Login, Provider};
+use super::login::Login;
+use super::{CallbackError, CallbackParams, Provider};
 use crate::clock::SystemClock;
 use crate::session::Session;
 use proxy_config::Provider as Config;

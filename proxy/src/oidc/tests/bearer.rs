@@ -3,7 +3,7 @@
 use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
-use crate::oidc::BearerError;
+use crate::oidc::bearer::BearerError;
 use serde_json::{Value, json};
 
 async fn claims(hostile: &Hostile, client: &Provider) -> Value {
