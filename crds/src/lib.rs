@@ -18,6 +18,7 @@ mod manifest;
 mod oauth2_proxy;
 mod provider;
 mod reference;
+mod reference_page;
 mod resources;
 mod schema;
 mod session;
@@ -38,6 +39,7 @@ pub use provider::{
     SigningAlgorithm,
 };
 pub use reference::{ConfigMapKeyRef, KeySource, SecretKeyRef, SecretRef};
+pub use reference_page::{PAGE_NAME, reference_page};
 pub use resources::Resources;
 pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, Store};
 pub use sidecar::{Sidecar, Traffic};

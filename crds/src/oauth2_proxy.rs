@@ -96,7 +96,9 @@ pub struct OAuth2ProxySpec {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     pub image_pull_secrets: Vec<SecretRef>,
 
-    /// What happens on deletion of this object while workloads still ask for it.
+    /// What happens on deletion of this object while workloads still ask for it. `Block`: the deletion waits until none does,
+    /// so nothing loses its protection. `Remove`: the sidecars are taken out and the Services restored, and the applications
+    /// are open afterwards.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("(self.store == 'redis') == has(self.redis)")
     .message("session.redis belongs to session.store: redis; set both or neither"))]
 pub struct Session {
-    /// Where sessions are kept.
+    /// Where sessions are kept. `cookie`: encrypted in the browser, and nothing else is needed. `redis`: in a Redis server,
+    /// with a ticket in the browser, for sessions that are too large for a cookie.
     #[serde(default)]
     pub store: Store,
 

@@ -32,7 +32,10 @@ pub struct Sidecar {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
-    /// What is done about the Services of the workload.
+    /// What is done about the Services that lead to the protected port. `Auto`: they are turned to the proxy, except those
+    /// that Helm, Argo CD, Flux or another manager owns, which the condition `TrafficRouted` names. `Companion`: none is
+    /// changed, and you lead requests to the Service `<workload>-oauth2-proxy`, which always exists. `Retarget`: all are
+    /// turned, whoever owns them.
     #[serde(default)]
     pub traffic: Traffic,
 }

@@ -1,5 +1,6 @@
 //! Clients of the API server.
 
+use http::{HeaderValue, header};
 use kube::{Client, Config};
 use std::time::Duration;
 
@@ -20,7 +21,10 @@ impl Clients {
     /// # Errors
     /// There is none, or it cannot be read.
     pub(crate) async fn infer() -> Result<Self, String> {
-        let config = Config::infer().await.map_err(|error| format!("no cluster: {error}"))?;
+        let mut config = Config::infer().await.map_err(|error| format!("no cluster: {error}"))?;
+        // So that an audit log says who it was.
+        let agent = concat!("oauth2-proxy-operator/", env!("CARGO_PKG_VERSION"));
+        config.headers.push((header::USER_AGENT, HeaderValue::from_static(agent)));
         let mut lease = config.clone();
         lease.default_retry = false;
         lease.read_timeout = Some(Duration::from_secs(4));

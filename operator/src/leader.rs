@@ -36,11 +36,6 @@ impl Leadership {
             std::future::pending::<()>().await;
         }
     }
-
-    /// Whether it is held now.
-    pub(crate) fn is_held(&self) -> bool {
-        *self.0.borrow()
-    }
 }
 
 /// Why the lease task ended.

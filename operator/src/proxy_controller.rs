@@ -93,11 +93,6 @@ fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
     }
 }
 
-/// The image that a proxy for this object runs.
-pub(crate) fn image<'a>(object: &'a OAuth2Proxy, context: &'a Context) -> &'a str {
-    object.spec.image.as_deref().unwrap_or(&context.proxy_image)
-}
-
 impl Applied {
     /// Names of the Secrets that the pods mount, with the version of each that was seen.
     pub(crate) fn mounted(&self) -> &str {

@@ -39,13 +39,13 @@ pub(crate) const RIGHTS: Rights = Rights {
         rule(&["oauth2proxy.dev"], &["oauth2proxies/status"], &["patch"]),
         // To own objects in clusters that guard `blockOwnerDeletion`.
         rule(&["oauth2proxy.dev"], &["oauth2proxies/finalizers"], &["update"]),
-        // Injection and stand-alone proxies.
+        // Injection, and stand-alone proxies, which are made and taken away.
         rule(&["apps"], &["deployments"], &["get", "list", "watch", "create", "patch", "delete"]),
         // Which pods carry the proxy, and telling their kubelets of changes.
-        rule(&[""], &["pods"], &["get", "list", "watch", "patch"]),
-        // Companion Services, and those that are led to the proxy.
+        rule(&[""], &["pods"], &["list", "patch"]),
+        // Companion and stand-alone Services, and those that are led to the proxy.
         rule(&[""], &["services"], &["get", "list", "watch", "create", "patch", "delete"]),
-        // Whether traffic has left a sidecar before it goes.
+        // Whether requests still go to pods whose sidecar is to go.
         rule(&["discovery.k8s.io"], &["endpointslices"], &["list"]),
         rule(&[""], &["serviceaccounts"], &["get", "create", "patch", "delete"]),
         // By name only: whoever may list or watch Secrets may read all of them at once.
@@ -55,3 +55,66 @@ pub(crate) const RIGHTS: Rights = Rights {
     ],
     lease: &[rule(&["coordination.k8s.io"], &["leases"], &["get", "create", "update"])],
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    /// One right: group, resource, verb.
+    type Right = (String, String, String);
+
+    fn rights(rules: &Value) -> BTreeSet<Right> {
+        let texts = |rule: &Value, field: &str| -> Vec<String> {
+            rule[field]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|text| text.as_str().unwrap().to_owned())
+                .collect()
+        };
+        let mut rights = BTreeSet::new();
+        for rule in rules.as_array().unwrap() {
+            for group in texts(rule, "apiGroups") {
+                for resource in texts(rule, "resources") {
+                    for verb in texts(rule, "verbs") {
+                        rights.insert((group.clone(), resource.clone(), verb));
+                    }
+                }
+            }
+        }
+        rights
+    }
+
+    #[test]
+    fn the_chart_grants_exactly_these() {
+        let path = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../charts/oauth2-proxy-operator/templates/rbac.yaml"
+        );
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, rest) = text.split_once("{{- define \"operator.workRules\" -}}").unwrap();
+        let (rules, rest) = rest.split_once("{{- end -}}").unwrap();
+        let granted = rights(&serde_yaml_ng::from_str(rules).unwrap());
+        assert_eq!(granted, rights(&serde_json::to_value(RIGHTS.work).unwrap()));
+        // Beside these rules only the lease and the roles for people are granted.
+        let groups = rest.lines().filter(|line| line.trim_start().starts_with("- apiGroups:"));
+        let others: BTreeSet<_> = groups.map(str::trim).collect();
+        assert_eq!(
+            others,
+            BTreeSet::from([
+                "- apiGroups: [coordination.k8s.io]",
+                "- apiGroups: [oauth2proxy.dev]"
+            ])
+        );
+    }
+
+    #[test]
+    fn secrets_can_be_neither_listed_nor_watched() {
+        let work = rights(&serde_json::to_value(RIGHTS.work).unwrap());
+        assert!(work.iter().all(|(_, resource, verb)| {
+            resource != "secrets" || ["get", "create", "patch"].contains(&verb.as_str())
+        }));
+    }
+}

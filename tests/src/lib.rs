@@ -4,6 +4,7 @@
 
 pub mod browser;
 pub mod client;
+pub mod cluster;
 pub mod eventually;
 pub mod keycloak;
 pub mod process;

@@ -1,4 +1,4 @@
-//! Writes the manifest into `crds/` and into the chart, or with `--check` says which copy is stale.
+//! Writes the manifest into `crds/` and into the chart, and the page of the documentation, or with `--check` says which file is stale.
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -11,30 +11,27 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         Some("--check") => true,
         Some(other) => return Err(format!("{other}: unknown; the only option is --check").into()),
     };
-    let manifest = crds::manifest()?;
-    let mut fresh = true;
-    for path in copies() {
+    let (manifest, page) = (crds::manifest()?, crds::reference_page()?);
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let files = [
+        (root.join(crds::FILE_NAME), &manifest),
+        (root.join("../charts/oauth2-proxy-operator/files").join(crds::FILE_NAME), &manifest),
+        (root.join("../docs").join(crds::PAGE_NAME), &page),
+    ];
+    let mut stale = Vec::new();
+    for (path, text) in files {
         if check {
-            if fs::read_to_string(&path).is_ok_and(|text| text == manifest) {
-                continue;
+            if fs::read_to_string(&path).ok().as_ref() != Some(text) {
+                stale.push(path.display().to_string());
             }
-            fresh = false;
         } else if let Some(folder) = path.parent() {
             fs::create_dir_all(folder)?;
-            fs::write(&path, &manifest)?;
+            fs::write(&path, text)?;
         }
     }
-    if fresh {
+    if stale.is_empty() {
         Ok(ExitCode::SUCCESS)
     } else {
-        Err("the manifest is stale: run `make generate`".into())
+        Err(format!("run `make generate`: stale are {}", stale.join(", ")).into())
     }
-}
-
-fn copies() -> [PathBuf; 2] {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    [
-        root.join(crds::FILE_NAME),
-        root.join("../charts/oauth2-proxy-operator/files").join(crds::FILE_NAME),
-    ]
 }

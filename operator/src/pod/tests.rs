@@ -13,7 +13,8 @@ fn container(more: Value, ports: PodPorts) -> Value {
 fn a_sidecar_is_native_and_knows_its_application_and_node() {
     let container = container(json!({}), SIDECAR);
     assert_eq!(container["restartPolicy"], "Always");
-    let arguments: Vec<_> = container["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    let arguments: Vec<_> =
+        container["args"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
     assert_eq!(
         arguments,
         [
@@ -59,9 +60,13 @@ fn probes_are_on_the_admin_port_by_number() {
 fn requests_are_always_set_and_limits_only_if_given() {
     let resources = &container(json!({}), SIDECAR)["resources"];
     assert_eq!(resources, &json!({"requests": {"cpu": "10m", "memory": "32Mi"}}));
-    let given = json!({"sidecar": {"resources": {"requests": {"cpu": 1}, "limits": {"memory": "128Mi"}}}});
+    let given =
+        json!({"sidecar": {"resources": {"requests": {"cpu": 1}, "limits": {"memory": "128Mi"}}}});
     let resources = &container(given, SIDECAR)["resources"];
-    assert_eq!(resources, &json!({"requests": {"cpu": "1", "memory": "128Mi"}, "limits": {"memory": "128Mi"}}));
+    assert_eq!(
+        resources,
+        &json!({"requests": {"cpu": "1", "memory": "128Mi"}, "limits": {"memory": "128Mi"}})
+    );
 }
 
 #[test]

@@ -38,8 +38,10 @@ pub(crate) fn valid(more: Value) -> ValidSpec {
 
 /// A Secret by its entries.
 pub(super) fn secret(name: &str, entries: &[(&str, &str)]) -> (String, Option<Secret>) {
-    let data: BTreeMap<_, _> =
-        entries.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec()))).collect();
+    let data: BTreeMap<_, _> = entries
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), ByteString(value.as_bytes().to_vec())))
+        .collect();
     (name.to_owned(), Some(Secret { data: Some(data), ..Secret::default() }))
 }
 
@@ -51,12 +53,16 @@ pub(super) fn ring_secret() -> (String, Option<Secret>) {
     secret("main-cookie", &[("key-1", "0123456789abcdef")])
 }
 
-fn validated(more: Value, secrets: Vec<(String, Option<Secret>)>) -> Result<ValidatedProxy, Vec<Finding>> {
+fn validated(
+    more: Value,
+    secrets: Vec<(String, Option<Secret>)>,
+) -> Result<ValidatedProxy, Vec<Finding>> {
     validate(valid(more), Found::of(secrets), None, &FleetReport::default())
 }
 
 fn built(more: Value) -> build::Wanted {
-    build::run(&validated(more, vec![client_secret(), ring_secret()]).unwrap(), "example/proxy:1").unwrap()
+    build::run(&validated(more, vec![client_secret(), ring_secret()]).unwrap(), "example/proxy:1")
+        .unwrap()
 }
 
 fn config(more: Value) -> Config {
@@ -115,7 +121,9 @@ fn what_is_referred_to_and_missing_is_named_with_field_and_fix() {
         "session": {"store": "redis", "redis": {"urlSecretRef": {"name": "redis", "key": "url"}}},
         "access": {"emailsFrom": {"configMapKeyRef": {"name": "people", "key": "list"}}},
     });
-    let findings = validated(more, vec![ring_secret(), secret("redis", &[("url", "http://redis")])]).unwrap_err();
+    let findings =
+        validated(more, vec![ring_secret(), secret("redis", &[("url", "http://redis")])])
+            .unwrap_err();
     let texts: Vec<_> = findings.iter().map(ToString::to_string).collect();
     assert_eq!(
         texts,
@@ -134,7 +142,8 @@ fn an_empty_or_missing_entry_of_a_secret_is_named_without_its_content() {
         (vec![("other", "topsecret")], "has no entry \"client-secret\", only [other]"),
         (vec![("client-secret", "\n")], "is empty"),
     ] {
-        let findings = validated(json!({}), vec![ring_secret(), secret("shop-oidc", &entries)]).unwrap_err();
+        let findings =
+            validated(json!({}), vec![ring_secret(), secret("shop-oidc", &entries)]).unwrap_err();
         assert_eq!(findings[0].reason, Reason::ReferenceInvalid);
         assert!(findings[0].message.contains(expected), "{}", findings[0]);
         assert!(!findings[0].message.contains("topsecret"));
@@ -152,7 +161,10 @@ fn the_cookie_secret_is_made_only_if_there_is_none() {
 fn a_secret_of_the_user_is_never_made() {
     let more = json!({"session": {"cookie": {"secretRef": {"name": "mine"}}}});
     let findings = validated(more, vec![client_secret()]).unwrap_err();
-    assert_eq!((findings[0].reason, findings[0].field.as_str()), (Reason::ReferenceMissing, "spec.session.cookie.secretRef"));
+    assert_eq!(
+        (findings[0].reason, findings[0].field.as_str()),
+        (Reason::ReferenceMissing, "spec.session.cookie.secretRef")
+    );
 }
 
 #[test]
@@ -172,8 +184,11 @@ fn the_stand_alone_proxy_exists_only_if_it_is_asked_for() {
     assert_eq!(standalone.deployment["metadata"]["ownerReferences"][0]["uid"], "uid-1");
     let selector = &standalone.deployment["spec"]["selector"]["matchLabels"];
     assert_eq!(selector, &standalone.service["spec"]["selector"]);
-    let labels = standalone.deployment["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
-    assert!(selector.as_object().unwrap().iter().all(|(key, value)| labels.get(key) == Some(value)));
+    let labels =
+        standalone.deployment["spec"]["template"]["metadata"]["labels"].as_object().unwrap();
+    assert!(
+        selector.as_object().unwrap().iter().all(|(key, value)| labels.get(key) == Some(value))
+    );
     assert_eq!(standalone.service["spec"]["ports"][0]["targetPort"], 4180);
 }
 

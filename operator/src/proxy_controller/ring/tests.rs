@@ -7,7 +7,8 @@ const LONG: &str = "0123456789abcdef0123456789abcdef";
 
 /// A stored configuration whose ring is `names`.
 fn config_text(names: &[&str]) -> String {
-    let keys: Vec<_> = names.iter().map(|name| json!({"file": format!("/etc/oauth2-proxy/{name}")})).collect();
+    let keys: Vec<_> =
+        names.iter().map(|name| json!({"file": format!("/etc/oauth2-proxy/{name}")})).collect();
     json!({
         "version": "v1", "listeners": {}, "session": {"keys": keys},
         "providers": [{"id": "oidc", "clientId": "shop", "issuerUrl": "https://id.example.com"}],
@@ -43,7 +44,10 @@ fn a_new_key_only_opens_until_every_pod_knows_it() {
 fn a_key_that_every_pod_knows_seals() {
     let joined = config_text(&["key-1", "key-2"]);
     let running = hash(joined.as_bytes());
-    assert_eq!(ring(&["key-1", "key-2"], Some(&joined), &pods(&[Some(&running)])), ["key-2", "key-1"]);
+    assert_eq!(
+        ring(&["key-1", "key-2"], Some(&joined), &pods(&[Some(&running)])),
+        ["key-2", "key-1"]
+    );
     assert_eq!(ring(&["key-1", "key-2"], Some(&joined), &pods(&[])), ["key-2", "key-1"]);
 }
 
@@ -52,7 +56,10 @@ fn one_pod_that_does_not_know_the_key_or_has_not_answered_holds_it_back() {
     let joined = config_text(&["key-1", "key-2"]);
     let running = hash(joined.as_bytes());
     for other in [None, Some("older")] {
-        assert_eq!(ring(&["key-1", "key-2"], Some(&joined), &pods(&[Some(&running), other])), ["key-1", "key-2"]);
+        assert_eq!(
+            ring(&["key-1", "key-2"], Some(&joined), &pods(&[Some(&running), other])),
+            ["key-1", "key-2"]
+        );
     }
     let mut unknown = pods(&[Some(&running)]);
     unknown.complete = false;
@@ -68,7 +75,10 @@ fn the_key_that_seals_stays_when_an_older_one_is_taken_away() {
 #[test]
 fn when_the_sealing_key_is_gone_one_that_pods_know_takes_over() {
     let stored = config_text(&["key-2", "key-1"]);
-    assert_eq!(ring(&["key-1", "key-3"], Some(&stored), &pods(&[Some("older")])), ["key-1", "key-3"]);
+    assert_eq!(
+        ring(&["key-1", "key-3"], Some(&stored), &pods(&[Some("older")])),
+        ["key-1", "key-3"]
+    );
 }
 
 #[test]
@@ -78,7 +88,8 @@ fn keys_are_ordered_by_number() {
 
 #[test]
 fn the_recorded_key_seals_when_the_configuration_was_lost() {
-    let status = OAuth2ProxyStatus { sealing_key: Some("key-1".to_owned()), ..OAuth2ProxyStatus::default() };
+    let status =
+        OAuth2ProxyStatus { sealing_key: Some("key-1".to_owned()), ..OAuth2ProxyStatus::default() };
     let found = Found::of(vec![secret("main-cookie", &[("key-1", LONG), ("key-2", LONG)])]);
     let ring = decide(&valid(json!({})), &found, Some(&status), &pods(&[])).unwrap();
     assert_eq!(ring.sealing(), Some("key-1"));

@@ -34,7 +34,12 @@ fn workload(name: &str) -> Workload {
 }
 
 fn pod(hash: Option<&str>) -> PodReport {
-    PodReport { name: "pod".to_owned(), config_hash: hash.map(str::to_owned), reload_error: None, issuer: None }
+    PodReport {
+        name: "pod".to_owned(),
+        config_hash: hash.map(str::to_owned),
+        reload_error: None,
+        issuer: None,
+    }
 }
 
 fn fleet(workloads: Vec<Workload>, pods: Vec<PodReport>) -> FleetReport {
@@ -60,7 +65,8 @@ fn every_outcome_gives_every_condition() {
         Outcome::Failed(Failure::conflict("no")),
     ] {
         let status = decide(&object(json!({})), &outcome, &FleetReport::default(), now());
-        let types: Vec<_> = status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
+        let types: Vec<_> =
+            status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
         assert_eq!(types, ConditionType::ALL.map(ConditionType::as_str));
         assert_eq!(status.observed_generation, Some(3));
     }
@@ -77,20 +83,32 @@ fn without_workloads_a_rendered_object_is_ready() {
 #[test]
 fn an_invalid_object_says_all_problems_and_keeps_what_runs() {
     let mut object = object(json!({}));
-    object.status = Some(OAuth2ProxyStatus { config_hash: Some("old".to_owned()), ..OAuth2ProxyStatus::default() });
-    let findings = ["a", "b"].map(|field| Finding::new(Reason::ReferenceMissing, format!("spec.{field}"), "is missing"));
-    let status = decide(&object, &Outcome::Waiting(findings.to_vec()), &fleet(vec![], vec![]), now());
-    assert_eq!(condition(&status, ConditionType::ConfigRendered), pair("False", Reason::ReferenceMissing));
+    object.status = Some(OAuth2ProxyStatus {
+        config_hash: Some("old".to_owned()),
+        ..OAuth2ProxyStatus::default()
+    });
+    let findings = ["a", "b"]
+        .map(|field| Finding::new(Reason::ReferenceMissing, format!("spec.{field}"), "is missing"));
+    let status =
+        decide(&object, &Outcome::Waiting(findings.to_vec()), &fleet(vec![], vec![]), now());
+    assert_eq!(
+        condition(&status, ConditionType::ConfigRendered),
+        pair("False", Reason::ReferenceMissing)
+    );
     assert_eq!(condition(&status, ConditionType::Ready), pair("False", Reason::ReferenceMissing));
     let message = &find(&status.conditions, ConditionType::Ready).unwrap().message;
-    assert_eq!(message, "spec.a: is missing; spec.b: is missing. The last good configuration stays in force.");
+    assert_eq!(
+        message,
+        "spec.a: is missing; spec.b: is missing. The last good configuration stays in force."
+    );
     assert_eq!(status.config_hash.as_deref(), Some("old"));
 }
 
 #[test]
 fn an_api_failure_flips_nothing() {
     let mut object = object(json!({}));
-    object.status = Some(decide(&object, &applied(None), &fleet(vec![workload("app")], vec![]), now()));
+    object.status =
+        Some(decide(&object, &applied(None), &fleet(vec![workload("app")], vec![]), now()));
     let failed = Outcome::Failed(Failure::conflict("the API server is away"));
     let status = decide(&object, &failed, &FleetReport::default(), now());
     assert_eq!(Some(&status), object.status.as_ref());
@@ -107,11 +125,23 @@ fn the_second_decision_equals_the_first_so_nothing_is_written() {
 
 #[test]
 fn a_workload_that_can_not_be_injected_comes_first_and_holds_ready_back() {
-    let refused = Workload { injected: false, message: Some("port 4180 is taken".to_owned()), ..workload("z") };
-    let status = decide(&object(json!({})), &applied(None), &fleet(vec![workload("a"), refused], vec![]), now());
+    let refused = Workload {
+        injected: false,
+        message: Some("port 4180 is taken".to_owned()),
+        ..workload("z")
+    };
+    let status = decide(
+        &object(json!({})),
+        &applied(None),
+        &fleet(vec![workload("a"), refused], vec![]),
+        now(),
+    );
     assert_eq!(status.workloads[0].name, "z");
     assert_eq!(status.injected.as_deref(), Some("1/2"));
-    assert_eq!(condition(&status, ConditionType::WorkloadsInjected), pair("False", Reason::InjectionRefused));
+    assert_eq!(
+        condition(&status, ConditionType::WorkloadsInjected),
+        pair("False", Reason::InjectionRefused)
+    );
     let ready = find(&status.conditions, ConditionType::Ready).unwrap();
     assert!(ready.message.contains("port 4180 is taken"), "{}", ready.message);
 }
@@ -121,10 +151,21 @@ fn pods_with_an_old_configuration_are_in_progress_and_one_that_refuses_it_is_nam
     let behind = Workload { pods: 2, ..workload("app") };
     let report = fleet(vec![behind], vec![pod(Some("old"))]);
     let status = decide(&object(json!({})), &applied(None), &report, now());
-    assert_eq!(condition(&status, ConditionType::WorkloadsInjected), pair("False", Reason::InProgress));
+    assert_eq!(
+        condition(&status, ConditionType::WorkloadsInjected),
+        pair("False", Reason::InProgress)
+    );
     let refusing = PodReport { reload_error: Some("no such file".to_owned()), ..pod(Some("old")) };
-    let status = decide(&object(json!({})), &applied(None), &fleet(vec![workload("app")], vec![refusing]), now());
-    assert_eq!(condition(&status, ConditionType::WorkloadsInjected), pair("False", Reason::ConfigNotInForce));
+    let status = decide(
+        &object(json!({})),
+        &applied(None),
+        &fleet(vec![workload("app")], vec![refusing]),
+        now(),
+    );
+    assert_eq!(
+        condition(&status, ConditionType::WorkloadsInjected),
+        pair("False", Reason::ConfigNotInForce)
+    );
 }
 
 #[test]
@@ -135,7 +176,12 @@ fn an_open_path_is_never_ready() {
         (WorkloadTraffic::Pending, Reason::InProgress),
     ] {
         let open = Workload { traffic, ..workload("app") };
-        let status = decide(&object(json!({})), &applied(None), &fleet(vec![open, workload("b")], vec![]), now());
+        let status = decide(
+            &object(json!({})),
+            &applied(None),
+            &fleet(vec![open, workload("b")], vec![]),
+            now(),
+        );
         assert_eq!(condition(&status, ConditionType::TrafficRouted), pair("False", reason));
         assert_eq!(condition(&status, ConditionType::Ready).0, "False");
     }
@@ -145,23 +191,32 @@ fn an_open_path_is_never_ready() {
 fn the_issuer_is_judged_by_the_pods() {
     let good = PodReport { issuer: Some(Ok(())), ..pod(Some("present-hash-0123")) };
     let bad = PodReport { issuer: Some(Err("connection refused".to_owned())), ..good.clone() };
-    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good.clone()]), now());
-    assert_eq!(condition(&status, ConditionType::IssuerReachable), pair("True", Reason::IssuerAnswers));
+    let status =
+        decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good.clone()]), now());
+    assert_eq!(
+        condition(&status, ConditionType::IssuerReachable),
+        pair("True", Reason::IssuerAnswers)
+    );
     let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good, bad]), now());
-    assert_eq!(condition(&status, ConditionType::IssuerReachable), pair("False", Reason::IssuerUnreachable));
+    assert_eq!(
+        condition(&status, ConditionType::IssuerReachable),
+        pair("False", Reason::IssuerUnreachable)
+    );
     assert_eq!(condition(&status, ConditionType::Ready), pair("False", Reason::IssuerUnreachable));
 }
 
 #[test]
 fn the_stand_alone_proxy_is_waited_for() {
-    let rollout = |available, observed| Some(Rollout { wanted: 2, updated: 2, available, observed });
+    let rollout =
+        |available, observed| Some(Rollout { wanted: 2, updated: 2, available, observed });
     let object = object(json!({"deployment": {}}));
     for (available, observed, expected) in [
         (2, true, pair("True", Reason::Ready)),
         (1, true, pair("False", Reason::DeploymentNotReady)),
         (2, false, pair("False", Reason::DeploymentNotReady)),
     ] {
-        let status = decide(&object, &applied(rollout(available, observed)), &fleet(vec![], vec![]), now());
+        let status =
+            decide(&object, &applied(rollout(available, observed)), &fleet(vec![], vec![]), now());
         assert_eq!(condition(&status, ConditionType::Ready), expected);
         assert_eq!(status.mode, Some(Mode::Standalone));
     }

@@ -1,0 +1,4 @@
+//! What holds the parts of the repository apart and together. Fast, and needs nothing but the sources and cargo.
+
+mod dependencies;
+mod orphans;

@@ -1,0 +1,84 @@
+//! Every source file is part of a crate: a file that nothing names compiles nowhere and is tested by nobody.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The folders with sources, each with the files that cargo starts from.
+const ROOTS: [(&str, &[&str]); 6] = [
+    ("crds/src", &["lib.rs", "bin/generate.rs"]),
+    ("operator/src", &["lib.rs", "main.rs"]),
+    ("proxy/src", &["lib.rs", "main.rs"]),
+    ("proxy/config/src", &["lib.rs"]),
+    ("tests/src", &["lib.rs"]),
+    ("tests/harness/src", &["lib.rs", "main.rs"]),
+];
+
+fn sources(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.insert(path);
+        }
+    }
+}
+
+/// Follows `mod name;` from a file.
+fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
+    if !reached.insert(file.to_owned()) {
+        return;
+    }
+    let Ok(text) = fs::read_to_string(file) else { return };
+    let folder = if is_root { file.parent().unwrap().to_owned() } else { file.with_extension("") };
+    for line in text.lines() {
+        let declaration = line.trim().trim_start_matches("pub").trim_start();
+        let declaration = declaration.strip_prefix("(crate)").unwrap_or(declaration).trim_start();
+        if let Some(name) = declaration.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'))
+        {
+            follow(&folder.join(format!("{name}.rs")), false, reached);
+        }
+    }
+}
+
+#[test]
+fn every_source_file_is_reached_from_its_crate() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (folder, roots) in ROOTS {
+        let folder = repository.join(folder);
+        let mut reached = BTreeSet::new();
+        let binaries = folder.join("bin");
+        for root in roots {
+            follow(&folder.join(root), true, &mut reached);
+        }
+        let mut found = BTreeSet::new();
+        sources(&folder, &mut found);
+        // Every binary below `bin` is a root of its own.
+        for file in
+            found.iter().filter(|file| file.starts_with(&binaries) && file.ends_with("main.rs"))
+        {
+            follow(file, true, &mut reached);
+        }
+        let orphans: Vec<_> = found.difference(&reached).collect();
+        assert!(orphans.is_empty(), "no `mod` names {orphans:?}");
+    }
+}
+
+#[test]
+fn no_file_is_named_after_nothing() {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for (folder, _) in ROOTS {
+        let mut found = BTreeSet::new();
+        sources(&repository.join(folder), &mut found);
+        for file in found {
+            let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+            let vague = ["mod", "utils", "util", "helpers", "common", "misc", "types"];
+            assert!(
+                !vague.contains(&name.as_str()),
+                "{} says nothing about what is in it",
+                file.display()
+            );
+        }
+    }
+}

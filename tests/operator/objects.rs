@@ -1,0 +1,208 @@
+//! What the operator makes, keeps, repairs and takes away.
+
+use crate::{CLIENT_SECRET, object};
+use serde_json::Value;
+use std::time::Duration;
+use tests::cluster::{Cluster, Namespace, Operator, condition, message};
+use tests::eventually::eventually;
+
+/// A namespace with an operator of its own.
+async fn alone(name: &str) -> (Namespace, Operator) {
+    let cluster = Cluster::shared();
+    let namespace = cluster.namespace(name);
+    let lease = format!("--lease-name={name}");
+    let namespaces = format!("--namespaces={name}");
+    let operator =
+        cluster.operator(&format!("{name}-0"), &[&lease, "--scope=namespaces", &namespaces]).await;
+    namespace.apply(CLIENT_SECRET);
+    (namespace, operator)
+}
+
+fn ready(object: &Value) -> bool {
+    condition(object, "Ready") == "True Ready"
+        && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+}
+
+/// The writes of the operator in a namespace.
+fn writes(namespace: &Namespace) -> Vec<String> {
+    let text = |value: &Value, pointer: &str| {
+        value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let audit = namespace.cluster.audit();
+    let ours = audit
+        .iter()
+        .filter(|event| text(event, "/userAgent").starts_with("oauth2-proxy-operator/"));
+    ours.filter(|event| text(event, "/objectRef/namespace") == namespace.name)
+        .map(|event| {
+            format!(
+                "{} {} {}",
+                text(event, "/verb"),
+                text(event, "/objectRef/resource"),
+                text(event, "/objectRef/name")
+            )
+        })
+        .filter(|write| !["get ", "list ", "watch "].iter().any(|verb| write.starts_with(verb)))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_made_once_and_nothing_is_written_when_nothing_changed() {
+    let (namespace, operator) = alone("once").await;
+    namespace.apply(&object("main", ""));
+    namespace.until("o2p/main", "the object is ready", ready).await;
+    let cookie = namespace.get("secret/main-cookie");
+    assert!(cookie["data"]["key-1"].as_str().is_some_and(|key| key.len() >= 40));
+    let before = writes(&namespace);
+    assert!(before.iter().any(|write| write == "create secrets main-cookie"), "{before:?}");
+
+    // A turn that has nothing to do: the annotation makes it, and the metric shows that it was taken.
+    let turns = reconciles(&operator).await;
+    namespace.ok(&["annotate", "o2p/main", "example.com/touched=yes"], None);
+    eventually("the object got a turn", Duration::from_secs(20), || async {
+        let now = reconciles(&operator).await;
+        if now > turns { Ok(()) } else { Err(now) }
+    })
+    .await;
+    assert_eq!(writes(&namespace), before);
+    assert_eq!(namespace.get("secret/main-cookie")["data"], cookie["data"]);
+}
+
+/// How many reconciles of objects have ended.
+async fn reconciles(operator: &Operator) -> u64 {
+    let text =
+        reqwest::get(format!("{}/metrics", operator.url)).await.unwrap().text().await.unwrap();
+    let name =
+        "oauth2_proxy_operator_reconcile_duration_seconds_count{controller=\"oauth2proxy\"} ";
+    text.lines()
+        .find_map(|line| line.strip_prefix(name))
+        .and_then(|count| count.parse().ok())
+        .unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_are_never_made_anew_and_a_new_one_joins_the_ring() {
+    let (namespace, _operator) = alone("ring").await;
+    namespace.apply(&object("main", ""));
+    let live = namespace.until("o2p/main", "the object is ready", ready).await;
+    assert_eq!(live["status"]["sealingKey"], "key-1");
+
+    let add = r#"{"stringData": {"key-2": "another key of more than sixteen bytes"}}"#;
+    namespace.ok(&["patch", "secret", "main-cookie", "-p", add], None);
+    let sealed = namespace
+        .until("o2p/main", "the new key seals", |o| {
+            o["status"]["sealingKey"] == "key-2" && ready(o)
+        })
+        .await;
+    assert_ne!(sealed["status"]["configHash"], live["status"]["configHash"]);
+
+    let empty = r#"{"data": {"key-1": "", "key-2": null}}"#;
+    namespace.ok(&["patch", "secret", "main-cookie", "-p", empty], None);
+    let bad = namespace
+        .until("o2p/main", "the ring is named", |o| condition(o, "Ready") == "False KeyRingInvalid")
+        .await;
+    assert!(message(&bad, "Ready").contains("entry \"key-1\" is empty"), "{bad:#}");
+    assert_eq!(
+        bad["status"]["configHash"], sealed["status"]["configHash"],
+        "what runs is still in force"
+    );
+    assert_eq!(namespace.get("secret/main-cookie")["data"]["key-1"], "");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_configuration_is_written_again() {
+    let (namespace, _operator) = alone("repair").await;
+    namespace.apply(&object("main", ""));
+    namespace.until("o2p/main", "the object is ready", ready).await;
+    let before = namespace.get("secret/main-config");
+    namespace.ok(&["delete", "secret", "main-config"], None);
+    let after = namespace
+        .until("secret/main-config", "it is there again", |secret| !secret.is_null())
+        .await;
+    assert_eq!(after["data"], before["data"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_stand_alone_proxy_comes_and_goes_with_its_section() {
+    let (namespace, _operator) = alone("standalone").await;
+    namespace.apply(&object(
+        "main",
+        "  deployment: {replicas: 1}\n  upstreams: [{id: app, path: /, uri: \"http://app:8080\"}]",
+    ));
+    let made = namespace
+        .until("deployment/main-proxy", "it is made", |deployment| !deployment.is_null())
+        .await;
+    let pod = &made["spec"]["template"]["spec"];
+    assert_eq!(pod["serviceAccountName"], "main-proxy");
+    assert_eq!(pod["automountServiceAccountToken"], false);
+    assert_eq!(pod["containers"][0]["image"], "example.com/oauth2-proxy:test");
+    assert_eq!(namespace.get("service/main-proxy")["spec"]["ports"][0]["targetPort"], 4180);
+    let waiting = namespace
+        .until("o2p/main", "the Deployment is waited for", |o| {
+            condition(o, "Ready") == "False DeploymentNotReady"
+        })
+        .await;
+    assert_eq!(waiting["status"]["mode"], "Standalone");
+
+    namespace.ok(&["scale", "deployment/main-proxy", "--replicas=3"], None);
+    namespace
+        .until("deployment/main-proxy", "drift is repaired", |deployment| {
+            deployment["spec"]["replicas"] == 1
+        })
+        .await;
+
+    namespace.apply(&object("main", ""));
+    for gone in ["deployment/main-proxy", "service/main-proxy", "serviceaccount/main-proxy"] {
+        namespace.until(gone, "it is gone", Value::is_null).await;
+    }
+    namespace.until("o2p/main", "the object is ready", ready).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_belongs_to_someone_else_is_left_alone_and_named() {
+    let (namespace, _operator) = alone("taken").await;
+    namespace.ok(&["create", "secret", "generic", "main-config", "--from-literal=mine=1"], None);
+    namespace.apply(&object("main", ""));
+    let live = namespace
+        .until("o2p/main", "the name is taken", |o| condition(o, "Ready") == "False NameCollision")
+        .await;
+    assert!(
+        message(&live, "Ready").contains("Secret \"main-config\" exists and does not belong"),
+        "{live:#}"
+    );
+    let secret = namespace.get("secret/main-config");
+    assert_eq!(secret["data"].as_object().map(serde_json::Map::len), Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deletion_waits_for_the_last_workload_and_takes_everything_with_it() {
+    let (namespace, _operator) = alone("deleted").await;
+    namespace.apply(&object("main", ""));
+    namespace.until("o2p/main", "the object is ready", ready).await;
+    // Two containers with ports and none named: the workload asks and is refused, and asking is enough.
+    namespace.apply(
+        "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: app, annotations: {oauth2proxy.dev/inject: main}}
+spec:
+  replicas: 0
+  selector: {matchLabels: {app: app}}
+  template:
+    metadata: {labels: {app: app}}
+    spec:
+      containers:
+        - {name: a, image: example.com/a, ports: [{containerPort: 8080}]}
+        - {name: b, image: example.com/b, ports: [{containerPort: 9090}]}
+",
+    );
+    namespace.ok(&["delete", "o2p/main", "--wait=false"], None);
+    let live = namespace
+        .until("o2p/main", "the deletion waits", |o| {
+            condition(o, "Ready") == "False DeletionBlocked"
+        })
+        .await;
+    assert!(message(&live, "Ready").contains("Deployment app"), "{live:#}");
+    namespace.ok(&["annotate", "deployment/app", "oauth2proxy.dev/inject-"], None);
+    namespace.until("o2p/main", "the object is gone", Value::is_null).await;
+    namespace.until("secret/main-cookie", "its Secrets are gone", Value::is_null).await;
+}

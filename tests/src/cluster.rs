@@ -1,0 +1,282 @@
+//! A real cluster for the tests of one process, and the operator beside it as a process.
+//!
+//! Every test has a namespace of its own. When a test fails, the state of its namespace is printed.
+
+use crate::eventually::eventually;
+use crate::process::{Process, free_port, program, root};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+/// A running cluster; removed when the last test that holds it has ended.
+#[derive(Debug)]
+pub struct Cluster {
+    name: String,
+    kubeconfig: PathBuf,
+    kubectl: PathBuf,
+}
+
+impl Cluster {
+    /// The cluster of this process, brought up if no test holds it.
+    ///
+    /// # Panics
+    /// When it does not come up; the message says what is missing.
+    #[must_use]
+    pub fn shared() -> Arc<Self> {
+        static SHARED: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(cluster) = shared.upgrade() {
+            return cluster;
+        }
+        let cluster = Arc::new(Self::up());
+        *shared = Arc::downgrade(&cluster);
+        cluster
+    }
+
+    #[expect(clippy::expect_used, reason = "the way a test fails")]
+    fn up() -> Self {
+        let name = format!("t{}", std::process::id());
+        let output = harness(&["cluster", "up", "--name", &name]);
+        let kubeconfig = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
+        let components = kubeconfig.ancestors().nth(3).expect("the cache").join("components");
+        let kubectl = std::fs::read_dir(&components)
+            .expect("the components are built")
+            .filter_map(Result::ok)
+            .map(|entry| entry.path().join("kubectl"))
+            .filter(|path| path.is_file())
+            .max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok())
+            .expect("kubectl is built: run `make cluster`");
+        let cluster = Self { name, kubeconfig, kubectl };
+        let crds = root().join("crds");
+        cluster.ok(&["apply", "-f", &crds.display().to_string()], None);
+        cluster.ok(
+            &[
+                "wait",
+                "--for=condition=Established",
+                "--timeout=30s",
+                "crd/oauth2proxies.oauth2proxy.dev",
+            ],
+            None,
+        );
+        cluster
+    }
+
+    /// Runs kubectl; `input` is its standard input.
+    ///
+    /// # Panics
+    /// When kubectl can not be started.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the way a test fails")]
+    pub fn kubectl(&self, arguments: &[&str], input: Option<&str>) -> Output {
+        let mut child = Command::new(&self.kubectl)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("kubectl is built");
+        if let (Some(mut stdin), Some(input)) = (child.stdin.take(), input) {
+            std::io::Write::write_all(&mut stdin, input.as_bytes()).expect("kubectl reads");
+        }
+        child.wait_with_output().expect("kubectl ends")
+    }
+
+    /// As [`Cluster::kubectl`], and its standard output.
+    ///
+    /// # Panics
+    /// When kubectl fails.
+    pub fn ok(&self, arguments: &[&str], input: Option<&str>) -> String {
+        let output = self.kubectl(arguments, input);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "kubectl {}: {error}", arguments.join(" "));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The events of the audit log so far, one JSON object each.
+    #[must_use]
+    pub fn audit(&self) -> Vec<Value> {
+        let log = self.kubeconfig.with_file_name("log").join("audit.json");
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Starts a replica of the operator, with `flags` added, and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it does not become ready.
+    pub async fn operator(&self, replica: &str, flags: &[&str]) -> Operator {
+        let port = free_port();
+        let dir = crate::proxy::temp_dir();
+        let mut command = Command::new(program("operator", "oauth2-proxy-operator"));
+        command
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("POD_NAME", replica)
+            .env("POD_NAMESPACE", "default");
+        command.args(["run", "--proxy-image=example.com/oauth2-proxy:test", "--log-format=text"]);
+        command.arg(format!("--admin-address=127.0.0.1:{port}")).args(flags);
+        let log = dir.path().join("operator.log");
+        let mut process = Process::start(command, log, "build it with: cargo build -p operator");
+        let url = format!("http://127.0.0.1:{port}");
+        eventually("the operator is ready", Duration::from_secs(60), || {
+            let (ended, output, url) =
+                (process.exit_code(), process.output(), format!("{url}/readyz"));
+            async move {
+                assert_eq!(ended, None, "the operator ended:\n{output}");
+                match reqwest::get(url).await {
+                    Ok(answer) if answer.status().is_success() => Ok(()),
+                    other => Err(format!("{other:?}\n{output}")),
+                }
+            }
+        })
+        .await;
+        Operator { url, process, dir }
+    }
+
+    /// A namespace for one test.
+    pub fn namespace(self: &Arc<Self>, name: &str) -> Namespace {
+        self.ok(&["create", "namespace", name], None);
+        Namespace { cluster: Arc::clone(self), name: name.to_owned() }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(harness(&["cluster", "down", "--name", &self.name]));
+    }
+}
+
+#[expect(clippy::expect_used, reason = "the way a test fails")]
+fn harness(arguments: &[&str]) -> Output {
+    let output = Command::new(program("harness", "harness"))
+        .args(arguments)
+        .current_dir(root())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the harness starts");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success() || std::thread::panicking(),
+        "harness {}: {error}",
+        arguments.join(" ")
+    );
+    output
+}
+
+/// A replica of the operator.
+#[derive(Debug)]
+pub struct Operator {
+    /// Of its admin listener.
+    pub url: String,
+    /// The process, for its output, signals and exit code.
+    pub process: Process,
+    /// Holds its log.
+    pub dir: tempfile::TempDir,
+}
+
+/// A namespace that goes with its test.
+#[derive(Debug)]
+pub struct Namespace {
+    /// The cluster that it is in.
+    pub cluster: Arc<Cluster>,
+    /// Its name.
+    pub name: String,
+}
+
+impl Namespace {
+    /// Runs kubectl in this namespace.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn ok(&self, arguments: &[&str], input: Option<&str>) -> String {
+        self.cluster.ok(&[&["--namespace", &self.name], arguments].concat(), input)
+    }
+
+    /// Applies manifests.
+    ///
+    /// # Panics
+    /// When the API server refuses them.
+    pub fn apply(&self, manifests: &str) {
+        self.ok(&["apply", "-f", "-"], Some(manifests));
+    }
+
+    /// What the API server says when it refuses manifests.
+    ///
+    /// # Panics
+    /// When it takes them.
+    #[must_use]
+    pub fn refusal(&self, manifests: &str) -> String {
+        let arguments = ["--namespace", &self.name, "apply", "-f", "-"];
+        let output = self.cluster.kubectl(&arguments, Some(manifests));
+        assert!(!output.status.success(), "taken:\n{manifests}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// An object as JSON; null if it does not exist.
+    ///
+    /// # Panics
+    /// When kubectl prints something else.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the way a test fails")]
+    pub fn get(&self, object: &str) -> Value {
+        let text = self.ok(&["get", object, "--ignore-not-found", "-o", "json"], None);
+        if text.trim().is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).expect("kubectl prints JSON")
+        }
+    }
+
+    /// Waits until `check` of an object holds, and gives the object back.
+    ///
+    /// # Panics
+    /// When it does not within half a minute; the message holds the object.
+    pub async fn until(&self, object: &str, what: &str, check: impl Fn(&Value) -> bool) -> Value {
+        eventually(what, Duration::from_secs(30), || {
+            let value = self.get(object);
+            let holds = check(&value);
+            async move { if holds { Ok(value) } else { Err(format!("{value:#}")) } }
+        })
+        .await
+    }
+}
+
+impl Drop for Namespace {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let arguments =
+                ["--namespace", &self.name, "get", "all,secrets,o2p,events", "-o", "wide"];
+            let state = self.cluster.kubectl(&arguments, None);
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), &state.stdout);
+        }
+        let arguments = ["delete", "namespace", &self.name, "--wait=false"];
+        drop(self.cluster.kubectl(&arguments, None));
+    }
+}
+
+/// The status and reason of a condition of an object, such as `True Rendered`.
+#[must_use]
+pub fn condition(object: &Value, type_: &str) -> String {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.get("type").is_some_and(|t| t == type_));
+    let text = |field: &str| {
+        found.and_then(|c| c.get(field)).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    format!("{} {}", text("status"), text("reason"))
+}
+
+/// The message of a condition of an object.
+#[must_use]
+pub fn message(object: &Value, type_: &str) -> String {
+    let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+    let found = conditions
+        .into_iter()
+        .flatten()
+        .find(|condition| condition.get("type").is_some_and(|t| t == type_));
+    found.and_then(|c| c.get("message")).and_then(Value::as_str).unwrap_or_default().to_owned()
+}
