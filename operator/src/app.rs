@@ -10,6 +10,7 @@ use crate::event::Events;
 use crate::leader::{Elector, Leadership};
 use crate::metrics::Metrics;
 use crate::poke::Poker;
+use crate::references::Seen;
 use crate::report::Reports;
 use crate::scope::Scope;
 use crate::stop::{self, Stop};
@@ -101,6 +102,7 @@ fn start(
             proxy_image: shared.proxy_image.clone(),
             events: Events::new(client.clone(), &shared.identity),
             reports: Reports::new(queue.clone()),
+            seen: Seen::default(),
             poker: Poker::start(client.clone()),
             metrics: shared.metrics.clone(),
             stop: shared.stop.clone(),

@@ -5,6 +5,7 @@ use crate::event::Events;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::poke::Poker;
+use crate::references::Seen;
 use crate::report::Reports;
 use crate::stop::Stop;
 use kube::Client;
@@ -21,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) events: Events,
     /// What pods say.
     pub(crate) reports: Reports,
+    /// Which versions of Secrets and config maps objects were reconciled with.
+    pub(crate) seen: Seen,
     /// Makes kubelets deliver changed Secrets at once.
     pub(crate) poker: Poker,
     /// Counters and gauges.

@@ -18,7 +18,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// The annotation that is patched. Its value has no meaning but to differ.
 const ANNOTATION: &str = "oauth2proxy.dev/reload";
@@ -142,7 +142,17 @@ async fn send(client: Client, mut pokes: mpsc::UnboundedReceiver<Poke>) {
         ticks.tick().await;
         let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
         let patch = Patch::Merge(json!({"metadata": {"annotations": {ANNOTATION: value}}}));
-        match api.patch_metadata(&pod, &PatchParams::default(), &patch).await {
+        let parameters = PatchParams::default();
+        let Ok(patched) = timeout(PATIENCE, api.patch_metadata(&pod, &parameters, &patch)).await
+        else {
+            tracing::warn!(
+                namespace,
+                pod,
+                "no answer: the pod takes up the change within a minute only"
+            );
+            continue;
+        };
+        match patched {
             // The pod ended meanwhile.
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => {

@@ -12,14 +12,17 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt as _};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// Time between two rounds at least.
 const ROUND: Duration = Duration::from_secs(5);
 /// Time between two requests at least.
 const INTERVAL: Duration = Duration::from_millis(50);
+
+/// Time for one answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Kinds that an object can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,24 +44,66 @@ pub(crate) struct Reference {
     pub(crate) name: String,
 }
 
+/// Which version of each reference the last reconcile of each object saw. Compared with that, and not with what was seen in
+/// the round before, so that no change slips in between.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<HashMap<(ObjectRef<Guarded>, Reference), Option<String>>>>);
+
+impl Seen {
+    /// Notes what a reconcile saw; no version: it does not exist.
+    pub(crate) fn note(
+        &self,
+        object: &ObjectRef<Guarded>,
+        reference: Reference,
+        version: Option<String>,
+    ) {
+        self.lock().insert((object.clone(), reference), version);
+    }
+
+    /// Whether the object was reconciled with another version.
+    fn is_stale(
+        &self,
+        object: &ObjectRef<Guarded>,
+        reference: &Reference,
+        version: Option<&String>,
+    ) -> bool {
+        self.lock()
+            .get(&(object.clone(), reference.clone()))
+            .is_some_and(|seen| seen.as_ref() != version)
+    }
+
+    /// Forgets what no object names any more.
+    fn retain(&self, named: &HashMap<Reference, Vec<ObjectRef<Guarded>>>) {
+        self.lock().retain(|(object, reference), _| {
+            named.get(reference).is_some_and(|objects| objects.contains(object))
+        });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(ObjectRef<Guarded>, Reference), Option<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Looks round after round, until the process ends.
 pub(crate) async fn watch(store: Store<Guarded>, queue: Queue<Guarded>, context: Arc<Context>) {
     context.leader.acquired().await;
-    let mut versions: HashMap<Reference, Option<String>> = HashMap::new();
     loop {
         let start = Instant::now();
         let mut named: HashMap<Reference, Vec<ObjectRef<Guarded>>> = HashMap::new();
         for (object, reference) in references(&store) {
             named.entry(reference).or_default().push(object);
         }
-        versions.retain(|reference, _| named.contains_key(reference));
+        context.seen.retain(&named);
         for (reference, objects) in named {
             sleep(INTERVAL).await;
             // No answer says nothing about the Secret.
-            let Ok(version) = version(&reference, &context).await else { continue };
-            let before = versions.insert(reference, version.clone());
-            if before.is_some_and(|before| before != version) {
-                objects.into_iter().for_each(|object| queue.push(object));
+            let Ok(Ok(version)) = timeout(PATIENCE, version(&reference, &context)).await else {
+                continue;
+            };
+            for object in objects {
+                if context.seen.is_stale(&object, &reference, version.as_ref()) {
+                    queue.push(object);
+                }
             }
         }
         sleep(ROUND.saturating_sub(start.elapsed())).await;

@@ -26,7 +26,8 @@ pub(crate) const REDIS_CA: &str = "redis-ca.pem";
 pub(super) fn render(spec: &ValidSpec) -> Value {
     let provider = &spec.spec.provider;
     let session = &spec.spec.session;
-    let mut sources = vec![json!({"secret": {"name": name::cookie_secret(spec)}})];
+    let mut sources =
+        vec![json!({"secret": {"name": name::cookie_secret(&spec.name, &spec.spec)}})];
     sources.extend(provider.client_secret_ref.as_ref().map(|secret| entry(secret, CLIENT_SECRET)));
     sources.extend(provider.ca_secret_ref.as_ref().map(|secret| entry(secret, PROVIDER_CA)));
     if let Some(emails) = &spec.spec.access.emails_from {

@@ -5,9 +5,11 @@ use super::validate::ValidSpec;
 use super::{name, ring};
 use crate::context::Context;
 use crate::controller::Failure;
-use crds::{ConfigMapKeyRef, Reason, SecretKeyRef, Store};
+use crate::references::{Kind, Reference};
+use crds::{ConfigMapKeyRef, OAuth2ProxySpec, Reason, SecretKeyRef, Store};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, ResourceExt as _};
+use kube::runtime::reflector::ObjectRef;
+use kube::{Api, ResourceExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -32,44 +34,51 @@ pub(super) async fn run(spec: &ValidSpec, context: &Context) -> Result<Found, Fa
     let secrets_api: Api<Secret> = Api::namespaced(context.client.clone(), &spec.namespace);
     let maps_api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &spec.namespace);
     let mut found = Found { secrets: BTreeMap::new(), config_maps: BTreeMap::new() };
-    for name in secret_names(spec) {
+    let object = ObjectRef::new(&spec.name).within(&spec.namespace);
+    let note = |kind, name: &str, version| {
+        let reference =
+            Reference { kind, namespace: spec.namespace.clone(), name: name.to_owned() };
+        context.seen.note(&object, reference, version);
+    };
+    for name in secret_names(&spec.name, &spec.spec) {
         let secret = secrets_api
             .get_opt(&name)
             .await
             .map_err(|error| Failure::api(&format!("reading Secret {name}"), &error))?;
+        note(Kind::Secret, &name, secret.as_ref().and_then(ResourceExt::resource_version));
         found.secrets.insert(name, secret);
     }
-    if let Some(map) = emails_map(spec) {
+    if let Some(map) = emails_map(&spec.spec) {
         let live = maps_api
             .get_opt(&map.name)
             .await
             .map_err(|error| Failure::api(&format!("reading ConfigMap {}", map.name), &error))?;
+        note(Kind::ConfigMap, &map.name, live.as_ref().and_then(ResourceExt::resource_version));
         found.config_maps.insert(map.name.clone(), live);
     }
     Ok(found)
 }
 
 /// Names of all Secrets that the object has to do with, our own among them.
-pub(super) fn secret_names(spec: &ValidSpec) -> BTreeSet<String> {
+pub(super) fn secret_names(object: &str, spec: &OAuth2ProxySpec) -> BTreeSet<String> {
     let mut names: BTreeSet<_> =
         references(spec).into_iter().map(|(_, secret)| secret.name.clone()).collect();
-    names.insert(name::cookie_secret(spec));
-    names.insert(name::config_secret(&spec.name));
+    names.insert(name::cookie_secret(object, spec));
+    names.insert(name::config_secret(object));
     names
 }
 
 /// The `ConfigMap` with e-mail addresses.
-pub(super) fn emails_map(spec: &ValidSpec) -> Option<&ConfigMapKeyRef> {
-    spec.spec.access.emails_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref())
+pub(super) fn emails_map(spec: &OAuth2ProxySpec) -> Option<&ConfigMapKeyRef> {
+    spec.access.emails_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref())
 }
 
 /// Every entry of a Secret that the object names, with the field that names it.
-fn references(spec: &ValidSpec) -> Vec<(&'static str, &SecretKeyRef)> {
-    let provider = &spec.spec.provider;
-    let session = &spec.spec.session;
+fn references(spec: &OAuth2ProxySpec) -> Vec<(&'static str, &SecretKeyRef)> {
+    let provider = &spec.provider;
+    let session = &spec.session;
     let redis = session.redis.as_ref().filter(|_| session.store == Store::Redis);
-    let emails =
-        spec.spec.access.emails_from.as_ref().and_then(|from| from.secret_key_ref.as_ref());
+    let emails = spec.access.emails_from.as_ref().and_then(|from| from.secret_key_ref.as_ref());
     [
         ("spec.provider.clientSecretRef", provider.client_secret_ref.as_ref()),
         ("spec.provider.caSecretRef", provider.ca_secret_ref.as_ref()),
@@ -121,21 +130,21 @@ impl Found {
     /// Whatever is missing or can not be right.
     pub(super) fn problems(&self, spec: &ValidSpec) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (field, reference) in references(spec) {
+        for (field, reference) in references(&spec.spec) {
             findings.extend(self.problem(field, reference));
         }
-        if let Some(map) = emails_map(spec) {
+        if let Some(map) = emails_map(&spec.spec) {
             findings.extend(self.map_problem(map));
         }
         if spec.spec.session.cookie.secret_ref.is_some()
-            && self.secret(&name::cookie_secret(spec)).is_none()
+            && self.secret(&name::cookie_secret(&spec.name, &spec.spec)).is_none()
         {
             findings.push(Finding::new(
                 Reason::ReferenceMissing,
                 "spec.session.cookie.secretRef",
                 format!(
                     "Secret {:?} does not exist: create it with an entry {}1, or remove the field to have keys made",
-                    name::cookie_secret(spec),
+                    name::cookie_secret(&spec.name, &spec.spec),
                     ring::PREFIX
                 ),
             ));

@@ -116,7 +116,8 @@ fn depends(workload: &ObjectMeta, object: &str, asks: bool) -> bool {
             .is_none_or(|record| record.get("object").is_none_or(|name| name == object))
     });
     let inject = annotation("oauth2proxy.dev/inject").or_else(|| label("oauth2proxy.dev/inject"));
-    carries || (asks && inject.is_some_and(|value| value == object || value == "true"))
+    // `true` means whichever object is the only one; only the record says that it was this one.
+    carries || (asks && inject.is_some_and(|value| value == object))
 }
 
 async fn set(object: &OAuth2Proxy, finalizers: &[&str], context: &Context) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Names of the objects that are made for an `OAuth2Proxy`. They are part of the interface: users write them into Ingresses
 //! and backups.
 
-use super::ValidSpec;
+use crds::OAuth2ProxySpec;
 
 /// The Secret with the configuration file.
 pub(crate) fn config_secret(object: &str) -> String {
@@ -9,10 +9,10 @@ pub(crate) fn config_secret(object: &str) -> String {
 }
 
 /// The Secret with the keys that seal sessions: the user's own, if one is named.
-pub(crate) fn cookie_secret(spec: &ValidSpec) -> String {
-    match &spec.spec.session.cookie.secret_ref {
+pub(crate) fn cookie_secret(object: &str, spec: &OAuth2ProxySpec) -> String {
+    match &spec.session.cookie.secret_ref {
         Some(own) => own.name.clone(),
-        None => own_cookie_secret(&spec.name),
+        None => own_cookie_secret(object),
     }
 }
 

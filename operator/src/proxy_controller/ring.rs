@@ -54,7 +54,7 @@ pub(super) fn decide(
     status: Option<&OAuth2ProxyStatus>,
     report: &FleetReport,
 ) -> Result<Ring, Finding> {
-    let secret = name::cookie_secret(spec);
+    let secret = name::cookie_secret(&spec.name, &spec.spec);
     if found.secret(&secret).is_none() {
         return Ok(Ring(vec![FIRST.to_owned()]));
     }

@@ -1,6 +1,6 @@
 //! What makes an object's turn come: the object itself, what we made for it, and the Secrets that it names.
 
-use super::{dereference, reconcile, validate_spec};
+use super::{dereference, reconcile};
 use crate::context::Context;
 use crate::controller::{Controller, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
@@ -69,23 +69,21 @@ pub(crate) async fn run(store: Store<Guarded>, requests: Requests<Guarded>, cont
     Controller { name: "oauth2proxy", store, requests }.run(context, reconcile).await;
 }
 
-/// Every Secret and config map that the objects of a store name.
+/// Every Secret and config map that the objects of a store name. The objects are taken as they are: looking at all of them
+/// every few seconds has to be cheap.
 pub(crate) fn references(store: &Store<Guarded>) -> Vec<(ObjectRef<Guarded>, Reference)> {
     let mut references = Vec::new();
     for guarded in store.state() {
         let Ok(object) = &guarded.0 else { continue };
-        let Ok(spec) = validate_spec(object) else { continue };
+        let namespace = object.namespace().unwrap_or_default();
         let to = |kind, name| {
-            (
-                ObjectRef::from_obj(guarded.as_ref()),
-                Reference { kind, namespace: spec.namespace.clone(), name },
-            )
+            let reference = Reference { kind, namespace: namespace.clone(), name };
+            (ObjectRef::from_obj(guarded.as_ref()), reference)
         };
+        let secrets = dereference::secret_names(&object.name_any(), &object.spec);
+        references.extend(secrets.into_iter().map(|name| to(Kind::Secret, name)));
         references.extend(
-            dereference::secret_names(&spec).into_iter().map(|name| to(Kind::Secret, name)),
-        );
-        references.extend(
-            dereference::emails_map(&spec).map(|map| to(Kind::ConfigMap, map.name.clone())),
+            dereference::emails_map(&object.spec).map(|map| to(Kind::ConfigMap, map.name.clone())),
         );
     }
     references

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 /// The Secret without its key; none if it exists or is the user's to make.
 pub(super) fn build(proxy: &ValidatedProxy) -> Option<Value> {
     let spec = &proxy.spec;
-    let name = name::cookie_secret(spec);
+    let name = name::cookie_secret(&spec.name, &spec.spec);
     let wanted =
         spec.spec.session.cookie.secret_ref.is_none() && proxy.found.secret(&name).is_none();
     wanted.then(|| {

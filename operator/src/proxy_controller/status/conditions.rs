@@ -9,6 +9,7 @@ use crds::ConditionType::{
 };
 use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason, Workload, WorkloadTraffic};
 use kube::ResourceExt as _;
+use std::collections::BTreeMap;
 
 /// What the conditions are decided from.
 pub(super) struct Facts<'a> {
@@ -84,14 +85,11 @@ fn issuer_reachable(facts: &Facts<'_>) -> Decision {
             "no pod of the proxy runs yet, and it is the pods that need to reach the provider";
         return Decision::new(IssuerReachable, State::Unknown, Reason::NoPods, message);
     }
-    let answers: Vec<_> = pods
-        .iter()
-        .filter_map(|pod| pod.issuer.as_ref().map(|issuer| (&pod.name, issuer)))
-        .collect();
-    let failures: Vec<_> = answers
-        .iter()
-        .filter_map(|(name, issuer)| issuer.as_ref().err().map(|e| (name, e)))
-        .collect();
+    // By name, so that the same failures always give the same words and no write.
+    let answers: BTreeMap<_, _> =
+        pods.iter().filter_map(|pod| Some((&pod.name, pod.issuer.as_ref()?))).collect();
+    let failures: Vec<_> =
+        answers.iter().filter_map(|(name, issuer)| Some((name, issuer.as_ref().err()?))).collect();
     match failures.first() {
         Some((pod, error)) => {
             let issuer = &facts.object.spec.provider.issuer_url;
@@ -267,14 +265,20 @@ fn standalone(facts: &Facts<'_>) -> Option<Decision> {
         .report
         .pods
         .iter()
-        .find(|pod| pod.config_hash.is_some() && pod.config_hash.as_deref() != hash)?;
-    let message = format!("pod {} still takes up the present configuration", behind.name);
+        .filter(|pod| pod.config_hash.is_some() && pod.config_hash.as_deref() != hash)
+        .map(|pod| &pod.name)
+        .min()?;
+    let message = format!("pod {behind} still takes up the present configuration");
     Some(Decision::new(Ready, State::False, Reason::InProgress, message))
 }
 
 /// A pod that refused the configuration, and why.
 fn refused(report: &FleetReport) -> Option<(&str, &str)> {
-    report.pods.iter().find_map(|pod| Some((pod.name.as_str(), pod.reload_error.as_deref()?)))
+    let refusing = report
+        .pods
+        .iter()
+        .filter_map(|pod| Some((pod.name.as_str(), pod.reload_error.as_deref()?)));
+    refusing.min()
 }
 
 /// At most five workloads in words.
