@@ -13,6 +13,8 @@ mod cookie;
 mod exchange;
 mod gate;
 mod identity;
+#[doc(hidden)]
+pub mod measured;
 mod metrics;
 mod oidc;
 mod options;

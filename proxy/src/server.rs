@@ -17,6 +17,7 @@ mod worker;
 
 pub(crate) use bound::{BindError, Bound};
 pub(crate) use drain::{Busy, Drain};
+pub(crate) use framing::Framing;
 pub(crate) use listener::Socket;
 pub(crate) use tls::{Certificate, TlsError};
 pub(crate) use worker::{Server, Settings, StartError};

@@ -14,7 +14,7 @@ mod upgrade;
 pub(crate) use connect::{Origin, OriginError};
 pub(crate) use file::Files;
 pub(crate) use fixed::Fixed;
-pub(crate) use headers::{Forwarded, Injection, Names};
+pub(crate) use headers::{Forwarded, Injection, Names, prepare};
 pub(crate) use pool::{Lease, sweep};
 
 use std::sync::Arc;

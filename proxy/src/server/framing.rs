@@ -9,7 +9,7 @@ use memchr::memchr;
 /// Why a connection is closed with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[repr(u8)]
-pub(super) enum Violation {
+pub(crate) enum Violation {
     #[error("a line ends without carriage return")]
     BareLineFeed = 1,
     #[error("a header is folded over several lines")]
@@ -36,7 +36,7 @@ const TRAILERS: usize = 16 * 1024;
 
 /// The reader of one connection.
 #[derive(Debug)]
-pub(super) struct Framing {
+pub(crate) struct Framing {
     state: State,
     /// A line that has begun and not ended; empty whenever heads arrive whole.
     partial: Vec<u8>,
@@ -71,7 +71,7 @@ struct Head {
 
 impl Framing {
     /// A reader that takes heads of up to `max_head` bytes.
-    pub(super) fn new(max_head: usize) -> Self {
+    pub(crate) fn new(max_head: usize) -> Self {
         Self { state: State::Start { skipped: false }, partial: Vec::new(), max_head }
     }
 
@@ -86,7 +86,7 @@ impl Framing {
     }
 
     /// Reads on. After an error the connection is of no more use.
-    pub(super) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
+    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
         while !bytes.is_empty() {
             bytes =
                 match self.state {

@@ -117,6 +117,7 @@ impl Server {
         H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
+        raise_open_files();
         let acceptor =
             settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
         let count = match usize::from(settings.limits.workers) {
@@ -212,6 +213,18 @@ fn sockets_of(bound: Bound, count: usize) -> io::Result<Vec<Own>> {
     }
     sets.push(first);
     Ok(sets)
+}
+
+/// Each connection is a file here and one at the upstream. The soft limit is a thousand on many systems, for programs that
+/// use `select`; the hard one is what the administrator means.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        tracing::warn!(%error, "the limit of open files can not be raised");
+    }
 }
 
 fn bounds(limits: &Limits) -> Bounds {

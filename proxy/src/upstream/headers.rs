@@ -46,7 +46,7 @@ const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
 /// Makes the client's headers those of the upstream's request. `upgrade`: the protocol asked for, if that may pass.
-pub(super) fn prepare(
+pub(crate) fn prepare(
     headers: &mut HeaderMap,
     injection: &Injection<'_>,
     peer: Option<IpAddr>,
