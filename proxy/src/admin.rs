@@ -28,7 +28,7 @@ use tokio::sync::Semaphore;
 const CONNECTIONS: usize = 64;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A connection that is open longer is closed after its response; clients open another.
-const LIFETIME: Duration = Duration::from_secs(300);
+const LIFETIME: Duration = Duration::from_mins(5);
 
 /// What the listeners show.
 pub(crate) struct Admin {
