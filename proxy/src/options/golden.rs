@@ -1,5 +1,7 @@
 //! Values recorded from oauth2-proxy v7.15.3: flags, environment and TOML file, and what it made of them.
 
+mod conversion;
+
 use super::flags::{self, FlagError};
 use super::value::Value;
 use super::values::rows;
@@ -8,8 +10,8 @@ use proxy_config::Problems;
 use serde_json::{Map, Value as Json};
 use std::path::Path;
 
-fn vectors() -> Vec<Map<String, Json>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/env-and-precedence.json");
+fn vectors(file: &str) -> Vec<Map<String, Json>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(file);
     let file: Json = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     file["vectors"]
         .as_array()
@@ -81,24 +83,24 @@ fn blamed(message: &str) -> Vec<&'static str> {
 #[test]
 fn flags_environment_and_file_give_the_values_that_were_recorded() {
     let (mut same, mut refused, mut failures) = (0, 0, Vec::new());
-    for vector in vectors() {
+    for vector in vectors("env-and-precedence.json") {
         let name = vector["name"].as_str().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let code = vector["exit_code"].as_i64().unwrap();
         match run(&vector, folder.path()) {
             Outcome::Refused(ours, message) if ours == code && names(&message, &vector) => {
-                refused += 1
+                refused += 1;
             }
             Outcome::Refused(ours, message) => failures.push(format!("{name}: {ours} {message}")),
             Outcome::Loaded(_) if code != 0 => {
-                failures.push(format!("{name}: oauth2-proxy refuses this"))
+                failures.push(format!("{name}: oauth2-proxy refuses this"));
             }
             Outcome::Loaded(source) => {
                 let wrong = wrong_values(&source, &vector);
                 if wrong.is_empty() {
-                    same += 1
+                    same += 1;
                 } else {
-                    failures.push(format!("{name}: {wrong:?}"))
+                    failures.push(format!("{name}: {wrong:?}"));
                 }
             }
         }

@@ -124,7 +124,9 @@ mod tests {
         let time = "2026-11-23T03:54:20Z".parse().unwrap();
         let mut line =
             Line { level: Level::WARN, target, time, message: String::new(), fields: Vec::new() };
-        fields.iter().for_each(|(name, value)| line.add(name, value));
+        for (name, value) in fields {
+            line.add(name, value);
+        }
         line
     }
 

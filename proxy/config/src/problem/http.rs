@@ -81,7 +81,7 @@ fn redirect_url(text: &str, problems: &mut Problems) {
     }
     match web_url(text) {
         Ok(url) if url.fragment().is_some() => {
-            problems.add("http.redirectUrl", "a redirect URL has no fragment")
+            problems.add("http.redirectUrl", "a redirect URL has no fragment");
         }
         Ok(_) => {}
         Err(what) => problems.add(
