@@ -20,6 +20,7 @@ mod login;
 mod person;
 mod redirect;
 mod refusal;
+mod request_id;
 mod restrictions;
 mod rules;
 mod target;

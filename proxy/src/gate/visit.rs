@@ -3,11 +3,11 @@
 use super::forwarded::{self, Trust};
 use super::person::Person;
 use super::refusal::Refusal;
+use super::request_id;
 use super::target;
 use crate::cookie::{RequestCookies, SetCookie};
 use crate::exchange::Exchange;
 use crate::metrics::Event;
-use crate::random;
 use crate::routing::NormalPath;
 use crate::server::{Peer, Worker};
 use crate::site::Site;
@@ -16,11 +16,7 @@ use http::HeaderValue;
 use http::header::ACCEPT;
 use http::request::Parts;
 use jiff::Timestamp;
-use std::fmt::Write as _;
 use std::sync::Arc;
-
-/// A request id of a client is not longer, so that it can not fill the log.
-const MAX_REQUEST_ID: usize = 128;
 
 /// A request being answered.
 pub(crate) struct Visit<'a> {
@@ -60,7 +56,7 @@ impl<'a> Visit<'a> {
         peer: &'a Arc<Peer>,
         head: Parts,
     ) -> Self {
-        let request_id = request_id(&head, &site.config.http.request_id_header);
+        let request_id = request_id::of(&head.headers, &site.config.http.request_id_header);
         Self {
             site,
             worker,
@@ -214,29 +210,4 @@ fn secure_port(site: &Site) -> Option<u16> {
         proxy_config::Address::Tcp { host: _, port } => Some(port).filter(|port| *port != 443),
         proxy_config::Address::Unix(_) => None,
     }
-}
-
-fn request_id(head: &Parts, header: &str) -> HeaderValue {
-    let usable = |value: &&HeaderValue| {
-        (1..=MAX_REQUEST_ID).contains(&value.len())
-            && value.as_bytes().iter().all(u8::is_ascii_graphic)
-    };
-    head.headers.get(header).filter(usable).cloned().unwrap_or_else(random_id)
-}
-
-/// A random UUID (RFC 9562 section 5.4).
-fn random_id() -> HeaderValue {
-    let mut bytes: [u8; 16] = random::array();
-    let [_, _, _, _, _, _, version, _, variant, ..] = &mut bytes;
-    *version = *version & 0x0f | 0x40;
-    *variant = *variant & 0x3f | 0x80;
-    let mut text = String::with_capacity(36);
-    for (index, byte) in bytes.iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            text.push('-');
-        }
-        // Writing to a String can not fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static("-"))
 }
