@@ -35,7 +35,9 @@ fn no_crate_reaches_what_it_must_not_know() {
         let data_only = ["crds", "proxy-config"].contains(&package);
         let more = runtime.iter().filter(|_| data_only);
         for target in forbidden.iter().chain(more).filter(|target| tree.contains(**target)) {
-            breaches.push(format!("{package} reaches {target}: see cargo tree -p {package} -i {target}"));
+            breaches.push(format!(
+                "{package} reaches {target}: see cargo tree -p {package} -i {target}"
+            ));
         }
     }
     assert!(breaches.is_empty(), "docs/architecture.md forbids:\n{}", breaches.join("\n"));

@@ -3,9 +3,8 @@
 use crate::{CLIENT_SECRET, object};
 use tests::cluster::{Cluster, condition, message};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_bad_object_is_refused_with_what_to_do() {
-    let namespace = Cluster::shared().namespace("refused");
+/// Manifests that the API server refuses, each with a part of what it says then.
+fn cases() -> Vec<(String, &'static str)> {
     let fields = |provider: &str, access: &str, more: &str| {
         format!(
             "
@@ -20,7 +19,7 @@ spec:
     };
     let secret = "clientSecretRef: {name: s, key: k}";
     let everyone = "emailDomains: [\"*\"]";
-    let cases = [
+    vec![
         (fields("", everyone, ""), "clientSecretRef is missing"),
         (
             fields("clientAuthentication: none, clientSecretRef: {name: s, key: k}", everyone, ""),
@@ -69,8 +68,13 @@ spec:
             "1 to 52 characters",
         ),
         (fields(secret, everyone, "  colour: blue"), "unknown field"),
-    ];
-    for (manifest, expected) in cases {
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_object_is_refused_with_what_to_do() {
+    let namespace = Cluster::shared().namespace("refused");
+    for (manifest, expected) in cases() {
         let refusal = namespace.refusal(&manifest);
         assert!(refusal.contains(expected), "expected {expected:?}:\n{refusal}\n{manifest}");
     }

@@ -20,7 +20,7 @@ async fn alone(name: &str) -> (Namespace, Operator) {
 
 fn ready(object: &Value) -> bool {
     condition(object, "Ready") == "True Ready"
-        && object["status"]["observedGeneration"] == object["metadata"]["generation"]
+        && object.pointer("/status/observedGeneration") == object.pointer("/metadata/generation")
 }
 
 /// The writes of the operator in a namespace.

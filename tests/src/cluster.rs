@@ -88,6 +88,7 @@ impl Cluster {
     ///
     /// # Panics
     /// When kubectl fails.
+    #[expect(clippy::must_use_candidate, reason = "most calls are for what they do")]
     pub fn ok(&self, arguments: &[&str], input: Option<&str>) -> String {
         let output = self.kubectl(arguments, input);
         let error = String::from_utf8_lossy(&output.stderr);
@@ -120,7 +121,7 @@ impl Cluster {
         let log = dir.path().join("operator.log");
         let mut process = Process::start(command, log, "build it with: cargo build -p operator");
         let url = format!("http://127.0.0.1:{port}");
-        eventually("the operator is ready", Duration::from_secs(60), || {
+        eventually("the operator is ready", Duration::from_mins(1), || {
             let (ended, output, url) =
                 (process.exit_code(), process.output(), format!("{url}/readyz"));
             async move {
@@ -136,6 +137,7 @@ impl Cluster {
     }
 
     /// A namespace for one test.
+    #[must_use]
     pub fn namespace(self: &Arc<Self>, name: &str) -> Namespace {
         self.ok(&["create", "namespace", name], None);
         Namespace { cluster: Arc::clone(self), name: name.to_owned() }
@@ -190,6 +192,7 @@ impl Namespace {
     ///
     /// # Panics
     /// When it fails.
+    #[expect(clippy::must_use_candidate, reason = "most calls are for what they do")]
     pub fn ok(&self, arguments: &[&str], input: Option<&str>) -> String {
         self.cluster.ok(&[&["--namespace", &self.name], arguments].concat(), input)
     }
