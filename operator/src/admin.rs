@@ -71,17 +71,14 @@ impl Health {
         }
     }
 
-    async fn respond(
-        self,
-        request: Request<Incoming>,
-    ) -> Result<Response<Full<Bytes>>, Infallible> {
+    fn respond(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let (status, type_, text) = self.answer(request.method(), request.uri().path());
         let mut response = Response::new(Full::from(text));
         *response.status_mut() = status;
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, header::HeaderValue::from_static(type_));
-        Ok(response)
+        response
     }
 }
 
@@ -98,7 +95,10 @@ pub(crate) async fn serve(listener: TcpListener, health: Health) {
         };
         let health = health.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| health.clone().respond(request));
+            let service = service_fn(move |request| {
+                let response = health.respond(&request);
+                async move { Ok::<_, Infallible>(response) }
+            });
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIME)

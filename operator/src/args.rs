@@ -22,7 +22,7 @@ pub(crate) enum Command {
     Run(RunArguments),
     /// Check an installation: the definition, the lease and the operator's rights. Prints what is missing.
     Check(ScopeArguments),
-    /// Print the manifest of the OAuth2Proxy definition.
+    /// Print the manifest of the custom resource.
     Crd,
     /// Print the rights that the operator needs, as JSON.
     Rbac,
@@ -58,7 +58,7 @@ pub(crate) struct RunArguments {
     /// Image of the proxy, where an object names none.
     #[arg(long)]
     pub(crate) proxy_image: String,
-    /// What is logged: error, warn, info, debug, or by module such as info,operator::controller=debug.
+    /// What is logged: error, warn, info, debug, or those by module, as tracing filters have it.
     #[arg(long, default_value = "info")]
     pub(crate) log_level: String,
     /// Form of log lines.
@@ -130,14 +130,18 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 mod tests {
     use super::*;
 
-    fn scopes(line: &str) -> Result<Vec<Scope>, String> {
+    fn arguments(line: &str) -> ScopeArguments {
         let words = ["oauth2-proxy-operator", "check"]
             .into_iter()
             .chain(line.split(' ').filter(|word| !word.is_empty()));
         let Command::Check(arguments) = Cli::try_parse_from(words).unwrap().command else {
             panic!("not check")
         };
-        arguments.scopes()
+        arguments
+    }
+
+    fn scopes(line: &str) -> Result<Vec<Scope>, String> {
+        arguments(line).scopes()
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The time of day, in one place, as a value that tests choose.
+//! The time of day, in one place, as a value that is handed on: whatever decides takes the time as a parameter.
 
 use jiff::Timestamp;
 
@@ -7,9 +7,6 @@ use jiff::Timestamp;
 pub(crate) enum Clock {
     /// The system's.
     System,
-    /// Always this.
-    #[cfg(test)]
-    Fixed(Timestamp),
 }
 
 impl Clock {
@@ -17,8 +14,6 @@ impl Clock {
     pub(crate) fn now(self) -> Timestamp {
         let now = match self {
             Self::System => Timestamp::now(),
-            #[cfg(test)]
-            Self::Fixed(now) => now,
         };
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }

@@ -95,7 +95,8 @@ mod tests {
     fn the_transition_time_moves_only_when_the_status_flips() {
         let decide = |state| Decision::new(ConditionType::Ready, state, Reason::Ready, "text");
         let first = decide(State::True).into_condition(&[], Some(1), at(10));
-        let second = decide(State::True).into_condition(&[first.clone()], Some(2), at(20));
+        let second =
+            decide(State::True).into_condition(std::slice::from_ref(&first), Some(2), at(20));
         assert_eq!(second.last_transition_time, Time(at(10)));
         assert_eq!(second.observed_generation, Some(2));
         let third = decide(State::False).into_condition(&[second], Some(2), at(30));

@@ -26,11 +26,11 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 /// No reconcile takes longer: one that hangs must not hold its slot for ever.
-const TIME_LIMIT: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_mins(1);
 /// Reconciles at a time. Enough to hide the API server's latency, few enough not to bury it.
 const CONCURRENCY: u16 = 16;
 /// Every object gets a turn this often, because a watch can lose an event.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 
 /// When an object that was reconciled gets its next turn, if nothing happens before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -207,7 +207,7 @@ impl Elector {
         match timeout(REQUEST, give_back).await {
             Ok(Ok(())) => tracing::info!(lease = self.name, "gave the lease back"),
             Ok(Err(error)) => {
-                tracing::warn!(lease = self.name, %error, "could not give the lease back")
+                tracing::warn!(lease = self.name, %error, "could not give the lease back");
             }
             Err(_) => tracing::warn!(lease = self.name, "could not give the lease back in time"),
         }

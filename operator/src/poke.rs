@@ -95,13 +95,13 @@ impl Poker {
         let pods: Vec<_> = report.pods.iter().filter(|pod| remounted || stale(pod)).collect();
         let repeat = pods.is_empty() || (attempts < ATTEMPTS && due);
         if pods.is_empty() || repeat {
-            let state = Told {
+            let now_told = Told {
                 config: hash.to_owned(),
                 mounted: applied.mounted().to_owned(),
                 attempts: if pods.is_empty() { attempts } else { attempts + 1 },
                 last: now,
             };
-            told.insert(object.clone(), state);
+            told.insert(object.clone(), now_told);
         }
         drop(told);
         if pods.is_empty() {
@@ -156,7 +156,7 @@ async fn send(client: Client, mut pokes: mpsc::UnboundedReceiver<Poke>) {
             // The pod ended meanwhile.
             Err(kube::Error::Api(status)) if status.code == 404 => {}
             Err(error) => {
-                tracing::warn!(namespace, pod, %error, "the pod takes up the change within a minute only")
+                tracing::warn!(namespace, pod, %error, "the pod takes up the change within a minute only");
             }
             Ok(_) => tracing::debug!(namespace, pod, "told of a change"),
         }

@@ -88,7 +88,7 @@ fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
         (Outcome::Failed(failure), _) => Err(failure),
         (_, Delivery::Again(delay)) => Ok(Next::After(delay)),
         // What is missing is looked for by `references`, and that more often than every object gets a turn.
-        (Outcome::Waiting(_), Delivery::Done) => Ok(Next::After(Duration::from_secs(60))),
+        (Outcome::Waiting(_), Delivery::Done) => Ok(Next::After(Duration::from_mins(1))),
         (Outcome::Invalid(_) | Outcome::Applied(_), Delivery::Done) => Ok(Next::Resync),
     }
 }

@@ -47,7 +47,10 @@ pub(crate) struct Reference {
 /// Which version of each reference the last reconcile of each object saw. Compared with that, and not with what was seen in
 /// the round before, so that no change slips in between.
 #[derive(Clone, Default)]
-pub(crate) struct Seen(Arc<Mutex<HashMap<(ObjectRef<Guarded>, Reference), Option<String>>>>);
+pub(crate) struct Seen(Arc<Mutex<Versions>>);
+
+/// The version that each object was reconciled with; none: there was nothing of that name.
+type Versions = HashMap<(ObjectRef<Guarded>, Reference), Option<String>>;
 
 impl Seen {
     /// Notes what a reconcile saw; no version: it does not exist.
@@ -79,7 +82,7 @@ impl Seen {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(ObjectRef<Guarded>, Reference), Option<String>>> {
+    fn lock(&self) -> MutexGuard<'_, Versions> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,7 +13,7 @@ fn tree(package: &str) -> BTreeSet<String> {
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let text = String::from_utf8(output.stdout).unwrap();
+    let text = String::from_utf8(output.stdout).expect("names");
     let names: BTreeSet<_> =
         text.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
     assert!(names.contains(package), "cargo tree says nothing about {package}");

@@ -15,8 +15,8 @@ const ROOTS: [(&str, &[&str]); 6] = [
 ];
 
 fn sources(folder: &Path, found: &mut BTreeSet<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("its entry").path();
         if path.is_dir() {
             sources(&path, found);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
@@ -31,7 +31,11 @@ fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
         return;
     }
     let Ok(text) = fs::read_to_string(file) else { return };
-    let folder = if is_root { file.parent().unwrap().to_owned() } else { file.with_extension("") };
+    let folder = if is_root {
+        file.parent().expect("a file is in a folder").to_owned()
+    } else {
+        file.with_extension("")
+    };
     for line in text.lines() {
         let declaration = line.trim().trim_start_matches("pub").trim_start();
         let declaration = declaration.strip_prefix("(crate)").unwrap_or(declaration).trim_start();

@@ -4,6 +4,7 @@ use crate::{CLIENT_SECRET, object};
 use tests::cluster::{Cluster, condition, message};
 
 /// Manifests that the API server refuses, each with a part of what it says then.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn cases() -> Vec<(String, &'static str)> {
     let fields = |provider: &str, access: &str, more: &str| {
         format!(

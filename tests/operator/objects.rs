@@ -69,8 +69,7 @@ async fn secrets_are_made_once_and_nothing_is_written_when_nothing_changed() {
 
 /// How many reconciles of objects have ended.
 async fn reconciles(operator: &Operator) -> u64 {
-    let text =
-        reqwest::get(format!("{}/metrics", operator.url)).await.unwrap().text().await.unwrap();
+    let text = operator.metrics().await;
     let name =
         "oauth2_proxy_operator_reconcile_duration_seconds_count{controller=\"oauth2proxy\"} ";
     text.lines()

@@ -178,6 +178,16 @@ pub struct Operator {
     pub dir: tempfile::TempDir,
 }
 
+impl Operator {
+    /// What Prometheus would read now; empty if there is no answer.
+    pub async fn metrics(&self) -> String {
+        match reqwest::get(format!("{}/metrics", self.url)).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(_) => String::new(),
+        }
+    }
+}
+
 /// A namespace that goes with its test.
 #[derive(Debug)]
 pub struct Namespace {

@@ -75,9 +75,9 @@ impl Backoff {
         let count = failures.entry(key.to_owned()).or_insert(0);
         *count = count.saturating_add(1);
         let (first, most) = match class {
-            FailureClass::User => (Duration::from_secs(300), Duration::from_secs(600)),
+            FailureClass::User => (Duration::from_mins(5), Duration::from_mins(10)),
             FailureClass::Conflict => (Duration::from_millis(100), Duration::from_secs(10)),
-            FailureClass::Api => (Duration::from_secs(1), Duration::from_secs(300)),
+            FailureClass::Api => (Duration::from_secs(1), Duration::from_mins(5)),
         };
         let delay = first.saturating_mul(1 << (*count - 1).min(16)).min(most);
         jittered(delay, &format!("{key}{count}"))

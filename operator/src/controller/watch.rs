@@ -38,7 +38,7 @@ where
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) => {
-                seen(&object)
+                seen(&object);
             }
             Ok(Event::Init | Event::InitDone) => {}
             Err(error) => {

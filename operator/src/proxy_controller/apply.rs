@@ -78,12 +78,11 @@ pub(super) async fn run(
         writer.create_cookie_secret(secret).await?;
     }
     writer.ensure::<Secret>(&name::config_secret(&proxy.spec.name), &config_secret).await?;
-    let standalone = match standalone {
-        Some(objects) => Some(writer.standalone(&objects).await?),
-        None => {
-            writer.prune().await?;
-            None
-        }
+    let standalone = if let Some(objects) = standalone {
+        Some(writer.standalone(&objects).await?)
+    } else {
+        writer.prune().await?;
+        None
     };
     Ok(Applied {
         config_hash,

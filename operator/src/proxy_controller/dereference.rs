@@ -115,11 +115,11 @@ impl Found {
         let own = name::config_secret(&spec.name);
         let secrets = self.secrets.iter().filter(|(name, _)| **name != own);
         let secrets = secrets
-            .map(|(name, secret)| (name, secret.as_ref().and_then(|live| live.resource_version())));
+            .map(|(name, secret)| (name, secret.as_ref().and_then(ResourceExt::resource_version)));
         let maps = self
             .config_maps
             .iter()
-            .map(|(name, map)| (name, map.as_ref().and_then(|live| live.resource_version())));
+            .map(|(name, map)| (name, map.as_ref().and_then(ResourceExt::resource_version)));
         let texts: Vec<_> = secrets
             .chain(maps)
             .map(|(name, version)| format!("{name}={}", version.unwrap_or_default()))

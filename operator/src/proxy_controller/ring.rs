@@ -12,6 +12,7 @@ use crate::report::FleetReport;
 use aws_lc_rs::digest;
 use crds::{OAuth2ProxyStatus, Reason};
 use proxy_config::{Config, Version};
+use std::fmt::Write as _;
 
 /// Entries whose names begin like this are keys. Others are left alone.
 pub(crate) const PREFIX: &str = "key-";
@@ -71,10 +72,10 @@ fn usable(secret: &str, entries: &[(&str, &[u8])]) -> Result<Vec<String>, Findin
     for (key, value) in entries.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
         match str::from_utf8(value).map(|text| text.trim_end_matches(['\r', '\n']).len()) {
             Err(_) => {
-                bad.push(format!("entry {key:?} is not text: encode it, for instance in base64"))
+                bad.push(format!("entry {key:?} is not text: encode it, for instance in base64"));
             }
             Ok(0) => {
-                bad.push(format!("entry {key:?} is empty: put a key there, or remove the entry"))
+                bad.push(format!("entry {key:?} is empty: put a key there, or remove the entry"));
             }
             Ok(length) if length < SHORTEST => {
                 bad.push(format!("entry {key:?} has {length} bytes: at least {SHORTEST} are needed, 32 are better"));
@@ -113,11 +114,12 @@ fn stored(spec: &ValidSpec, found: &Found) -> Option<Stored> {
 
 /// SHA-256 in lower-case hexadecimal: what pods report of the file in force.
 pub(crate) fn hash(bytes: &[u8]) -> String {
-    digest::digest(&digest::SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let mut text = String::new();
+    for byte in digest::digest(&digest::SHA256, bytes).as_ref() {
+        // A String takes everything.
+        let _ = write!(text, "{byte:02x}");
+    }
+    text
 }
 
 fn ordered(

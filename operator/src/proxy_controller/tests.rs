@@ -28,7 +28,8 @@ pub(crate) fn object(more: Value) -> OAuth2Proxy {
             "access": {"emailDomains": ["example.com"]},
         },
     });
-    json_patch::merge(&mut object, &json!({"spec": more}));
+    let patch = Value::Object([("spec".to_owned(), more)].into_iter().collect());
+    json_patch::merge(&mut object, &patch);
     serde_json::from_value(object).unwrap()
 }
 

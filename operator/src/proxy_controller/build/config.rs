@@ -58,6 +58,7 @@ fn listeners(sidecar: &crds::Sidecar) -> file::Listeners {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one line for each field, in one place")]
 fn provider(provider: &crds::Provider) -> file::Provider {
     let crds::Provider {
         type_: crds::ProviderType::Oidc,
