@@ -19,7 +19,7 @@ use crate::routing::{ApiRoutes, PathRules, RouteTable};
 use crate::secrets::Secrets;
 use crate::session::KeyRing;
 use crate::store::Store;
-use compiling::Compiling;
+use compiling::{Compiling, ProviderSettings};
 use proxy_config::{Config, Problems};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -58,6 +58,8 @@ pub(crate) struct Site {
     pub(crate) store: Arc<Store>,
     /// The identity provider; kept across reloads that leave its settings alone.
     pub(crate) provider: Arc<Provider>,
+    /// What the provider was started with.
+    provider_settings: ProviderSettings,
     /// Requests that need no session.
     pub(crate) skip_auth: PathRules,
     /// Paths without a login page.
@@ -89,6 +91,7 @@ impl Site {
         let mut compiling = Compiling::new(config, context, previous);
         let mut secrets = Secrets::read(config, &mut compiling.found);
         let tls = compiling.tls(secrets.tls_key.take());
+        let client_secret = secrets.client_secret.take();
         let ring = compiling.ring(&secrets);
         let store = ring.as_ref().and_then(|ring| compiling.store(ring, secrets));
         let found = &mut compiling.found;
@@ -98,7 +101,7 @@ impl Site {
         let routes = RouteTable::compile(&config.upstreams, found);
         let backends = Backend::compile(config, found);
         let gate = gate::Rules::compile(config, previous.map(|site| &site.gate), found);
-        let provider = compiling.finish()?;
+        let (provider, provider_settings) = compiling.finish(client_secret)?;
         let (Some(ring), Some(store)) = (ring, store) else { return Err(Problems::default()) };
         Ok(Self {
             log: Rules::compile(&config.logging, &config.http),
@@ -108,6 +111,7 @@ impl Site {
             ring,
             store,
             provider,
+            provider_settings,
             skip_auth,
             api_routes,
             routes,

@@ -197,6 +197,32 @@ async fn a_changed_or_emptied_secret_file_is_noticed_without_a_change_of_the_con
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_new_client_secret_makes_a_new_provider_and_an_emptied_one_keeps_the_old() {
+    let mut running = Running::start();
+    let secret = running.volume.path("secret");
+    fs::write(&secret, "first").unwrap();
+    let field = format!(r#""clientId": "app", "clientSecret": {{"file": "{}"}}"#, secret.display());
+    running.swap(running.config("/two").replace(r#""clientId": "app""#, &field), KEY);
+    running.until("the secret", |running| running.prefix() == "/two").await;
+    let first = Arc::clone(&running.cell.load().provider);
+    fs::write(&secret, "").unwrap();
+    let named = |running: &Running| {
+        running
+            .status
+            .state()
+            .last_error
+            .is_some_and(|error| error.contains("providers[0].clientSecret"))
+    };
+    running.until("the empty secret", named).await;
+    assert!(Arc::ptr_eq(&running.cell.load().provider, &first));
+    fs::write(&secret, "second").unwrap();
+    running
+        .until("the new secret", |running| !Arc::ptr_eq(&running.cell.load().provider, &first))
+        .await;
+    assert_eq!(running.status.state().last_error, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_written_in_place_is_taken_once_it_is_whole() {
     let running = Running::start();
     let text = running.config("/written");

@@ -5,7 +5,7 @@ use crate::oidc::Provider;
 use crate::secrets::{SecretText, Secrets};
 use crate::session::{KeyRing, KeyRingError};
 use crate::store::{self, SettingsError, Store};
-use proxy_config::{Config, Problems};
+use proxy_config::{Config, Problems, Secret};
 use std::sync::Arc;
 
 /// One compilation under way.
@@ -84,7 +84,10 @@ impl<'a> Compiling<'a> {
     ///
     /// # Errors
     /// Everything that is wrong; of one field only what was said first.
-    pub(super) fn finish(mut self) -> Result<Arc<Provider>, Problems> {
+    pub(super) fn finish(
+        mut self,
+        client_secret: Option<SecretText>,
+    ) -> Result<(Arc<Provider>, ProviderSettings), Problems> {
         let mut problems = self.config.problems().err().unwrap_or_default();
         if let Some(provider) = self.config.providers.first() {
             Provider::check(provider, &mut self.found);
@@ -93,28 +96,34 @@ impl<'a> Compiling<'a> {
         problems
             .0
             .extend(self.found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
-        let scoped = |config: &Config| {
-            (config.providers.first().cloned(), !config.access.allowed_groups.is_empty())
+        let (Some(provider), []) = (self.config.providers.first(), &*problems.0) else {
+            return Err(problems);
         };
-        match (scoped(self.config), &*problems.0) {
-            ((Some(provider), groups), []) => {
-                let same = self
-                    .previous
-                    .filter(|site| scoped(&site.config) == (Some(provider.clone()), groups));
-                let context = self.context;
-                Ok(same.map_or_else(
-                    || {
-                        Provider::start(
-                            provider,
-                            groups,
-                            &context.control,
-                            Arc::clone(&context.clock),
-                        )
-                    },
-                    |site| Arc::clone(&site.provider),
-                ))
-            }
-            _ => Err(problems),
+        let settings = ProviderSettings {
+            // By value: a file that is emptied later changes nothing until a reload finds it good.
+            provider: proxy_config::Provider {
+                client_secret: client_secret.map(Secret::Value),
+                ..provider.clone()
+            },
+            groups_required: !self.config.access.allowed_groups.is_empty(),
+        };
+        if let Some(site) = self.previous.filter(|site| site.provider_settings == settings) {
+            return Ok((Arc::clone(&site.provider), settings));
         }
+        let Context { control, clock, refresher: _ } = self.context;
+        let provider = Provider::start(
+            settings.provider.clone(),
+            settings.groups_required,
+            control,
+            Arc::clone(clock),
+        );
+        Ok((provider, settings))
     }
+}
+
+/// What a provider is started with; the same settings keep the same provider.
+#[derive(PartialEq)]
+pub(super) struct ProviderSettings {
+    provider: proxy_config::Provider,
+    groups_required: bool,
 }
