@@ -52,12 +52,14 @@ fn headers() -> Box<dyn FnMut()> {
     }
     let names = Names::compile(["X-Forwarded-User"], None);
     let cookies = OwnCookies::new("_oauth2_proxy");
-    let injected = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"]
-        .map(|name| (HeaderName::from_static(name), HeaderValue::from_static("someone@app.example")));
+    let injected = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"].map(|name| {
+        (HeaderName::from_static(name), HeaderValue::from_static("someone@app.example"))
+    });
     Box::new(move || {
         let mut map = black_box(&map).clone();
         let forwarded = Forwarded::Replace { tls: false };
-        let injection = Injection { names: &names, headers: &injected, cookies: &cookies, forwarded };
+        let injection =
+            Injection { names: &names, headers: &injected, cookies: &cookies, forwarded };
         prepare(&mut map, &injection, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), None);
         black_box(map);
     })
@@ -83,9 +85,12 @@ fn routing() -> Box<dyn FnMut()> {
 fn opening() -> Box<dyn FnMut()> {
     let ring = KeyRing::new(&["0123456789abcdef0123456789abcdef"]);
     let name = "_oauth2_proxy";
-    let text = ring.as_ref().map(|ring| ring.seal(Purpose::Session, name, &[7; 850])).unwrap_or_default();
+    let text =
+        ring.as_ref().map(|ring| ring.seal(Purpose::Session, name, &[7; 850])).unwrap_or_default();
     Box::new(move || {
-        let opened = ring.as_ref().map(|ring| ring.open(Purpose::Session, name, black_box(&text), 64 * 1024));
+        let opened = ring
+            .as_ref()
+            .map(|ring| ring.open(Purpose::Session, name, black_box(&text), 64 * 1024));
         let _ = black_box(opened.is_ok());
     })
 }
