@@ -41,6 +41,8 @@ pub(crate) const RIGHTS: Rights = Rights {
         rule(&["oauth2proxy.dev"], &["oauth2proxies/finalizers"], &["update"]),
         // Injection, and stand-alone proxies, which are made and taken away.
         rule(&["apps"], &["deployments"], &["get", "list", "watch", "create", "patch", "delete"]),
+        // To tell that they get no sidecar.
+        rule(&["apps"], &["statefulsets", "daemonsets"], &["list", "watch"]),
         // Which pods carry the proxy, and telling their kubelets of changes.
         rule(&[""], &["pods"], &["list", "patch"]),
         // Companion and stand-alone Services, and those that are led to the proxy.

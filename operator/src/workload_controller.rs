@@ -31,6 +31,7 @@ mod resolve;
 mod services;
 mod standalone;
 mod template;
+mod unsupported;
 mod watches;
 
 pub(crate) use watches::{Wake, start};
@@ -50,7 +51,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt as _;
 use kube::core::PartialObjectMeta;
 use live::{Kind, Live};
-use resolve::Resolved;
+use resolve::{Meant, Resolved};
 use serde_json::Value;
 use std::sync::Arc;
 use template::Brought;
@@ -109,13 +110,17 @@ async fn turn(
     }
     let resolved = match &asked {
         Ok(asked) => resolve::resolve(asked, &key.0, context).await?,
-        Err(refusal) => Resolved::Unusable { object: None, uid: None, refusal: refusal.clone() },
+        Err(refusal) => Resolved::Unusable { meant: Meant::default(), refusal: refusal.clone() },
     };
+    if matches!(&resolved, Resolved::Unusable { meant, .. } if meant.late) && memory.is_patient() {
+        return Ok(Next::After(memory.soon()));
+    }
     let wishes = Wishes::read(&workload);
     let mode = match (&wishes, &resolved) {
         (Ok(wishes), Resolved::Usable { spec, .. }) => {
             Some(wishes.traffic.unwrap_or(spec.spec.sidecar.traffic))
         }
+        (Ok(wishes), Resolved::Unusable { meant, .. }) => wishes.traffic.or(meant.traffic),
         _ => None,
     };
     let announcer = Announcer::new(&context.events, &workload, resolved.reference(&key.0));
@@ -263,7 +268,7 @@ impl Turn<'_> {
     fn object(&self) -> Option<String> {
         match &self.resolved {
             Resolved::Usable { spec, .. } => Some(spec.name.clone()),
-            Resolved::Unusable { object, .. } => object.clone(),
+            Resolved::Unusable { meant, .. } => meant.name.clone(),
             Resolved::Leaving => None,
         }
     }

@@ -43,6 +43,11 @@ impl Memory {
         Duration::from_millis(delay)
     }
 
+    /// Whether a moment's wait has not turned into a state yet.
+    pub(super) fn is_patient(&self) -> bool {
+        self.restless < RESTLESS.len()
+    }
+
     /// Nothing is under way.
     pub(super) fn calm(&mut self) {
         self.restless = 0;

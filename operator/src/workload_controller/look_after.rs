@@ -116,7 +116,8 @@ impl Turn<'_> {
     fn config_hash(&self) -> Option<&str> {
         match &self.resolved {
             Resolved::Usable { config_hash, .. } => config_hash.as_deref(),
-            Resolved::Unusable { .. } | Resolved::Leaving => None,
+            Resolved::Unusable { meant, .. } => meant.config_hash.as_deref(),
+            Resolved::Leaving => None,
         }
     }
 }

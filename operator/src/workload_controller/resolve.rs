@@ -6,7 +6,7 @@ use crate::controller::Failure;
 use crate::inject::{INJECT, OptIn, Refusal};
 use crate::proxy_controller::{ValidSpec, config_is_rendered, validate_spec};
 use crate::report::Guarded;
-use crds::{DeletionPolicy, OAuth2Proxy, Reason};
+use crds::{DeletionPolicy, OAuth2Proxy, Reason, Traffic};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt as _;
 use kube::api::{Api, ListParams};
@@ -24,13 +24,26 @@ pub(super) enum Resolved {
     Leaving,
     /// It cannot be used now.
     Unusable {
-        /// The object that is meant, if that can be told.
-        object: Option<String>,
-        /// Its uid, if it exists.
-        uid: Option<String>,
+        /// The object that is meant.
+        meant: Meant,
         /// Why not, and what to do.
         refusal: Refusal,
     },
+}
+
+/// An object that cannot be used, as far as it is known. What is there is still looked after by what it said before.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Meant {
+    /// Its name, if it can be told.
+    pub(super) name: Option<String>,
+    /// Its uid, if it exists.
+    pub(super) uid: Option<String>,
+    /// What it wants of Services.
+    pub(super) traffic: Option<Traffic>,
+    /// The last good configuration.
+    pub(super) config_hash: Option<String>,
+    /// Its own controller has not got to its latest change yet: to be asked again in a moment.
+    pub(super) late: bool,
 }
 
 impl Resolved {
@@ -38,7 +51,7 @@ impl Resolved {
     pub(super) fn reference(&self, namespace: &str) -> Option<ObjectReference> {
         let (name, uid) = match self {
             Self::Usable { spec, .. } => (spec.name.clone(), Some(spec.uid.clone())),
-            Self::Unusable { object, uid, .. } => (object.clone()?, uid.clone()),
+            Self::Unusable { meant, .. } => (meant.name.clone()?, meant.uid.clone()),
             Self::Leaving => return None,
         };
         Some(ObjectReference {
@@ -79,7 +92,7 @@ pub(super) async fn resolve(
                 .map_err(|error| Failure::api(&doing(), &error))?;
             match only(list.items, namespace) {
                 Ok(object) => object,
-                Err(refusal) => return Ok(Resolved::Unusable { object: None, uid: None, refusal }),
+                Err(refusal) => return Ok(Resolved::Unusable { meant: Meant::default(), refusal }),
             }
         }
     };
@@ -91,8 +104,7 @@ fn missing(namespace: &str, name: &str) -> Resolved {
         "there is no OAuth2Proxy {name:?} in namespace {namespace}: create it, or correct {INJECT}; a sidecar that is there stays"
     );
     Resolved::Unusable {
-        object: Some(name.to_owned()),
-        uid: None,
+        meant: Meant { name: Some(name.to_owned()), ..Meant::default() },
         refusal: Refusal::new(Reason::ObjectNotReady, message),
     }
 }
@@ -118,11 +130,25 @@ fn only(mut objects: Vec<Guarded>, namespace: &str) -> Result<Guarded, Refusal> 
     }
 }
 
+fn meant(object: &Guarded) -> Meant {
+    let known = object.0.as_ref().ok();
+    let status = known.and_then(|object| object.status.as_ref());
+    Meant {
+        name: Some(object.name_any()),
+        uid: object.uid(),
+        traffic: known.map(|object| object.spec.sidecar.traffic),
+        config_hash: status.and_then(|status| status.config_hash.clone()),
+        late: known.is_some_and(|known| {
+            status.and_then(|status| status.observed_generation) != known.metadata.generation
+        }),
+    }
+}
+
 fn judge(object: &Guarded) -> Resolved {
     let name = object.name_any();
+    let meant = meant(object);
     let unusable = |reason, message: String| Resolved::Unusable {
-        object: Some(name.clone()),
-        uid: object.uid(),
+        meant: meant.clone(),
         refusal: Refusal::new(reason, message),
     };
     let not_ready = |why: &str| {
@@ -150,10 +176,7 @@ fn judge(object: &Guarded) -> Resolved {
         return not_ready(&why);
     }
     match validate_spec(object) {
-        Ok(spec) => Resolved::Usable {
-            spec: Box::new(spec),
-            config_hash: object.status.as_ref().and_then(|status| status.config_hash.clone()),
-        },
+        Ok(spec) => Resolved::Usable { spec: Box::new(spec), config_hash: meant.config_hash },
         Err(_) => not_ready("see its condition ConfigRendered"),
     }
 }

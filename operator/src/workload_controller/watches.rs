@@ -3,7 +3,7 @@
 //! Watches carry metadata only; a turn reads what it needs. A Deployment that has nothing to do with us costs no request.
 
 use super::desk::{Desk, Key};
-use super::{keeper, reconcile, standalone};
+use super::{keeper, reconcile, standalone, unsupported};
 use crate::context::Context;
 use crate::controller::{Controller, Queue, Requests, follow, queue};
 use crate::inject::{INJECT, INJECTED};
@@ -11,13 +11,15 @@ use crate::report::Guarded;
 use crate::scope::Scope;
 use crate::traffic::{ORIGINALS, TRAFFIC, WORKLOAD, workload_of};
 use futures_util::future::BoxFuture;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
 use k8s_openapi::api::core::v1::Service;
-use kube::ResourceExt as _;
-use kube::core::PartialObjectMeta;
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
+use kube::{Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 type DeploymentMeta = PartialObjectMeta<Deployment>;
@@ -156,16 +158,56 @@ pub(crate) fn start(
     let _ = wake.desk.set(Arc::clone(&desk));
     let _ = wake.service_store.set(service_store.clone());
     let stores = (deployment_store, service_store, objects.clone());
-    let controllers = controllers(context, &desk, stores.clone(), woken);
+    let mut controllers = controllers(context, &desk, stores.clone(), woken);
+    let (stateful_watch, stateful) = refusing::<StatefulSet>(context, scope);
+    let (daemon_watch, daemon) = refusing::<DaemonSet>(context, scope);
+    controllers.extend([stateful, daemon]);
     let synced = Box::pin(async move {
         let _ = stores.0.wait_until_ready().await;
         let _ = stores.1.wait_until_ready().await;
     });
     Workloads {
-        watches: vec![Box::pin(deployment_watch), Box::pin(service_watch)],
+        watches: vec![
+            Box::pin(deployment_watch),
+            Box::pin(service_watch),
+            stateful_watch,
+            daemon_watch,
+        ],
         controllers,
         synced,
     }
+}
+
+/// Watches a kind that gets no sidecar, to say so where one asks for it.
+fn refusing<K>(
+    context: &Arc<Context>,
+    scope: &Scope,
+) -> (BoxFuture<'static, ()>, BoxFuture<'static, ()>)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (queue, requests) = queue::<PartialObjectMeta<K>>();
+    let (store, watch) = follow(
+        scope.api(&context.client),
+        watcher::Config::default(),
+        move |workload: &PartialObjectMeta<K>| {
+            if unsupported::asks(workload).is_some() {
+                queue.push(ObjectRef::from_obj(workload));
+            }
+        },
+    );
+    let controller = Controller { name: "unsupported", store, requests };
+    let told = unsupported::Told::default();
+    let run = controller.run(Arc::clone(context), move |workload, context| {
+        unsupported::reconcile(workload, context, Arc::clone(&told))
+    });
+    (Box::pin(watch), Box::pin(run))
 }
 
 type Stores = (Store<DeploymentMeta>, Store<ServiceMeta>, Store<Guarded>);
