@@ -7,7 +7,7 @@ mod direct;
 
 use crate::metrics::{self, Registry};
 use crate::reload::Status;
-use crate::server::Socket;
+use crate::server::{Farewell, Socket};
 use crate::site::SiteCell;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -40,6 +40,8 @@ pub(crate) struct Admin {
     pub(crate) cell: Arc<SiteCell>,
     /// The process is on its way out.
     pub(crate) draining: AtomicBool,
+    /// Has clients leave, when the pod says that it ends.
+    pub(crate) farewell: Farewell,
     /// The port whose direct connections are listed.
     pub(crate) direct_port: Option<u16>,
     /// The node, whose probes are not listed.
@@ -63,7 +65,9 @@ impl Admin {
             Socket::Tcp(listener) => match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => self.spawn(stream, answers, &slots),
+                        Ok((stream, peer)) => {
+                            self.spawn(stream, (answers, peer.ip().is_loopback()), &slots)
+                        }
                         Err(error) => breathe(&error).await,
                     }
                 },
@@ -72,7 +76,7 @@ impl Admin {
             Socket::Unix(listener, _file) => match tokio::net::UnixListener::from_std(listener) {
                 Ok(listener) => loop {
                     match listener.accept().await {
-                        Ok((stream, _)) => self.spawn(stream, answers, &slots),
+                        Ok((stream, _)) => self.spawn(stream, (answers, true), &slots),
                         Err(error) => breathe(&error).await,
                     }
                 },
@@ -81,8 +85,12 @@ impl Admin {
         }
     }
 
-    fn spawn<S>(self: &Arc<Self>, stream: S, answers: Answers, slots: &Arc<Semaphore>)
-    where
+    fn spawn<S>(
+        self: &Arc<Self>,
+        stream: S,
+        (answers, local): (Answers, bool),
+        slots: &Arc<Semaphore>,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         // Without a free slot the connection is closed at once.
@@ -90,7 +98,8 @@ impl Admin {
         let admin = Arc::clone(self);
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                let response = admin.answer(request.method(), request.uri().path(), answers);
+                let response =
+                    admin.answer(request.method(), request.uri().path(), (answers, local));
                 async move { Ok::<_, Infallible>(response) }
             });
             let mut builder = http1::Builder::new();
@@ -108,7 +117,15 @@ impl Admin {
         });
     }
 
-    fn answer(&self, method: &Method, path: &str, answers: Answers) -> Response<Full<Bytes>> {
+    fn answer(
+        &self,
+        method: &Method,
+        path: &str,
+        (answers, local): (Answers, bool),
+    ) -> Response<Full<Bytes>> {
+        if (answers, path, method) == (Answers::Admin, "/drain", &Method::POST) {
+            return self.drain(local);
+        }
         if !matches!(*method, Method::GET | Method::HEAD) {
             return response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n");
         }
@@ -129,6 +146,18 @@ impl Admin {
                 "not found: /livez /readyz /metrics /status\n",
             ),
         }
+    }
+
+    /// The pod ends: answers close their connections from now on, so that clients turn to other pods while the application
+    /// still answers. Only for the pod itself; anybody else could keep every client reconnecting.
+    fn drain(&self, local: bool) -> Response<Full<Bytes>> {
+        if !local {
+            return response(StatusCode::FORBIDDEN, "text/plain", "only from within the pod\n");
+        }
+        tracing::info!("the pod ends: clients are asked to leave");
+        self.draining.store(true, Ordering::Relaxed);
+        self.farewell.begin();
+        response(StatusCode::OK, "text/plain", "draining\n")
     }
 
     fn state(&self) -> Json {

@@ -111,7 +111,8 @@ impl App {
         let (at, state) = (Arc::clone(&cell), Arc::clone(&status));
         let reloader = Reloader { source, cell: at, context, telemetry, status: state };
         let draining = AtomicBool::new(false);
-        let admin = Arc::new(Admin { registry, status, cell, draining, direct_port, node });
+        let farewell = server.farewell();
+        let admin = Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node });
         Ok(Self { addresses, runtime, server, writer, admin, sockets, reloader, seen })
     }
 

@@ -12,6 +12,8 @@ pub(crate) enum Command {
     Print(String),
     /// Print the help to standard error, as oauth2-proxy does.
     Help,
+    /// Tell the proxy of this pod, by its admin port, that the pod ends.
+    Drain(u16),
     /// Check the configuration and say whether it is valid.
     Test(Source),
     /// Serve.
@@ -66,6 +68,10 @@ pub(crate) fn parse(
         arguments.split_first().map(|(word, rest)| (word.as_str(), rest))
     {
         return complete(rest);
+    }
+    if let Some(("drain", rest)) = arguments.split_first().map(|(word, rest)| (word.as_str(), rest))
+    {
+        return drain(rest);
     }
     let control = flags::control(arguments);
     if control.version {
@@ -129,6 +135,17 @@ fn complete(rest: &[String]) -> Result<Command, ArgumentError> {
             "usage: oauth2-proxy completions {}",
             completions::SHELLS.join("|")
         ))),
+    }
+}
+
+fn drain(rest: &[String]) -> Result<Command, ArgumentError> {
+    let port = match rest {
+        [port] => port.strip_prefix("--admin-port="),
+        _ => None,
+    };
+    match number(port, "admin-port", "a port")? {
+        Some(port) => Ok(Command::Drain(port)),
+        None => Err(ArgumentError::Usage("usage: oauth2-proxy drain --admin-port=PORT".to_owned())),
     }
 }
 
@@ -224,6 +241,13 @@ mod tests {
     fn help_is_no_error() {
         assert!(matches!(command("--help"), Ok(Command::Help)));
         assert!(matches!(command("-h"), Ok(Command::Help)));
+    }
+
+    #[test]
+    fn drain_needs_the_admin_port() {
+        assert!(matches!(command("drain --admin-port=44180"), Ok(Command::Drain(44180))));
+        assert!(refusal("drain").contains("--admin-port=PORT"));
+        assert!(refusal("drain --admin-port=x").contains("admin-port"));
     }
 
     #[test]

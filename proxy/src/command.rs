@@ -6,11 +6,16 @@ use crate::clock::SystemClock;
 use crate::options::{Source, document};
 use crate::reload;
 use crate::site::Context;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+
+/// Time for the answer of the own process.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Runs the program with these arguments, without its own name, and this environment.
 ///
@@ -26,6 +31,9 @@ pub fn main(arguments: &[String], environment: Vec<(String, String)>) -> ExitCod
         Ok(Command::Help) => {
             let _ = io::stderr().write_all(document::help().as_bytes());
             Ok(())
+        }
+        Ok(Command::Drain(port)) => {
+            drain(port).map_err(|error| format!("the proxy could not be told: {error}"))
         }
         Ok(Command::Test(source)) => test(&source),
         Ok(Command::Serve(settings)) => serve(settings),
@@ -62,6 +70,21 @@ fn test(source: &Source) -> Result<(), String> {
     }
     let _ = io::stdout().write_all(b"configuration is valid\n");
     Ok(())
+}
+
+/// Tells the proxy in the same network namespace that its pod ends.
+fn drain(port: u16) -> io::Result<()> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.write_all(
+        b"POST /drain HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+    )?;
+    let mut answer = String::new();
+    stream.take(1024).read_to_string(&mut answer)?;
+    match answer.lines().next() {
+        Some(status) if status.contains(" 200 ") => Ok(()),
+        status => Err(io::Error::other(status.unwrap_or("no answer").to_owned())),
+    }
 }
 
 fn serve(settings: Settings) -> Result<(), String> {

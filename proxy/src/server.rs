@@ -20,7 +20,7 @@ pub(crate) use drain::{Busy, Drain};
 pub(crate) use framing::Framing;
 pub(crate) use listener::Socket;
 pub(crate) use tls::{Certificate, TlsError};
-pub(crate) use worker::{Server, Settings, StartError};
+pub(crate) use worker::{Farewell, Server, Settings, StartError};
 
 use crate::access_log::Log;
 use crate::clock::Clock;

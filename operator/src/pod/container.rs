@@ -7,6 +7,9 @@ use proxy_config::Version;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
+/// The program in the image. A hook knows no entry point.
+const PROGRAM: &str = "/usr/local/bin/oauth2-proxy";
+
 /// The user of the image, set here too: a pod whose own security context says root would otherwise start us as root.
 const USER: i64 = 65532;
 
@@ -41,9 +44,10 @@ pub(super) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> Value {
         if ports.application.is_some() {
             fields.insert("restartPolicy".to_owned(), json!("Always"));
             fields.insert("env".to_owned(), node_address());
+            fields.insert("lifecycle".to_owned(), farewell(ports.admin));
         } else {
             // The endpoints of a Service take a moment to forget a pod that ends. A sidecar needs no such pause: it
-            // outlives the application by itself.
+            // outlives the application by itself, whose own pause counts.
             fields.insert("lifecycle".to_owned(), json!({"preStop": {"sleep": {"seconds": 5}}}));
         }
     }
@@ -64,6 +68,12 @@ fn arguments(ports: PodPorts) -> Vec<String> {
         arguments.push("--node-ip=$(NODE_IP)".to_owned());
     }
     arguments
+}
+
+/// Hooks of all containers start together when the pod ends, long before the sidecar's own end: clients that stay on their
+/// connections are sent away while the application still answers, or they would find nobody behind us.
+fn farewell(admin: u16) -> Value {
+    json!({"preStop": {"exec": {"command": [PROGRAM, "drain", format!("--admin-port={admin}")]}}})
 }
 
 /// The node's own connections are its probes, so the watch for direct connections leaves them out.

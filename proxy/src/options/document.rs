@@ -74,7 +74,7 @@ pub fn page() -> String {
     text
 }
 
-const CONTROL: [(&str, &str); 10] = [
+const CONTROL: [(&str, &str); 11] = [
     ("--config FILE", "Read options from this TOML file."),
     (
         "--generated-config FILE",
@@ -92,6 +92,10 @@ const CONTROL: [(&str, &str); 10] = [
         "In a sidecar: list in /status who is connected to this port without going through the proxy.",
     ),
     ("--node-ip ADDRESS", "In a sidecar: the node, whose probes of that port are not listed."),
+    (
+        "drain --admin-port=PORT",
+        "In a pod that ends: every answer closes its connection from now on, so that clients turn to other pods.",
+    ),
     ("--version", "Print the version."),
     ("--help", "Print this help."),
 ];

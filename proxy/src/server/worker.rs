@@ -166,6 +166,12 @@ impl Server {
         self.workers.clone()
     }
 
+    /// A way to have every answer close its connection while the server goes on: the pod is about to end, and clients
+    /// that stay on their connections would meet nobody.
+    pub(crate) fn farewell(&self) -> Farewell {
+        Farewell(self.workers.clone())
+    }
+
     /// Stops: answers close their connections, then no new ones are accepted, then what is in flight gets its time.
     pub(crate) async fn drain(mut self, drain: Drain) {
         self.workers.iter().for_each(|worker| worker.busy.stop());
@@ -175,6 +181,17 @@ impl Server {
         let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
         // A worker that panicked has said so; the others end by their own deadline.
         let _ = tokio::task::spawn_blocking(join).await;
+    }
+}
+
+/// See [`Server::farewell`].
+#[derive(Clone, Debug)]
+pub(crate) struct Farewell(Vec<Arc<Worker>>);
+
+impl Farewell {
+    /// From now on.
+    pub(crate) fn begin(&self) {
+        self.0.iter().for_each(|worker| worker.busy.stop());
     }
 }
 
