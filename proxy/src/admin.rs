@@ -66,7 +66,7 @@ impl Admin {
                 Ok(listener) => loop {
                     match listener.accept().await {
                         Ok((stream, peer)) => {
-                            self.spawn(stream, (answers, peer.ip().is_loopback()), &slots)
+                            self.spawn(stream, (answers, peer.ip().to_canonical().is_loopback()), &slots)
                         }
                         Err(error) => breathe(&error).await,
                     }
