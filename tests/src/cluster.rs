@@ -5,7 +5,7 @@
 use crate::eventually::eventually;
 use crate::process::{Process, free_port, program, root};
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -61,6 +61,18 @@ impl Cluster {
             None,
         );
         cluster
+    }
+
+    /// Its name, for the harness.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// An administrator's kubeconfig.
+    #[must_use]
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// Runs kubectl; `input` is its standard input.

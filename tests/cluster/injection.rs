@@ -1,0 +1,159 @@
+//! The sidecar comes, follows the object, survives other writers, and goes without a trace.
+
+use crate::stage::{Stage, app, carries, object, status};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+use tests::eventually::eventually;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_annotated_deployment_is_protected_follows_its_object_and_is_given_back_byte_for_byte() {
+    let stage = Stage::new("annotate").await;
+    let before = stage.snapshot();
+    stage.protect().await;
+    let address = stage.address();
+    assert_eq!(status(&address, "/healthz").await, 200, "a path that is open to everybody");
+    let closed = status(&address, "/").await;
+    assert!([302, 401, 403, 503].contains(&closed), "without a session the app answered {closed}");
+
+    let pods = stage.pods();
+    let start = Instant::now();
+    stage.space.apply(&object("main", "^/(healthz|other)"));
+    eventually("the new configuration is in force", Duration::from_secs(5), || async {
+        match status(&address, "/other").await {
+            404 => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
+    let taken = start.elapsed();
+    assert!(taken < Duration::from_secs(2), "it took {taken:?} until the change was in force");
+    assert_eq!(stage.pods(), pods, "a change of the configuration replaced pods");
+    let present = |object: &Value| {
+        object.pointer("/status/workloads/0/upToDate") == Some(&Value::from(2))
+            && object.pointer("/status/observedGeneration")
+                == object.pointer("/metadata/generation")
+    };
+    stage.space.until("o2p/main", "the status says who runs it", present).await;
+
+    stage.give_back().await;
+    assert_eq!(stage.snapshot(), before);
+    assert_eq!(status(&address, "/").await, 200, "the app is open again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn other_writers_leave_the_sidecar_or_it_comes_back() {
+    let stage = Stage::new("writers").await;
+    stage.protect().await;
+    stage.space.apply(&app(1));
+    stage.routed().await;
+    assert!(carries(&stage.space.get("deployment/web")), "kubectl apply took the sidecar");
+    stage.space.ok(
+        &["apply", "--server-side", "--force-conflicts", "--field-manager=someone", "-f", "-"],
+        Some(&app(1).split("---").next().unwrap_or_default().replace(
+            "metadata: {name: web, labels",
+            "metadata: {name: web, annotations: {a: b}, labels",
+        )),
+    );
+    stage.routed().await;
+    assert!(carries(&stage.space.get("deployment/web")), "server-side apply took the sidecar");
+    stage.space.ok(&["scale", "deployment/web", "--replicas=2"], None);
+    stage.available().await;
+    stage.routed().await;
+    assert!(carries(&stage.space.get("deployment/web")), "scaling took the sidecar");
+
+    stage.space.ok(&["rollout", "undo", "deployment/web"], None);
+    stage.space.until("deployment/web", "the sidecar is put back", carries).await;
+    let opted_in = |workload: &Value| {
+        workload.pointer("/metadata/annotations/oauth2proxy.dev~1inject")
+            == Some(&Value::from("main"))
+    };
+    stage.space.until("deployment/web", "the opt-in is put back", opted_in).await;
+    stage.available().await;
+    stage.routed().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_move_to_another_object_is_one_rollout() {
+    let stage = Stage::new("move").await;
+    stage.protect().await;
+    stage.space.apply(&object("other", "^/(healthz|moved)"));
+    let rendered =
+        |object: &Value| tests::cluster::condition(object, "ConfigRendered").starts_with("True");
+    stage.space.until("o2p/other", "its configuration is written", rendered).await;
+    let generation = |workload: &Value| {
+        workload.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0)
+    };
+    let before = generation(&stage.space.get("deployment/web"));
+    stage
+        .space
+        .ok(&["annotate", "--overwrite", "deployment/web", "oauth2proxy.dev/inject=other"], None);
+    let routed = |object: &Value| {
+        object.pointer("/status/workloads/0/traffic") == Some(&Value::from("Routed"))
+    };
+    stage.space.until("o2p/other", "traffic is routed", routed).await;
+    assert_eq!(generation(&stage.space.get("deployment/web")), before + 1);
+    assert_eq!(
+        status(&stage.address(), "/moved").await,
+        404,
+        "the other object's rules are not in force"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_not_be_injected_is_named_with_the_next_step() {
+    let stage = Stage::new("refuse").await;
+    let workload = |name: &str, pod: &str| {
+        format!(
+            "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {{name: {name}, annotations: {{oauth2proxy.dev/inject: main}}}}
+spec:
+  replicas: 0
+  selector: {{matchLabels: {{app: {name}}}}}
+  template:
+    metadata: {{labels: {{app: {name}}}}}
+    spec: {pod}
+"
+        )
+    };
+    let cases = [
+        (
+            "several",
+            "{containers: [{name: a, image: x, ports: [{containerPort: 1, name: one}, {containerPort: 2}]}]}",
+            "1 (one of a), 2 (of a)",
+        ),
+        (
+            "taken",
+            "{containers: [{name: a, image: x, ports: [{containerPort: 4180}, {containerPort: 80}]}]}",
+            "oauth2proxy.dev/upstream-port",
+        ),
+        (
+            "name",
+            "{containers: [{name: oauth2-proxy, image: x, ports: [{containerPort: 80}]}]}",
+            "NameCollision",
+        ),
+        (
+            "host",
+            "{hostNetwork: true, containers: [{name: a, image: x, ports: [{containerPort: 80}]}]}",
+            "hostNetwork",
+        ),
+    ];
+    for (name, pod, _) in cases {
+        stage.space.apply(&workload(name, pod));
+    }
+    for (name, _, text) in cases {
+        let named = |object: &Value| {
+            let workloads = object.pointer("/status/workloads").and_then(Value::as_array);
+            workloads.into_iter().flatten().any(|workload| {
+                workload.get("name") == Some(&Value::from(name))
+                    && workload
+                        .get("message")
+                        .and_then(Value::as_str)
+                        .is_some_and(|message| message.contains(text))
+            })
+        };
+        stage.space.until("o2p/main", &format!("{name} is refused with {text:?}"), named).await;
+        assert!(!carries(&stage.space.get(&format!("deployment/{name}"))));
+    }
+}

@@ -1,0 +1,9 @@
+//! The operator against a whole cluster: real pods, real sidecars, real Services.
+//!
+//! Each test has a namespace and an operator of its own, which looks after that namespace alone.
+
+mod injection;
+mod lifecycle;
+mod load;
+mod stage;
+mod traffic;
