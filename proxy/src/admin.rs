@@ -65,9 +65,11 @@ impl Admin {
             Socket::Tcp(listener) => match tokio::net::TcpListener::from_std(listener) {
                 Ok(listener) => loop {
                     match listener.accept().await {
-                        Ok((stream, peer)) => {
-                            self.spawn(stream, (answers, peer.ip().to_canonical().is_loopback()), &slots)
-                        }
+                        Ok((stream, peer)) => self.spawn(
+                            stream,
+                            (answers, peer.ip().to_canonical().is_loopback()),
+                            &slots,
+                        ),
                         Err(error) => breathe(&error).await,
                     }
                 },

@@ -112,7 +112,8 @@ impl App {
         let reloader = Reloader { source, cell: at, context, telemetry, status: state };
         let draining = AtomicBool::new(false);
         let farewell = server.farewell();
-        let admin = Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node });
+        let admin =
+            Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node });
         Ok(Self { addresses, runtime, server, writer, admin, sockets, reloader, seen })
     }
 
