@@ -10,7 +10,7 @@ mod registry;
 mod shard;
 
 pub(crate) use event::Event;
-pub(crate) use histogram::Histogram;
+
 pub(crate) use registry::{Counter, Gauge, Registry};
 pub(crate) use shard::Shard;
 

@@ -23,8 +23,6 @@ use std::time::Duration;
 /// One HTTP server, ready to be asked.
 #[derive(Clone, Debug)]
 pub(crate) struct Server {
-    /// As shown in the access log.
-    pub(crate) id: Arc<str>,
     origin: Arc<Origin>,
     pass_host_header: bool,
     upgrades: bool,
@@ -78,7 +76,6 @@ impl Server {
             Target::File { .. } | Target::Static { .. } => return Ok(None),
         };
         Ok(Some(Self {
-            id: Arc::from(upstream.id.as_str()),
             origin: Arc::new(origin),
             pass_host_header,
             upgrades,

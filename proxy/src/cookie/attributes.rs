@@ -17,6 +17,7 @@ impl SetCookie {
     }
 
     /// The text, for tests and for measuring.
+    #[cfg(test)]
     pub(crate) fn as_str(&self) -> &str {
         self.0.to_str().unwrap_or_default()
     }

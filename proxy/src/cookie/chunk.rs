@@ -99,11 +99,6 @@ impl SessionCookie {
         self.present(cookies).map(|name| self.attributes.clear(name, host)).collect()
     }
 
-    /// The line that clears the whole cookie, present or not.
-    pub(crate) fn clear_whole(&self, host: &str) -> SetCookie {
-        self.attributes.clear(&self.name, host)
-    }
-
     fn present<'a>(&self, cookies: &RequestCookies<'a>) -> impl Iterator<Item = &'a str> {
         cookies
             .iter()

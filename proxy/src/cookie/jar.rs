@@ -17,6 +17,7 @@ impl<'a> RequestCookies<'a> {
     }
 
     /// The value of the first cookie of this name.
+    #[cfg(test)]
     pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.find(&memmem::Finder::new(name))
     }

@@ -73,7 +73,6 @@ const LOGINS: (&str, &str) = ("oauth2_proxy_logins_total", "Logins by how far th
 
 impl Event {
     /// Name of the family, labels in Prometheus' form, and help.
-    #[expect(clippy::too_many_lines, reason = "one row for each event")]
     pub(crate) fn describe(self) -> (&'static str, &'static str, &'static str) {
         let ((name, help), labels) = match self {
             Self::UpstreamConnected => (UPSTREAM_REQUESTS, "connection=\"new\""),

@@ -1,7 +1,6 @@
 //! A histogram of durations with the buckets of the peer (Prometheus' defaults).
 
 use std::fmt::Write;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -35,15 +34,6 @@ impl Buckets {
             super::shard::bump(count, 1);
         }
         super::shard::bump(&self.nanoseconds, nanoseconds);
-    }
-
-    /// For any number of threads.
-    pub(super) fn observe(&self, duration: Duration) {
-        let (bucket, nanoseconds) = self.place(duration);
-        if let Some(count) = bucket {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-        self.nanoseconds.fetch_add(nanoseconds, Ordering::Relaxed);
     }
 
     fn place(&self, duration: Duration) -> (Option<&AtomicU64>, u64) {
@@ -98,16 +88,5 @@ impl Snapshot {
         let seconds = Duration::from_nanos(self.nanoseconds).as_secs_f64();
         let _ = writeln!(out, "{name}_sum{braces} {seconds}");
         let _ = writeln!(out, "{name}_count{braces} {sum}");
-    }
-}
-
-/// A registered histogram of durations. Cloning shares it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Histogram(pub(super) Arc<Buckets>);
-
-impl Histogram {
-    /// Counts one duration.
-    pub(crate) fn observe(&self, duration: Duration) {
-        self.0.observe(duration);
     }
 }

@@ -1,7 +1,7 @@
-//! Counters, gauges and histograms by name, and the text that shows them together with the workers' shards.
+//! Counters and gauges by name, and the text that shows them together with the workers' shards.
 
 use super::event::ALL;
-use super::histogram::{Histogram, Snapshot};
+use super::histogram::Snapshot;
 use super::process;
 use super::shard::{METHODS, Shard};
 use std::collections::BTreeMap;
@@ -45,7 +45,6 @@ impl Gauge {
 enum Member {
     Counter(Counter),
     Gauge(Gauge),
-    Histogram(Histogram),
 }
 
 #[derive(Debug)]
@@ -84,7 +83,7 @@ impl Registry {
         let mut families = locked(&self.families);
         match member(&mut families, name, help, labels, || Member::Counter(Counter::default())) {
             Member::Counter(counter) => counter.clone(),
-            Member::Gauge(_) | Member::Histogram(_) => Counter::default(),
+            Member::Gauge(_) => Counter::default(),
         }
     }
 
@@ -98,28 +97,8 @@ impl Registry {
         let mut families = locked(&self.families);
         match member(&mut families, name, help, labels, || Member::Gauge(Gauge::default())) {
             Member::Gauge(gauge) => gauge.clone(),
-            Member::Counter(_) | Member::Histogram(_) => Gauge::default(),
+            Member::Counter(_) => Gauge::default(),
         }
-    }
-
-    /// The histogram of durations of this name and these labels; the same one for the same call. Names end in `_seconds`.
-    pub(crate) fn histogram(
-        &self,
-        name: &'static str,
-        help: &'static str,
-        labels: &[(&str, &str)],
-    ) -> Histogram {
-        let mut families = locked(&self.families);
-        match member(&mut families, name, help, labels, || Member::Histogram(Histogram::default()))
-        {
-            Member::Histogram(histogram) => histogram.clone(),
-            Member::Counter(_) | Member::Gauge(_) => Histogram::default(),
-        }
-    }
-
-    /// Takes away every member of a family, such as the hash of a configuration that is no longer in force.
-    pub(crate) fn clear(&self, name: &'static str) {
-        locked(&self.families).remove(name);
     }
 
     /// Everything, as Prometheus reads it.
@@ -216,7 +195,6 @@ fn write_families(out: &mut String, families: &BTreeMap<&'static str, Family>) {
         let kind = match family.members.values().next() {
             Some(Member::Counter(_)) => "counter",
             Some(Member::Gauge(_)) => "gauge",
-            Some(Member::Histogram(_)) => "histogram",
             None => continue,
         };
         header(out, name, family.help, kind);
@@ -228,7 +206,6 @@ fn write_families(out: &mut String, families: &BTreeMap<&'static str, Family>) {
                 Member::Gauge(gauge) => {
                     let _ = writeln!(out, "{name}{} {}", braced(labels), gauge.get());
                 }
-                Member::Histogram(histogram) => histogram.0.snapshot().write(out, name, labels),
             }
         }
     }
