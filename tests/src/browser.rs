@@ -13,7 +13,7 @@ use tempfile::TempDir;
 /// A real browser window without a screen.
 #[derive(Debug)]
 pub struct Chromium {
-    /// WebDriver client.
+    /// The `WebDriver` client.
     pub page: Client,
     _driver: Process,
     _dir: TempDir,

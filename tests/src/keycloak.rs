@@ -54,7 +54,7 @@ impl Keycloak {
             }
         });
         let pid = pid.recv().unwrap_or_default();
-        let ready = eventually("Keycloak listens", Duration::from_secs(180), || {
+        let ready = eventually("Keycloak listens", Duration::from_mins(4), || {
             let log = log.clone();
             async move {
                 assert!(
@@ -71,7 +71,7 @@ impl Keycloak {
         let keycloak = Self { port };
         let browser = crate::client::Browser::new();
         let discovery = format!("{}/.well-known/openid-configuration", keycloak.issuer());
-        eventually("Keycloak serves its realm", Duration::from_secs(60), || async {
+        eventually("Keycloak serves its realm", Duration::from_mins(1), || async {
             let response =
                 browser.http.get(&discovery).send().await.map_err(|error| error.to_string())?;
             if response.status().is_success() { Ok(()) } else { Err(response.status().to_string()) }
@@ -135,7 +135,7 @@ fn distribution() -> PathBuf {
 #[expect(clippy::panic, reason = "the way a test fails")]
 fn run(command: &mut Command) {
     let output = command.output().unwrap_or_else(|error| {
-        panic!("{:?}: {error}; install it with apt-get", command.get_program())
+        panic!("{}: {error}; install it with apt-get", command.get_program().display())
     });
     assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
 }

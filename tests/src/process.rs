@@ -27,7 +27,7 @@ impl Process {
             .stdout(out)
             .stderr(err)
             .spawn()
-            .unwrap_or_else(|e| panic!("{:?}: {e}; {install}", command.get_program()));
+            .unwrap_or_else(|e| panic!("{}: {e}; {install}", command.get_program().display()));
         Self { child, log }
     }
 
