@@ -85,7 +85,7 @@ fn tcp_ports(service: &Value) -> impl Iterator<Item = (usize, &Value)> {
 /// The target of a Service port; without one, it is the port itself.
 fn target_of(port: &Value) -> &Value {
     port.get("targetPort")
-        .filter(|target| **target != Value::from(0))
+        .filter(|target| target.as_i64() != Some(0))
         .or_else(|| port.get("port"))
         .unwrap_or(&Value::Null)
 }

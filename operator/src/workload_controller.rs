@@ -58,7 +58,7 @@ use template::Brought;
 use tokio::time::Duration;
 
 /// A refused workload waits for a change, which a watch reports; this is in case it does not.
-const REFUSED: Duration = Duration::from_secs(120);
+const REFUSED: Duration = Duration::from_mins(2);
 
 /// What one turn works with.
 struct Turn<'a> {

@@ -2,8 +2,9 @@
 
 use crate::stage::{Stage, app, carries, object, status};
 use serde_json::Value;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tests::eventually::eventually;
+use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_annotated_deployment_is_protected_follows_its_object_and_is_given_back_byte_for_byte() {

@@ -2,6 +2,8 @@
 //!
 //! Each test has a namespace and an operator of its own, which looks after that namespace alone.
 
+#![expect(clippy::panic, reason = "the way a test fails")]
+
 mod injection;
 mod lifecycle;
 mod load;

@@ -216,7 +216,7 @@ fn load_images(cluster: &Arc<Cluster>) {
     let built = program("proxy", "oauth2-proxy");
     program("operator", "oauth2-proxy-operator");
     program("harness", "sample-app");
-    let from = built.parent().unwrap_or(Path::new(".")).display().to_string();
+    let from = built.parent().unwrap_or_else(|| Path::new(".")).display().to_string();
     let to = tests::proxy::temp_dir();
     let to = to.path().display().to_string();
     run(&["images", "--from", &from, "--to", &to]);

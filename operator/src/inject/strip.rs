@@ -76,9 +76,9 @@ fn guard(pod: &Value, record: &Record) -> Result<(), Refusal> {
 fn take_out(operations: &mut Vec<Value>, pod: &Value, field: &str, names: &[String]) {
     let entries = list(pod, &format!("/{field}"));
     let path = format!("/spec/template/spec/{field}");
-    let named = |entry: &Value| names.iter().any(|name| is_named(entry, name));
+    let is_ours = |entry: &Value| names.iter().any(|name| is_named(entry, name));
     let ours: Vec<(usize, &Value)> =
-        entries.iter().enumerate().filter(|(_, entry)| named(entry)).collect();
+        entries.iter().enumerate().filter(|(_, entry)| is_ours(entry)).collect();
     for (index, entry) in &ours {
         operations.push(json!({"op": "test", "path": format!("{path}/{index}/name"), "value": entry.get("name")}));
     }

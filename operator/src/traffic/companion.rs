@@ -74,10 +74,9 @@ impl Companion {
             return plain;
         }
         let digest = digest::digest(&digest::SHA256, workload.as_bytes());
-        let digest: String =
-            digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+        let start = digest.as_ref().first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
         let head: String = workload.replace('.', "-").chars().take(38).collect();
-        format!("w-{}-{digest}-oauth2-proxy", head.trim_end_matches('-'))
+        format!("w-{}-{start:08x}-oauth2-proxy", head.trim_end_matches('-'))
     }
 
     /// The body of a server-side apply.

@@ -147,20 +147,13 @@ fn patch(
     let version = service.pointer("/metadata/resourceVersion");
     let mut operations =
         vec![json!({"op": "test", "path": "/metadata/resourceVersion", "value": version})];
-    match after {
-        Some(after) => {
-            set(
-                &mut operations,
-                service,
-                ("/metadata/annotations", ORIGINALS),
-                &json!(after).to_string(),
-            );
-            set(&mut operations, service, ("/metadata/labels", TRAFFIC), RETARGETED);
-        }
-        None => {
-            unset_in(&mut operations, service, "/metadata/annotations", &[ORIGINALS]);
-            unset_in(&mut operations, service, "/metadata/labels", &[TRAFFIC]);
-        }
+    if let Some(after) = after {
+        let originals = json!(after).to_string();
+        set(&mut operations, service, ("/metadata/annotations", ORIGINALS), &originals);
+        set(&mut operations, service, ("/metadata/labels", TRAFFIC), RETARGETED);
+    } else {
+        unset_in(&mut operations, service, "/metadata/annotations", &[ORIGINALS]);
+        unset_in(&mut operations, service, "/metadata/labels", &[TRAFFIC]);
     }
     for wanted in changed {
         let path = format!("/spec/ports/{}", wanted.index);

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// Repairs within [`WINDOW`] after which no further one is made.
 pub(crate) const MOST: usize = 5;
 /// The time over which repairs are counted.
-const WINDOW: Duration = Duration::from_secs(3600);
+const WINDOW: Duration = Duration::from_hours(1);
 
 /// Repairs of one workload. Kept in memory: a new leader starts to count anew, which costs at most [`MOST`] rollouts.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +44,6 @@ mod tests {
             assert_eq!(repairs.allow(start + Duration::from_secs(60 * minute)), Ok(()));
         }
         assert_eq!(repairs.allow(start + Duration::from_secs(600)), Err(Duration::from_secs(3000)));
-        assert_eq!(repairs.allow(start + Duration::from_secs(3600)), Ok(()));
+        assert_eq!(repairs.allow(start + Duration::from_hours(1)), Ok(()));
     }
 }

@@ -150,7 +150,7 @@ fn traffic(found: &Found<'_>) -> (WorkloadTraffic, Option<(Refusal, bool)>) {
     }
     // What a pod that ends does not say any more, nobody can wait for.
     let live = found.pods.iter().filter(|(pod, _)| !pod.terminating);
-    match live.filter_map(|(pod, said)| Some((pod, said.as_ref()?.as_ref().err()?))).next() {
+    match live.find_map(|(pod, said)| Some((pod, said.as_ref()?.as_ref().err()?))) {
         Some((pod, error)) => {
             let text = format!(
                 "the sidecar of pod {} could not be asked who is connected past it ({error}): let the operator reach its admin port",

@@ -79,9 +79,9 @@ pub(super) async fn turn(
                     Verdict::Nothing => None,
                     Verdict::Turn(patch) => Some(patch),
                     Verdict::Awaited(text) => {
-                        routing.awaited.get_or_insert(format!(
-                            "Service {name:?} is turned to the proxy when {text}"
-                        ));
+                        routing.awaited.get_or_insert_with(|| {
+                            format!("Service {name:?} is turned to the proxy when {text}")
+                        });
                         None
                     }
                     Verdict::LeftAlone(why) => {

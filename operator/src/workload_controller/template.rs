@@ -44,13 +44,21 @@ pub(super) async fn bring_in(
     }
     let body = injection.body();
     let name = name_of(workload);
-    let fields = match live.apply(Kind::Deployment, name, &body, false).await.map_err(refused)? {
+    let fields = match live
+        .apply(Kind::Deployment, name, &body, false)
+        .await
+        .map_err(|error| refused(&error))?
+    {
         Applied::Done(workload) => return Ok(Brought::In(Box::new(workload))),
         Applied::Conflict(fields) => fields,
     };
     // The API server writes `using <version>` for managers that update, and not for those that apply.
     if injection.may_repair() && fields.iter().all(|field| field.contains(" using ")) {
-        return match live.apply(Kind::Deployment, name, &body, true).await.map_err(refused)? {
+        return match live
+            .apply(Kind::Deployment, name, &body, true)
+            .await
+            .map_err(|error| refused(&error))?
+        {
             Applied::Done(workload) => Ok(Brought::In(Box::new(workload))),
             Applied::Conflict(fields) => Err(Failure::conflict(fields.join(", "))),
         };
@@ -140,6 +148,6 @@ fn last_manager(workload: &Value) -> Option<String> {
         .and_then(|entry| text(entry, "manager"))
 }
 
-fn refused(error: kube::Error) -> Failure {
-    Failure::api("applying the sidecar", &error)
+fn refused(error: &kube::Error) -> Failure {
+    Failure::api("applying the sidecar", error)
 }
