@@ -9,8 +9,8 @@ use tests::proxy::Proxy;
 async fn forty(urls: &[String], cookie: &str) -> Vec<u16> {
     let http = Browser::new().http;
     let mut tasks = Vec::new();
-    for n in 0..40 {
-        let request = http.get(&urls[n % urls.len()]).header("Cookie", cookie);
+    for url in urls.iter().cycle().take(40) {
+        let request = http.get(url).header("Cookie", cookie);
         tasks.push(tokio::spawn(async move {
             request.send().await.expect("an answer").status().as_u16()
         }));

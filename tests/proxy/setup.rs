@@ -39,6 +39,7 @@ pub(crate) struct Setup {
 
 impl Setup {
     /// Starts one with further flags. Alice (`alice@example.com`, groups `staff` and `ops`) can log in.
+    #[expect(clippy::print_stdout, reason = "a failed test shows in which setup")]
     pub(crate) async fn start((idp, store): (Idp, Store), more: &[&str]) -> Self {
         println!("setup: {idp:?} with sessions in {store:?}");
         let port = free_port();

@@ -27,8 +27,7 @@ fn a_sidecar_is_native_and_knows_its_application_and_node() {
         ]
     );
     assert_eq!(container["env"][0]["valueFrom"]["fieldRef"]["fieldPath"], "status.hostIP");
-    let hook =
-        container.pointer("/lifecycle/preStop/exec/command/1").and_then(serde_json::Value::as_str);
+    let hook = container.pointer("/lifecycle/preStop/exec/command/1").and_then(Value::as_str);
     assert_eq!(hook, Some("drain"), "clients are not sent away when the pod ends");
 }
 

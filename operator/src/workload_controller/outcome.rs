@@ -149,7 +149,7 @@ fn traffic(found: &Found<'_>) -> (WorkloadTraffic, Option<(Refusal, bool)>) {
         return (WorkloadTraffic::Pending, refusal(Reason::InProgress, text));
     }
     // What a pod that ends does not say any more, nobody can wait for.
-    let live = found.pods.iter().filter(|(pod, _)| !pod.terminating);
+    let mut live = found.pods.iter().filter(|(pod, _)| !pod.terminating);
     match live.find_map(|(pod, said)| Some((pod, said.as_ref()?.as_ref().err()?))) {
         Some((pod, error)) => {
             let text = format!(
