@@ -43,7 +43,7 @@ mod tests {
         for minute in 0..5 {
             assert_eq!(repairs.allow(start + Duration::from_secs(60 * minute)), Ok(()));
         }
-        assert_eq!(repairs.allow(start + Duration::from_secs(600)), Err(Duration::from_secs(3000)));
+        assert_eq!(repairs.allow(start + Duration::from_mins(10)), Err(Duration::from_mins(50)));
         assert_eq!(repairs.allow(start + Duration::from_hours(1)), Ok(()));
     }
 }

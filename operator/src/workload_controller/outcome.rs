@@ -237,6 +237,7 @@ mod tests {
         }
     }
 
+    #[expect(clippy::unnecessary_wraps, reason = "as it stands beside a pod")]
     fn said(hash: &str, sources: &[&str]) -> Option<Result<Said, String>> {
         let sources = sources
             .iter()

@@ -50,7 +50,7 @@ fn their_upstreams(config: &Json) -> Json {
             return json!([head, "static", upstream["staticCode"]]);
         }
         if let Some(rest) = uri.strip_prefix("file://") {
-            return json!([head, "file", &rest[rest.find('/').unwrap()..]]);
+            return json!([head, "file", format!("/{}", rest.split_once('/').unwrap().1)]);
         }
         let switches = json!([
             upstream["passHostHeader"],

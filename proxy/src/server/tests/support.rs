@@ -20,7 +20,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct Running {
     pub(crate) address: Option<SocketAddr>,
     pub(crate) server: Option<Server>,
-    pub(crate) registry: Arc<Registry>,
     pub(crate) log: Lines,
     shards: Arc<Mutex<Vec<Arc<Shard>>>>,
     writer: Option<Writer>,
@@ -122,7 +121,7 @@ impl Running {
             let (worker, answer) = (Arc::clone(worker), answer.clone());
             move |peer, request| answer(Arc::clone(&worker), peer, request)
         });
-        Self { address, server: Some(server.unwrap()), registry, log, shards, writer: Some(writer) }
+        Self { address, server: Some(server.unwrap()), log, shards, writer: Some(writer) }
     }
 
     /// A new connection.

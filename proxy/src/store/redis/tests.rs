@@ -33,7 +33,7 @@ async fn a_session_is_kept_in_redis_and_the_cookie_holds_a_ticket() {
     assert_eq!(*found.session, session());
 
     let id = found.ticket.unwrap().id().to_owned();
-    assert_eq!(keys(&server).await, [id.clone()]);
+    assert_eq!(keys(&server).await, std::slice::from_ref(&id));
     let (name, number) = id.rsplit_once('-').unwrap();
     assert_eq!(name, "_oauth2_proxy");
     assert!(number.len() == 32 && number.bytes().all(|byte| byte.is_ascii_hexdigit()));
