@@ -72,7 +72,7 @@ pub fn launch(state: &State) -> Result<()> {
 /// Brings the node up, tells the starting command so, and then serves until told to stop.
 ///
 /// # Errors
-/// Those of starting up, after they have been reported as an [`Event`].
+/// Those of starting up, after they have been reported as an `Event`.
 pub fn init(dir: &Path) -> Result<()> {
     let state = State::new(dir.to_path_buf());
     match start::start(&state) {
