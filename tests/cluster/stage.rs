@@ -140,7 +140,7 @@ pub(crate) fn carries(workload: &Value) -> bool {
 
 /// The status code that an address answers with.
 pub(crate) async fn status(address: &str, path: &str) -> u16 {
-    match reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build() {
+    match tests::client::builder().redirect(reqwest::redirect::Policy::none()).build() {
         Ok(client) => match client.get(format!("http://{address}{path}")).send().await {
             Ok(answer) => answer.status().as_u16(),
             Err(_) => 0,

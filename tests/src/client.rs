@@ -29,7 +29,7 @@ impl Browser {
     #[expect(clippy::expect_used, reason = "the way a test fails")]
     pub fn new() -> Self {
         let jar = Arc::new(reqwest::cookie::Jar::default());
-        let http = Client::builder()
+        let http = builder()
             .cookie_provider(Arc::clone(&jar))
             .redirect(reqwest::redirect::Policy::none())
             .no_proxy()
@@ -84,6 +84,22 @@ impl Browser {
             None => answer,
         }
     }
+}
+
+/// A client that can speak TLS, whichever crates the test is built with.
+#[must_use]
+pub fn builder() -> reqwest::ClientBuilder {
+    // Another part of the process may have installed the same one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Client::builder()
+}
+
+/// GET by a client without cookies that follows no redirect.
+///
+/// # Errors
+/// No answer.
+pub async fn get(url: &str) -> reqwest::Result<Response> {
+    builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build()?.get(url).send().await
 }
 
 /// An answer, read to its end.

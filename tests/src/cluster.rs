@@ -138,7 +138,7 @@ impl Cluster {
                 (process.exit_code(), process.output(), format!("{url}/readyz"));
             async move {
                 assert_eq!(ended, None, "the operator ended:\n{output}");
-                match reqwest::get(url).await {
+                match crate::client::get(&url).await {
                     Ok(answer) if answer.status().is_success() => Ok(()),
                     other => Err(format!("{other:?}\n{output}")),
                 }
@@ -193,7 +193,7 @@ pub struct Operator {
 impl Operator {
     /// What Prometheus would read now; empty if there is no answer.
     pub async fn metrics(&self) -> String {
-        match reqwest::get(format!("{}/metrics", self.url)).await {
+        match crate::client::get(&format!("{}/metrics", self.url)).await {
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(_) => String::new(),
         }
