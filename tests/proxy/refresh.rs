@@ -26,12 +26,6 @@ fn token_calls(provider: &Provider) -> u64 {
     provider.count("/token")
 }
 
-fn cookie_header(browser: &Browser, url: &str) -> String {
-    use reqwest::cookie::CookieStore as _;
-    let url = url.parse().expect("a URL");
-    browser.jar.cookies(&url).expect("cookies").to_str().expect("text").to_owned()
-}
-
 const REFRESH: [&str; 1] = ["--cookie-refresh=1s"];
 
 #[tokio::test]
@@ -40,7 +34,7 @@ async fn forty_requests_with_an_expired_token_make_one_token_call() {
         let setup = Setup::start((Idp::OidcProvider, store), &REFRESH).await;
         let browser = setup.logged_in().await;
         let provider = setup.oidc_provider.as_ref().expect("oidc-provider");
-        let cookie = cookie_header(&browser, &setup.url("/"));
+        let cookie = browser.cookies(&setup.url("/"));
         // The session's age is measured in whole seconds of real time; there is no condition to wait on but the clock.
         tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
         let before = token_calls(provider);
@@ -63,7 +57,7 @@ async fn two_proxies_on_one_redis_make_one_token_call() {
     flags.push(REFRESH[0].to_owned());
     let second = Proxy::start(&flags).await;
     let browser = setup.logged_in().await;
-    let cookie = cookie_header(&browser, &setup.url("/"));
+    let cookie = browser.cookies(&setup.url("/"));
     tests::eventually::eventually(
         "the second proxy knows the session",
         std::time::Duration::from_secs(20),

@@ -1,5 +1,6 @@
 //! A browser without a screen: keeps cookies, follows a login step by step, shows every answer.
 
+use reqwest::cookie::CookieStore as _;
 use reqwest::header::{LOCATION, SET_COOKIE};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use std::sync::Arc;
@@ -36,6 +37,18 @@ impl Browser {
             .build()
             .expect("a client");
         Self { http, jar }
+    }
+
+    /// The cookie header that a request to `url` would carry.
+    ///
+    /// # Panics
+    /// When `url` is none.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "the way a test fails")]
+    pub fn cookies(&self, url: &str) -> String {
+        let url = url.parse().expect("a URL");
+        let header = self.jar.cookies(&url);
+        header.map_or_else(String::new, |value| String::from_utf8_lossy(value.as_bytes()).into())
     }
 
     /// Sends a request.
