@@ -81,10 +81,7 @@ async fn a_move_to_another_object_is_one_rollout() {
     let rendered =
         |object: &Value| tests::cluster::condition(object, "ConfigRendered").starts_with("True");
     stage.space.until("o2p/other", "its configuration is written", rendered).await;
-    let generation = |workload: &Value| {
-        workload.pointer("/metadata/generation").and_then(Value::as_i64).unwrap_or(0)
-    };
-    let before = generation(&stage.space.get("deployment/web"));
+    let before = stage.rollouts();
     stage
         .space
         .ok(&["annotate", "--overwrite", "deployment/web", "oauth2proxy.dev/inject=other"], None);
@@ -92,7 +89,7 @@ async fn a_move_to_another_object_is_one_rollout() {
         object.pointer("/status/workloads/0/traffic") == Some(&Value::from("Routed"))
     };
     stage.space.until("o2p/other", "traffic is routed", routed).await;
-    assert_eq!(generation(&stage.space.get("deployment/web")), before + 1);
+    assert_eq!(stage.rollouts(), before + 1);
     assert_eq!(
         status(&stage.address(), "/moved").await,
         404,

@@ -122,9 +122,21 @@ impl Stage {
 
     /// Names of the app's pods that are not ending.
     pub(crate) fn pods(&self) -> Vec<String> {
-        let names = "jsonpath={range .items[?(!@.metadata.deletionTimestamp)]}{.metadata.name}{\"\\n\"}{end}";
-        let text = self.space.ok(&["get", "pods", "-l", "app=web", "-o", names], None);
-        text.lines().map(str::to_owned).collect()
+        let pods = self.listed("pods").into_iter();
+        let staying = pods.filter(|pod| pod.pointer("/metadata/deletionTimestamp").is_none());
+        let name = |pod: Value| pod.pointer("/metadata/name")?.as_str().map(str::to_owned);
+        staying.filter_map(name).collect()
+    }
+
+    /// How many times the app was rolled out: each leaves a `ReplicaSet`.
+    pub(crate) fn rollouts(&self) -> usize {
+        self.listed("replicasets").len()
+    }
+
+    fn listed(&self, kind: &str) -> Vec<Value> {
+        let text = self.space.ok(&["get", kind, "-l", "app=web", "-o", "json"], None);
+        let list: Value = serde_json::from_str(&text).unwrap_or_default();
+        list.get("items").and_then(Value::as_array).cloned().unwrap_or_default()
     }
 }
 
