@@ -90,11 +90,18 @@ async fn a_move_to_another_object_is_one_rollout() {
     };
     stage.space.until("o2p/other", "traffic is routed", routed).await;
     assert_eq!(stage.rollouts(), before + 1);
-    assert_eq!(
-        status(&stage.address(), "/moved").await,
-        404,
-        "the other object's rules are not in force"
-    );
+    // Routed is what the old pods are too; the other object's rules hold when the new ones have taken over.
+    tests::eventually::eventually(
+        "the other object's rules hold",
+        std::time::Duration::from_mins(1),
+        || async {
+            match status(&stage.address(), "/moved").await {
+                404 => Ok(()),
+                other => Err(other),
+            }
+        },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

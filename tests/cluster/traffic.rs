@@ -37,28 +37,6 @@ async fn no_request_is_lost_through_the_whole_life() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_direct_connection_is_named_for_as_long_as_it_lasts() {
-    let stage = Stage::new("direct").await;
-    stage.protect().await;
-    let pod = stage.pods().into_iter().next().unwrap_or_default();
-    let address = stage.space.get(&format!("pod/{pod}"));
-    let address =
-        address.pointer("/status/podIP").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut direct =
-        TcpStream::connect((address.as_str(), 8080)).await.expect("the app answers its own port");
-    direct.write_all(b"GET /healthz HTTP/1.1\r\nHost: web\r\n\r\n").await.expect("the app reads");
-    eventually("the condition names the connection", Duration::from_secs(70), || {
-        let object = stage.space.get("o2p/main");
-        let named = condition(&object, "TrafficRouted") == "False DirectConnections"
-            && message(&object, "TrafficRouted").contains(&pod);
-        async move { if named { Ok(()) } else { Err(format!("{object:#}")) } }
-    })
-    .await;
-    drop(direct);
-    stage.routed().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn a_service_of_another_manager_is_left_alone_and_named() {
     let stage = Stage::new("foreign").await;
     stage.space.ok(&["annotate", "service/web", "meta.helm.sh/release-name=shop"], None);
