@@ -100,7 +100,6 @@ impl Browser {
 }
 
 /// A client that can speak TLS, whichever crates the test is built with.
-#[must_use]
 pub fn builder() -> reqwest::ClientBuilder {
     // Another part of the process may have installed the same one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
