@@ -91,16 +91,12 @@ async fn a_move_to_another_object_is_one_rollout() {
     stage.space.until("o2p/other", "traffic is routed", routed).await;
     assert_eq!(stage.rollouts(), before + 1);
     // Routed is what the old pods are too; the other object's rules hold when the new ones have taken over.
-    tests::eventually::eventually(
-        "the other object's rules hold",
-        std::time::Duration::from_mins(1),
-        || async {
-            match status(&stage.address(), "/moved").await {
-                404 => Ok(()),
-                other => Err(other),
-            }
-        },
-    )
+    eventually("the other object's rules hold", Duration::from_mins(1), || async {
+        match status(&stage.address(), "/moved").await {
+            404 => Ok(()),
+            other => Err(other),
+        }
+    })
     .await;
 }
 

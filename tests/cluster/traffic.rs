@@ -4,11 +4,7 @@
 use crate::load::Load;
 use crate::stage::{Stage, object};
 use serde_json::Value;
-use std::time::Duration;
 use tests::cluster::{condition, message};
-use tests::eventually::eventually;
-use tokio::io::AsyncWriteExt as _;
-use tokio::net::TcpStream;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_lost_through_the_whole_life() {
