@@ -178,7 +178,7 @@ fn of_cluster(asked: AskedOfCluster) -> Result<()> {
         AskedOfCluster::Load { name, archives } => {
             let cluster = Cluster::named(&name, &cache)?;
             for archive in archives {
-                for image in cluster::load(&cluster, &archive, &report)? {
+                for image in cluster::load(&cluster, &archive, &report)?.names {
                     print(image);
                 }
             }

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::PathBuf;
 
 pub use self::down::down;
-pub use self::load::load;
+pub use self::load::{Loaded, load};
 pub use self::up::up;
 use crate::cache::Cache;
 use crate::cluster::state::{Record, State};

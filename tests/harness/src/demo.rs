@@ -11,7 +11,9 @@ mod target;
 mod wait;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
 
 pub use self::down::down;
 pub(crate) use self::forwards::serve;
@@ -49,12 +51,10 @@ pub fn up(
     let programs = build::images(from, &repository().join("target/images"), report)?;
     let target = target(&settings, cache, report, interrupts)?;
     state.remember(&settings)?;
-    if let Target::Cluster { cluster, .. } = &target {
-        let keycloak = keycloak::ensure(cache, report)?;
-        for archive in programs.iter().chain([&keycloak]) {
-            crate::cluster::load(cluster, archive, report)?;
-        }
-    }
+    let changed = load(&target, programs, cache, report)?;
+    report.step("restart what runs an older image of the same name", || {
+        changed.iter().try_for_each(|image| restart(&target, image))
+    })?;
     report.step("apply Keycloak and the sample app", || {
         apply(&target, &settings, "1-keycloak.yaml")?;
         apply(&target, &settings, "2-sample-app.yaml")
@@ -73,6 +73,58 @@ pub fn up(
     forwards::start(&state, &target, &settings, report)?;
     tell(&target, &settings, report);
     Ok(())
+}
+
+/// Gives a cluster of the harness the images, and returns the names of those that it had not.
+fn load(
+    target: &Target,
+    mut archives: Vec<PathBuf>,
+    cache: &Cache,
+    report: &Report,
+) -> Result<Vec<String>> {
+    let Target::Cluster { cluster, .. } = target else {
+        return Ok(Vec::new());
+    };
+    archives.push(keycloak::ensure(cache, report)?);
+    let mut changed = Vec::new();
+    for archive in archives {
+        let loaded = crate::cluster::load(cluster, &archive, report)?;
+        changed.extend(loaded.names.into_iter().filter(|_| loaded.fresh));
+    }
+    Ok(changed)
+}
+
+/// Restarts the Deployments whose running pods have an older content of `image`: nodes do not look
+/// for a new one under a name that they know.
+fn restart(target: &Target, image: &str) -> Result<()> {
+    for namespace in [NAMESPACE, OPERATOR_NAMESPACE] {
+        let get = ["get", "deployments", "--output=json", "--namespace", namespace];
+        let found: Value =
+            serde_json::from_str(&run(target.kubectl().args(get))?).unwrap_or_default();
+        for name in running(&found, image) {
+            let restart = ["rollout", "restart", "deployment", name, "--namespace", namespace];
+            run(target.kubectl().args(restart))?;
+        }
+    }
+    Ok(())
+}
+
+/// The names of Deployments with a container of `image`.
+fn running<'a>(deployments: &'a Value, image: &str) -> Vec<&'a str> {
+    let containers = ["/spec/template/spec/initContainers", "/spec/template/spec/containers"];
+    let has = |deployment: &Value| {
+        containers
+            .iter()
+            .filter_map(|place| deployment.pointer(place)?.as_array())
+            .flatten()
+            .any(|container| container.get("image").and_then(Value::as_str) == Some(image))
+    };
+    let list = deployments.get("items").and_then(Value::as_array);
+    list.into_iter()
+        .flatten()
+        .filter(|deployment| has(deployment))
+        .filter_map(|deployment| deployment.pointer("/metadata/name")?.as_str())
+        .collect()
 }
 
 fn target(
@@ -141,4 +193,23 @@ fn tell(target: &Target, settings: &Settings, report: &Report) {
          Remove it with: make demo-down",
         port = settings.port,
     ));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn deployment_runs_an_image_also_as_a_sidecar() {
+        let pod = |init: &str, app: &str| json!({"template": {"spec": {"initContainers": [{"image": init}], "containers": [{"image": app}]}}});
+        let found = json!({"items": [
+            {"metadata": {"name": "a"}, "spec": pod("proxy:1", "app:1")},
+            {"metadata": {"name": "b"}, "spec": pod("proxy:2", "app:1")},
+        ]});
+        assert_eq!(running(&found, "proxy:1"), ["a"]);
+        assert_eq!(running(&found, "app:1"), ["a", "b"]);
+        assert!(running(&found, "proxy").is_empty());
+    }
 }

@@ -9,11 +9,20 @@ use crate::node::ctr;
 use crate::program::run;
 use crate::report::Report;
 
-/// Loads the images of `archive` that the cluster does not have yet, and returns their names.
+/// The images of an archive, and whether the cluster was given any of them just now.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Their full names.
+    pub names: Vec<String>,
+    /// Whether the cluster did not have this very content before.
+    pub fresh: bool,
+}
+
+/// Loads the images of `archive` if the cluster does not have them yet.
 ///
 /// # Errors
 /// The archive cannot be read, or the cluster does not run.
-pub fn load(cluster: &Cluster, archive: &Path, report: &Report) -> Result<Vec<String>> {
+pub fn load(cluster: &Cluster, archive: &Path, report: &Report) -> Result<Loaded> {
     cluster.require_running()?;
     let socket = cluster.state().containerd();
     let images = describe(archive)?;
@@ -22,12 +31,12 @@ pub fn load(cluster: &Cluster, archive: &Path, report: &Report) -> Result<Vec<St
     let shown = names.join(", ");
     if images.iter().all(|image| has(&present, image)) {
         report.note(&format!("{shown} is loaded already"));
-        return Ok(names);
+        return Ok(Loaded { names, fresh: false });
     }
     report.step(&format!("load {shown}"), || {
         run(ctr(&socket).args(["images", "import"]).arg(archive))
     })?;
-    Ok(names)
+    Ok(Loaded { names, fresh: true })
 }
 
 /// Whether the output of `ctr images ls` has the image with this very content.
