@@ -4,7 +4,7 @@ use http::{HeaderValue, header};
 use kube::{Client, Config};
 use std::time::Duration;
 
-#[cfg(feature = "fault-points")]
+#[cfg(debug_assertions)]
 mod fault;
 
 /// Both clients from one configuration.
@@ -36,12 +36,12 @@ impl Clients {
     }
 }
 
-#[cfg(not(feature = "fault-points"))]
+#[cfg(not(debug_assertions))]
 fn work(config: Config) -> Result<Client, String> {
     Client::try_from(config).map_err(|error| format!("no client: {error}"))
 }
 
-#[cfg(feature = "fault-points")]
+#[cfg(debug_assertions)]
 fn work(config: Config) -> Result<Client, String> {
     fault::client(config)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use tests::cluster::{condition, message};
-use tests::process::{program, root};
+use tests::process::program;
 use tokio::time::Instant;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,7 +41,7 @@ async fn a_removing_deletion_gives_the_workload_back() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_killed_after_each_write_ends_in_the_same_state() {
-    let operator = with_fault_points();
+    let operator = program("operator", "oauth2-proxy-operator");
     let stage = Stage::without_operator("killed").await;
     let before = stage.snapshot();
     stage.space.ok(&["annotate", "deployment/web", "oauth2proxy.dev/inject=main"], None);
@@ -102,29 +102,4 @@ fn kill_after_each_write(stage: &Stage, operator: &PathBuf, done: impl Fn(&Stage
         }
     }
     kills
-}
-
-/// The operator built with fault points, beside the ordinary one.
-fn with_fault_points() -> PathBuf {
-    let status = Command::new(env!("CARGO"))
-        .args([
-            "build",
-            "--quiet",
-            "-p",
-            "operator",
-            "--features",
-            "fault-points",
-            "--bin",
-            "oauth2-proxy-operator",
-        ])
-        .current_dir(root())
-        .status();
-    assert!(
-        status.is_ok_and(|status| status.success()),
-        "the operator does not build with fault points"
-    );
-    let built = program("harness", "harness").with_file_name("oauth2-proxy-operator");
-    let copy = built.with_file_name("oauth2-proxy-operator-with-fault-points");
-    std::fs::copy(&built, &copy).unwrap_or_else(|error| panic!("{}: {error}", built.display()));
-    copy
 }
