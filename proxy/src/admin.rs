@@ -100,9 +100,11 @@ impl Admin {
         let admin = Arc::clone(self);
         tokio::spawn(async move {
             let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                let response =
-                    admin.answer(request.method(), request.uri().path(), (answers, local));
-                async move { Ok::<_, Infallible>(response) }
+                let admin = Arc::clone(&admin);
+                async move {
+                    let (method, path) = (request.method(), request.uri().path());
+                    Ok::<_, Infallible>(admin.answer(method, path, (answers, local)).await)
+                }
             });
             let mut builder = http1::Builder::new();
             builder
@@ -119,7 +121,7 @@ impl Admin {
         });
     }
 
-    fn answer(
+    async fn answer(
         &self,
         method: &Method,
         path: &str,
@@ -140,7 +142,7 @@ impl Admin {
             }
             (_, "/livez" | "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
             (_, "/status") => {
-                response(StatusCode::OK, "application/json", self.state().to_string())
+                response(StatusCode::OK, "application/json", self.state().await.to_string())
             }
             _ => response(
                 StatusCode::NOT_FOUND,
@@ -162,7 +164,7 @@ impl Admin {
         response(StatusCode::OK, "text/plain", "draining\n")
     }
 
-    fn state(&self) -> Json {
+    async fn state(&self) -> Json {
         let state = self.status.state();
         let site = self.cell.load();
         let provider = site.provider.status();
@@ -180,7 +182,7 @@ impl Admin {
         .map(|(name, value): (&str, Json)| (name.to_owned(), value))
         .collect();
         if let Some(port) = self.direct_port
-            && let Ok(direct) = serde_json::to_value(direct::now(port, self.node))
+            && let Ok(direct) = serde_json::to_value(direct::lasting(port, self.node).await)
         {
             object.insert("directConnections".to_owned(), direct);
         }

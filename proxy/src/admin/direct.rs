@@ -1,12 +1,18 @@
 //! Who is connected to the protected port of this pod without going through the proxy, read from the kernel's tables of
 //! connections, which all containers of a pod share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
 
 /// How many sources are listed; the total counts all.
 const LISTED: usize = 50;
 const ESTABLISHED: &str = "01";
+/// A probe is over by then, whatever address the kubelet's node has in the pod's network; a client that stays is not.
+const LASTING: Duration = Duration::from_millis(1100);
+
+/// A connection by its remote end.
+type Remote = (IpAddr, u16);
 
 /// Connections by source.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
@@ -23,36 +29,49 @@ struct Source {
     count: usize,
 }
 
-/// The connections to `port` that are established now. Those from loopback and from `node`, which probes, are left out.
-pub(super) fn now(port: u16, node: Option<IpAddr>) -> Direct {
+/// The connections to `port` that are established and stay so. Those from loopback and from `node`, which probes, are left
+/// out.
+pub(super) async fn lasting(port: u16, node: Option<IpAddr>) -> Direct {
     let table = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
-    counted(&[table("/proc/net/tcp"), table("/proc/net/tcp6")], port, node)
+    let now = || remotes(&[table("/proc/net/tcp"), table("/proc/net/tcp6")], port, node);
+    let mut found = now();
+    if !found.is_empty() {
+        tokio::time::sleep(LASTING).await;
+        let later = now();
+        found.retain(|remote| later.contains(remote));
+    }
+    counted(&found, port)
 }
 
-fn counted(tables: &[String], port: u16, node: Option<IpAddr>) -> Direct {
+fn remotes(tables: &[String], port: u16, node: Option<IpAddr>) -> BTreeSet<Remote> {
+    let node = node.map(|node| node.to_canonical());
+    let lines = tables.iter().flat_map(|table| table.lines());
+    lines
+        .filter_map(|line| remote(line, port))
+        .filter(|(address, _)| !address.is_loopback() && node != Some(*address))
+        .collect()
+}
+
+fn counted(remotes: &BTreeSet<Remote>, port: u16) -> Direct {
     let mut counts: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    for address in
-        tables.iter().flat_map(|table| table.lines()).filter_map(|line| remote(line, port))
-    {
-        if !address.is_loopback() && node.map(|node| node.to_canonical()) != Some(address) {
-            *counts.entry(address).or_default() += 1;
-        }
+    for (address, _) in remotes {
+        *counts.entry(*address).or_default() += 1;
     }
-    let total = counts.values().sum();
     let sources =
         counts.into_iter().take(LISTED).map(|(address, count)| Source { address, count }).collect();
-    Direct { port, total, sources }
+    Direct { port, total: remotes.len(), sources }
 }
 
-/// The remote address of an established connection to `port`; none for any other line (proc(5), `/proc/net/tcp`).
-fn remote(line: &str, port: u16) -> Option<IpAddr> {
+/// The remote end of an established connection to `port`; none for any other line (proc(5), `/proc/net/tcp`).
+fn remote(line: &str, port: u16) -> Option<Remote> {
     let mut fields = line.split_ascii_whitespace().skip(1);
     let (local, remote, state) = (fields.next()?, fields.next()?, fields.next()?);
     let (_, local_port) = local.split_once(':')?;
     if state != ESTABLISHED || u16::from_str_radix(local_port, 16).ok()? != port {
         return None;
     }
-    address(remote.split_once(':')?.0)
+    let (remote, remote_port) = remote.split_once(':')?;
+    Some((address(remote)?, u16::from_str_radix(remote_port, 16).ok()?))
 }
 
 /// Words of 32 bits in the byte order of the machine, as the kernel prints them; an IPv4 address inside IPv6 is unified.
@@ -116,7 +135,8 @@ mod tests {
                 "01",
             ),
         ]);
-        let direct = counted(&[four, six], 8080, Some("10.0.0.1".parse().unwrap()));
+        let found = remotes(&[four, six], 8080, Some("10.0.0.1".parse().unwrap()));
+        let direct = counted(&found, 8080);
         let sources: Vec<_> = direct
             .sources
             .iter()
@@ -134,6 +154,7 @@ mod tests {
             "0: 0:1F90 0:0 01",
             "0: 00000000:1F90 zz:0 01",
             "0: 00000000 00000000:0000 01",
+            "0: 00000000:1F90 00000000 01",
         ] {
             assert_eq!(remote(text, 8080), None, "{text}");
         }
@@ -144,7 +165,7 @@ mod tests {
     fn at_most_fifty_sources_are_listed_and_all_are_counted() {
         let lines: Vec<_> =
             (0..60).map(|i| line("0500000A:1F90", &format!("{i:02X}00010A:C350"), "01")).collect();
-        let direct = counted(&[table(&lines)], 8080, None);
+        let direct = counted(&remotes(&[table(&lines)], 8080, None), 8080);
         assert_eq!((direct.sources.len(), direct.total), (50, 60));
     }
 
@@ -152,9 +173,12 @@ mod tests {
     fn a_real_connection_is_found_in_the_kernels_table() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let _client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let client = std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
         let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
         let found: Vec<_> = table.lines().filter_map(|line| remote(line, port)).collect();
-        assert_eq!(found, ["127.0.0.1".parse::<IpAddr>().unwrap()]);
+        assert_eq!(
+            found,
+            [("127.0.0.1".parse::<IpAddr>().unwrap(), client.local_addr().unwrap().port())]
+        );
     }
 }
