@@ -43,8 +43,9 @@ pub(crate) const RIGHTS: Rights = Rights {
         rule(&["apps"], &["deployments"], &["get", "list", "watch", "create", "patch", "delete"]),
         // To tell that they get no sidecar.
         rule(&["apps"], &["statefulsets", "daemonsets"], &["list", "watch"]),
-        // Which pods carry the proxy, and telling their kubelets of changes.
-        rule(&[""], &["pods"], &["list", "patch"]),
+        rule(&["batch"], &["jobs", "cronjobs"], &["list", "watch"]),
+        // Which pods carry the proxy, telling their kubelets of changes, and telling bare pods that they get no sidecar.
+        rule(&[""], &["pods"], &["list", "watch", "patch"]),
         // Companion and stand-alone Services, and those that are led to the proxy.
         rule(&[""], &["services"], &["get", "list", "watch", "create", "patch", "delete"]),
         // Whether requests still go to pods whose sidecar is to go.

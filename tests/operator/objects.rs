@@ -205,3 +205,49 @@ spec:
     namespace.until("o2p/main", "the object is gone", Value::is_null).await;
     namespace.until("secret/main-cookie", "its Secrets are gone", Value::is_null).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_kind_that_gets_no_sidecar_is_told_so() {
+    let (namespace, _operator) = alone("unsupported").await;
+    let pod = "{restartPolicy: Never, containers: [{name: a, image: x}]}";
+    let template = format!("template: {{metadata: {{labels: {{app: a}}}}, spec: {pod}}}");
+    let set = template.replace("restartPolicy: Never, ", "");
+    let asks = "annotations: {oauth2proxy.dev/inject: main}";
+    namespace.apply(&format!(
+        "
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {{name: a-statefulset, {asks}}}
+spec: {{serviceName: a, selector: {{matchLabels: {{app: a}}}}, {set}}}
+---
+apiVersion: apps/v1
+kind: DaemonSet
+metadata: {{name: a-daemonset, {asks}}}
+spec: {{selector: {{matchLabels: {{app: a}}}}, {set}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {{name: a-job, {asks}}}
+spec: {{{template}}}
+---
+apiVersion: batch/v1
+kind: CronJob
+metadata: {{name: a-cronjob, {asks}}}
+spec: {{schedule: '0 0 1 1 *', jobTemplate: {{spec: {{{template}}}}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: a-pod, labels: {{oauth2proxy.dev/inject: main}}}}
+spec: {pod}
+"
+    ));
+    for kind in ["StatefulSet", "DaemonSet", "Job", "CronJob", "Pod"] {
+        eventually(&format!("a {kind} is told"), Duration::from_secs(30), || async {
+            let selector =
+                format!("--field-selector=reason=Unsupported,involvedObject.kind={kind}");
+            let events = namespace.ok(&["get", "events", &selector, "-o", "json"], None);
+            if events.contains(&format!("a {kind} gets no sidecar")) { Ok(()) } else { Err(events) }
+        })
+        .await;
+    }
+}

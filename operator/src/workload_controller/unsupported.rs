@@ -1,7 +1,7 @@
 //! Workloads of kinds that get no sidecar and ask for one nevertheless: told so, once for each change of what they ask for.
 //!
-//! `StatefulSet` and `DaemonSet` are watched for this by metadata alone. Jobs and bare pods are not: a watch of all pods is
-//! a high price for a message, and their templates can never be changed.
+//! All are watched by metadata alone, and pods only where the label asks: a watch of every pod of a cluster is a high price
+//! for a message. What another workload made is not told, that workload is.
 
 use crate::context::Context;
 use crate::controller::{Failure, Next};
@@ -9,6 +9,7 @@ use crate::event::{Note, Tone};
 use crate::inject::{INJECT, OptIn, meaning};
 use crds::Reason;
 use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::PartialObjectMeta;
 use kube::{Resource, ResourceExt as _};
 use std::collections::HashMap;
@@ -17,11 +18,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// What was told already, by uid.
 pub(super) type Told = Arc<Mutex<HashMap<String, String>>>;
 
-/// What a workload asks for, if it asks for anything.
+/// What a workload asks for, if it asks for anything and nothing that is told made it.
 pub(super) fn asks<K>(workload: &PartialObjectMeta<K>) -> Option<&str>
 where
     PartialObjectMeta<K>: Resource,
 {
+    let made = |owner: &OwnerReference| {
+        ["apps/v1", "batch/v1"].contains(&owner.api_version.as_str())
+            && owner.controller == Some(true)
+    };
+    if workload.owner_references().iter().any(made) {
+        return None;
+    }
     let text = workload.annotations().get(INJECT).or_else(|| workload.labels().get(INJECT))?;
     (meaning(text) != OptIn::No).then_some(text)
 }

@@ -12,7 +12,8 @@ use crate::scope::Scope;
 use crate::traffic::{ORIGINALS, TRAFFIC, WORKLOAD, workload_of};
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher;
@@ -154,34 +155,37 @@ pub(crate) fn start(
             let wake = wake.clone();
             move |service| wake.service_seen(service)
         });
-    let desk = Arc::new(Desk::new(deployment_store.clone(), context.reports.clone()));
+    let desk =
+        Arc::new(Desk::new(scope.to_string(), deployment_store.clone(), context.reports.clone()));
     let _ = wake.desk.set(Arc::clone(&desk));
     let _ = wake.service_store.set(service_store.clone());
     let stores = (deployment_store, service_store, objects.clone());
     let mut controllers = controllers(context, &desk, stores.clone(), woken);
-    let (stateful_watch, stateful) = refusing::<StatefulSet>(context, scope);
-    let (daemon_watch, daemon) = refusing::<DaemonSet>(context, scope);
-    controllers.extend([stateful, daemon]);
+    let mut watches: Vec<BoxFuture<'static, ()>> =
+        vec![Box::pin(deployment_watch), Box::pin(service_watch)];
+    let all = watcher::Config::default;
+    for (watch, controller) in [
+        refusing::<StatefulSet>(context, scope, all()),
+        refusing::<DaemonSet>(context, scope, all()),
+        refusing::<Job>(context, scope, all()),
+        refusing::<CronJob>(context, scope, all()),
+        refusing::<Pod>(context, scope, all().labels(INJECT)),
+    ] {
+        watches.push(watch);
+        controllers.push(controller);
+    }
     let synced = Box::pin(async move {
         let _ = stores.0.wait_until_ready().await;
         let _ = stores.1.wait_until_ready().await;
     });
-    Workloads {
-        watches: vec![
-            Box::pin(deployment_watch),
-            Box::pin(service_watch),
-            stateful_watch,
-            daemon_watch,
-        ],
-        controllers,
-        synced,
-    }
+    Workloads { watches, controllers, synced }
 }
 
 /// Watches a kind that gets no sidecar, to say so where one asks for it.
 fn refusing<K>(
     context: &Arc<Context>,
     scope: &Scope,
+    which: watcher::Config,
 ) -> (BoxFuture<'static, ()>, BoxFuture<'static, ()>)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -193,15 +197,12 @@ where
         + 'static,
 {
     let (queue, requests) = queue::<PartialObjectMeta<K>>();
-    let (store, watch) = follow(
-        scope.api(&context.client),
-        watcher::Config::default(),
-        move |workload: &PartialObjectMeta<K>| {
+    let (store, watch) =
+        follow(scope.api(&context.client), which, move |workload: &PartialObjectMeta<K>| {
             if unsupported::asks(workload).is_some() {
                 queue.push(ObjectRef::from_obj(workload));
             }
-        },
-    );
+        });
     let controller = Controller { name: "unsupported", store, requests };
     let told = unsupported::Told::default();
     let run = controller.run(Arc::clone(context), move |workload, context| {
