@@ -118,7 +118,12 @@ fn start(
         controllers.push(tokio::spawn(proxy_controller::run(store.clone(), requests, context)));
         synced.push((store, workloads.synced));
     }
-    let (health, metrics, leader) = (health.clone(), shared.metrics.clone(), shared.leader.clone());
+    let (metrics, leader) = (shared.metrics.clone(), shared.leader.clone());
+    background.spawn(async move {
+        leader.acquired().await;
+        metrics.set_leader(true);
+    });
+    let health = health.clone();
     background.spawn(async move {
         for (store, workloads) in synced {
             if store.wait_until_ready().await.is_err() {
@@ -127,8 +132,6 @@ fn start(
             workloads.await;
         }
         health.set_synced();
-        leader.acquired().await;
-        metrics.set_leader(true);
     });
     controllers
 }

@@ -12,7 +12,7 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -31,6 +31,17 @@ struct ReasonLabel {
     reason: &'static str,
 }
 
+/// What is counted of workloads.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    /// Those that carry the sidecar.
+    pub(crate) injected: i64,
+    /// Connections to them past the proxy.
+    pub(crate) direct_connections: i64,
+    /// Those that are not injected, by reason.
+    pub(crate) refused: BTreeMap<Reason, i64>,
+}
+
 /// All metrics. Clones count together.
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -45,6 +56,8 @@ pub(crate) struct Metrics {
     pub(crate) drift_repairs: Counter,
     /// Connections to protected ports that do not go through the proxy.
     direct_connections: Gauge,
+    /// What the last three are the sums of, by scope.
+    scopes: Arc<Mutex<BTreeMap<String, Totals>>>,
 }
 
 impl Metrics {
@@ -101,6 +114,7 @@ impl Metrics {
             injected_workloads,
             drift_repairs,
             direct_connections,
+            scopes: Arc::default(),
         }
     }
 
@@ -119,15 +133,24 @@ impl Metrics {
         }
     }
 
-    /// Notes the state of all workloads: how many carry the sidecar, how many connections bypass it, how many are refused.
-    pub(crate) fn workloads(&self, injected: i64, direct: i64, refused: &BTreeMap<Reason, i64>) {
-        self.injected_workloads.set(injected);
-        self.direct_connections.set(direct);
+    /// Notes what is counted of the workloads of one scope; the gauges show the sum of all.
+    pub(crate) fn workloads(&self, scope: &str, totals: Totals) {
+        let mut scopes = self.scopes.lock().unwrap_or_else(PoisonError::into_inner);
+        scopes.insert(scope.to_owned(), totals);
+        let mut sum = Totals::default();
+        for totals in scopes.values() {
+            sum.injected += totals.injected;
+            sum.direct_connections += totals.direct_connections;
+            for (reason, count) in &totals.refused {
+                *sum.refused.entry(*reason).or_insert(0) += count;
+            }
+        }
+        self.injected_workloads.set(sum.injected);
+        self.direct_connections.set(sum.direct_connections);
         self.refused_workloads.clear();
-        for (reason, count) in refused {
-            self.refused_workloads
-                .get_or_create(&ReasonLabel { reason: reason.as_str() })
-                .set(*count);
+        for (reason, count) in sum.refused {
+            let label = ReasonLabel { reason: reason.as_str() };
+            self.refused_workloads.get_or_create(&label).set(count);
         }
     }
 
@@ -144,5 +167,44 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_family_is_described_in_the_metrics_page() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let text = Metrics::new().encode().unwrap();
+        let families =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let missing: Vec<_> = families.filter(|name| !page.contains(name)).collect();
+        assert!(missing.is_empty(), "docs/metrics.md does not describe {missing:?}");
+    }
+
+    #[test]
+    fn gauges_are_the_sum_of_all_scopes() {
+        let metrics = Metrics::new();
+        let totals = |injected, direct_connections, refused: &[(Reason, i64)]| Totals {
+            injected,
+            direct_connections,
+            refused: refused.iter().copied().collect(),
+        };
+        metrics.workloads("a", totals(2, 1, &[(Reason::PortCollision, 1)]));
+        metrics.workloads("b", totals(3, 0, &[(Reason::PortCollision, 2)]));
+        let text = metrics.encode().unwrap();
+        for line in [
+            "oauth2_proxy_operator_injected_workloads 5",
+            "oauth2_proxy_operator_direct_connections 1",
+            "oauth2_proxy_operator_refused_workloads{reason=\"PortCollision\"} 3",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in\n{text}");
+        }
+        metrics.workloads("a", Totals::default());
+        let text = metrics.encode().unwrap();
+        assert!(text.contains("oauth2_proxy_operator_direct_connections 0"), "{text}");
     }
 }

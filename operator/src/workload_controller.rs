@@ -82,18 +82,18 @@ pub(crate) async fn reconcile(
     let key = (watched.namespace().unwrap_or_default(), watched.name_any());
     let live = Live::new(&context.client, &key.0);
     let read = live.get(Kind::Deployment, &key.1).await;
-    let workload = match read.map_err(|error| Failure::api("reading the Deployment", &error))? {
-        Some(workload) if workload.pointer("/metadata/deletionTimestamp").is_none() => workload,
+    let next = match read.map_err(|error| Failure::api("reading the Deployment", &error))? {
+        Some(workload) if workload.pointer("/metadata/deletionTimestamp").is_none() => {
+            let memory = desk.memory(&key);
+            let mut memory = memory.lock().await;
+            turn(&context, &desk, (&key, live), workload, &mut memory).await
+        }
         _ => {
             desk.forget(&key);
-            return Ok(Next::Resync);
+            Ok(Next::Resync)
         }
     };
-    let memory = desk.memory(&key);
-    let mut memory = memory.lock().await;
-    let next = turn(&context, &desk, (&key, live), workload, &mut memory).await;
-    let (injected, direct, refused) = desk.totals();
-    context.metrics.workloads(injected, direct, &refused);
+    context.metrics.workloads(desk.scope(), desk.totals());
     next
 }
 

@@ -4,6 +4,7 @@
 use super::flapping::Repairs;
 use crate::fleet::Said;
 use crate::inject::{INJECT, OptIn, Refusal, meaning};
+use crate::metrics::Totals;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
 use crds::Workload;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -100,6 +101,7 @@ pub(super) type Key = (String, String);
 
 /// The memory of all workloads.
 pub(crate) struct Desk {
+    scope: String,
     deployments: Store<PartialObjectMeta<Deployment>>,
     reports: Reports,
     memories: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Memory>>>>,
@@ -108,9 +110,14 @@ pub(crate) struct Desk {
 }
 
 impl Desk {
-    /// An empty one over the watched workloads.
-    pub(crate) fn new(deployments: Store<PartialObjectMeta<Deployment>>, reports: Reports) -> Self {
+    /// An empty one over the watched workloads of a scope.
+    pub(crate) fn new(
+        scope: String,
+        deployments: Store<PartialObjectMeta<Deployment>>,
+        reports: Reports,
+    ) -> Self {
         Self {
+            scope,
             deployments,
             reports,
             memories: Mutex::default(),
@@ -218,21 +225,23 @@ impl Desk {
         self.deployments.get(workload).is_some()
     }
 
-    /// Injected workloads, direct connections, and how many workloads are refused for which reason.
-    pub(super) fn totals(&self) -> (i64, i64, BTreeMap<crds::Reason, i64>) {
+    /// The scope that it is of.
+    pub(super) fn scope(&self) -> &str {
+        &self.scope
+    }
+
+    /// What is counted of the workloads of this scope.
+    pub(super) fn totals(&self) -> Totals {
         let entries = locked(&self.entries);
-        let known = || entries.values().flatten();
-        let injected = known().filter(|entry| entry.workload.injected).count();
-        let direct: u64 = known().map(|entry| entry.direct).sum();
-        let mut refused = BTreeMap::new();
-        for reason in known().filter_map(|entry| entry.refusal) {
-            *refused.entry(reason).or_insert(0) += 1;
+        let mut totals = Totals::default();
+        for entry in entries.values().flatten() {
+            totals.injected += i64::from(entry.workload.injected);
+            totals.direct_connections += i64::try_from(entry.direct).unwrap_or(i64::MAX);
+            if let Some(reason) = entry.refusal {
+                *totals.refused.entry(reason).or_insert(0) += 1;
+            }
         }
-        (
-            i64::try_from(injected).unwrap_or(i64::MAX),
-            i64::try_from(direct).unwrap_or(i64::MAX),
-            refused,
-        )
+        totals
     }
 }
 

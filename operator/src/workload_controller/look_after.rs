@@ -43,7 +43,7 @@ impl Turn<'_> {
         self.conclude(workload, ports, (refusal.or(taken.as_ref()), &routing), memory).await
     }
 
-    /// Reports without touching anything.
+    /// Reports without touching anything; ways past the proxy are named all the same.
     pub(super) async fn watch_only(
         &self,
         workload: &Value,
@@ -51,7 +51,8 @@ impl Turn<'_> {
         refusal: &Refusal,
         memory: &mut Memory,
     ) -> Result<Next, Failure> {
-        self.conclude(workload, ports, (Some(refusal), &Routing::default()), memory).await
+        let routing = services::survey(&self.live, workload, ports, &refusal.message).await?;
+        self.conclude(workload, ports, (Some(refusal), &routing), memory).await
     }
 
     async fn conclude(

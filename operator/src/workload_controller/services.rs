@@ -112,6 +112,23 @@ pub(super) async fn turn(
     Ok(routing)
 }
 
+/// Names every Service that leads past the proxy and changes none.
+///
+/// # Errors
+/// The API server did not answer.
+pub(super) async fn survey(
+    live: &Live<'_>,
+    workload: &Value,
+    ports: Ports,
+    why: &str,
+) -> Result<Routing, Failure> {
+    let mut routing = Routing::default();
+    for service in selecting(live, workload).await? {
+        note_direct(&mut routing, &service, (workload, ports), why);
+    }
+    Ok(routing)
+}
+
 /// Restores every Service that leads to the sidecar because of us. `true` if there is none left.
 ///
 /// # Errors
