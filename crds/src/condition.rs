@@ -150,3 +150,19 @@ impl fmt::Display for Reason {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_has_its_place_in_the_troubleshooting_page() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/troubleshooting.md");
+        let page = std::fs::read_to_string(path).unwrap();
+        let missing: Vec<_> = Reason::ALL
+            .iter()
+            .filter(|reason| !page.contains(&format!("`{}`", reason.as_str())))
+            .collect();
+        assert!(missing.is_empty(), "docs/troubleshooting.md does not explain {missing:?}");
+    }
+}

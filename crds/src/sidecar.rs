@@ -5,7 +5,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The sidecar. A change of ports or resources rolls the workloads out; everything else is taken up by running pods.
+/// The sidecar. A change of ports, resources, image, pull secrets or of the Secrets that are named rolls the workloads out; everything
+/// else of the object is taken up by running pods.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.port != self.adminPort && (!has(self.upstreamPort) || (self.port != self.upstreamPort && self.adminPort != self.upstreamPort))")
@@ -34,8 +35,8 @@ pub struct Sidecar {
 
     /// What is done about the Services that lead to the protected port. `Auto`: they are turned to the proxy, except those
     /// that Helm, Argo CD, Flux or another manager owns, which the condition `TrafficRouted` names. `Companion`: none is
-    /// changed, and you lead requests to the Service `<workload>-oauth2-proxy`, which always exists. `Retarget`: all are
-    /// turned, whoever owns them.
+    /// changed, and you lead requests to the Service `<workload>-oauth2-proxy`, which always exists. `Retarget`: those
+    /// of other managers are turned as well. Headless Services and those that also lead to other workloads never are.
     #[serde(default)]
     pub traffic: Traffic,
 }
@@ -69,6 +70,6 @@ pub enum Traffic {
     Auto,
     /// No Service is changed: you lead your Ingress, `HTTPRoute` or Service to the companion Service yourself.
     Companion,
-    /// All Services that lead to the protected port are turned to the proxy, whoever owns them.
+    /// Services that lead to the protected port are turned to the proxy, whoever owns them.
     Retarget,
 }

@@ -17,6 +17,7 @@ pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> Stri
     if let Some(target) = [rd, header].into_iter().flatten().find(usable) {
         return target.to_owned();
     }
+    [rd, header].into_iter().flatten().filter(|target| !target.is_empty()).for_each(tell);
     let told = forwarded::uri(&visit.head.headers, visit.trust);
     let own = path.target().as_str();
     if let Some(absolute) =
@@ -29,6 +30,15 @@ pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> Stri
         Some(target) if !is_own(visit, target) => target.to_owned(),
         _ => "/".to_owned(),
     }
+}
+
+/// Says which host was asked for. The rest of the URL may hold secrets.
+pub(super) fn tell(refused: &str) {
+    let host = url::Url::parse(refused).ok().and_then(|url| url.host_str().map(str::to_owned));
+    tracing::warn!(
+        host = host.as_deref().unwrap_or("none"),
+        "a redirect target was refused and / taken: it is no path, and its host is not in the whitelist domains"
+    );
 }
 
 /// An absolute URL, if a proxy in front serves another host than the one we are asked by.

@@ -1,9 +1,21 @@
 //! Things that workers count by themselves. To add one: a variant, and its row in [`Event::describe`].
 
-/// One kind of happening on the request path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(usize)]
-pub(crate) enum Event {
+/// Declares the events and lists them, so that none is declared and never counted.
+macro_rules! events {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// One kind of happening on the request path.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[repr(usize)]
+        pub(crate) enum Event {
+            $($(#[$doc])* $name,)+
+        }
+
+        /// All events, in the order of their numbers.
+        pub(crate) const ALL: [Event; [$(stringify!($name)),+].len()] = [$(Event::$name),+];
+    };
+}
+
+events! {
     /// A client connection was accepted.
     ConnectionOpened,
     /// A client connection ended.
@@ -41,28 +53,6 @@ pub(crate) enum Event {
     /// Somebody with a session may not pass.
     AccessDenied,
 }
-
-/// All events, in the order of their numbers.
-pub(crate) const ALL: [Event; 18] = [
-    Event::ConnectionOpened,
-    Event::ConnectionClosed,
-    Event::ConnectionRefused,
-    Event::ConnectionHandedOver,
-    Event::TlsHandshakeFailed,
-    Event::FramingRefused,
-    Event::UpstreamConnected,
-    Event::UpstreamReused,
-    Event::UpstreamRetried,
-    Event::UpstreamFailed,
-    Event::Panicked,
-    Event::SessionCached,
-    Event::SessionOpened,
-    Event::LoginStarted,
-    Event::LoginSucceeded,
-    Event::LoginFailed,
-    Event::SignedOut,
-    Event::AccessDenied,
-];
 
 const UPSTREAM_REQUESTS: (&str, &str) =
     ("oauth2_proxy_upstream_requests_total", "Requests by the connection they went out on.");

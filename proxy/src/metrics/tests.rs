@@ -69,3 +69,14 @@ fn the_process_tells_of_itself() {
         );
     }
 }
+
+#[test]
+fn every_family_is_described_in_the_metrics_page() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+    let page = std::fs::read_to_string(path).unwrap();
+    let text = Registry::new().text();
+    let families = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let missing: Vec<_> =
+        families.filter(|name| !page.contains(name.trim_end_matches("_total"))).collect();
+    assert!(missing.is_empty(), "docs/metrics.md does not describe {missing:?}");
+}

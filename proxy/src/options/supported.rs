@@ -213,7 +213,7 @@ options! {
         request_logging: Switch = "true", "request-logging" => "logging.requests";
         /// Log logins, sign-outs and refusals.
         auth_logging: Switch = "true", "auth-logging" => "logging.authentication";
-        /// Log everything else. Off, even the reason of a failed start is hidden.
+        /// Log everything else. The reason of a failed start is always shown.
         standard_logging: Switch = "true", "standard-logging" => "logging.standard";
         /// Exact paths left out of the request log.
         exclude_logging_paths: List = "", "exclude-logging-path" => "logging.excludePaths";

@@ -113,7 +113,7 @@ fn of_http(http: &Http, config: &Config, warnings: &mut Problems) {
             "http.reverseProxy.trustedProxies",
             "any peer may say by which scheme and host it was reached; name the proxies in front",
         );
-        let message = "no proxy is trusted, so these are compared with the peer's own address, never with a header";
+        let message = "no proxy is trusted, so nobody's address is known and nobody passes by these; name the proxies in front";
         warnings.add_if(!config.access.trusted_ips.is_empty(), "access.trustedIps", message);
     }
 }

@@ -9,6 +9,7 @@ use crate::gate::identity_headers::single;
 use crate::gate::login;
 use crate::gate::person::Verdict;
 use crate::gate::refusal::Refusal;
+use crate::gate::target;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
 use crate::oidc::{CallbackParams, LoginState};
@@ -79,7 +80,12 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
     };
     let encoded = visit.site.config.http.encode_state;
     let (hash, target) = login::split_state(parameter, encoded).ok_or(Refusal::NoState)?;
-    visit.target = if visit.site.gate.whitelist.allows(&target) { target } else { "/".to_owned() };
+    visit.target = if visit.site.gate.whitelist.allows(&target) {
+        target
+    } else {
+        target::tell(&target);
+        "/".to_owned()
+    };
     let rules = &visit.site.gate;
     let found = rules.login_cookies.find(&visit.site.ring, &hash, &visit.cookies(), visit.now)?;
     let line = rules.login_cookies.forget(&found.name, visit.host());
