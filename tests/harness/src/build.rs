@@ -1,5 +1,6 @@
 //! Builds the project's own programs and their images.
 
+use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use crate::cache::repository;
@@ -23,7 +24,11 @@ pub fn images(from: Option<&Path>, to: &Path, report: &Report) -> Result<Vec<Pat
 fn build(report: &Report) -> Result<PathBuf> {
     let root = repository();
     report.long_step("build the programs (minutes the first time)", || {
-        let mut cargo = program("cargo", ["build", "--release", "--locked", "--quiet"]);
+        let mut cargo = program("cargo", ["build", "--release", "--locked"]);
+        // A person sees how far it is; a log does not need each crate's name.
+        if !std::io::stderr().is_terminal() {
+            cargo.arg("--quiet");
+        }
         for name in programs::PROGRAMS {
             cargo.args(["--bin", name]);
         }

@@ -6,14 +6,13 @@
 
 mod down;
 mod forwards;
+mod images;
 mod settings;
 mod target;
 mod wait;
 
 use std::fs;
-use std::path::{Path, PathBuf};
-
-use serde_json::Value;
+use std::path::Path;
 
 pub use self::down::down;
 pub(crate) use self::forwards::serve;
@@ -23,7 +22,6 @@ use crate::build;
 use crate::cache::{Cache, repository};
 use crate::cluster::Cluster;
 use crate::error::{Doing as _, Result};
-use crate::image::keycloak;
 use crate::interrupt::Interrupts;
 use crate::program::{run, run_with_input};
 use crate::report::{Report, print};
@@ -48,13 +46,12 @@ pub fn up(
     let state = State::in_cache(cache);
     forwards::stop(&state)?;
     settings.require_free_ports()?;
-    let programs = build::images(from, &repository().join("target/images"), report)?;
+    // Images of other programs do not take the place of those that `make images` makes.
+    let to = from.map_or_else(|| repository().join("target/images"), |from| from.join("images"));
+    let programs = build::images(from, &to, report)?;
     let target = target(&settings, cache, report, interrupts)?;
     state.remember(&settings)?;
-    let changed = load(&target, programs, cache, report)?;
-    report.step("restart what runs an older image of the same name", || {
-        changed.iter().try_for_each(|image| restart(&target, image))
-    })?;
+    images::bring(&target, &programs, cache, report)?;
     report.step("apply Keycloak and the sample app", || {
         apply(&target, &settings, "1-keycloak.yaml")?;
         apply(&target, &settings, "2-sample-app.yaml")
@@ -73,58 +70,6 @@ pub fn up(
     forwards::start(&state, &target, &settings, report)?;
     tell(&target, &settings, report);
     Ok(())
-}
-
-/// Gives a cluster of the harness the images, and returns the names of those that it had not.
-fn load(
-    target: &Target,
-    mut archives: Vec<PathBuf>,
-    cache: &Cache,
-    report: &Report,
-) -> Result<Vec<String>> {
-    let Target::Cluster { cluster, .. } = target else {
-        return Ok(Vec::new());
-    };
-    archives.push(keycloak::ensure(cache, report)?);
-    let mut changed = Vec::new();
-    for archive in archives {
-        let loaded = crate::cluster::load(cluster, &archive, report)?;
-        changed.extend(loaded.names.into_iter().filter(|_| loaded.fresh));
-    }
-    Ok(changed)
-}
-
-/// Restarts the Deployments whose running pods have an older content of `image`: nodes do not look
-/// for a new one under a name that they know.
-fn restart(target: &Target, image: &str) -> Result<()> {
-    for namespace in [NAMESPACE, OPERATOR_NAMESPACE] {
-        let get = ["get", "deployments", "--output=json", "--namespace", namespace];
-        let found: Value =
-            serde_json::from_str(&run(target.kubectl().args(get))?).unwrap_or_default();
-        for name in running(&found, image) {
-            let restart = ["rollout", "restart", "deployment", name, "--namespace", namespace];
-            run(target.kubectl().args(restart))?;
-        }
-    }
-    Ok(())
-}
-
-/// The names of Deployments with a container of `image`.
-fn running<'a>(deployments: &'a Value, image: &str) -> Vec<&'a str> {
-    let containers = ["/spec/template/spec/initContainers", "/spec/template/spec/containers"];
-    let has = |deployment: &Value| {
-        containers
-            .iter()
-            .filter_map(|place| deployment.pointer(place)?.as_array())
-            .flatten()
-            .any(|container| container.get("image").and_then(Value::as_str) == Some(image))
-    };
-    let list = deployments.get("items").and_then(Value::as_array);
-    list.into_iter()
-        .flatten()
-        .filter(|deployment| has(deployment))
-        .filter_map(|deployment| deployment.pointer("/metadata/name")?.as_str())
-        .collect()
 }
 
 fn target(
@@ -193,23 +138,4 @@ fn tell(target: &Target, settings: &Settings, report: &Report) {
          Remove it with: make demo-down",
         port = settings.port,
     ));
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn deployment_runs_an_image_also_as_a_sidecar() {
-        let pod = |init: &str, app: &str| json!({"template": {"spec": {"initContainers": [{"image": init}], "containers": [{"image": app}]}}});
-        let found = json!({"items": [
-            {"metadata": {"name": "a"}, "spec": pod("proxy:1", "app:1")},
-            {"metadata": {"name": "b"}, "spec": pod("proxy:2", "app:1")},
-        ]});
-        assert_eq!(running(&found, "proxy:1"), ["a"]);
-        assert_eq!(running(&found, "app:1"), ["a", "b"]);
-        assert!(running(&found, "proxy").is_empty());
-    }
 }

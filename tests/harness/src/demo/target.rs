@@ -122,7 +122,8 @@ impl Target {
     }
 }
 
-fn in_path(name: &str) -> Option<PathBuf> {
+/// A program of the person's.
+pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
         .map(|folder: PathBuf| folder.join(name))
