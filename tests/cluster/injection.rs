@@ -74,6 +74,101 @@ async fn other_writers_leave_the_sidecar_or_it_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_helm_release_is_upgraded_and_rolled_back_around_the_sidecar() {
+    let stage = Stage::new("helm").await;
+    for version in ["helm3", "helm4"] {
+        let release = Release::install(&stage, version);
+        let deployment = format!("deployment/{version}");
+        stage.space.ok(&["annotate", &deployment, "oauth2proxy.dev/inject=main"], None);
+        stage.space.until(&deployment, "the sidecar comes", carries).await;
+        let with = |replicas: u64| {
+            move |workload: &Value| {
+                let number = |pointer: &str| workload.pointer(pointer).and_then(Value::as_u64);
+                carries(workload)
+                    && number("/spec/replicas") == Some(replicas)
+                    && number("/status/readyReplicas") == Some(replicas)
+                    && number("/status/updatedReplicas") == Some(replicas)
+                    && number("/status/observedGeneration") == number("/metadata/generation")
+            }
+        };
+        stage.space.until(&deployment, "the sidecar runs", with(1)).await;
+        release.helm(&["upgrade", version, &release.chart(), "--set=replicas=2,greeting=bye"]);
+        let upgraded = stage.space.until(&deployment, "the upgrade runs with it", with(2)).await;
+        let greeting = "/spec/template/spec/containers/0/env/0/value";
+        assert_eq!(upgraded.pointer(greeting), Some(&Value::from("bye")), "{version} upgrade");
+        release.helm(&["rollback", version, "1"]);
+        let back = stage.space.until(&deployment, "the old one runs with it", with(1)).await;
+        assert_eq!(back.pointer(greeting), Some(&Value::from("hello")), "{version} rollback");
+        stage.space.ok(&["annotate", &deployment, "oauth2proxy.dev/inject-"], None);
+        stage.space.until(&deployment, "the sidecar is gone", |workload| !carries(workload)).await;
+        release.helm(&["uninstall", version]);
+    }
+}
+
+/// A release of a chart with one Deployment.
+struct Release<'a> {
+    stage: &'a Stage,
+    program: std::path::PathBuf,
+    dir: tempfile::TempDir,
+}
+
+impl<'a> Release<'a> {
+    fn install(stage: &'a Stage, version: &str) -> Self {
+        let dir = tests::proxy::temp_dir();
+        let chart = dir.path().join("chart");
+        let write = |name: &str, text: &str| {
+            let path = chart.join(name);
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, text).expect("a file of the chart");
+        };
+        write("Chart.yaml", "{apiVersion: v2, name: shop, version: 1.0.0}");
+        write("values.yaml", "{replicas: 1, greeting: hello}");
+        write("templates/deployment.yaml", TEMPLATE);
+        let program = tests::cluster::component(version).join("helm");
+        let release = Self { stage, program, dir };
+        release.helm(&["install", version, &release.chart()]);
+        release
+    }
+
+    fn chart(&self) -> String {
+        self.dir.path().join("chart").display().to_string()
+    }
+
+    fn helm(&self, arguments: &[&str]) {
+        let mut helm = std::process::Command::new(&self.program);
+        for home in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            helm.env(home, self.dir.path().join("helm"));
+        }
+        let space = &self.stage.space;
+        helm.env("KUBECONFIG", space.cluster.kubeconfig());
+        let output = helm.args(["--namespace", &space.name]).args(arguments).output();
+        let output = output.expect("helm is built");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "helm {}: {error}", arguments.join(" "));
+    }
+}
+
+const TEMPLATE: &str = "
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: {{ .Release.Name }}
+spec:
+  replicas: {{ .Values.replicas }}
+  selector: {matchLabels: {app: {{ .Release.Name }}}}
+  template:
+    metadata: {labels: {app: {{ .Release.Name }}}}
+    spec:
+      automountServiceAccountToken: false
+      terminationGracePeriodSeconds: 1
+      containers:
+        - name: app
+          image: ghcr.io/oauth2proxy/sample-app:0.1.0
+          env: [{name: GREETING, value: {{ .Values.greeting }}}]
+          ports: [{name: http, containerPort: 8080}]
+";
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_move_to_another_object_is_one_rollout() {
     let stage = Stage::new("move").await;
     stage.protect().await;

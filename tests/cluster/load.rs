@@ -1,4 +1,5 @@
-//! Load on a Service: clients that keep their connections and clients that do not. Every answer and every failure counts.
+//! Load on a Service: clients that keep their connections and clients that do not, on a path that is open to everybody and
+//! on one that is not. Every answer and every failure counts.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -22,34 +23,42 @@ pub(crate) struct Load {
 #[derive(Default)]
 struct State {
     stop: AtomicBool,
+    /// Whether the app is said to be out of reach without a session.
+    guarded: AtomicBool,
     good: AtomicU64,
     failures: Mutex<Vec<String>>,
 }
 
 /// What came of it.
 pub(crate) struct Outcome {
-    /// Requests that were answered with 200, each second.
+    /// Requests that were answered as they should be, each second.
     pub(crate) rate: f64,
     /// Every other one.
     pub(crate) failures: Vec<String>,
 }
 
 impl Load {
-    /// Starts 12 clients that keep their connections and 8 that open one for each request.
-    pub(crate) fn start(address: &str, path: &str) -> Self {
+    /// Starts 16 clients that keep their connections and 12 that open one for each request. 20 of them ask for `open`, 8 for
+    /// the app's page, none with a session.
+    pub(crate) fn start(address: &str, open: &str) -> Self {
         let state = Arc::new(State::default());
         let mut clients = JoinSet::new();
         let start = Instant::now();
-        for number in 0..20 {
-            let client = Client {
-                address: address.to_owned(),
-                path: path.to_owned(),
-                keep: number < 12,
-                start,
-            };
-            clients.spawn(client.run(Arc::clone(&state)));
+        for (path, keep, count) in
+            [(open, true, 12), (open, false, 8), ("/", true, 4), ("/", false, 4)]
+        {
+            for _ in 0..count {
+                let (address, path) = (address.to_owned(), path.to_owned());
+                let client = Client { address, path, keep, start };
+                clients.spawn(client.run(Arc::clone(&state)));
+            }
         }
         Self { state, clients, start }
+    }
+
+    /// From now on an answer of the app's page to a request that begins later is a failure; or none any more.
+    pub(crate) fn guarded(&self, guarded: bool) {
+        self.state.guarded.store(guarded, Ordering::SeqCst);
     }
 
     /// Ends it.
@@ -76,8 +85,11 @@ impl Client {
         let mut kept: Option<BufReader<TcpStream>> = None;
         while !state.stop.load(Ordering::Relaxed) {
             let reused = kept.is_some();
+            let guarded = state.guarded.load(Ordering::SeqCst);
             match timeout(PATIENCE, self.request(kept.take())).await.unwrap_or(Err(Failed::Time)) {
-                Ok((200, connection)) => {
+                Ok((status, connection))
+                    if self.expects(status, guarded && state.guarded.load(Ordering::SeqCst)) =>
+                {
                     state.good.fetch_add(1, Ordering::Relaxed);
                     kept = connection;
                 }
@@ -85,8 +97,9 @@ impl Client {
                 Err(Failed::Closed) if reused => continue,
                 other => {
                     let text = format!(
-                        "{:.2?} keep={} {:?}",
+                        "{:.2?} {} keep={} guarded={guarded} {:?}",
                         self.start.elapsed(),
+                        self.path,
                         self.keep,
                         other.map(|(status, _)| status)
                     );
@@ -94,6 +107,14 @@ impl Client {
                 }
             }
             sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// 200, or for the app's page the way to a login; once it is guarded, only that.
+    fn expects(&self, status: u16, guarded: bool) -> bool {
+        match self.path.as_str() {
+            "/" => status == 403 || (status == 200 && !guarded),
+            _ => status == 200,
         }
     }
 

@@ -4,8 +4,10 @@
 
 #![expect(clippy::panic, reason = "the way a test fails")]
 
+mod idle;
 mod injection;
 mod lifecycle;
 mod load;
+mod socket;
 mod stage;
 mod traffic;

@@ -2,10 +2,9 @@
 
 use serde_json::Value;
 use std::path::Path;
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use tests::cluster::{Cluster, Namespace, Operator, condition};
-use tests::process::{program, root};
+use tests::cluster::{Cluster, Namespace, Operator, condition, harness_with};
+use tests::process::program;
 
 /// The proxy's image as the local cluster has it.
 const IMAGE: &str = concat!("ghcr.io/oauth2proxy/oauth2-proxy:", env!("CARGO_PKG_VERSION"));
@@ -231,17 +230,9 @@ fn load_images(cluster: &Arc<Cluster>) {
     let from = built.parent().unwrap_or_else(|| Path::new(".")).display().to_string();
     let to = tests::proxy::temp_dir();
     let to = to.path().display().to_string();
-    run(&["images", "--from", &from, "--to", &to]);
+    harness_with(&[], &["images", "--from", &from, "--to", &to]);
     for image in ["oauth2-proxy", "sample-app"] {
-        run(&["cluster", "load", cluster.name(), &format!("{to}/{image}.tar")]);
+        harness_with(&[], &["cluster", "load", cluster.name(), &format!("{to}/{image}.tar")]);
     }
     *loaded = true;
-}
-
-fn run(arguments: &[&str]) {
-    let output =
-        Command::new(program("harness", "harness")).args(arguments).current_dir(root()).output();
-    let output = output.unwrap_or_else(|error| panic!("the harness does not start: {error}"));
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "harness {}: {error}", arguments.join(" "));
 }

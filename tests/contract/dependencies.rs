@@ -44,6 +44,16 @@ fn no_crate_reaches_what_it_must_not_know() {
 }
 
 #[test]
+fn harness_and_benchmark_know_the_programs_only_from_outside() {
+    for package in ["harness", "bench"] {
+        let tree = tree(package);
+        for ours in ["crds", "proxy-config", "operator", "proxy"] {
+            assert!(!tree.contains(ours), "{package} depends on {ours}");
+        }
+    }
+}
+
+#[test]
 fn nothing_depends_on_the_tests() {
     for package in ["crds", "proxy-config", "operator", "proxy"] {
         let tree = tree(package);

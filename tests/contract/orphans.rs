@@ -5,13 +5,20 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders with sources, each with the files that cargo starts from.
-const ROOTS: [(&str, &[&str]); 6] = [
+const ROOTS: [(&str, &[&str]); 13] = [
     ("crds/src", &["lib.rs", "bin/generate.rs"]),
     ("operator/src", &["lib.rs", "main.rs"]),
     ("proxy/src", &["lib.rs", "main.rs"]),
     ("proxy/config/src", &["lib.rs"]),
     ("tests/src", &["lib.rs"]),
+    ("proxy/tests", &["process.rs", "validation.rs"]),
     ("tests/harness/src", &["lib.rs", "main.rs"]),
+    ("tests/bench/src", &["main.rs"]),
+    ("tests/cluster", &["main.rs"]),
+    ("tests/contract", &["main.rs"]),
+    ("tests/demo", &["main.rs"]),
+    ("tests/operator", &["main.rs"]),
+    ("tests/proxy", &["main.rs"]),
 ];
 
 fn sources(folder: &Path, found: &mut BTreeSet<PathBuf>) {
@@ -25,7 +32,7 @@ fn sources(folder: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
-/// Follows `mod name;` from a file.
+/// Follows `mod name;` from a file, also to where `#[path]` says.
 fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
     if !reached.insert(file.to_owned()) {
         return;
@@ -36,12 +43,18 @@ fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
     } else {
         file.with_extension("")
     };
+    let mut elsewhere = None;
     for line in text.lines() {
+        if let Some(path) = line.trim().strip_prefix("#[path = \"") {
+            elsewhere = path.strip_suffix("\"]").map(|path| file.with_file_name(path));
+            continue;
+        }
         let declaration = line.trim().trim_start_matches("pub").trim_start();
         let declaration = declaration.strip_prefix("(crate)").unwrap_or(declaration).trim_start();
         if let Some(name) = declaration.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'))
         {
-            follow(&folder.join(format!("{name}.rs")), false, reached);
+            let usual = folder.join(format!("{name}.rs"));
+            follow(&elsewhere.take().unwrap_or(usual), false, reached);
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The operator as a process against a real API server. Pods are not needed here: what runs in them is the cluster tests'.
 
 mod bad_input;
+mod chart;
+mod examples;
 mod leadership;
 mod objects;
 

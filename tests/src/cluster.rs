@@ -30,37 +30,28 @@ impl Cluster {
         if let Some(cluster) = shared.upgrade() {
             return cluster;
         }
-        let cluster = Arc::new(Self::up());
+        let cluster = Arc::new(Self::bare(&format!("t{}", std::process::id())));
+        cluster.install_crd();
         *shared = Arc::downgrade(&cluster);
         cluster
     }
 
-    #[expect(clippy::expect_used, reason = "the way a test fails")]
-    fn up() -> Self {
-        let name = format!("t{}", std::process::id());
-        let output = harness(&["cluster", "up", "--name", &name]);
+    /// A cluster of this name as it comes: nothing of this project is in it.
+    ///
+    /// # Panics
+    /// As [`Cluster::shared`].
+    #[must_use]
+    pub fn bare(name: &str) -> Self {
+        let output = harness(&["cluster", "up", "--name", name]);
         let kubeconfig = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-        let components = kubeconfig.ancestors().nth(3).expect("the cache").join("components");
-        let kubectl = std::fs::read_dir(&components)
-            .expect("the components are built")
-            .filter_map(Result::ok)
-            .map(|entry| entry.path().join("kubectl"))
-            .filter(|path| path.is_file())
-            .max_by_key(|path| path.metadata().and_then(|meta| meta.modified()).ok())
-            .expect("kubectl is built: run `make cluster`");
-        let cluster = Self { name, kubeconfig, kubectl };
+        Self { name: name.to_owned(), kubeconfig, kubectl: component("kubernetes").join("kubectl") }
+    }
+
+    fn install_crd(&self) {
         let crds = root().join("crds");
-        cluster.ok(&["apply", "-f", &crds.display().to_string()], None);
-        cluster.ok(
-            &[
-                "wait",
-                "--for=condition=Established",
-                "--timeout=30s",
-                "crd/oauth2proxies.oauth2proxy.dev",
-            ],
-            None,
-        );
-        cluster
+        self.ok(&["apply", "-f", &crds.display().to_string()], None);
+        let established = ["wait", "--for=condition=Established", "--timeout=60s"];
+        self.ok(&[&established[..], &["crd/oauth2proxies.oauth2proxy.dev"]].concat(), None);
     }
 
     /// Its name, for the harness.
@@ -162,9 +153,37 @@ impl Drop for Cluster {
     }
 }
 
-#[expect(clippy::expect_used, reason = "the way a test fails")]
-fn harness(arguments: &[&str]) -> Output {
+/// The folder with the programs of a component, such as `kubernetes`, `helm3` or `helm4`; built if need be.
+///
+/// # Panics
+/// When it does not build.
+#[must_use]
+#[expect(clippy::panic, reason = "the way a test fails")]
+pub fn component(name: &str) -> PathBuf {
+    let output = harness(&["components"]);
+    let folders = String::from_utf8_lossy(&output.stdout).into_owned();
+    let is = |folder: &&str| {
+        let last = Path::new(folder).file_name().and_then(|last| last.to_str());
+        last.is_some_and(|last| last.starts_with(&format!("{name}-")))
+    };
+    folders
+        .lines()
+        .find(is)
+        .map_or_else(|| panic!("no component {name} among:\n{folders}"), PathBuf::from)
+}
+
+/// Runs the harness, with `environment` beside what is set already.
+///
+/// # Panics
+/// When it fails, unless the test has failed already.
+#[expect(
+    clippy::expect_used,
+    clippy::must_use_candidate,
+    reason = "the way a test fails; most calls are for what they do"
+)]
+pub fn harness_with(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
     let output = Command::new(program("harness", "harness"))
+        .envs(environment.iter().copied())
         .args(arguments)
         .current_dir(root())
         .stdin(Stdio::null())
@@ -177,6 +196,10 @@ fn harness(arguments: &[&str]) -> Output {
         arguments.join(" ")
     );
     output
+}
+
+fn harness(arguments: &[&str]) -> Output {
+    harness_with(&[], arguments)
 }
 
 /// A replica of the operator.
@@ -257,9 +280,9 @@ impl Namespace {
     /// Waits until `check` of an object holds, and gives the object back.
     ///
     /// # Panics
-    /// When it does not within half a minute; the message holds the object.
+    /// When it does not within two minutes, which a busy machine may need for a rollout; the message holds the object.
     pub async fn until(&self, object: &str, what: &str, check: impl Fn(&Value) -> bool) -> Value {
-        eventually(what, Duration::from_secs(30), || {
+        eventually(what, Duration::from_mins(2), || {
             let value = self.get(object);
             let holds = check(&value);
             async move { if holds { Ok(value) } else { Err(format!("{value:#}")) } }

@@ -1,0 +1,146 @@
+//! The demo, brought up with `DEMO_CONTEXT`.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::Command;
+use tempfile::TempDir;
+use tests::cluster::{Cluster, component, harness_with};
+use tests::process::{free_port, program, root};
+
+const NAMESPACE: &str = "oauth2-proxy-demo";
+const OPERATOR: &str = "oauth2-proxy-demo-operator";
+
+/// A running demo. A test that fails prints what the cluster shows, and takes the demo down with its cluster.
+pub(crate) struct Demo {
+    cluster: Cluster,
+    /// A cache like the usual one, whose state of a demo is of its own: a person's demo goes on beside the test.
+    cache: TempDir,
+    port: u16,
+    keycloak_port: u16,
+}
+
+impl Demo {
+    /// Brings up a bare cluster, and the demo in it.
+    pub(crate) fn up() -> Self {
+        let cluster = Cluster::bare(&format!("d{}", std::process::id()));
+        let cache = cache_beside(cluster.kubeconfig());
+        let demo = Self { cluster, cache, port: free_port(), keycloak_port: free_port() };
+        program("proxy", "oauth2-proxy");
+        program("operator", "oauth2-proxy-operator");
+        let programs = program("harness", "sample-app");
+        let from = programs.parent().expect("a folder").display().to_string();
+        let output = demo.harness(&["demo", "up", "--from", &from]);
+        let told = String::from_utf8_lossy(&output);
+        for word in [&demo.url(""), "alice", "wonderland"] {
+            assert!(told.contains(word), "the demo does not tell {word}:\n{told}");
+        }
+        demo
+    }
+
+    /// Removes it, and sees that nothing of it is left in the cluster.
+    pub(crate) fn down(self) {
+        self.harness(&["demo", "down"]);
+        let left = |kind: &str| {
+            let names = self.cluster.ok(&["get", kind, "-o", "name"], None);
+            names
+                .lines()
+                .filter(|name| name.contains("oauth2"))
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        for kind in ["namespaces", "crds", "clusterroles", "clusterrolebindings"] {
+            assert_eq!(left(kind), [""; 0], "{kind} are left");
+        }
+        for port in [self.port, self.keycloak_port] {
+            let free = std::net::TcpListener::bind(("127.0.0.1", port));
+            assert!(free.is_ok(), "something still listens on port {port}");
+        }
+    }
+
+    /// A URL of the sample app.
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://localhost:{}{path}", self.port)
+    }
+
+    /// kubectl in the demo's namespace.
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        self.cluster.ok(&[&["--namespace", NAMESPACE], arguments].concat(), None)
+    }
+
+    /// The `OAuth2Proxy`.
+    pub(crate) fn object(&self) -> Value {
+        serde_json::from_str(&self.ok(&["get", "oauth2proxy", "main", "-o", "json"]))
+            .unwrap_or_default()
+    }
+
+    /// Names of the app's pods.
+    pub(crate) fn pods(&self) -> Vec<String> {
+        let selector = "--selector=app.kubernetes.io/name=sample-app";
+        let mut names: Vec<String> =
+            self.ok(&["get", "pods", selector, "-o", "name"]).lines().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
+    /// The operator's chart.
+    pub(crate) fn chart() -> String {
+        root().join("charts/oauth2-proxy-operator").display().to_string()
+    }
+
+    /// Runs `helm3` or `helm4` in the operator's namespace.
+    pub(crate) fn helm(&self, version: &str, arguments: &[&str]) {
+        let mut helm = Command::new(component(version).join("helm"));
+        for home in ["HELM_CACHE_HOME", "HELM_CONFIG_HOME", "HELM_DATA_HOME"] {
+            helm.env(home, self.cache.path().join("helm"));
+        }
+        helm.env("KUBECONFIG", self.cluster.kubeconfig())
+            .args(["--namespace", OPERATOR])
+            .args(arguments);
+        let output = helm.output().expect("helm is built");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        assert!(
+            output.status.success(),
+            "{version} {}:\n{}{}",
+            arguments.join(" "),
+            text(&output.stdout),
+            text(&output.stderr)
+        );
+    }
+
+    fn harness(&self, arguments: &[&str]) -> Vec<u8> {
+        let text = |path: &Path| path.display().to_string();
+        let environment = [
+            ("OAUTH2_PROXY_OPERATOR_CACHE", text(self.cache.path())),
+            ("KUBECONFIG", text(self.cluster.kubeconfig())),
+            ("DEMO_CONTEXT", self.cluster.name().to_owned()),
+            ("DEMO_PORT", self.port.to_string()),
+            ("DEMO_KEYCLOAK_PORT", self.keycloak_port.to_string()),
+        ];
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        harness_with(&environment, arguments).stdout
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let show =
+                ["get", "pods,services,deployments,o2p,events", "--all-namespaces", "-o", "wide"];
+            let state = self.cluster.kubectl(&show, None);
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), &state.stdout);
+            self.harness(&["demo", "down"]);
+        }
+    }
+}
+
+/// All but the demo's state is shared with the cache that the cluster is in.
+fn cache_beside(kubeconfig: &Path) -> TempDir {
+    let usual = kubeconfig.ancestors().nth(3).expect("the cache");
+    let beside = tests::proxy::temp_dir();
+    for folder in ["clusters", "components", "downloads", "images", "locks"] {
+        std::fs::create_dir_all(usual.join(folder)).expect("the usual cache");
+        std::os::unix::fs::symlink(usual.join(folder), beside.path().join(folder)).expect("a link");
+    }
+    beside
+}
