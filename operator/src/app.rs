@@ -17,6 +17,7 @@ use crate::stop::{self, Stop};
 use crate::workload_controller::{self, Wake};
 use crate::{proxy_controller, references};
 use futures_util::future::join_all;
+use kube::runtime::reflector::Store;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -108,15 +109,15 @@ fn start(
             stop: shared.stop.clone(),
             clock: Clock::System,
         });
-        let store = proxy_controller::start(scope, client, (&queue, &wake), background);
-        background.spawn(references::watch(store.clone(), queue, Arc::clone(&context)));
-        let workloads = workload_controller::start(&context, scope, &store, (wake, woken));
+        let objects = proxy_controller::start(scope, client, (&queue, &wake), background);
+        background.spawn(references::watch(Store::clone(&objects), queue, Arc::clone(&context)));
+        let workloads = workload_controller::start(&context, scope, &objects, (wake, woken));
         for watch in workloads.watches {
             background.spawn(watch);
         }
         controllers.extend(workloads.controllers.into_iter().map(tokio::spawn));
-        controllers.push(tokio::spawn(proxy_controller::run(store.clone(), requests, context)));
-        synced.push((store, workloads.synced));
+        controllers.push(tokio::spawn(proxy_controller::run(objects.clone(), requests, context)));
+        synced.push((objects, workloads.synced));
     }
     let (metrics, leader) = (shared.metrics.clone(), shared.leader.clone());
     background.spawn(async move {
@@ -125,10 +126,8 @@ fn start(
     });
     let health = health.clone();
     background.spawn(async move {
-        for (store, workloads) in synced {
-            if store.wait_until_ready().await.is_err() {
-                return;
-            }
+        for (objects, workloads) in synced {
+            objects.listed().await;
             workloads.await;
         }
         health.set_synced();

@@ -9,7 +9,7 @@ mod watch;
 
 pub(crate) use backoff::{Failure, FailureClass};
 pub(crate) use queue::{Queue, Requests, queue};
-pub(crate) use watch::follow;
+pub(crate) use watch::{Objects, follow};
 
 use crate::context::Context;
 use backoff::Backoff;
@@ -50,7 +50,7 @@ where
     /// Label of the controller's metrics.
     pub(crate) name: &'static str,
     /// The objects, kept current by a watch.
-    pub(crate) store: Store<K>,
+    pub(crate) objects: Objects<K>,
     /// Whose turn it is.
     pub(crate) requests: Requests<K>,
 }
@@ -66,9 +66,13 @@ where
         F: Fn(Arc<K>, Arc<Context>) -> R + Clone + Send + 'static,
         R: Future<Output = Result<Next, Failure>> + Send,
     {
-        let Self { name, store, requests } = self;
+        let Self { name, objects, requests } = self;
+        tokio::select! {
+            () = objects.listed() => {}
+            () = context.stop.clone().wished() => return,
+        }
         let backoff = Arc::new(Backoff::default());
-        let objects = store.clone();
+        let store = Store::clone(&objects);
         let turn = move |object: Arc<K>, context: Arc<Context>| {
             let (objects, reconcile, backoff) =
                 (objects.clone(), reconcile.clone(), Arc::clone(&backoff));

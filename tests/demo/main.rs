@@ -154,7 +154,7 @@ async fn helm_upgrades_and_tests_the_operator(demo: &Demo, alice: &Browser) {
                 &Demo::chart(),
                 "--reuse-values",
                 "--set",
-                &format!("log.level=debug,podLabels.upgraded-by={helm}"),
+                &format!("podLabels.upgraded-by={helm}"),
                 "--wait",
                 "--timeout=3m",
             ],

@@ -73,11 +73,12 @@ impl Demo {
             .unwrap_or_default()
     }
 
-    /// Names of the app's pods.
+    /// Names of the app's running pods.
     pub(crate) fn pods(&self) -> Vec<String> {
-        let selector = "--selector=app.kubernetes.io/name=sample-app";
+        let get = ["get", "pods", "--selector=app.kubernetes.io/name=sample-app"];
+        let running = ["--field-selector=status.phase=Running", "-o", "name"];
         let mut names: Vec<String> =
-            self.ok(&["get", "pods", selector, "-o", "name"]).lines().map(str::to_owned).collect();
+            self.ok(&[&get[..], &running[..]].concat()).lines().map(str::to_owned).collect();
         names.sort();
         names
     }
@@ -129,6 +130,16 @@ impl Drop for Demo {
                 ["get", "pods,services,deployments,o2p,events", "--all-namespaces", "-o", "wide"];
             let state = self.cluster.kubectl(&show, None);
             let _ = std::io::Write::write_all(&mut std::io::stderr(), &state.stdout);
+            let logs = [
+                "logs",
+                "--namespace",
+                OPERATOR,
+                "--prefix",
+                "--tail=200",
+                "--selector=app.kubernetes.io/component!=test",
+            ];
+            let logs = self.cluster.kubectl(&logs, None);
+            let _ = std::io::Write::write_all(&mut std::io::stderr(), &logs.stdout);
             self.harness(&["demo", "down"]);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{dereference, reconcile};
 use crate::context::Context;
-use crate::controller::{Controller, Queue, Requests, follow};
+use crate::controller::{Controller, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
 use crate::references::{Kind, Reference};
 use crate::report::Guarded;
@@ -24,9 +24,9 @@ pub(crate) fn start(
     client: &kube::Client,
     (queue, wake): (&Queue<Guarded>, &Wake),
     tasks: &mut JoinSet<()>,
-) -> Store<Guarded> {
+) -> Objects<Guarded> {
     let (own, wake) = (queue.clone(), wake.clone());
-    let (store, watch) =
+    let (objects, watch) =
         follow::<Guarded>(scope.api(client), watcher::Config::default(), move |object| {
             own.push(ObjectRef::from_obj(object));
             wake.object_seen(object);
@@ -36,7 +36,7 @@ pub(crate) fn start(
         watcher::Config::default().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
     tasks.spawn(owned::<Deployment>(scope, client, ours.clone(), queue));
     tasks.spawn(owned::<PartialObjectMeta<Service>>(scope, client, ours, queue));
-    store
+    objects
 }
 
 /// Gives the turn to the object that something of ours was made for.
@@ -65,8 +65,12 @@ where
 }
 
 /// Runs the controller until its queue is closed.
-pub(crate) async fn run(store: Store<Guarded>, requests: Requests<Guarded>, context: Arc<Context>) {
-    Controller { name: "oauth2proxy", store, requests }.run(context, reconcile).await;
+pub(crate) async fn run(
+    objects: Objects<Guarded>,
+    requests: Requests<Guarded>,
+    context: Arc<Context>,
+) {
+    Controller { name: "oauth2proxy", objects, requests }.run(context, reconcile).await;
 }
 
 /// Every Secret and config map that the objects of a store name. The objects are taken as they are: looking at all of them

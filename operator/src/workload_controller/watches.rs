@@ -5,7 +5,7 @@
 use super::desk::{Desk, Key};
 use super::{keeper, reconcile, standalone, unsupported};
 use crate::context::Context;
-use crate::controller::{Controller, Queue, Requests, follow, queue};
+use crate::controller::{Controller, Objects, Queue, Requests, follow, queue};
 use crate::inject::{INJECT, INJECTED};
 use crate::report::Guarded;
 use crate::scope::Scope;
@@ -142,41 +142,41 @@ impl Wake {
 pub(crate) fn start(
     context: &Arc<Context>,
     scope: &Scope,
-    objects: &Store<Guarded>,
+    objects: &Objects<Guarded>,
     (wake, woken): (Wake, Woken),
 ) -> Workloads {
-    let (deployment_store, deployment_watch) =
+    let (deployments, deployment_watch) =
         follow(scope.api(&context.client), watcher::Config::default(), {
             let wake = wake.clone();
             move |deployment| wake.deployment_seen(deployment)
         });
-    let (service_store, service_watch) =
+    let (services, service_watch) =
         follow(scope.api(&context.client), watcher::Config::default(), {
             let wake = wake.clone();
             move |service| wake.service_seen(service)
         });
     let desk =
-        Arc::new(Desk::new(scope.to_string(), deployment_store.clone(), context.reports.clone()));
+        Arc::new(Desk::new(scope.to_string(), Store::clone(&deployments), context.reports.clone()));
     let _ = wake.desk.set(Arc::clone(&desk));
-    let _ = wake.service_store.set(service_store.clone());
-    let stores = (deployment_store, service_store, objects.clone());
-    let mut controllers = controllers(context, &desk, stores.clone(), woken);
+    let _ = wake.service_store.set(Store::clone(&services));
+    let all = (deployments, services, objects.clone());
+    let mut controllers = controllers(context, &desk, all.clone(), woken);
     let mut watches: Vec<BoxFuture<'static, ()>> =
         vec![Box::pin(deployment_watch), Box::pin(service_watch)];
-    let all = watcher::Config::default;
+    let every = watcher::Config::default;
     for (watch, controller) in [
-        refusing::<StatefulSet>(context, scope, all()),
-        refusing::<DaemonSet>(context, scope, all()),
-        refusing::<Job>(context, scope, all()),
-        refusing::<CronJob>(context, scope, all()),
-        refusing::<Pod>(context, scope, all().labels(INJECT)),
+        refusing::<StatefulSet>(context, scope, every()),
+        refusing::<DaemonSet>(context, scope, every()),
+        refusing::<Job>(context, scope, every()),
+        refusing::<CronJob>(context, scope, every()),
+        refusing::<Pod>(context, scope, every().labels(INJECT)),
     ] {
         watches.push(watch);
         controllers.push(controller);
     }
     let synced = Box::pin(async move {
-        let _ = stores.0.wait_until_ready().await;
-        let _ = stores.1.wait_until_ready().await;
+        all.0.listed().await;
+        all.1.listed().await;
     });
     Workloads { watches, controllers, synced }
 }
@@ -197,13 +197,13 @@ where
         + 'static,
 {
     let (queue, requests) = queue::<PartialObjectMeta<K>>();
-    let (store, watch) =
+    let (objects, watch) =
         follow(scope.api(&context.client), which, move |workload: &PartialObjectMeta<K>| {
             if unsupported::asks(workload).is_some() {
                 queue.push(ObjectRef::from_obj(workload));
             }
         });
-    let controller = Controller { name: "unsupported", store, requests };
+    let controller = Controller { name: "unsupported", objects, requests };
     let told = unsupported::Told::default();
     let run = controller.run(Arc::clone(context), move |workload, context| {
         unsupported::reconcile(workload, context, Arc::clone(&told))
@@ -211,18 +211,18 @@ where
     (Box::pin(watch), Box::pin(run))
 }
 
-type Stores = (Store<DeploymentMeta>, Store<ServiceMeta>, Store<Guarded>);
+type All = (Objects<DeploymentMeta>, Objects<ServiceMeta>, Objects<Guarded>);
 
 fn controllers(
     context: &Arc<Context>,
     desk: &Arc<Desk>,
-    (deployments, services, objects): Stores,
+    (deployments, services, objects): All,
     requests: Woken,
 ) -> Vec<BoxFuture<'static, ()>> {
     let workload =
-        Controller { name: "workload", store: deployments.clone(), requests: requests.0 };
-    let keeper = Controller { name: "service", store: services, requests: requests.1 };
-    let standalone = Controller { name: "fleet", store: objects, requests: requests.2 };
+        Controller { name: "workload", objects: deployments.clone(), requests: requests.0 };
+    let keeper = Controller { name: "service", objects: services, requests: requests.1 };
+    let standalone = Controller { name: "fleet", objects, requests: requests.2 };
     let (of_workloads, of_objects) = (Arc::clone(desk), Arc::clone(desk));
     vec![
         Box::pin(workload.run(Arc::clone(context), move |object, context| {
@@ -233,7 +233,7 @@ fn controllers(
             let (desk, deployments) = (Arc::clone(&of_objects), deployments.clone());
             async move {
                 // Without the first list "no workload" would mean nothing.
-                let _ = deployments.wait_until_ready().await;
+                deployments.listed().await;
                 standalone::reconcile(object, context, desk).await
             }
         })),
