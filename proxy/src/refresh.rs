@@ -34,6 +34,8 @@ use tokio::runtime::Handle;
 
 /// Longest time that a request waits for a refresh before it goes on with the session as it is.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How often a session may have been renewed while a request with its old cookie was on its way.
+const GENERATIONS: usize = 32;
 
 /// What became of a session that was due.
 pub(crate) enum Refresh {
@@ -87,47 +89,71 @@ impl Refresher {
         host: &str,
     ) -> Refresh {
         let Due { store, provider, found: Found { session, ticket } } = due;
-        let key = match (&ticket, &session.refresh_token, store.cookie().value(cookies)) {
-            (Some(ticket), _, _) => self.key(ticket.id()),
-            // Not the cookie: each request that shares a refresh gets its own sealing of the same session.
-            (None, Some(token), _) => self.key(token.as_str()),
-            (None, None, Some(value)) => self.key(&value),
-            (None, None, None) => return Refresh::Unchanged,
-        };
-        let mut outcome = match self.flights.join(&key) {
-            Joined::Running(outcome) => outcome,
-            Joined::Full => return Refresh::Unchanged,
-            Joined::Start(landing, outcome) => {
-                let flight = Flight {
-                    store: Arc::clone(&store),
-                    provider,
-                    session,
-                    ticket: ticket.clone(),
-                    clock: Arc::clone(&self.clock),
-                };
-                self.control.spawn(flight.fly(landing));
-                outcome
+        let (mut session, mut newest) = (session, None);
+        for _ in 0..GENERATIONS {
+            let text = match (&ticket, &session.refresh_token, store.cookie().value(cookies)) {
+                (Some(ticket), _, _) => ticket.id().to_owned(),
+                // Not the cookie: each request that shares a refresh gets its own sealing of the same session. Not the token
+                // alone: where tokens are not rotated, the renewed session has it too and is due again later.
+                (None, Some(token), _) => {
+                    format!("{} {}", session.created_at.as_millisecond(), token.as_str())
+                }
+                (None, None, Some(value)) => value.to_string(),
+                (None, None, None) => break,
+            };
+            let flight = |session: &Arc<Session>| Flight {
+                store: Arc::clone(&store),
+                provider: Arc::clone(&provider),
+                session: Arc::clone(session),
+                ticket: ticket.clone(),
+                clock: Arc::clone(&self.clock),
+            };
+            let (outcome, just_now) = self.outcome(&self.key(&text), || flight(&session)).await;
+            match outcome {
+                None | Some(Outcome::Kept) => break,
+                Some(Outcome::Ended) => return Refresh::Ended,
+                Some(Outcome::Unavailable) => return Refresh::Unavailable,
+                Some(Outcome::Renewed(renewed)) => {
+                    newest = Some(Arc::clone(&renewed));
+                    let now = self.clock.now();
+                    if just_now || !store.lifetime().is_refresh_due(&renewed, now) {
+                        break;
+                    }
+                    // The outcome of a while ago is due itself by now.
+                    session = renewed;
+                }
+            }
+        }
+        let Some(session) = newest else { return Refresh::Unchanged };
+        let set_cookies =
+            store.cookies(&session, ticket.as_ref(), cookies, host).unwrap_or_else(|error| {
+                tracing::error!(%error, "the renewed session does not reach the browser");
+                Vec::new()
+            });
+        Refresh::Renewed { session, set_cookies }
+    }
+
+    /// How the flight of `key` ends, if it does in time, and whether it ended only now; `flight` starts it if there is none.
+    async fn outcome<P: Renew>(
+        &self,
+        key: &Key,
+        flight: impl FnOnce() -> Flight<P>,
+    ) -> (Option<Outcome>, bool) {
+        let mut outlook = match self.flights.join(key) {
+            Joined::Running(outlook) => outlook,
+            Joined::Full => return (None, true),
+            Joined::Start(landing, outlook) => {
+                self.control.spawn(flight().fly(landing));
+                outlook
             }
         };
-        let outcome = match tokio::time::timeout(PATIENCE, outcome.wait_for(Option::is_some)).await
-        {
+        let just_now = outlook.borrow().is_none();
+        let settled = tokio::time::timeout(PATIENCE, outlook.wait_for(Option::is_some)).await;
+        let outcome = match settled {
             Ok(Ok(settled)) => settled.clone(),
             Ok(Err(_)) | Err(_) => None,
         };
-        match outcome {
-            None | Some(Outcome::Kept) => Refresh::Unchanged,
-            Some(Outcome::Ended) => Refresh::Ended,
-            Some(Outcome::Unavailable) => Refresh::Unavailable,
-            Some(Outcome::Renewed(session)) => {
-                let set_cookies = store
-                    .cookies(&session, ticket.as_ref(), cookies, host)
-                    .unwrap_or_else(|error| {
-                        tracing::error!(%error, "the renewed session does not reach the browser");
-                        Vec::new()
-                    });
-                Refresh::Renewed { session, set_cookies }
-            }
-        }
+        (outcome, just_now)
     }
 
     fn key(&self, text: &str) -> Key {

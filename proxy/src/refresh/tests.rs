@@ -25,6 +25,8 @@ struct Tokens {
 
 enum Answer {
     Rotate,
+    /// The refresh token stays the same.
+    Reuse,
     Down,
 }
 
@@ -64,11 +66,13 @@ impl Renew for Tokens {
         if *valid != presented {
             return Renewal::Ended("invalid_grant".to_owned());
         }
-        *valid = format!("refresh-{call}");
+        if !matches!(self.answer, Answer::Reuse) {
+            *valid = format!("refresh-{call}");
+        }
         Renewal::Renewed(Box::new(Session {
             access_token: Some(Token::new(format!("access-{call}"))),
             refresh_token: Some(Token::new(valid.clone())),
-            expires_at: Some(now() + 10.minutes()),
+            expires_at: Some(now() + 60.minutes()),
             ..session.clone()
         }))
     }
@@ -134,6 +138,23 @@ async fn forty_requests_with_an_expired_token_make_one_token_call_in_cookie_mode
     let headers = logged_in(&process.store, &session()).await;
     assert_eq!(forty(&process, &tokens, &headers).await, vec!["access-1"; 40]);
     assert_eq!(tokens.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_renewed_session_with_the_same_refresh_token_is_renewed_in_its_turn() {
+    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Reuse));
+    tokens.gate.add_permits(1000);
+    let old = logged_in(&process.store, &session()).await;
+    let first = process.request(&tokens, &old).await;
+    let Refresh::Renewed { session: renewed, .. } = &first else { panic!("not renewed") };
+    let new = logged_in(&process.store, renewed).await;
+    assert_eq!(forty(&process, &tokens, &new).await, vec!["access-1"; 40], "not due yet");
+    process.clock.advance(SignedDuration::from_secs(301));
+    assert_eq!(forty(&process, &tokens, &new).await, vec!["access-2"; 40]);
+    assert_eq!(tokens.calls(), 2);
+    // A request that was on its way with the oldest cookie gets the newest session.
+    assert_eq!(access(process.request(&tokens, &old).await), "access-2");
+    assert_eq!(tokens.calls(), 2);
 }
 
 #[tokio::test]
