@@ -49,7 +49,8 @@ pub(super) fn told_exemption(visit: &Visit<'_>) -> Option<Exemption> {
     let told = headers.get("x-forwarded-method").filter(|_| named);
     let method = told.and_then(|value| Method::from_bytes(value.as_bytes()).ok());
     exempt(visit, method.as_ref(), |visit| {
-        let uri = forwarded::uri(headers, visit.trust).filter(|_| named);
+        // A raw `#` ends the path for some and not for others.
+        let uri = forwarded::uri(headers, visit.trust).filter(|uri| named && !uri.contains('#'));
         let Some(target) = uri.and_then(|uri| PathAndQuery::try_from(uri).ok()) else {
             return false;
         };

@@ -21,7 +21,8 @@ pub(crate) struct NormalPath {
 enum Reading {
     /// There is only one way.
     One,
-    /// This is the other way: an encoded slash that is data, or segment parameters that are dropped.
+    /// This is the other way: an encoded slash that is data, segment parameters that are dropped, or an encoded `#` or `?`
+    /// that ends the path.
     Other(String),
     /// Too many ways to list.
     Unclear,
@@ -52,7 +53,7 @@ impl NormalPath {
     ///
     /// # Errors
     /// A bad escape, a control character, a backslash, or a dot segment or empty segment that only some readers see: one
-    /// behind an encoded slash, with `;` parameters, or encoded twice.
+    /// behind an encoded slash, with `;` parameters, before an encoded `#` or `?`, with blanks, or encoded twice.
     pub(crate) fn of(target: &PathAndQuery) -> Result<Normalised, Malformed> {
         if is_plain(target.path().as_bytes()) {
             let received = target.clone();
@@ -70,7 +71,7 @@ impl NormalPath {
             return Ok(Normalised::Moved(with_query(&clean, target.query())));
         }
         let reading = scan.reading();
-        let decoded = String::from_utf8_lossy(&scan.decoded).into_owned();
+        let decoded = text_of(&scan.decoded);
         Ok(Normalised::Path(Self {
             received: target.clone(),
             decoded: (decoded != scan.canonical).then_some(decoded),
@@ -228,9 +229,12 @@ impl Scan {
         {
             return Err(Malformed("a dot segment or an empty one has parameters"));
         }
+        if segments(&self.decoded).any(|s| !is_dots(s) && is_dots_to_some(s)) {
+            return Err(Malformed("a dot segment has an encoded # or ? behind it, or blanks"));
+        }
         let Some(twice) = self.decoded_again() else { return Ok(()) };
         let odd = |byte: &u8| matches!(byte, 0..0x20 | 0x7f | b'\\');
-        if twice.iter().any(odd) || segments(&twice).map(without_parameters).any(is_dots) {
+        if twice.iter().any(odd) || segments(&twice).any(is_dots_to_some) {
             return Err(Malformed(
                 "it is encoded twice and hides a dot segment, a backslash or a control character",
             ));
@@ -239,16 +243,28 @@ impl Scan {
     }
 
     fn reading(&self) -> Reading {
-        let twice = self.decoded_again().is_some();
-        match (std::str::from_utf8(&self.decoded), self.encoded_slash, self.parameters, twice) {
-            (Ok(_), false, false, false) => Reading::One,
-            (Ok(_), true, false, false) => Reading::Other(with_slashes_kept(&self.canonical)),
-            (Ok(decoded), false, true, false) => {
+        let Ok(decoded) = std::str::from_utf8(&self.decoded) else { return Reading::Unclear };
+        if self.decoded_again().is_some() {
+            return Reading::Unclear;
+        }
+        // Neither mark is in the path of a request target but as an escape.
+        let up_to = |mark| decoded.split_once(mark).map(|(head, _)| head.to_owned());
+        let mut others = [
+            self.encoded_slash.then(|| with_slashes_kept(&self.canonical)),
+            self.parameters.then(|| {
                 let bare: Vec<&str> =
                     decoded.split('/').map(|s| s.split(';').next().unwrap_or(s)).collect();
-                Reading::Other(bare.join("/"))
-            }
-            _ => Reading::Unclear,
+                bare.join("/")
+            }),
+            up_to('#'),
+            up_to('?'),
+        ]
+        .into_iter()
+        .flatten();
+        match (others.next(), others.next()) {
+            (None, _) => Reading::One,
+            (Some(other), None) => Reading::Other(other),
+            (Some(_), Some(_)) => Reading::Unclear,
         }
     }
 
@@ -267,6 +283,17 @@ impl Scan {
         }
         found.then_some(twice)
     }
+}
+
+/// The text of a decoded path. A byte that belongs to no character counts as one each, as in the engine that rules are
+/// written for.
+fn text_of(decoded: &[u8]) -> String {
+    let mut text = String::with_capacity(decoded.len());
+    for chunk in decoded.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
 }
 
 /// The canonical text decoded, but for the escapes of slashes.
@@ -306,6 +333,15 @@ fn without_parameters(segment: &[u8]) -> &[u8] {
 
 fn is_dots(segment: &[u8]) -> bool {
     matches!(segment, b"." | b"..")
+}
+
+/// Whether a reader takes a segment for `.` or `..` who drops its parameters, ends the path at a decoded `#` or `?`, or
+/// drops blanks.
+fn is_dots_to_some(segment: &[u8]) -> bool {
+    let head = segment.split(|byte| matches!(byte, b';' | b'#' | b'?')).next().unwrap_or(segment);
+    let head = String::from_utf8_lossy(head);
+    let mut left = head.chars().filter(|c| !c.is_whitespace() && *c != '\u{feff}');
+    matches!((left.next(), left.next(), left.next()), (Some('.'), None | Some('.'), None))
 }
 
 fn is_hollow(segment: &[u8]) -> bool {

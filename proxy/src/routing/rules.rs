@@ -165,11 +165,32 @@ mod tests {
             "/public%2Fx",
             "/static/x%2Fadmin",
             "/static/x%252Fadmin",
+            "/public/..%23/admin",
+            "/public/..%3f/admin",
+            "/public/..%20/admin",
+            "/public/.%20./admin",
+            "/public%23/x",
         ] {
             assert!(!covers(&rules, &Method::GET, path), "{path}");
         }
         assert!(covers(&rules, &Method::GET, "/public/a%20b"));
         assert!(covers(&rules, &Method::GET, "/public/a%2Fb"));
+    }
+
+    #[test]
+    fn an_ending_behind_an_encoded_mark_opens_nothing() {
+        let rules = rules(&[(None, r"^/api/.*\.js$", false), (Some("PUT"), r"^/admin$", true)]);
+        assert!(covers(&rules, &Method::GET, "/api/app.js"));
+        assert!(covers(&rules, &Method::PUT, "/x%23"));
+        for (method, path) in [
+            (Method::GET, "/api/secret%23.js"),
+            (Method::GET, "/api/secret%3f.js"),
+            (Method::GET, "/api/secret%2523.js"),
+            (Method::PUT, "/admin%23"),
+            (Method::PUT, "/admin%3Fx"),
+        ] {
+            assert!(!covers(&rules, &method, path), "{path}");
+        }
     }
 
     #[test]

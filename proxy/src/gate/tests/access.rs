@@ -116,6 +116,11 @@ fn the_auth_endpoint_judges_the_request_that_a_named_proxy_tells_of() {
         ("//open/x", Some("GET")),
         ("/admin?/open/", Some("GET")),
         ("/admin#/open/", Some("GET")),
+        ("/open/x#/../../admin", Some("GET")),
+        ("/open/..%23/admin", Some("GET")),
+        ("/open/..%3f/admin", Some("GET")),
+        ("/open/.%20./admin", Some("GET")),
+        ("/open%23/x", Some("GET")),
     ] {
         assert_eq!(auth(&named, uri, method), 401, "{uri} {method:?}");
     }
@@ -136,13 +141,25 @@ fn known_ways_around_a_skip_rule_reach_no_upstream() {
         "/public/%00/../admin",
         "/public/%252e%252e/admin",
         "/public/a%0d%0ab",
+        "/public/..%23/admin",
+        "/public/..%3f/admin",
+        "/public/..%20/admin",
+        "/public/.%20./admin",
     ] {
         assert_eq!(status(&proxy, "GET", target, &[]), 400, "{target}");
     }
     for target in ["/public/../admin", "/public/%2e%2e/admin", "//public/x", "/public//x"] {
         assert_eq!(status(&proxy, "GET", target, &[]), 301, "{target}");
     }
-    for target in ["/admin?/public/", "/public", "/public%2Fx", "/public/%2561", "/PUBLIC/x"] {
+    for target in [
+        "/admin?/public/",
+        "/public",
+        "/public%2Fx",
+        "/public/%2561",
+        "/public%23/x",
+        "/public%3f/x",
+        "/PUBLIC/x",
+    ] {
         assert_eq!(status(&proxy, "GET", target, &[]), 403, "{target}");
     }
     assert_eq!(status(&proxy, "GET", "/public/x", &[]), 200);

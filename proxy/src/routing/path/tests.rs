@@ -94,6 +94,23 @@ fn what_readers_could_understand_differently_is_refused() {
         "/a%255cb",
         "/a%2500b",
         "/a/%252e%252e%252fb",
+        "/public/..%23/secret",
+        "/public/..%3f/secret",
+        "/public/..%3Fx=1/secret",
+        "/public/.%23",
+        "/public/%2e%2e%23",
+        "/public/..%20/secret",
+        "/public/%20../secret",
+        "/public/.%20./secret",
+        "/public/.%20",
+        "/public/..%20%23/secret",
+        "/public/..%c2%a0/secret",
+        "/public/%ef%bb%bf../secret",
+        "/public/..%20;x/secret",
+        "/public/..%2523/secret",
+        "/public/..%253f/secret",
+        "/public/..%2520/secret",
+        "/public/x%2f..%20%2fsecret",
     ] {
         assert!(of(path).is_err(), "{path}: {:?}", of(path));
     }
@@ -135,8 +152,44 @@ fn a_rule_must_hold_with_and_without_segment_parameters() {
 }
 
 #[test]
+fn a_rule_must_hold_for_what_an_encoded_mark_leaves_of_the_path() {
+    for path in ["/api/secret%23.js", "/api/secret%3f.js", "/api/secret%3F.js"] {
+        let path = normal(path);
+        assert!(!path.always(|p| p.starts_with("/api/") && p.contains(".js")));
+        assert!(path.always(|p| p.starts_with("/api/secret")));
+        assert!(path.rewritten().is_none());
+    }
+    assert!(!normal("/admin%23").always(|p| p != "/admin"));
+    assert!(!normal("/%23/open").always(|p| p != "/"));
+    let cut_at_the_first = normal("/a%23b%23c");
+    assert!(cut_at_the_first.always(|p| p == "/a" || p == "/a#b#c"));
+}
+
+#[test]
+fn a_byte_that_belongs_to_no_character_is_one_each() {
+    assert_eq!(normal("/a%ff").decoded(), "/a\u{fffd}");
+    assert_eq!(normal("/%e2%82x%c3%a4").decoded(), "/\u{fffd}\u{fffd}xä");
+}
+
+#[test]
+fn blanks_and_marks_elsewhere_are_data() {
+    for path in ["/a%20b/c%23", "/...%20/x", "/.%20.x/y", "/.a%3f/z", "/%20/x", "/%23/x"] {
+        assert_eq!(normal(path).text(), path);
+    }
+}
+
+#[test]
 fn a_path_with_many_readings_is_covered_by_no_rule() {
-    for path in ["/a%252fb", "/a%2541", "/a%ff", "/a%c0%aex", "/a;x%2Fb"] {
+    for path in [
+        "/a%252fb",
+        "/a%2541",
+        "/a%ff",
+        "/a%c0%aex",
+        "/a;x%2Fb",
+        "/a%23b%3fc",
+        "/a%2Fb%23c",
+        "/a;x%3fb",
+    ] {
         assert!(!normal(path).always(|_| true), "{path}");
     }
 }
@@ -150,7 +203,7 @@ fn pieces() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
         "/", "/", "/", ".", "..", "a", "public", "admin", "%2e", "%2E", "%2f", "%2F", "%5c", "\\",
         ";", "%3b", "%25", "%252e", "%252f", "%00", "%0a", "%20", "%41", "%c3%a4", "%ff", "ä", "%",
-        "%4", "~", "@", ":", "=", "&", "+", "!",
+        "%4", "~", "@", ":", "=", "&", "+", "!", "%23", "%3f", "%3F", "%2523", "%2520", "%c2%a0",
     ]);
     prop::collection::vec(piece, 0..12).prop_map(|pieces| format!("/{}", pieces.concat()))
 }
@@ -182,14 +235,29 @@ proptest! {
         let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { return Ok(()) };
         let sent = path.rewritten().map_or_else(|| path.target().path().to_owned(), |p| p.path().to_owned());
         prop_assert_eq!(&sent, path.text());
-        let upstream_reads = percent_encoding::percent_decode_str(&sent).decode_utf8_lossy();
-        prop_assert_eq!(upstream_reads.as_ref(), path.decoded());
-        let hollow = |p: &str| p.split('/').skip(1).any(|s| matches!(s.split(';').next(), Some("." | "..")));
+        let upstream_reads: Vec<u8> = percent_encoding::percent_decode_str(&sent).collect();
+        prop_assert_eq!(text_of(&upstream_reads), path.decoded());
+        let hollow = |p: &str| p.split('/').skip(1).any(|s| {
+            let bare: String = s.chars().take_while(|c| !";#?".contains(*c)).filter(|c| !c.is_whitespace()).collect();
+            matches!(bare.as_str(), "." | "..")
+        });
         prop_assert!(!hollow(path.decoded()) && !hollow(path.text()) && !path.decoded().contains('\\'));
         let mut seen = Vec::new();
         path.always(|p| { seen.push(p.to_owned()); true });
         for seen in seen {
             prop_assert!(!hollow(&seen) && !seen.contains("//"), "{}", seen);
+        }
+    }
+
+    #[test]
+    fn no_rule_covers_a_path_without_what_an_encoded_mark_leaves_of_it(path in pieces()) {
+        let Ok(target) = PathAndQuery::try_from(path.as_str()) else { return Ok(()) };
+        let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { return Ok(()) };
+        for mark in ['#', '?'] {
+            if let Some((head, _)) = path.decoded().split_once(mark) {
+                prop_assert!(!path.always(|p| p != head), "{:?}", path);
+                prop_assert!(!path.always(|p| p == head), "{:?}", path);
+            }
         }
     }
 }
