@@ -47,7 +47,7 @@ pub struct Access {
     #[x_kube(merge_strategy = ListMerge::Set)]
     pub trusted_ips: Vec<String>,
 
-    /// Regular expressions on the path. A request there without a login is answered with 401 instead of a page.
+    /// Regular expressions (Go's syntax) on the path. A request there without a login is answered with 401 instead of a page.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 128), inner(length(min = 1, max = 1024)))]
     pub api_routes: Vec<String>,
@@ -73,7 +73,8 @@ pub struct SkipAuthRoute {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32), regex(pattern = r"^[A-Z]+$"))]
     pub method: Option<String>,
-    /// Regular expression that is searched for anywhere in the path, so begin it with `^`. The query is not part of it.
+    /// Regular expression (Go's syntax) that is searched for anywhere in the path, so begin it with `^`. The query is not
+    /// part of it.
     #[schemars(length(min = 1, max = 1024))]
     pub path_regex: String,
     /// The rule covers the paths that do not match.

@@ -83,6 +83,29 @@ fn the_least_object_gives_a_configuration_that_the_proxy_accepts() {
 }
 
 #[test]
+fn expressions_are_those_that_the_proxy_takes() {
+    let refused = |expression: &str| {
+        validate_spec(&object(json!({
+            "access": {
+                "emailDomains": ["*"],
+                "skipAuthRoutes": [{"pathRegex": expression}],
+                "apiRoutes": [expression],
+            },
+        })))
+        .err()
+        .map(|findings| findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>())
+    };
+    for taken in [r"^/\Qa+b\E$", "^/x{,5}$", r"^/\07$", "^/[a&&b]$"] {
+        assert_eq!(refused(taken), None, "{taken}");
+    }
+    for (expression, why) in [("^/a++$", "`++`"), ("^/(?x)a", "`(?x`"), (r"^/\pL{1000}", "1 MiB")] {
+        let messages = refused(expression).expect("a refusal");
+        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert!(messages.iter().all(|message| message.contains(why)), "{messages:?}");
+    }
+}
+
+#[test]
 fn every_problem_of_a_specification_is_named_at_once() {
     let findings = validate_spec(&object(json!({
         "access": {

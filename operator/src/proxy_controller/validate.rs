@@ -157,11 +157,8 @@ impl Check {
     }
 
     fn expression(&mut self, field: &str, text: &str) {
-        if let Err(error) = regex::Regex::new(text) {
-            let why = error.to_string();
-            let why =
-                why.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-            self.add(field, format!("{text:?} is no regular expression: {why}"));
+        if let Err(error) = proxy_config::regex(text) {
+            self.add(field, format!("{text:?} is no regular expression: {error}"));
         }
     }
 

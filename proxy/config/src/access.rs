@@ -23,7 +23,7 @@ pub struct Access {
     /// Clients from these networks pass without a session.
     #[schemars(with = "Vec<String>")]
     pub trusted_ips: Vec<IpNet>,
-    /// Regular expressions on the path: unauthenticated requests there get 401 instead of a login page.
+    /// Regular expressions on the path, in the syntax of Go: unauthenticated requests there get 401 instead of a login page.
     pub api_routes: Vec<String>,
     /// Answer every unauthenticated or forbidden request with JSON.
     pub force_json_errors: bool,
@@ -41,7 +41,7 @@ pub struct PathRule {
     /// Exact method in upper case; absent: any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub method: Option<String>,
-    /// Regular expression, unanchored.
+    /// Regular expression in the syntax of Go, unanchored.
     pub path: String,
     /// The rule covers what does not match.
     #[serde(default)]

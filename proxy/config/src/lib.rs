@@ -6,6 +6,7 @@
 
 mod access;
 mod duration;
+mod expression;
 mod header;
 mod http;
 mod listener;
@@ -18,6 +19,7 @@ mod upstream;
 
 pub use access::{Access, Bearer, PathRule};
 pub use duration::{Duration, DurationError};
+pub use expression::{ExpressionError, regex};
 pub use header::{Claim, HeaderRule, HeaderValue};
 pub use http::{Http, Limits, ReverseProxy};
 pub use listener::{Address, AddressError, Listener, Listeners, TlsListener, TlsVersion};

@@ -121,15 +121,15 @@ options! {
         authenticated_emails_file: Text = "", "authenticated-emails-file" => "access.emailsFile";
         /// One of these groups is needed.
         allowed_groups: List = "", "allowed-group" => "access.allowedGroups";
-        /// Requests that need no session: [METHOD=]regex or [METHOD]!=regex, on the path alone.
+        /// Requests that need no session: [METHOD=]regex or [METHOD]!=regex in the syntax of Go, on the path alone.
         skip_auth_routes: List = "", "skip-auth-route" => "access.skipAuth";
-        /// Deprecated: paths that need no session, as regular expressions.
+        /// Deprecated: paths that need no session, as regular expressions of Go.
         skip_auth_regex: List = "", "skip-auth-regex" => "access.skipAuth";
         /// Genuine CORS pre-flights need no session.
         skip_auth_preflight: Switch = "false", "skip-auth-preflight" => "access.skipAuthPreflight";
         /// Clients from these addresses or networks need no session.
         trusted_ips: List = "", "trusted-ip" => "access.trustedIps";
-        /// Paths, as regular expressions, where a request without a session gets 401 and no login page.
+        /// Paths, as regular expressions of Go, where a request without a session gets 401 and no login page.
         api_routes: List = "", "api-route" => "access.apiRoutes";
         /// Answer every refused request with JSON.
         force_json_errors: Switch = "false", "force-json-errors" => "access.forceJsonErrors";

@@ -3,10 +3,8 @@
 //! Most rules are `^/literal$` or `^/literal`; comparing strings is several times faster than running an expression, and
 //! one that begins with a literal need not run at all on most paths.
 
-use regex::{Regex, RegexBuilder};
-
-/// A compiled expression is refused beyond this size in bytes, so that a rule can not take the process's memory.
-const SIZE_LIMIT: usize = 1 << 20;
+use proxy_config::{ExpressionError, regex};
+use regex::Regex;
 
 /// An unanchored regular expression on a path.
 #[derive(Debug)]
@@ -25,11 +23,13 @@ impl Pattern {
     /// Compiles `text`.
     ///
     /// # Errors
-    /// No regular expression of this dialect, or one that is too large.
-    pub(crate) fn compile(text: &str) -> Result<Self, regex::Error> {
+    /// No regular expression in Go's syntax, or one that is too large.
+    pub(crate) fn compile(text: &str) -> Result<Self, ExpressionError> {
         // Compiled in any case, so that what is wrong is said here.
         let regex = regex(text)?;
-        let Some(anchored) = text.strip_prefix('^').filter(|rest| !rest.contains('|')) else {
+        // Not in `text`: in `^/a(?i)*` the `a` is no literal.
+        let translated = regex.as_str().to_owned();
+        let Some(anchored) = translated.strip_prefix('^').filter(|rest| !rest.contains('|')) else {
             return Ok(Self::Free(regex));
         };
         let (literal, rest) = literal_head(anchored);
@@ -57,15 +57,7 @@ impl Pattern {
     }
 }
 
-/// Compiles a regular expression within the size limit.
-///
-/// # Errors
-/// As for [`Pattern::compile`].
-pub(crate) fn regex(text: &str) -> Result<Regex, regex::Error> {
-    RegexBuilder::new(text).size_limit(SIZE_LIMIT).dfa_size_limit(SIZE_LIMIT).build()
-}
-
-/// The literal that an expression begins with, and the rest of the expression.
+/// The literal that a translated expression begins with, and the rest of the expression.
 fn literal_head(expression: &str) -> (String, &str) {
     let mut literal = String::new();
     let mut rest = expression;
@@ -105,12 +97,24 @@ mod tests {
         assert!(matches!(Pattern::compile("^/ab?c"), Ok(Pattern::Guarded(l, _)) if &*l == "/a"));
         assert!(matches!(Pattern::compile("^/a|/b"), Ok(Pattern::Free(_))));
         assert!(matches!(Pattern::compile("/a"), Ok(Pattern::Free(_))));
-        assert!(matches!(Pattern::compile("^(?i)/a"), Ok(Pattern::Free(_))));
+        assert!(matches!(Pattern::compile("^(?i)/a"), Ok(Pattern::Guarded(l, _)) if &*l == "/"));
+        assert!(
+            matches!(Pattern::compile(r"\A/\Qa.b\E\z"), Ok(Pattern::Exact(l)) if &*l == "/a.b")
+        );
+        assert!(matches!(Pattern::compile("^*/a"), Ok(Pattern::Free(_))));
+    }
+
+    #[test]
+    fn what_is_repeated_is_no_literal_whatever_stands_between() {
+        for expression in ["^/a(?i)*", r"^/a\Q\E*", "^/a(?i){0}$"] {
+            let pattern = Pattern::compile(expression).expect("an expression");
+            assert!(pattern.matches("/"), "{expression}: {pattern:?}");
+        }
     }
 
     #[test]
     fn an_expression_that_would_fill_the_memory_is_refused() {
-        assert!(Pattern::compile(r"(\w{1000}){1000}").is_err());
+        assert!(Pattern::compile(r"\pL{1000}").is_err());
         assert!(Pattern::compile("(").is_err());
     }
 
@@ -118,6 +122,8 @@ mod tests {
     fn anchoring_is_seen() {
         assert!(Pattern::compile("^/a").is_ok_and(|p| p.is_anchored()));
         assert!(Pattern::compile("^(a|b)").is_ok_and(|p| p.is_anchored()));
+        assert!(Pattern::compile(r"(?i)\A(a|b)").is_ok_and(|p| p.is_anchored()));
+        assert!(Pattern::compile("(?m)^/a").is_ok_and(|p| !p.is_anchored()));
         assert!(Pattern::compile("/a").is_ok_and(|p| !p.is_anchored()));
     }
 

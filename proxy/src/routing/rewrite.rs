@@ -3,9 +3,9 @@
 //! The result is normalised like any path that a client sends, so that no rewrite makes one that readers disagree on.
 
 use super::path::{NormalPath, Normalised};
-use super::pattern;
 use http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use proxy_config::{ExpressionError, regex};
 use regex::Regex;
 use std::collections::BTreeMap;
 use url::form_urlencoded;
@@ -37,6 +37,7 @@ const PATH: &AsciiSet = &CONTROLS
 #[derive(Debug)]
 pub(crate) struct Rewrite {
     pattern: Regex,
+    weight: usize,
     target: String,
 }
 
@@ -50,13 +51,14 @@ impl Rewrite {
     ///
     /// # Errors
     /// No regular expression, or one that is too large.
-    pub(crate) fn compile(expression: &str, target: &str) -> Result<Self, regex::Error> {
-        Ok(Self { pattern: pattern::regex(expression)?, target: target.to_owned() })
+    pub(crate) fn compile(expression: &str, target: &str) -> Result<Self, ExpressionError> {
+        let (pattern, weight) = (regex(expression)?, expression.len());
+        Ok(Self { pattern, weight, target: target.to_owned() })
     }
 
     /// The length of the expression's text: longer ones are tried first.
     pub(crate) fn weight(&self) -> usize {
-        self.pattern.as_str().len()
+        self.weight
     }
 
     /// Whether it applies to the decoded path.

@@ -194,6 +194,24 @@ mod tests {
     }
 
     #[test]
+    fn classes_are_those_of_the_peer() {
+        let of = |expression: &str, negate| rules(&[(None, expression, negate)]);
+        for (expression, path) in [
+            (r"^/api/\d+$", "/api/%D9%A3"),
+            (r"^/u/\w+$", "/u/%C3%A9"),
+            (r"^/n/[\w-]+$", "/n/%C3%A9"),
+            (r"^/r/\s$", "/r/%C2%A0"),
+            ("^/d/[[a]b]$", "/d/a"),
+            ("^/t/[!-~&&[^x]]+$", "/t/a"),
+            (r"^/k/\b{start}x", "/k/x"),
+        ] {
+            assert!(!covers(&of(expression, false), &Method::GET, path), "{expression}");
+            assert!(covers(&of(expression, true), &Method::GET, path), "{expression}");
+        }
+        assert!(covers(&of(r"^/l/\w+$", true), &Method::GET, "/l/%C3%A9"));
+    }
+
+    #[test]
     fn bad_rules_are_named_together() {
         let mut problems = Problems::default();
         let bad = |method: Option<&str>, path: &str| PathRule {

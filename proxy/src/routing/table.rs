@@ -3,10 +3,9 @@
 //! It knows upstreams by their place in the configuration, and nothing of how they are reached.
 
 use super::path::NormalPath;
-use super::pattern::regex;
 use super::rewrite::{Rewrite, Unusable};
 use http::uri::PathAndQuery;
-use proxy_config::{Problems, Upstream};
+use proxy_config::{ExpressionError, Problems, Upstream, regex};
 use regex::Regex;
 use std::cmp::Reverse;
 
@@ -94,7 +93,7 @@ impl RouteTable {
 }
 
 impl PathMatch {
-    fn compile(path: &str) -> Result<Self, regex::Error> {
+    fn compile(path: &str) -> Result<Self, ExpressionError> {
         Ok(if path.contains('{') {
             Self::Template { text: path.to_owned(), regex: regex(&template(path))? }
         } else if path.ends_with('/') {

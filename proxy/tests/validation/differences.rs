@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 const AT_ONCE: &str =
     "what would fail at the start or at the first request is refused by --config-test too";
 const LINE_BREAK: &str = "one line break at the end of a secret file is not part of the secret";
-const ENGINE: &str = "the regular expression is valid in our engine, which is linear too";
 const COMES_UP: &str =
     "the proxy starts while the other side is down, and says so in readiness and status";
 const NO_LISTENER: &str = "a proxy that serves nothing and ends with success hides a mistake";
@@ -30,8 +29,6 @@ pub(super) fn reasons() -> BTreeMap<&'static str, &'static str> {
         ),
         ("A cookie secret file with a raw secret and a trailing newline.", LINE_BREAK),
         ("A cookie secret file with CRLF after a raw secret.", LINE_BREAK),
-        ("skip_auth_regex not a pattern.", ENGINE),
-        ("skip_auth_regex with a bad repeat count.", ENGINE),
         ("Redis not reachable.", COMES_UP),
         ("Redis unix socket not present.", COMES_UP),
         ("Several problems: Redis unreachable and no e-mail rule.", COMES_UP),
