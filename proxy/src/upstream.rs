@@ -42,6 +42,9 @@ pub(crate) enum UpstreamError {
     /// No head of a response within the time limit.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    /// Its body is in a transfer coding other than `chunked`.
+    #[error("the upstream's answer has a transfer coding that is not just chunked")]
+    Coding,
     /// It switched to a protocol that nobody asked for.
     #[error("the upstream switched to a protocol that was not asked for")]
     Upgrade,

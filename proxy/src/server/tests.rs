@@ -3,7 +3,7 @@
 mod drain;
 mod framing;
 mod idle;
-mod secure;
+pub(crate) mod secure;
 pub(crate) mod support;
 
 use crate::body::Body;

@@ -9,8 +9,8 @@ use crate::body::Body;
 use crate::metrics::Event;
 use crate::server::{Peer, Worker};
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRAILER};
-use http::{Method, Request, Response, StatusCode, Uri, Version};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, TRAILER, TRANSFER_ENCODING};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
@@ -40,8 +40,13 @@ impl Server {
         if !self.pass_host_header || !parts.headers.contains_key(HOST) {
             parts.headers.insert(HOST, self.origin.host.clone());
         }
-        if body.is_empty() && expects_body(&parts.method) {
-            parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| 0.into());
+        if body.is_empty() {
+            if expects_body(&parts.method) {
+                parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| 0.into());
+            }
+        } else if !parts.headers.contains_key(CONTENT_LENGTH) {
+            // Without being told, hyper sends no body of unknown length with GET and HEAD.
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         parts.version = Version::HTTP_11;
         parts.extensions.clear();
@@ -56,10 +61,11 @@ impl Server {
                 () = async { sent.wait().await; tokio::time::sleep(limit).await; } => Err(UpstreamError::Timeout(limit)),
             },
         };
-        if outcome.is_err() {
+        let answer = outcome.and_then(|outcome| self.answer(outcome, wish, worker, peer));
+        if answer.is_err() {
             worker.shard.count(Event::UpstreamFailed);
         }
-        self.answer(outcome?, wish, worker, peer)
+        answer
     }
 
     /// Sends on a pooled connection if there is one; if that turns out to be closed, once more on a new one.
@@ -113,12 +119,12 @@ impl Server {
                 .ok_or(UpstreamError::Upgrade)?;
             let upstream = hyper::upgrade::on(&mut answer);
             wish.tunnel(upstream, self.stream_idle_timeout, worker, peer);
-            let (mut parts, _) = answer.into_parts();
-            clean_response(&mut parts.headers, true);
+            let (parts, _) = answer.into_parts();
+            // The hop-by-hop headers of an upgrade stay: they are its content.
             return Ok(Response::from_parts(parts, Body::empty()));
         }
         let (mut parts, body) = answer.into_parts();
-        clean_response(&mut parts.headers, false);
+        clean_response(&mut parts.headers)?;
         parts.version = Version::HTTP_11;
         // The reason phrase is the upstream's free text; ours is the standard one.
         parts.extensions.clear();

@@ -8,6 +8,7 @@ mod names;
 
 pub(crate) use names::Names;
 
+use super::UpstreamError;
 use crate::cookie::{OwnCookies, Stripped};
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
@@ -78,10 +79,20 @@ pub(crate) fn prepare(
     inject(headers, injection.headers);
 }
 
-/// Takes the hop-by-hop headers out of an answer. An upgrade's own ones stay: they are its content.
-pub(super) fn clean_response(headers: &mut HeaderMap, upgraded: bool) {
-    if upgraded {
-        return;
+/// Takes the hop-by-hop headers out of an answer.
+///
+/// # Errors
+/// The body is in a coding that we do not take apart: passed on without its header it would be another body.
+pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamError> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
+        let chunked =
+            |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        if !codings.next().is_some_and(chunked) || codings.next().is_some() {
+            return Err(UpstreamError::Coding);
+        }
+        // It does not count beside a coding (RFC 9112 section 6.3), and would be what we announce.
+        headers.remove(CONTENT_LENGTH);
     }
     if headers.contains_key(CONNECTION) {
         let mut named = Vec::new();
@@ -97,6 +108,7 @@ pub(super) fn clean_response(headers: &mut HeaderMap, upgraded: bool) {
     for name in names::HOP_BY_HOP.iter().filter(|name| **name != TRAILER.as_str()) {
         headers.remove(*name);
     }
+    Ok(())
 }
 
 /// Whether a trailer field of a request may pass: not what could be merged into the head as identity or framing.
@@ -120,7 +132,7 @@ impl Found {
         let mut connection = false;
         for name in headers.keys() {
             match injection.names.kind(name) {
-                None => {}
+                None | Some(Kind::Length) => {}
                 Some(Kind::Cookie) => found.cookie = true,
                 Some(Kind::Identity) => found.remove.push(name.clone()),
                 Some(Kind::HopByHop) => {

@@ -8,7 +8,10 @@ use crate::body::Body;
 use crate::cookie::OwnCookies;
 use crate::metrics::Event;
 use crate::server::tests::support::{Client, PATIENCE, Running};
-use http::{HeaderName, HeaderValue, Response, StatusCode};
+use crate::server::{Peer, Worker};
+use futures_util::future::BoxFuture;
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use hyper::body::Incoming;
 use proxy_config::{Limits, Target, Upstream};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -85,13 +88,21 @@ fn setup_with(make: impl FnOnce(String) -> Target) -> Setup {
 }
 
 fn proxy_to(target: Target) -> Running {
+    Running::start(&Limits { workers: 1, ..Limits::default() }, to(target))
+}
+
+/// Sends each request to `target`, and says in a 502 what went wrong.
+fn to(
+    target: Target,
+) -> impl Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Clone
+{
     let upstream =
         Upstream { id: "app".to_owned(), path: "/".to_owned(), rewrite_target: None, target };
     let server = Arc::new(Server::compile(&upstream, Duration::from_mins(1)).unwrap().unwrap());
     let names = Arc::new(Names::compile(["X-Forwarded-User"], None));
-    Running::start(&Limits { workers: 1, ..Limits::default() }, move |worker, peer, request| {
+    move |worker, peer, request| {
         let (server, names) = (Arc::clone(&server), Arc::clone(&names));
-        async move {
+        Box::pin(async move {
             let user =
                 [(HeaderName::from_static("x-forwarded-user"), HeaderValue::from_static("ann"))];
             let cookies = OwnCookies::new("_oauth2_proxy");
@@ -106,14 +117,15 @@ fn proxy_to(target: Target) -> Running {
                     UpstreamError::Connect(_) => "connect",
                     UpstreamError::Broken(_) => "broken",
                     UpstreamError::Timeout(_) => "timeout",
+                    UpstreamError::Coding => "coding",
                     UpstreamError::Upgrade => "upgrade",
                 };
                 let mut response = Response::new(Body::from(kind));
                 *response.status_mut() = StatusCode::BAD_GATEWAY;
                 response
             })
-        }
-    })
+        })
+    }
 }
 
 fn failed(client: &mut Client) -> String {

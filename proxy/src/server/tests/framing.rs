@@ -137,3 +137,13 @@ fn a_request_without_host_is_fine_in_http_1_0() {
     let running = Running::start(&Limits::default(), |_, _, request| hello(request));
     assert_eq!(running.connect().ask("GET / HTTP/1.0\r\n\r\n").status, 200);
 }
+
+#[test]
+fn a_head_may_have_many_lines() {
+    let running = Running::start(&Limits::default(), |_, _, request| hello(request));
+    let ask = |count| {
+        let lines = "X: y\r\n".repeat(count);
+        running.connect().ask(&format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).status
+    };
+    assert_eq!((ask(999), ask(1000)), (200, 431));
+}

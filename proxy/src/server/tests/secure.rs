@@ -15,13 +15,14 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-struct Pair {
-    chain: String,
-    key: String,
+/// A certificate of its own authority.
+pub(crate) struct Pair {
+    pub(crate) chain: String,
+    pub(crate) key: String,
     root: rustls_pki_types::CertificateDer<'static>,
 }
 
-fn pair() -> Pair {
+pub(crate) fn pair() -> Pair {
     let made = rcgen::generate_simple_self_signed(["proxy.example".to_owned()]).unwrap();
     Pair {
         chain: made.cert.pem(),
@@ -30,7 +31,7 @@ fn pair() -> Pair {
     }
 }
 
-fn config(
+pub(crate) fn config(
     root: &Pair,
     versions: &[&'static rustls::SupportedProtocolVersion],
     alpn: &[&str],
@@ -47,7 +48,11 @@ fn config(
     config
 }
 
-async fn connect(running: &Running, config: ClientConfig) -> std::io::Result<TlsStream<TcpStream>> {
+/// A client's connection.
+pub(crate) async fn connect(
+    running: &Running,
+    config: ClientConfig,
+) -> std::io::Result<TlsStream<TcpStream>> {
     let stream = TcpStream::connect(running.address.unwrap()).await?;
     let name = ServerName::try_from("proxy.example").unwrap();
     TlsConnector::from(Arc::new(config)).connect(name, stream).await

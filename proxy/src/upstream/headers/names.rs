@@ -40,7 +40,9 @@ const IDENTITY: &[&str] = &[
 
 /// Headers by which proxies tell of the client's side.
 const FORWARDED: &[&str] = &[
+    "cf-connecting-ip",
     "forwarded",
+    "x-envoy-external-address",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-method",
@@ -52,7 +54,9 @@ const FORWARDED: &[&str] = &[
     "x-forwarded-server",
     "x-forwarded-ssl",
     "x-forwarded-uri",
+    "x-original-uri",
     "x-original-url",
+    "x-proxyuser-ip",
     "x-real-ip",
     "x-rewrite-url",
 ];
@@ -67,6 +71,7 @@ pub(super) enum Kind {
     Identity,
     Forwarded,
     Cookie,
+    Length,
 }
 
 /// The compiled names of one configuration.
@@ -96,6 +101,7 @@ impl Names {
             names.add(name, Kind::Forwarded);
         }
         names.add("cookie", Kind::Cookie);
+        names.add("content-length", Kind::Length);
         names
     }
 
@@ -129,10 +135,10 @@ impl Names {
         let (known, kind) = self.entries.iter().find(|(known, _)| same(known, bytes))?;
         match kind {
             Kind::Identity => Some(Kind::Identity),
-            // Other spellings of a forwarded header are nobody's standard: only a forger sends them.
-            Kind::Forwarded if **known != *bytes => Some(Kind::Identity),
-            Kind::Forwarded => Some(Kind::Forwarded),
-            Kind::HopByHop | Kind::Cookie => (**known == *bytes).then_some(*kind),
+            // Other spellings are nobody's standard: only a forger sends them, of an address or of another end of the body.
+            _ if **known != *bytes => Some(Kind::Identity),
+            Kind::Length => None,
+            Kind::HopByHop | Kind::Forwarded | Kind::Cookie => Some(*kind),
         }
     }
 }

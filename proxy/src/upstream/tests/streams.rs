@@ -1,6 +1,15 @@
 //! Bodies in both directions.
 
-use super::{ASK, OK, Side, setup};
+use super::{ASK, OK, Side, failed, setup, target, to};
+use crate::metrics::Event;
+use crate::server::Certificate;
+use crate::server::tests::{secure, support::Running};
+use bytes::Bytes;
+use http::Request;
+use http_body::Frame;
+use http_body_util::StreamBody;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::time::Duration;
 
@@ -161,4 +170,102 @@ fn answers_without_a_body_end_at_once_and_the_connection_is_used_again() {
         side.write(format!("HTTP/1.1 {status}\r\n\r\n").as_bytes());
         assert_eq!(client.answer().status, code);
     }
+}
+
+#[test]
+fn a_length_beside_chunks_is_not_passed_on() {
+    let setup = setup();
+    for head in [
+        "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: CHUNKED\r\nContent-Length: 0\r\n",
+    ] {
+        let mut client = setup.running.connect();
+        client.send(ASK.as_bytes());
+        let mut side = Side::accept(&setup.listener);
+        side.head();
+        side.write(format!("HTTP/1.1 200 OK\r\n{head}\r\n2\r\nok\r\n0\r\n\r\n").as_bytes());
+        drop(side);
+        let answer = client.answer();
+        assert_eq!((answer.body.as_str(), answer.header("content-length")), ("ok", None), "{head}");
+    }
+}
+
+#[test]
+fn an_answer_in_another_transfer_coding_is_an_error() {
+    for head in [
+        "Transfer-Encoding: gzip, chunked\r\n",
+        "Transfer-Encoding: gzip\r\n",
+        "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        "Transfer-Encoding: identity\r\nContent-Length: 2\r\n",
+    ] {
+        let setup = setup();
+        let mut client = setup.running.connect();
+        client.send(ASK.as_bytes());
+        let mut side = Side::accept(&setup.listener);
+        side.head();
+        side.write(format!("HTTP/1.1 200 OK\r\n{head}\r\n2\r\nok\r\n0\r\n\r\n").as_bytes());
+        assert_eq!(failed(&mut client), "coding", "{head}");
+        assert_eq!(setup.running.counted(Event::UpstreamFailed), 1);
+        assert!(side.is_closed(), "{head}");
+    }
+}
+
+#[test]
+fn a_body_without_a_length_is_passed_on_whatever_the_method() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    let mut side = None;
+    for method in ["GET", "HEAD", "DELETE", "QUERY"] {
+        client.send(
+            format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+                .as_bytes(),
+        );
+        let side = side.get_or_insert_with(|| Side::accept(&setup.listener));
+        let head = side.head();
+        assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+        assert_eq!(side.exactly(13), b"3\r\nabc\r\n0\r\n\r\n", "{method}");
+        side.write(b"HTTP/1.1 204 No Content\r\n\r\n");
+        assert_eq!(client.answer().status, 204);
+    }
+}
+
+#[test]
+fn an_answer_may_have_many_headers() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    let many = "X: y\r\n".repeat(500);
+    side.write(format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 0\r\n\r\n").as_bytes());
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.head.matches("x: y").count()), (200, 500));
+}
+
+#[tokio::test]
+async fn a_body_without_a_length_is_passed_on_from_http_2_too() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let pair = secure::pair();
+    let running = Running::start_tls(
+        &Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap(),
+        proxy_config::TlsVersion::Tls12,
+        &proxy_config::Limits::default(),
+        to(target(format!("http://{}", listener.local_addr().unwrap()))),
+    );
+    let client = secure::config(&pair, rustls::ALL_VERSIONS, &["h2"]);
+    let stream = TokioIo::new(secure::connect(&running, client).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let upstream = tokio::task::spawn_blocking(move || {
+        let mut side = Side::accept(&listener);
+        let head = side.head();
+        assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+        assert_eq!(side.exactly(13), b"3\r\nabc\r\n0\r\n\r\n");
+        side.write(OK);
+    });
+    let frames = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("abc")))]);
+    let request = Request::get("https://proxy.example/").body(StreamBody::new(frames)).unwrap();
+    assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
+    upstream.await.unwrap();
 }
