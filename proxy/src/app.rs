@@ -20,7 +20,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::runtime::{Handle, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
 /// How long new connections are still accepted once readiness is off. Only where there is an admin listener, because only
@@ -83,17 +83,24 @@ pub(crate) struct App {
 }
 
 impl App {
+    /// The control runtime, of which the caller may make use before [`App::bind`].
+    ///
+    /// # Errors
+    /// The system gives none.
+    pub(crate) fn runtime() -> Result<Runtime, StartError> {
+        Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+    }
+
     /// Reads the configuration, opens the listeners and starts the workers.
     ///
     /// # Errors
     /// See [`StartError`].
-    pub(crate) fn bind(settings: Settings) -> Result<Self, StartError> {
+    pub(crate) fn bind(settings: Settings, runtime: Runtime) -> Result<Self, StartError> {
         let Settings { source, direct_port, node } = settings;
         // Another part of the process, such as a test, may have installed the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (loaded, seen) = reload::first(&source)?;
         let telemetry = Telemetry::start(&loaded.config.logging);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock));
         let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
         let mut bound = Bound::bind(&site.config.listeners)?;
@@ -115,11 +122,6 @@ impl App {
         let admin =
             Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node });
         Ok(Self { addresses, runtime, server, writer, admin, sockets, reloader, seen })
-    }
-
-    /// The control runtime.
-    pub(crate) fn control(&self) -> Handle {
-        self.runtime.handle().clone()
     }
 
     /// Serves until it is told to stop, then finishes what is in flight.

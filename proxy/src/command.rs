@@ -11,6 +11,7 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -88,10 +89,19 @@ fn drain(port: u16) -> io::Result<()> {
 }
 
 fn serve(settings: Settings) -> Result<(), String> {
-    let app = App::bind(settings).map_err(|error| error.to_string())?;
+    let runtime = App::runtime().map_err(|error| error.to_string())?;
+    // Before anything listens: whoever sees an open port may send signals, and their default is to kill, or nothing in a
+    // container, where this process is the first.
+    let signals = signals(&runtime)?;
+    let app = App::bind(settings, runtime).map_err(|error| error.to_string())?;
+    app.run(signals);
+    Ok(())
+}
+
+/// What the process is told from now on. It is acted upon once the runtime runs.
+fn signals(runtime: &Runtime) -> Result<mpsc::Receiver<Signal>, String> {
     let (sender, signals) = mpsc::channel(8);
-    let control = app.control();
-    let _guard = control.enter();
+    let _guard = runtime.enter();
     for (kind, meaning) in [
         (SignalKind::terminate(), Signal::Stop),
         (SignalKind::interrupt(), Signal::Stop),
@@ -106,6 +116,5 @@ fn serve(settings: Settings) -> Result<(), String> {
             }
         });
     }
-    app.run(signals);
-    Ok(())
+    Ok(signals)
 }

@@ -8,6 +8,7 @@
     reason = "a test of a real process in real time, which fails where something is not as it expects"
 )]
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value as Json;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -286,6 +287,32 @@ fn a_second_signal_ends_the_process_at_once() {
     proxy.signal("TERM");
     assert_eq!(proxy.wait().code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(2), "it took {:?}", start.elapsed());
+}
+
+#[test]
+fn a_signal_right_after_the_port_is_open_is_a_stop_like_any_other() {
+    let (_folder, key) = key_file();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = config(&key, "/ping");
+    config["listeners"] = serde_json::json!({"http": {"address": port.to_string()}});
+    // Their threads take time to start, which is the time that this is about.
+    config["limits"] = serde_json::json!({"workers": 64});
+    let volume = Volume::new(&config);
+    for signal in [Signal::TERM, Signal::INT].repeat(5) {
+        let child = Command::new(env!("CARGO_BIN_EXE_oauth2-proxy"))
+            .arg(format!("--generated-config={}", volume.config().display()))
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (_, lines) = mpsc::channel();
+        let mut proxy = Proxy { child, addresses: Vec::new(), lines };
+        let start = Instant::now();
+        while TcpStream::connect(port).is_err() {
+            assert!(start.elapsed() < PATIENCE, "nobody listens");
+        }
+        kill_process(Pid::from_child(&proxy.child), signal).unwrap();
+        assert_eq!(proxy.wait().code(), Some(0), "{signal:?}");
+    }
 }
 
 #[test]

@@ -75,11 +75,13 @@ impl Proxy {
         };
         let (signals, receiver) = mpsc::channel(4);
         let (tell, told) = std_mpsc::channel();
-        std::thread::spawn(move || match App::bind(settings) {
-            Err(error) => drop(tell.send(Err(error.to_string()))),
-            Ok(app) => {
-                drop(tell.send(Ok(app.addresses.http.expect("a plain listener"))));
-                app.run(receiver);
+        std::thread::spawn(move || {
+            match App::runtime().and_then(|runtime| App::bind(settings, runtime)) {
+                Err(error) => drop(tell.send(Err(error.to_string()))),
+                Ok(app) => {
+                    drop(tell.send(Ok(app.addresses.http.expect("a plain listener"))));
+                    app.run(receiver);
+                }
             }
         });
         let address = told.recv().map_err(|_| "it ended without a word".to_owned())??;
