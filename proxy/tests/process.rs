@@ -35,9 +35,15 @@ struct Proxy {
 
 impl Proxy {
     fn start(arguments: &[String]) -> Self {
+        Self::start_in(arguments, &[])
+    }
+
+    /// The same with these variables in its environment.
+    fn start_in(arguments: &[String], environment: &[(&str, &str)]) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_oauth2-proxy"))
             .args(arguments)
             .env_clear()
+            .envs(environment.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::inherit())
             .spawn()
@@ -312,6 +318,34 @@ fn a_signal_right_after_the_port_is_open_is_a_stop_like_any_other() {
         }
         kill_process(Pid::from_child(&proxy.child), signal).unwrap();
         assert_eq!(proxy.wait().code(), Some(0), "{signal:?}");
+    }
+}
+
+#[test]
+fn a_provider_on_this_machine_is_not_asked_through_a_proxy() {
+    let (_folder, key) = key_file();
+    // Nobody listens there, so what goes through it does not arrive.
+    let nowhere = "http://127.0.0.1:1";
+    let environment = ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"]
+        .map(|name| (name, nowhere));
+    for (scheme, first) in
+        [("http", &b"GET /.well-known/openid-configuration "[..]), ("https", b"\x16")]
+    {
+        let provider = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut config = config(&key, "/ping");
+        config["providers"][0]["issuerUrl"] =
+            format!("{scheme}://localhost:{}", provider.local_addr().unwrap().port()).into();
+        let volume = Volume::new(&config);
+        let arguments = [format!("--generated-config={}", volume.config().display())];
+        let _proxy = Proxy::start_in(&arguments, &environment);
+        let (sender, asked) = mpsc::channel();
+        let length = first.len();
+        std::thread::spawn(move || {
+            let mut bytes = vec![0; length];
+            provider.accept().unwrap().0.read_exact(&mut bytes).unwrap();
+            let _ = sender.send(bytes);
+        });
+        assert_eq!(asked.recv_timeout(PATIENCE).unwrap(), first);
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
-use url::Url;
+use url::{Host, Url};
 use zeroize::Zeroizing;
 
 /// Longest a request may take, redirects and body included.
@@ -42,9 +42,28 @@ pub(super) struct Client {
     clock: Arc<dyn Clock>,
     /// See [`Client::skew`]; [`UNKNOWN`] until an answer had a date.
     skew: AtomicI64,
-    /// For `http`: it holds no roots, which are the larger part of what a client weighs.
+    /// For `http` without a proxy: it holds no roots, which are the larger part of what a client weighs.
     plain: OnceLock<reqwest::Client>,
-    secure: Mutex<Option<(tls::Marks, reqwest::Client)>>,
+    secure: Mutex<Option<(tls::Marks, Secure)>>,
+}
+
+/// Clients that trust the same roots.
+#[derive(Clone)]
+struct Secure {
+    direct: reqwest::Client,
+    /// Goes through the proxy that the environment names, if any.
+    proxied: reqwest::Client,
+}
+
+impl Secure {
+    fn build(config: rustls::ClientConfig) -> Result<Self, HttpError> {
+        let direct = build(config.clone(), reqwest::ClientBuilder::no_proxy)?;
+        Ok(Self { direct, proxied: build(config, |builder| builder)? })
+    }
+
+    fn of(&self, url: &Url) -> reqwest::Client {
+        if is_loopback(url) { self.direct.clone() } else { self.proxied.clone() }
+    }
 }
 
 /// An answer that was received whole.
@@ -200,33 +219,53 @@ impl Client {
     }
 
     async fn client(&self, url: &Url) -> Result<reqwest::Client, HttpError> {
-        if url.scheme() == "http" && !PROXIES.iter().any(|name| std::env::var_os(name).is_some()) {
+        let proxied =
+            || !is_loopback(url) && PROXIES.iter().any(|name| std::env::var_os(name).is_some());
+        if url.scheme() == "http" && !proxied() {
             let client = match self.plain.get() {
                 Some(client) => client.clone(),
-                None => build(tls::without_roots().map_err(HttpError::Trust)?)?,
+                None => build(
+                    tls::without_roots().map_err(HttpError::Trust)?,
+                    reqwest::ClientBuilder::no_proxy,
+                )?,
             };
             return Ok(self.plain.get_or_init(|| client).clone());
         }
         let marks = tls::marks(&self.tls);
         let mut secure = self.secure.lock().await;
-        if let Some((old, client)) = secure.as_ref()
+        if let Some((old, clients)) = secure.as_ref()
             && *old == marks
         {
-            return Ok(client.clone());
+            return Ok(clients.of(url));
         }
         let tls = self.tls.clone();
         let config = tokio::task::spawn_blocking(move || tls::config(&tls))
             .await
             .map_err(|_| HttpError::Trust("the proxy is stopping".to_owned()))?
             .map_err(HttpError::Trust)?;
-        let client = build(config)?;
-        *secure = Some((marks, client.clone()));
+        let clients = Secure::build(config)?;
+        let client = clients.of(url);
+        *secure = Some((marks, clients));
         Ok(client)
     }
 }
 
-fn build(config: rustls::ClientConfig) -> Result<reqwest::Client, HttpError> {
-    reqwest::Client::builder()
+/// Whether `url` is on this machine. What a proxy would reach under such a name is its own machine, so none is asked; Go has
+/// the same rule, and operators count on it.
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
+        None => false,
+    }
+}
+
+fn build(
+    config: rustls::ClientConfig,
+    proxies: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
+) -> Result<reqwest::Client, HttpError> {
+    proxies(reqwest::Client::builder())
         .user_agent(concat!("oauth2-proxy/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIME)
