@@ -7,7 +7,7 @@ use crate::body::Body;
 use crate::gate::{Manner, Refusal, Visit};
 use crate::page::{ErrorPage, Page, SignIn};
 use http::header::{
-    CACHE_CONTROL, CONTENT_TYPE, EXPIRES, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONNECTION, CONTENT_TYPE, EXPIRES, LOCATION, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
@@ -33,6 +33,10 @@ pub(crate) fn refuse(visit: &Visit<'_>, refusal: &Refusal) -> Response<Body> {
         || status == StatusCode::SERVICE_UNAVAILABLE
     {
         no_cache(response.headers_mut());
+    }
+    // What is still to come of the request would be taken for the next one. HTTP/2 has no such header, and hyper drops it.
+    if status == StatusCode::REQUEST_TIMEOUT {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -1,11 +1,13 @@
 //! Parameters of an own endpoint, from its query and, for `POST`, `PUT` and `PATCH`, a form in its body
 //! (`reference/endpoints.md` section 3).
 
+use super::visit::Visit;
 use http::request::Parts;
 use http::{Method, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 /// No form that we read is longer, in bytes.
@@ -29,21 +31,30 @@ pub(crate) enum FormError {
     /// The client went away.
     #[error("the form did not arrive")]
     Broken,
+    /// The client was silent, or sent byte by byte.
+    #[error("the form did not arrive in time")]
+    Late,
 }
 
 impl Form {
-    /// Reads query and body.
+    /// Reads query and body. The whole of a body gets the time that the head of a request gets: it is no longer than one,
+    /// and who sends it needs no session.
     ///
     /// # Errors
     /// See [`FormError`].
-    pub(super) async fn read(head: &Parts, body: Incoming) -> Result<Self, FormError> {
+    pub(super) async fn read(visit: &Visit<'_>, body: Incoming) -> Result<Self, FormError> {
+        let head = &visit.head;
         let query = Zeroizing::new(head.uri.query().unwrap_or_default().to_owned());
         let has_form = matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
             && head
                 .headers
                 .get(header::CONTENT_TYPE)
                 .is_some_and(|value| is_form(value.as_bytes()));
-        let body = if has_form { read_body(body).await? } else { Zeroizing::default() };
+        if !has_form {
+            return Ok(Self { query, body: Zeroizing::default() });
+        }
+        let limit = visit.site.config.limits.header_timeout.get();
+        let body = timeout(limit, read_body(body)).await.map_err(|_| FormError::Late)??;
         Ok(Self { query, body })
     }
 

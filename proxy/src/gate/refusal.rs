@@ -76,6 +76,7 @@ impl Refusal {
     /// Its status, given the form that the client gets.
     pub(crate) fn status(&self, manner: Manner) -> StatusCode {
         match self {
+            Self::Form(FormError::Late) => StatusCode::REQUEST_TIMEOUT,
             Self::Path(_) | Self::Form(_) | Self::Params(_) | Self::NoState => {
                 StatusCode::BAD_REQUEST
             }

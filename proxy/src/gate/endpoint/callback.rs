@@ -30,7 +30,7 @@ pub(super) async fn finish(
     body: Incoming,
     exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
-    let form = Form::read(&visit.head, body).await?;
+    let form = Form::read(visit, body).await?;
     visit.aim(path, None);
     let outcome = session(visit, &form).await;
     if let Err(refusal) = &outcome {

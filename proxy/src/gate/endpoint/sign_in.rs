@@ -41,7 +41,7 @@ pub(super) async fn start(
 }
 
 async fn aim(visit: &mut Visit<'_>, path: &NormalPath, body: Incoming) -> Result<(), Refusal> {
-    let form = Form::read(&visit.head, body).await?;
+    let form = Form::read(visit, body).await?;
     let rd = form.get("rd")?;
     visit.aim(path, rd.as_deref());
     Ok(())

@@ -25,7 +25,7 @@ pub(super) async fn leave(
     path: &NormalPath,
     body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
-    let form = Form::read(&visit.head, body).await?;
+    let form = Form::read(visit, body).await?;
     let rd = form.get("rd")?;
     visit.aim(path, rd.as_deref());
     let session = visit

@@ -2,6 +2,7 @@
 
 use super::proxy::{Answer, Proxy, cookie, session};
 use crate::clock::{Clock as _, SystemClock};
+use std::io::Write as _;
 use url::Url;
 
 const PLAIN: [&str; 2] = ["--upstream=static://200", "--cookie-secure=false"];
@@ -189,4 +190,34 @@ fn sign_out_gives_the_id_token_to_no_redirect_but_the_providers() {
         (302, "https://evil.example/?t={id_token}")
     );
     assert!(answer.header("set-cookie").starts_with("_oauth2_proxy=;"), "{answer:?}");
+}
+
+#[test]
+fn a_form_that_does_not_arrive_is_given_up_and_the_connection_closed() {
+    let mut files =
+        ["config", "secret", "key"].map(|_| tempfile::NamedTempFile::new().expect("a file"));
+    let [config, secret, key] = &mut files;
+    secret.write_all(b"s").expect("a secret");
+    key.write_all(super::proxy::SECRET.as_bytes()).expect("a key");
+    let settings = serde_json::json!({
+        "version": "v1",
+        "listeners": {"http": {"address": "127.0.0.1:0"}},
+        "providers": [{
+            "id": "main", "clientId": "app", "clientSecret": {"file": secret.path()},
+            "issuerUrl": "http://127.0.0.1:1"
+        }],
+        "session": {"keys": [{"file": key.path()}]},
+        "access": {"emailDomains": ["*"]},
+        "limits": {"headerTimeout": "400ms"}
+    });
+    config.write_all(settings.to_string().as_bytes()).expect("a configuration");
+    let file = format!("--generated-config={}", config.path().display());
+    let proxy = Proxy::try_start_with(&[file]).expect("it starts");
+    for endpoint in ["sign_in", "start", "sign_out", "callback"] {
+        let answer = proxy.raw(&format!(
+            "POST /oauth2/{endpoint} HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\
+             Content-Length: 60000\r\n\r\nrd=%2F"
+        ));
+        assert_eq!((answer.status, answer.header("connection")), (408, "close"), "{endpoint}");
+    }
 }

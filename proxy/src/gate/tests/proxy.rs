@@ -114,6 +114,11 @@ impl Proxy {
             let _ = write!(text, "Content-Length: {}\r\n", body.len());
         }
         let _ = write!(text, "Connection: close\r\n\r\n{body}");
+        self.raw(&text)
+    }
+
+    /// Sends this and nothing more, and reads until the proxy closes.
+    pub(super) fn raw(&self, text: &str) -> Answer {
         let mut stream = TcpStream::connect(self.address).expect("it listens");
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
         stream.write_all(text.as_bytes()).expect("it reads");
