@@ -101,6 +101,7 @@ async fn serve(
         Decision::LogIn => ask_to_sign_in(visit, &path).await,
         Decision::Deny(person) => {
             visit.settle_manner(&path);
+            aim(visit, &path);
             Err(visit.deny(&person).await)
         }
         Decision::Restrict => Err(Refusal::Restricted),
@@ -121,13 +122,18 @@ async fn ask_to_sign_in(
     if visit.manner == Manner::Json {
         return Err(Refusal::SignIn);
     }
-    let form = form::Form::of_query(&visit.head);
-    let rd = form.get("rd")?;
-    visit.aim(path, rd.as_deref());
+    aim(visit, path);
     if visit.site.config.access.skip_provider_button {
         return login::begin(visit).await;
     }
     Err(Refusal::SignIn)
+}
+
+/// Works out where the pages of a proxied request lead back to. Its query is the application's: one that is malformed by our
+/// rules asks for nothing, and is kept as it is.
+fn aim(visit: &mut Visit<'_>, path: &NormalPath) {
+    let rd = form::Form::of_query(&visit.head).get("rd").ok().flatten();
+    visit.aim(path, rd.as_deref());
 }
 
 #[cfg(test)]

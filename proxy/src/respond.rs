@@ -13,6 +13,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode};
 
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NEVER: HeaderValue =
+    HeaderValue::from_static("no-cache, no-store, must-revalidate, max-age=0");
 const X_ACCEL_EXPIRES: HeaderName = HeaderName::from_static("x-accel-expires");
 
 /// The answer to a request that is refused.
@@ -135,8 +137,7 @@ pub(crate) fn redirect(method: &Method, status: StatusCode, location: &str) -> R
 
 /// Forbids everybody to keep the response.
 pub(crate) fn no_cache(headers: &mut HeaderMap) {
-    let never = HeaderValue::from_static("no-cache, no-store, must-revalidate, max-age=0");
-    headers.insert(CACHE_CONTROL, never);
+    headers.insert(CACHE_CONTROL, NEVER);
     headers.insert(EXPIRES, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 UTC"));
     headers.insert(X_ACCEL_EXPIRES, HeaderValue::from_static("0"));
 }
@@ -146,7 +147,7 @@ pub(crate) fn finish(visit: Visit<'_>, mut response: Response<Body>) -> Response
     let headers = response.headers_mut();
     if visit.no_cache {
         no_cache(headers);
-    } else if !visit.set_cookies.is_empty() {
+    } else if !visit.set_cookies.is_empty() && headers.get(CACHE_CONTROL) != Some(&NEVER) {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     for cookie in visit.set_cookies {

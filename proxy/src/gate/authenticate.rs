@@ -37,7 +37,11 @@ async fn authenticate(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refu
     {
         return Ok(Some(person));
     }
-    let Some(value) = visit.site.store.cookie().value(&visit.cookies()) else { return Ok(None) };
+    let Some(value) = visit.site.store.cookie().value(&visit.cookies()) else {
+        // Parts without their beginning may be there all the same.
+        forget(visit);
+        return Ok(None);
+    };
     let digest = (!visit.site.store.has_records()).then(|| Digest::of_cookie(&value));
     drop(value);
     if let Some(person) = digest.and_then(|digest| cache::get(digest, visit.site.epoch)) {

@@ -304,3 +304,44 @@ fn routes_are_answered_by_their_own_upstream() {
     assert_eq!((moved.status, moved.header("location")), (301, "/b/?x=1"));
     assert_eq!(status(&below, "GET", "/c", &[]), 404);
 }
+
+#[test]
+fn a_denied_page_leads_back_to_what_was_asked_for() {
+    let proxy = Proxy::start(&[OK, "--allowed-group=admins"]);
+    let cookie = cookie(&session());
+    for (asked, target) in [("/x?y=1", "/x?y=1"), ("/x?rd=/other", "/other")] {
+        let denied = proxy.get(asked, &[("Cookie", &cookie)]);
+        assert_eq!(denied.status, 403);
+        assert!(denied.body.contains(&format!("value=\"{target}\"")), "{denied:?}");
+    }
+}
+
+#[test]
+fn a_query_that_is_no_form_is_the_applications_and_kept() {
+    let proxy = Proxy::start(&[OK]);
+    for target in ["/x?a=1;b=2", "/x?p=50%", "/x?rd=%zz"] {
+        let page = proxy.get(target, &[]);
+        assert_eq!(page.status, 403, "{target}");
+        assert!(page.body.contains(&format!("value=\"{target}\"")), "{page:?}");
+    }
+    assert_eq!(status(&proxy, "GET", "/oauth2/sign_in?rd=%zz", &[]), 400);
+}
+
+#[test]
+fn a_cookie_of_no_use_is_cleared_and_the_page_is_not_kept_by_anybody() {
+    let proxy = Proxy::start(&[OK, "--skip-auth-route=^/open"]);
+    for (cookie, name) in
+        [("_oauth2_proxy=bad", "_oauth2_proxy"), ("_oauth2_proxy_1=a", "_oauth2_proxy_1")]
+    {
+        let page = proxy.get("/x", &[("Cookie", cookie)]);
+        assert!(page.header("set-cookie").starts_with(&format!("{name}=;")), "{page:?}");
+        assert_eq!(
+            page.header("cache-control"),
+            "no-cache, no-store, must-revalidate, max-age=0",
+            "{page:?}"
+        );
+        let open = proxy.get("/open", &[("Cookie", cookie)]);
+        assert_eq!((open.status, open.header("cache-control")), (200, "no-store"));
+    }
+    assert!(proxy.get("/x", &[("Cookie", "other=1")]).all("set-cookie").is_empty());
+}
