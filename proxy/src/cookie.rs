@@ -7,6 +7,6 @@ mod jar;
 mod own;
 
 pub(crate) use attributes::{Attributes, SetCookie};
-pub(crate) use chunk::{MAX_VALUE, SessionCookie, TooLong};
+pub(crate) use chunk::{MAX_CLEARED, MAX_VALUE, SessionCookie, TooLong};
 pub(crate) use jar::RequestCookies;
 pub(crate) use own::{OwnCookies, Stripped};

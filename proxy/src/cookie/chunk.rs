@@ -15,7 +15,7 @@ pub(crate) const MAX_PARTS: usize = 20;
 /// Longest value that is read, in bytes.
 pub(crate) const MAX_VALUE: usize = MAX_PARTS * MAX_LINE;
 /// Most clearing lines in one answer: a request can name far more cookies than we ever set.
-const MAX_CLEARED: usize = 200;
+pub(crate) const MAX_CLEARED: usize = 200;
 
 /// A session that does not fit into cookies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

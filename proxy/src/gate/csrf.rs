@@ -1,7 +1,7 @@
 //! The cookie of a login in progress: it ties the provider's answer to the browser that began (RFC 6749 section 10.12;
 //! names and limit as in `reference/sessions.md` section 6). Sealed for this purpose and its own name.
 
-use crate::cookie::{Attributes, RequestCookies, SetCookie};
+use crate::cookie::{Attributes, MAX_CLEARED, RequestCookies, SetCookie};
 use crate::oidc::LoginState;
 use crate::session::{KeyRing, Purpose, SealError};
 use jiff::{SignedDuration, Timestamp};
@@ -189,7 +189,7 @@ impl LoginCookies {
             .collect();
         others.sort_unstable();
         others.dedup_by_key(|(_, name)| *name);
-        let excess = (others.len() + 1).saturating_sub(self.limit);
+        let excess = (others.len() + 1).saturating_sub(self.limit).min(MAX_CLEARED);
         others.into_iter().take(excess).map(|(_, name)| name).collect()
     }
 }

@@ -52,20 +52,27 @@ pub(super) fn redirect_uri(visit: &Visit<'_>) -> String {
     let http = &visit.site.config.http;
     let callback = format!("{}/callback", http.proxy_prefix);
     let configured = http.redirect_url.as_deref().filter(|url| !url.is_empty());
-    if let Some(url) = configured.and_then(|url| Url::parse(url).ok()) {
-        // A URL without a path parses as one with the path `/`.
-        let pathless = url.path() == "/" && !configured.is_some_and(|text| text.ends_with('/'));
-        return if pathless {
-            format!("{}{callback}", url.as_str().trim_end_matches('/'))
-        } else {
-            url.into()
-        };
+    if let Some(text) = configured.filter(|text| Url::parse(text).is_ok()) {
+        return with_path(text, &callback);
     }
     let path = configured.map_or(callback, str::to_owned);
     if http.relative_redirect_url {
         return path;
     }
     format!("{}{path}", origin(visit))
+}
+
+/// An absolute URL as it was written, because providers compare it with what was registered byte by byte; without a path it
+/// gets that of the callback.
+fn with_path(url: &str, callback: &str) -> String {
+    let authority = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(authority..).and_then(|rest| rest.find(['/', '?', '#']));
+    let (origin, rest) = url.split_at(end.map_or(url.len(), |end| authority + end));
+    if authority == 0 || rest.starts_with('/') {
+        url.to_owned()
+    } else {
+        format!("{origin}{callback}{rest}")
+    }
 }
 
 /// Scheme and host under which the browser sees us. Secure cookies come back over HTTPS only.

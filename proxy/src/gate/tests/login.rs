@@ -221,3 +221,28 @@ fn a_form_that_does_not_arrive_is_given_up_and_the_connection_closed() {
         assert_eq!((answer.status, answer.header("connection")), (408, "close"), "{endpoint}");
     }
 }
+
+#[test]
+fn a_configured_redirect_uri_is_sent_as_it_was_written() {
+    for (configured, sent) in [
+        ("https://App.example:443/a/../b", "https://App.example:443/a/../b"),
+        ("https://x.example/", "https://x.example/"),
+        ("https://X.example:443", "https://X.example:443/oauth2/callback"),
+        ("https://x.example?a=b", "https://x.example/oauth2/callback?a=b"),
+    ] {
+        let flag = format!("--redirect-url={configured}");
+        let proxy = Proxy::start(&["--upstream=static://200", &flag]);
+        let answer = proxy.get("/oauth2/start", &[]);
+        let url = Url::parse(answer.header("location")).expect("a URL");
+        let uri = url.query_pairs().find(|(name, _)| name == "redirect_uri").expect("one").1;
+        assert_eq!(uri, sent);
+    }
+}
+
+#[test]
+fn a_request_full_of_login_cookies_is_answered_with_a_bounded_number_of_lines() {
+    let proxy = Proxy::start(&["--upstream=static://200", "--cookie-csrf-per-request"]);
+    let cookies: Vec<String> = (0..3000).map(|n| format!("_oauth2_proxy_{n}_csrf=x")).collect();
+    let answer = proxy.get("/oauth2/start", &[("Cookie", &cookies.join("; "))]);
+    assert_eq!((answer.status, answer.all("set-cookie").len()), (302, 201));
+}
