@@ -72,10 +72,17 @@ pub(crate) fn client_ip(
     }
 }
 
-/// The client's address for the log, where a wrong one does no harm.
-pub(crate) fn shown_ip(http: &Http, headers: &HeaderMap, trust: Trust) -> Option<IpAddr> {
-    let proxy = http.reverse_proxy.as_ref().filter(|_| trust >= Trust::Redirects)?;
-    told_ip(proxy, headers)
+/// The client's address for the log, where a wrong one does no harm. Where a proxy in front was announced it is an address
+/// without a port, told or the peer's own; elsewhere `None`, and the log has the peer as it connected.
+pub(crate) fn shown_ip(
+    http: &Http,
+    peer: &Peer,
+    headers: &HeaderMap,
+    trust: Trust,
+) -> Option<IpAddr> {
+    let proxy = http.reverse_proxy.as_ref()?;
+    let told = if trust >= Trust::Redirects { told_ip(proxy, headers) } else { None };
+    told.or_else(|| peer.address.map(|address| address.ip().to_canonical()))
 }
 
 /// From the configured header; a list is walked from the right, past the proxies that were named.
@@ -232,6 +239,21 @@ mod tests {
             scheme(&headers(&[("X-Forwarded-Proto", "javascript")]), Trust::Everything),
             None
         );
+    }
+
+    #[test]
+    fn behind_a_proxy_the_log_has_an_address_without_a_port() {
+        let peer = Peer::new(Some("192.0.2.7:1".parse().expect("an address")), false);
+        let shown = |http: &Http, list: &[(&str, &str)]| {
+            shown_ip(http, &peer, &headers(list), Trust::of(http, &peer)).map(|ip| ip.to_string())
+        };
+        let told = [("X-Real-IP", "10.0.0.1")];
+        let unnamed = http(Some(&[]), "X-Real-IP");
+        assert_eq!(shown(&unnamed, &told).as_deref(), Some("10.0.0.1"));
+        assert_eq!(shown(&unnamed, &[]).as_deref(), Some("192.0.2.7"));
+        let another = http(Some(&["10.9.0.0/16"]), "X-Real-IP");
+        assert_eq!(shown(&another, &told).as_deref(), Some("192.0.2.7"));
+        assert_eq!(shown(&http(None, "X-Real-IP"), &told), None);
     }
 
     #[test]

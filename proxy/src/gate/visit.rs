@@ -16,6 +16,7 @@ use http::HeaderValue;
 use http::header::ACCEPT;
 use http::request::Parts;
 use jiff::Timestamp;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// A request being answered.
@@ -108,13 +109,11 @@ impl<'a> Visit<'a> {
     /// Tells the log who asks.
     pub(super) fn introduce(&self, exchange: &mut Exchange) {
         exchange.set_request_id(self.request_id.clone());
+        if let Some(client) = self.shown_ip() {
+            exchange.set_client(client);
+        }
         if self.trust == Trust::Nothing {
             return;
-        }
-        if let Some(client) =
-            forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust)
-        {
-            exchange.set_client(client);
         }
         if let Ok(host) = HeaderValue::from_str(self.host()) {
             exchange.set_host(host);
@@ -171,10 +170,13 @@ impl<'a> Visit<'a> {
         tracing::info!(target: AUTH, client, request_id, user, status = "AuthFailure", "{message}");
     }
 
+    fn shown_ip(&self) -> Option<IpAddr> {
+        forwarded::shown_ip(&self.site.config.http, self.peer, &self.head.headers, self.trust)
+    }
+
     fn log_fields(&self) -> (String, &str) {
-        let told = forwarded::shown_ip(&self.site.config.http, &self.head.headers, self.trust)
-            .map(|ip| ip.to_string());
-        let client = told.or_else(|| self.peer.address.map(|address| address.to_string()));
+        let shown = self.shown_ip().map(|ip| ip.to_string());
+        let client = shown.or_else(|| self.peer.address.map(|address| address.to_string()));
         (client.unwrap_or_else(|| "@".to_owned()), self.request_id.to_str().unwrap_or_default())
     }
 
