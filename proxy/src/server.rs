@@ -29,10 +29,6 @@ use load::Slot;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// Most header lines of a request, and of an upstream's answer; how large they are together is bounded beside this. Room for
-/// the lines is taken for each parse and given back, some 60 KB, so a connection that waits holds nothing more.
-pub(crate) const MAX_HEADERS: usize = 1000;
-
 /// What a worker thread has for the requests that it serves.
 #[derive(Debug)]
 pub(crate) struct Worker {

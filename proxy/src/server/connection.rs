@@ -158,27 +158,39 @@ impl Drop for InFlight {
 }
 
 /// Serves an HTTP/1 connection to its end.
-pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, peer: Arc<Peer>)
+///
+/// What a connection keeps while it is idle is as large as this future, so nothing is in it twice.
+pub(super) fn serve<H, F>(
+    handle: Arc<Handle<H>>,
+    stream: Stream,
+    peer: Arc<Peer>,
+) -> impl Future<Output = ()> + Send
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let conn = Conn::new(&handle.worker, peer);
     let framing = Framing::new(handle.bounds.max_header_bytes);
-    let mut idle = Some(Parked { stream, framing, prefix: Bytes::new() });
-    let mut patience = handle.bounds.header_timeout;
-    // The first request is most likely there already, and over TLS the handshake may even have read it.
-    let mut wait = false;
-    while let Some(parked) = idle.take() {
-        if wait && !readable(&parked.stream, patience).await {
-            return;
+    let mut parked = Parked { stream, framing, prefix: Bytes::new() };
+    async move {
+        let mut patience = handle.bounds.header_timeout;
+        // The first request is most likely there already, and over TLS the handshake may even have read it.
+        let mut wait = false;
+        loop {
+            if wait && !readable(&parked.stream, patience).await {
+                return;
+            }
+            // In a box of its own, because most of the time most connections have none.
+            parked = match Box::pin(burst(Arc::clone(&handle), Arc::clone(&conn), parked)).await {
+                Some(parked) => parked,
+                None => return,
+            };
+            wait = parked.prefix.is_empty();
+            // If the first request was not there after all, it is still awaited.
+            let served = conn.served.load(Ordering::Relaxed) > 0;
+            patience =
+                if served { handle.bounds.idle_timeout } else { handle.bounds.header_timeout };
         }
-        // In a box of its own, because most of the time most connections have none.
-        idle = Box::pin(burst(Arc::clone(&handle), Arc::clone(&conn), parked)).await;
-        wait = idle.as_ref().is_some_and(|parked| parked.prefix.is_empty());
-        // If the first request was not there after all, it is still awaited.
-        let served = conn.served.load(Ordering::Relaxed) > 0;
-        patience = if served { handle.bounds.idle_timeout } else { handle.bounds.header_timeout };
     }
 }
 

@@ -8,7 +8,7 @@ use super::listener::Socket;
 use super::load::{Loads, Slot};
 use super::service::Handle;
 use super::stream::Stream;
-use super::{Certificate, MAX_HEADERS, Peer, TlsError, Worker, http2};
+use super::{Certificate, Peer, TlsError, Worker, http2};
 use crate::access_log::Writer;
 use crate::body::Body;
 use crate::clock::Clock;
@@ -256,7 +256,7 @@ fn bounds(limits: &Limits) -> Bounds {
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     // The parser's own time-out would move a timer with every request; the connection has a lazy one.
-    builder.timer(TokioTimer::new()).header_read_timeout(None).max_headers(MAX_HEADERS);
+    builder.timer(TokioTimer::new()).header_read_timeout(None);
     builder
 }
 

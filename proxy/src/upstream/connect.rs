@@ -1,7 +1,6 @@
 //! Where an upstream is, and opening a connection to it.
 
 use super::tls;
-use crate::server::MAX_HEADERS;
 use crate::upstream::pool::Sender;
 use http::HeaderValue;
 use hyper::client::conn::http1;
@@ -114,11 +113,8 @@ async fn speak<S>(stream: S) -> io::Result<Sender>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(MAX_HEADERS)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(io::Error::other)?;
+    let (sender, connection) =
+        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
     // Errors of the connection reach whoever waits for an answer on it; with nobody waiting there is nothing to tell.
     tokio::spawn(async move {
         let _ = connection.with_upgrades().await;

@@ -139,11 +139,11 @@ fn a_request_without_host_is_fine_in_http_1_0() {
 }
 
 #[test]
-fn a_head_may_have_many_lines() {
+fn a_head_may_have_a_hundred_lines() {
     let running = Running::start(&Limits::default(), |_, _, request| hello(request));
     let ask = |count| {
         let lines = "X: y\r\n".repeat(count);
         running.connect().ask(&format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).status
     };
-    assert_eq!((ask(999), ask(1000)), (200, 431));
+    assert_eq!((ask(99), ask(100)), (200, 431));
 }

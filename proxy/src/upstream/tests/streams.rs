@@ -229,19 +229,6 @@ fn a_body_without_a_length_is_passed_on_whatever_the_method() {
     }
 }
 
-#[test]
-fn an_answer_may_have_many_headers() {
-    let setup = setup();
-    let mut client = setup.running.connect();
-    client.send(ASK.as_bytes());
-    let mut side = Side::accept(&setup.listener);
-    side.head();
-    let many = "X: y\r\n".repeat(500);
-    side.write(format!("HTTP/1.1 200 OK\r\n{many}Content-Length: 0\r\n\r\n").as_bytes());
-    let answer = client.answer();
-    assert_eq!((answer.status, answer.head.matches("x: y").count()), (200, 500));
-}
-
 #[tokio::test]
 async fn a_body_without_a_length_is_passed_on_from_http_2_too() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
