@@ -6,7 +6,7 @@ use crate::controller::Queue;
 use crds::{OAuth2Proxy, Workload};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The objects that the proxy controller works on: those that can not be read are kept apart, so that one of them does not
@@ -18,6 +18,8 @@ pub(crate) type Guarded = DeserializeGuard<OAuth2Proxy>;
 pub(crate) struct FleetReport {
     /// Every workload that asks for the object, in any order.
     pub(crate) workloads: Vec<Workload>,
+    /// By the name of a workload the configuration that its `up_to_date` is about.
+    pub(crate) judged_by: BTreeMap<String, String>,
     /// Every pod that is not finished and whose specification has the proxy.
     pub(crate) pods: Vec<PodReport>,
     /// Whether the two lists are known to be complete: the watches are synced.
@@ -38,6 +40,19 @@ pub(crate) struct PodReport {
 }
 
 impl FleetReport {
+    /// The workloads as they stand to a configuration: what was judged by another one is not up to date until it is looked
+    /// at again.
+    pub(crate) fn by(&self, hash: Option<&str>) -> Vec<Workload> {
+        let mut workloads = self.workloads.clone();
+        for workload in &mut workloads {
+            let judged_by = self.judged_by.get(&workload.name).map(String::as_str);
+            if judged_by.is_some() && judged_by != hash {
+                workload.up_to_date = 0;
+            }
+        }
+        workloads
+    }
+
     /// Whether every pod is known to have this configuration in force. With no pod at all it is.
     pub(crate) fn all_run(&self, hash: &str) -> bool {
         self.complete && self.pods.iter().all(|pod| pod.config_hash.as_deref() == Some(hash))

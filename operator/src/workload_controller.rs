@@ -243,6 +243,7 @@ impl Turn<'_> {
         self.report(Entry {
             object: self.object(),
             workload: outcome::bare(&self.key.1, refusal),
+            config_hash: None,
             pods: Vec::new(),
             direct: 0,
             refusal: Some(refusal.reason),

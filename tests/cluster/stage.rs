@@ -132,7 +132,8 @@ impl Stage {
         self.listed("replicasets").len()
     }
 
-    fn listed(&self, kind: &str) -> Vec<Value> {
+    /// The app's objects of a kind.
+    pub(crate) fn listed(&self, kind: &str) -> Vec<Value> {
         let text = self.space.ok(&["get", kind, "-l", "app=web", "-o", "json"], None);
         let list: Value = serde_json::from_str(&text).unwrap_or_default();
         list.get("items").and_then(Value::as_array).cloned().unwrap_or_default()

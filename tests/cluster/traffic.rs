@@ -67,6 +67,12 @@ async fn a_connection_from_before_is_named_for_as_long_as_it_lasts() {
     };
     stage.space.until("o2p/main", "the sidecars run", beside).await;
     stage.available().await;
+    // A pod that ends would take the connection along.
+    eventually("the old pods are gone", Duration::from_mins(1), || async {
+        let pods = stage.listed("pods");
+        if pods.len() == 2 { Ok(()) } else { Err(pods) }
+    })
+    .await;
     let direct = TcpStream::connect(stage.address()).await.expect("the app answers");
     let (ends, mut end) = tokio::sync::oneshot::channel();
     let kept = tokio::spawn(async move {

@@ -53,14 +53,13 @@ pub(super) fn decide(
         let injected = report.workloads.iter().filter(|workload| workload.injected).count();
         status.injected = Some(format!("{injected}/{}", report.workloads.len()));
         status.workload_count = i32::try_from(report.workloads.len()).ok();
-        status.workloads = listed(&report.workloads);
+        status.workloads = listed(report.by(status.config_hash.as_deref()));
     }
     status
 }
 
 /// Those with something to report first, then by name.
-fn listed(workloads: &[Workload]) -> Vec<Workload> {
-    let mut list = workloads.to_vec();
+fn listed(mut list: Vec<Workload>) -> Vec<Workload> {
     list.sort_by(|a, b| {
         (a.message.is_none(), a.kind, &a.name).cmp(&(b.message.is_none(), b.kind, &b.name))
     });

@@ -88,6 +88,8 @@ pub(super) struct Entry {
     pub(super) object: Option<String>,
     /// For the status.
     pub(super) workload: Workload,
+    /// The configuration that it was judged by.
+    pub(super) config_hash: Option<String>,
     /// What its pods said.
     pub(super) pods: Vec<PodReport>,
     /// Its direct connections.
@@ -171,6 +173,10 @@ impl Desk {
             .collect();
         let report = FleetReport {
             workloads: own.iter().map(|entry| entry.workload.clone()).collect(),
+            judged_by: own
+                .iter()
+                .filter_map(|entry| Some((entry.workload.name.clone(), entry.config_hash.clone()?)))
+                .collect(),
             pods: own
                 .iter()
                 .flat_map(|entry| &entry.pods)

@@ -80,6 +80,7 @@ impl Turn<'_> {
                 .object()
                 .or_else(|| Recorded::read(workload).as_ref().map(|record| record.object.clone())),
             workload: outcome.workload,
+            config_hash: self.config_hash().map(str::to_owned),
             pods: outcome.pods,
             direct: outcome.direct,
             refusal: refusal.map(|refusal| refusal.reason),

@@ -56,6 +56,13 @@ impl Turn<'_> {
             ..super::outcome::bare(&self.key.1, &refusal)
         };
         let object = Some(removal.record.object.clone());
-        self.report(Entry { object, workload, pods: Vec::new(), direct: 0, refusal: None });
+        self.report(Entry {
+            object,
+            workload,
+            config_hash: None,
+            pods: Vec::new(),
+            direct: 0,
+            refusal: None,
+        });
     }
 }

@@ -23,7 +23,7 @@ fn pods(hashes: &[Option<&str>]) -> FleetReport {
         reload_error: None,
         issuer: None,
     });
-    FleetReport { workloads: Vec::new(), pods: pods.collect(), complete: true }
+    FleetReport { pods: pods.collect(), complete: true, ..FleetReport::default() }
 }
 
 fn ring(keys: &[&str], stored: Option<&str>, report: &FleetReport) -> Vec<String> {

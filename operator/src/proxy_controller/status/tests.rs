@@ -43,7 +43,7 @@ fn pod(hash: Option<&str>) -> PodReport {
 }
 
 fn fleet(workloads: Vec<Workload>, pods: Vec<PodReport>) -> FleetReport {
-    FleetReport { workloads, pods, complete: true }
+    FleetReport { workloads, pods, complete: true, ..FleetReport::default() }
 }
 
 fn condition(status: &OAuth2ProxyStatus, type_: ConditionType) -> (String, String) {
@@ -227,6 +227,16 @@ fn no_more_than_fifty_workloads_are_listed_and_all_are_counted() {
     let workloads = (0..60).map(|i| workload(&format!("app-{i:02}"))).collect();
     let status = decide(&object(json!({})), &applied(None), &fleet(workloads, vec![]), now());
     assert_eq!((status.workloads.len(), status.workload_count), (50, Some(60)));
+}
+
+#[test]
+fn a_workload_judged_by_another_configuration_is_not_up_to_date() {
+    let judged = |by: &str| {
+        let mut report = fleet(vec![workload("app")], vec![]);
+        report.judged_by.insert("app".to_owned(), by.to_owned());
+        decide(&object(json!({})), &applied(None), &report, now()).workloads[0].up_to_date
+    };
+    assert_eq!((judged("present-hash-0123"), judged("hash-before")), (1, 0));
 }
 
 #[test]
