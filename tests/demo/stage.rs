@@ -52,8 +52,8 @@ impl Demo {
             assert_eq!(left(kind), [""; 0], "{kind} are left");
         }
         for port in [self.port, self.keycloak_port] {
-            let free = std::net::TcpListener::bind(("127.0.0.1", port));
-            assert!(free.is_ok(), "something still listens on port {port}");
+            let answers = std::net::TcpStream::connect(("127.0.0.1", port));
+            assert!(answers.is_err(), "something still listens on port {port}");
         }
     }
 

@@ -4,6 +4,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A running child; killed and reaped when dropped.
 #[derive(Debug)]
@@ -69,18 +70,21 @@ impl Drop for Process {
     }
 }
 
-/// A port on the loopback address that was free a moment ago.
+/// A port on the loopback address that was free a moment ago. No two calls of a process give the same, and none is one that
+/// the system gives to outgoing connections.
 ///
 /// # Panics
-/// When the system has none.
+/// When all are taken.
 #[must_use]
 #[expect(clippy::expect_used, reason = "the way a test fails")]
 pub fn free_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    let first = std::process::id().wrapping_mul(131);
+    (0..20_000)
+        .map(|_| first.wrapping_add(CALLS.fetch_add(1, Ordering::Relaxed)) % 20_000)
+        .filter_map(|offset| u16::try_from(10_000 + offset).ok())
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .expect("a free port")
-        .local_addr()
-        .expect("its address")
-        .port()
 }
 
 /// The root of the repository.
