@@ -33,7 +33,7 @@ cluster-down: ## Remove that cluster and all it left
 test: ## All tests that fit in CI
 	@$(HARNESS) packages
 	$(CARGO) build --workspace --bins --locked
-	OAUTH2_PROXY_BIN_DIR=$(CURDIR)/target/debug $(CARGO) test --workspace --locked --no-fail-fast
+	RUST_BACKTRACE=0 OAUTH2_PROXY_BIN_DIR=$(CURDIR)/target/debug $(CARGO) test --workspace --locked --no-fail-fast
 
 check: check-format check-clippy check-docs check-deny check-generated ## Formatting, lints, docs, licences, generated files
 

@@ -201,7 +201,6 @@ fn serve(
         tls: site.tls.as_ref().map(|tls| &tls.live).zip(oldest),
         registry,
         log: writer,
-        clock: Arc::clone(&site.context.clock),
     };
     Server::start(bound, &settings, |worker| {
         let (worker, sites) = (Arc::clone(worker), Arc::new(SiteReader::new(cell)));

@@ -6,6 +6,7 @@ use crate::body::Body;
 use crate::metrics::Shard;
 use crate::server::{Peer, Worker};
 use http::{HeaderValue, Request, Response, StatusCode};
+use jiff::Timestamp;
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -24,17 +25,19 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Starts to watch `request`. `rules` decide by its path whether there will be a line.
+    /// Starts to watch `request`, which came `now`. `rules` decide by its path whether there will be a line.
     pub(crate) fn begin<B>(
         worker: &Worker,
         peer: &Peer,
         request: &Request<B>,
         rules: &Rules,
+        now: Timestamp,
     ) -> Box<Self> {
         let start = Instant::now();
         worker.shard.begin();
-        let line =
-            rules.wants(request.uri().path()).then(|| Line::begin(worker, peer, request, rules));
+        let line = rules
+            .wants(request.uri().path())
+            .then(|| Line::begin(worker, peer, request, rules, now));
         Box::new(Self {
             shard: Arc::clone(&worker.shard),
             start,

@@ -55,9 +55,10 @@ pub(crate) async fn handle(
     peer: Arc<Peer>,
     request: Request<Incoming>,
 ) -> Response<Body> {
-    let mut exchange = Exchange::begin(&worker, &peer, &request, &site.log);
+    let now = site.context.clock.now();
+    let mut exchange = Exchange::begin(&worker, &peer, &request, &site.log, now);
     let (head, body) = request.into_parts();
-    let mut visit = Visit::of(&site, &worker, &peer, head);
+    let mut visit = Visit::of(&site, &worker, &peer, head, now);
     visit.introduce(&mut exchange);
     let answer = serve(&mut visit, body, &mut exchange).await;
     let response = answer.unwrap_or_else(|refusal| respond::refuse(&visit, &refusal));
@@ -102,7 +103,7 @@ async fn serve(
         Decision::Deny(person) => {
             visit.settle_manner(&path);
             aim(visit, &path);
-            Err(visit.deny(&person).await)
+            Err(Box::pin(visit.deny(&person)).await)
         }
         Decision::Restrict => Err(Refusal::Restricted),
     }
@@ -124,7 +125,7 @@ async fn ask_to_sign_in(
     }
     aim(visit, path);
     if visit.site.config.access.skip_provider_button {
-        return login::begin(visit).await;
+        return Box::pin(login::begin(visit)).await;
     }
     Err(Refusal::SignIn)
 }

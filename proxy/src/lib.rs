@@ -13,6 +13,7 @@ mod cookie;
 mod exchange;
 mod gate;
 mod identity;
+mod ip;
 #[doc(hidden)]
 pub mod measured;
 mod metrics;

@@ -23,7 +23,6 @@ pub(crate) use tls::{Certificate, TlsError};
 pub(crate) use worker::{Farewell, Server, Settings, StartError};
 
 use crate::access_log::Log;
-use crate::clock::Clock;
 use crate::metrics::Shard;
 use load::Slot;
 use std::net::SocketAddr;
@@ -38,8 +37,6 @@ pub(crate) struct Worker {
     pub(crate) shard: Arc<Shard>,
     /// Where access lines go.
     pub(crate) log: Log,
-    /// The time of day.
-    pub(crate) clock: Arc<dyn Clock>,
     /// What must end before this worker may.
     pub(crate) busy: Arc<Busy>,
 }

@@ -13,6 +13,10 @@ use tokio::time::{Instant, sleep, timeout};
 /// Longest wait for a connection or an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// How long a client keeps a connection. One that was opened straight to a pod of the rollout, before the Service turned,
+/// lasts for as long as its client likes: `TrafficRouted` waits for its end, and is tested with one that does not end.
+const KEPT: Duration = Duration::from_secs(5);
+
 /// A running load.
 pub(crate) struct Load {
     state: Arc<State>,
@@ -83,8 +87,15 @@ struct Client {
 impl Client {
     async fn run(self, state: Arc<State>) {
         let mut kept: Option<BufReader<TcpStream>> = None;
+        let mut opened = Instant::now();
         while !state.stop.load(Ordering::Relaxed) {
+            if opened.elapsed() > KEPT {
+                kept = None;
+            }
             let reused = kept.is_some();
+            if !reused {
+                opened = Instant::now();
+            }
             let guarded = state.guarded.load(Ordering::SeqCst);
             match timeout(PATIENCE, self.request(kept.take())).await.unwrap_or(Err(Failed::Time)) {
                 Ok((status, connection))

@@ -3,6 +3,7 @@
 use super::escape::{bare, json, quoted};
 use super::redact::redact;
 use super::{Log, Rules};
+use crate::ip;
 use crate::server::{Peer, Worker};
 use http::header::{HOST, USER_AGENT};
 use http::uri::PathAndQuery;
@@ -39,18 +40,19 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Keeps what the line needs of `request`, which will soon be consumed.
+    /// Keeps what the line needs of `request`, which came `now` and will soon be consumed.
     pub(crate) fn begin<B>(
         worker: &Worker,
         peer: &Peer,
         request: &Request<B>,
         rules: &Rules,
+        now: Timestamp,
     ) -> Self {
         let headers = request.headers();
         Self {
             log: worker.log.clone(),
             format: rules.format,
-            time: worker.clock.now(),
+            time: now,
             peer: peer.address,
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
@@ -139,16 +141,18 @@ impl Line {
 
     /// An address told by a proxy in front of us, else the peer with its port, `@` for a unix domain socket.
     fn write_client(&self, out: &mut Vec<u8>) {
-        let _ = match (self.client, self.peer) {
-            (Some(client), _) => write!(out, "{client}"),
+        match (self.client, self.peer) {
+            (Some(client), _) => ip::write(out, client),
             (None, Some(SocketAddr::V4(peer))) => {
-                write_v4(out, peer.ip().octets());
+                ip::write(out, IpAddr::V4(*peer.ip()));
                 out.push(b':');
-                out.write_all(itoa::Buffer::new().format(peer.port()).as_bytes())
+                out.extend_from_slice(itoa::Buffer::new().format(peer.port()).as_bytes());
             }
-            (None, Some(peer)) => write!(out, "{peer}"),
-            (None, None) => out.write_all(b"@"),
-        };
+            (None, Some(peer)) => {
+                let _ = write!(out, "{peer}");
+            }
+            (None, None) => out.push(b'@'),
+        }
     }
 
     fn target_text(&self) -> &str {
@@ -164,15 +168,6 @@ struct End {
 
 fn bytes_of(value: Option<&HeaderValue>) -> &[u8] {
     value.map_or(b"", HeaderValue::as_bytes)
-}
-
-fn write_v4(out: &mut Vec<u8>, octets: [u8; 4]) {
-    for (index, octet) in octets.into_iter().enumerate() {
-        if index > 0 {
-            out.push(b'.');
-        }
-        out.extend_from_slice(itoa::Buffer::new().format(octet).as_bytes());
-    }
 }
 
 /// Seconds with three decimals, rounded down.

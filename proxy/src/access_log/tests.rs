@@ -6,6 +6,7 @@ use crate::exchange::Exchange;
 use crate::metrics::Registry;
 use crate::server::tests::support::{Lines, Running};
 use http::{HeaderValue, Response};
+use jiff::Timestamp;
 use proptest::prelude::*;
 use proxy_config::{Http, Limits, LogFormat, Logging};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ fn logged(format: LogFormat, requests: &[&str]) -> String {
     let running = Running::start(
         &Limits { workers: 1, ..Limits::default() },
         move |worker, peer, request| {
-            let mut exchange = Exchange::begin(&worker, &peer, &request, &rules);
+            let mut exchange = Exchange::begin(&worker, &peer, &request, &rules, Timestamp::now());
             exchange.set_request_id(request.headers().get("x-request-id").cloned().unwrap());
             exchange.set_user(HeaderValue::from_static("ann@app.example"));
             exchange.set_upstream(&Arc::from("un"));

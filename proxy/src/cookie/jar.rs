@@ -65,10 +65,16 @@ fn pair(text: &[u8]) -> Option<(&str, &str)> {
         [b'"', inner @ .., b'"'] => inner,
         other => other,
     };
-    if !value.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+    // To the end even after a bad byte: without a way out the loop takes many bytes at once.
+    if !value.iter().fold(true, |good, byte| good & is_value(*byte)) {
         return None;
     }
     Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?))
+}
+
+/// What a value may have in it.
+const fn is_value(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
 }
 
 /// A character of an HTTP token (RFC 9110 section 5.6.2).

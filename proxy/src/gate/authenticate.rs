@@ -51,7 +51,7 @@ async fn authenticate(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refu
         }
         digest.into_iter().for_each(cache::remove);
     }
-    let Some((session, good_until)) = load(visit).await? else { return Ok(None) };
+    let Some((session, good_until)) = Box::pin(load(visit)).await? else { return Ok(None) };
     visit.worker.shard.count(Event::SessionOpened);
     let person = Arc::new(Person::of(&session, &visit.site.gate, good_until));
     if let Some(digest) = digest.filter(|_| person.is_good(visit.now)) {

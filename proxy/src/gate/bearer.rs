@@ -35,7 +35,7 @@ pub(super) async fn authenticate(
         visit.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    match visit.site.provider.bearer(&token).await {
+    match Box::pin(visit.site.provider.bearer(&token)).await {
         Ok(session) => {
             let verified_until = visit.now.checked_add(VERIFIED_FOR).ok();
             let until = [session.expires_at, verified_until].into_iter().flatten().min();

@@ -108,16 +108,17 @@ pub(super) async fn serve(
     match endpoint {
         Endpoint::Ping | Endpoint::Ready => {
             exchange.uncounted();
-            Ok(health::answer(visit, endpoint).await)
+            Ok(Box::pin(health::answer(visit, endpoint)).await)
         }
         Endpoint::Robots => Ok(respond::text(StatusCode::OK, "User-agent: *\nDisallow: /\n")),
         Endpoint::Static => Ok(respond::not_found()),
         Endpoint::Auth => auth::auth(visit, path, exchange).await,
         Endpoint::Userinfo => auth::userinfo(visit, path, exchange).await,
-        Endpoint::SignIn => sign_in::page(visit, path, body).await,
-        Endpoint::Start => sign_in::start(visit, path, body).await,
-        Endpoint::Callback => callback::finish(visit, path, body, exchange).await,
-        Endpoint::SignOut => sign_out::leave(visit, path, body).await,
+        // Boxed, because they are rare and large, and every request's future would have room for them.
+        Endpoint::SignIn => Box::pin(sign_in::page(visit, path, body)).await,
+        Endpoint::Start => Box::pin(sign_in::start(visit, path, body)).await,
+        Endpoint::Callback => Box::pin(callback::finish(visit, path, body, exchange)).await,
+        Endpoint::SignOut => Box::pin(sign_out::leave(visit, path, body)).await,
     }
 }
 

@@ -5,6 +5,7 @@
 //! characters and blanks at either end are percent-encoded, and in a list so are commas and percent signs.
 
 use crate::session::{Session, Token};
+use http::header::Entry;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proxy_config::{Claim, HeaderRule, HeaderValue as ValueRule};
 use std::fmt::Write as _;
@@ -38,10 +39,17 @@ impl HeaderRules {
 /// Puts `headers` on a response: ours first, then what the upstream sent under the same name.
 pub(crate) fn add_to(response: &mut HeaderMap, headers: &Headers) {
     for (name, value) in headers {
-        let theirs: Vec<HeaderValue> = response.get_all(name).iter().cloned().collect();
-        response.insert(name, value.clone());
-        for value in theirs {
-            response.append(name, value);
+        match response.entry(name) {
+            Entry::Vacant(entry) => {
+                entry.insert(value.clone());
+            }
+            Entry::Occupied(mut entry) => {
+                let theirs: Vec<HeaderValue> = entry.iter().cloned().collect();
+                entry.insert(value.clone());
+                for value in theirs {
+                    entry.append(value);
+                }
+            }
         }
     }
 }

@@ -4,7 +4,7 @@
 //! the count is the id.
 
 use crate::random;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 use std::cell::Cell;
 use std::hash::Hasher as _;
@@ -19,7 +19,7 @@ thread_local! {
 }
 
 /// The id in `header`, if it can be printed, or a new one.
-pub(super) fn of(headers: &HeaderMap, header: &str) -> HeaderValue {
+pub(super) fn of(headers: &HeaderMap, header: &HeaderName) -> HeaderValue {
     let usable = |value: &&HeaderValue| {
         (1..=MAX_GIVEN).contains(&value.len()) && value.as_bytes().iter().all(u8::is_ascii_graphic)
     };
@@ -60,7 +60,7 @@ mod tests {
     fn given(value: &'static str) -> HeaderValue {
         let mut headers = HeaderMap::new();
         headers.insert("x-request-id", HeaderValue::from_static(value));
-        of(&headers, "X-Request-Id")
+        of(&headers, &HeaderName::from_static("x-request-id"))
     }
 
     #[test]

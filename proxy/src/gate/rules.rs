@@ -10,6 +10,7 @@ use super::used::UsedStates;
 use crate::cookie::OwnCookies;
 use crate::identity::Identity;
 use crate::upstream::Names;
+use http::HeaderName;
 use proxy_config::{Config, Problems};
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub(crate) struct Rules {
     pub(super) login_cookies: LoginCookies,
     /// States that have been used; outlives the configuration.
     pub(super) used: Arc<UsedStates>,
+    /// Which header names a request.
+    pub(super) request_id_header: HeaderName,
     /// The sentence on the sign-in page.
     pub(super) banner: String,
     /// The name on its button.
@@ -63,6 +66,9 @@ impl Rules {
             own_cookies: OwnCookies::new(&config.session.cookie.name),
             login_cookies: LoginCookies::new(&config.session.cookie),
             used: previous.map_or_else(Arc::default, |rules| Arc::clone(&rules.used)),
+            // Its characters were checked with the configuration.
+            request_id_header: HeaderName::from_bytes(config.http.request_id_header.as_bytes())
+                .unwrap_or(HeaderName::from_static("x-request-id")),
             banner: banner(config),
             provider_name: provider
                 .and_then(|provider| provider.name.clone())

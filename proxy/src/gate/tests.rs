@@ -8,3 +8,13 @@ mod login;
 mod proxy;
 
 use proxy::{Proxy, session, upstream};
+
+/// The future of a request is moved as a whole, and every busy connection has room for one.
+#[test]
+fn what_a_request_waits_in_is_small() {
+    fn size<A, B, C, D, F>(_: impl FnOnce(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+    let size = size(super::handle);
+    assert!(size <= 4096, "{size} bytes: box what is rare and large");
+}

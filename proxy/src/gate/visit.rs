@@ -56,13 +56,14 @@ impl<'a> Visit<'a> {
         worker: &'a Arc<Worker>,
         peer: &'a Arc<Peer>,
         head: Parts,
+        now: Timestamp,
     ) -> Self {
-        let request_id = request_id::of(&head.headers, &site.config.http.request_id_header);
+        let request_id = request_id::of(&head.headers, &site.gate.request_id_header);
         Self {
             site,
             worker,
             peer,
-            now: site.context.clock.now(),
+            now,
             trust: Trust::of(&site.config.http, peer),
             request_id,
             manner: Manner::Page,

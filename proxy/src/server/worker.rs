@@ -11,7 +11,6 @@ use super::stream::Stream;
 use super::{Certificate, Peer, TlsError, Worker, http2};
 use crate::access_log::Writer;
 use crate::body::Body;
-use crate::clock::Clock;
 use crate::metrics::{Event, Registry};
 use crate::upstream;
 use http::{Request, Response};
@@ -43,8 +42,6 @@ pub(crate) struct Settings<'a> {
     pub(crate) registry: &'a Registry,
     /// Where access lines go.
     pub(crate) log: &'a Writer,
-    /// The time of day.
-    pub(crate) clock: Arc<dyn Clock>,
 }
 
 /// Why a server does not start.
@@ -135,7 +132,6 @@ impl Server {
                 index,
                 shard: settings.registry.shard(),
                 log: settings.log.log(),
-                clock: Arc::clone(&settings.clock),
                 busy: Arc::new(Busy::default()),
             });
             let handler = make(&worker);

@@ -25,33 +25,27 @@ impl Server {
     ///
     /// # Errors
     /// Anything that leaves us without an answer; nothing has been sent to the client then.
-    pub(crate) async fn forward(
+    pub(crate) fn forward<'a>(
+        &'a self,
+        worker: &'a Arc<Worker>,
+        peer: &'a Arc<Peer>,
+        mut request: Request<Incoming>,
+        injection: &Injection<'_>,
+    ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + use<'a> {
+        let wish = if self.upgrades { Wish::of(&mut request) } else { None };
+        let request = self.outgoing(peer, request, injection, wish.as_ref());
+        self.converse(worker, peer, request, wish)
+    }
+
+    async fn converse(
         &self,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,
-        mut request: Request<Incoming>,
-        injection: &Injection<'_>,
+        request: Request<RequestBody>,
+        wish: Option<Wish>,
     ) -> Result<Response<Body>, UpstreamError> {
-        let wish = if self.upgrades { Wish::of(&mut request) } else { None };
-        let (mut parts, body) = request.into_parts();
-        let body = RequestBody::new(body, injection.names, &parts.headers);
-        let protocol = wish.as_ref().map(|wish| wish.protocol.clone());
-        prepare(&mut parts.headers, injection, peer.address.map(|address| address.ip()), protocol);
-        if !self.pass_host_header || !parts.headers.contains_key(HOST) {
-            parts.headers.insert(HOST, self.origin.host.clone());
-        }
-        if body.is_empty() {
-            if expects_body(&parts.method) {
-                parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| 0.into());
-            }
-        } else if !parts.headers.contains_key(CONTENT_LENGTH) {
-            // Without being told, hyper sends no body of unknown length with GET and HEAD.
-            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        parts.version = Version::HTTP_11;
-        parts.extensions.clear();
-        let sent = body.sent();
-        let exchange = self.exchange(worker, Request::from_parts(parts, body));
+        let sent = request.body().sent();
+        let exchange = self.exchange(worker, request);
         let outcome = match self.timeout {
             None => exchange.await,
             // The upstream's time starts when it has all of the request, so that a long upload is no fault of its.
@@ -68,6 +62,34 @@ impl Server {
         answer
     }
 
+    /// The request as the upstream gets it.
+    fn outgoing(
+        &self,
+        peer: &Peer,
+        request: Request<Incoming>,
+        injection: &Injection<'_>,
+        wish: Option<&Wish>,
+    ) -> Request<RequestBody> {
+        let (mut parts, body) = request.into_parts();
+        let body = RequestBody::new(body, injection.names, &parts.headers);
+        let protocol = wish.map(|wish| wish.protocol.clone());
+        prepare(&mut parts.headers, injection, peer.address.map(|address| address.ip()), protocol);
+        if !self.pass_host_header || !parts.headers.contains_key(HOST) {
+            parts.headers.insert(HOST, self.origin.host.clone());
+        }
+        if body.is_empty() {
+            if expects_body(&parts.method) {
+                parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| 0.into());
+            }
+        } else if !parts.headers.contains_key(CONTENT_LENGTH) {
+            // Without being told, hyper sends no body of unknown length with GET and HEAD.
+            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
+        parts.version = Version::HTTP_11;
+        parts.extensions.clear();
+        Request::from_parts(parts, body)
+    }
+
     /// Sends on a pooled connection if there is one; if that turns out to be closed, once more on a new one.
     async fn exchange(
         &self,
@@ -75,25 +97,33 @@ impl Server {
         request: Request<RequestBody>,
     ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
         let Some(mut lease) = pool::take(self.origin.id) else {
-            return self.send_anew(worker, request).await;
+            return Box::pin(self.send_anew(worker, request)).await;
         };
         worker.shard.count(Event::UpstreamReused);
         let copy = Copy::of(&request);
         match lease.sender().try_send_request(request).await {
             Ok(answer) => Ok((answer, lease)),
-            Err(mut error) => {
-                let again = error
-                    .take_message()
-                    .or_else(|| copy.filter(|_| was_closed(&error)).map(Copy::into_request));
-                let Some(request) = again else {
-                    return Err(UpstreamError::Broken(error.into_error()));
-                };
-                worker.shard.count(Event::UpstreamRetried);
-                self.send_anew(worker, request).await
-            }
+            Err(error) => Box::pin(self.send_again(worker, error, copy)).await,
         }
     }
 
+    async fn send_again(
+        &self,
+        worker: &Worker,
+        mut error: TrySendError<Request<RequestBody>>,
+        copy: Option<Copy>,
+    ) -> Result<(Response<Incoming>, Lease), UpstreamError> {
+        let again = error
+            .take_message()
+            .or_else(|| copy.filter(|_| was_closed(&error)).map(Copy::into_request));
+        let Some(request) = again else {
+            return Err(UpstreamError::Broken(error.into_error()));
+        };
+        worker.shard.count(Event::UpstreamRetried);
+        self.send_anew(worker, request).await
+    }
+
+    /// Its callers box it, because it is rare and large, and every request's future would have room for it.
     async fn send_anew(
         &self,
         worker: &Worker,

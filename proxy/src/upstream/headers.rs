@@ -10,12 +10,13 @@ pub(crate) use names::Names;
 
 use super::UpstreamError;
 use crate::cookie::{OwnCookies, Stripped};
+use crate::ip;
+use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
     TRAILER, TRANSFER_ENCODING, UPGRADE,
 };
 use names::Kind;
-use std::fmt::Write;
 use std::net::IpAddr;
 
 /// What one request gets and loses. Everything in it is made ready once, per configuration or per session.
@@ -94,21 +95,20 @@ pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamErro
         // It does not count beside a coding (RFC 9112 section 6.3), and would be what we announce.
         headers.remove(CONTENT_LENGTH);
     }
-    if headers.contains_key(CONNECTION) {
-        let mut named = Vec::new();
-        connection_names(headers, &mut named);
-        for name in named {
-            // Whoever is asked for a length or a type by name gets it: an upstream's slip must not change the framing.
-            if name != CONTENT_LENGTH {
-                headers.remove(name);
-            }
-        }
+    let mut gone: Vec<HeaderName> =
+        headers.keys().filter(|name| ends_here(name)).cloned().collect();
+    if gone.contains(&CONNECTION) {
+        connection_names(headers, &mut gone);
     }
-    // `Trailer` stays: it announces what really follows.
-    for name in names::HOP_BY_HOP.iter().filter(|name| **name != TRAILER.as_str()) {
-        headers.remove(*name);
+    for name in &gone {
+        headers.remove(name);
     }
     Ok(())
+}
+
+/// A header of one connection. `Trailer` is not one: it announces what really follows.
+fn ends_here(name: &HeaderName) -> bool {
+    *name != TRAILER && names::HOP_BY_HOP.contains(&name.as_str())
 }
 
 /// Whether a trailer field of a request may pass: not what could be merged into the head as identity or framing.
@@ -204,15 +204,15 @@ fn forward_peer(
         }
     }
     let Some(peer) = peer else { return };
-    let mut text = String::new();
+    let mut text = Vec::with_capacity(16);
     if found.forwarded_for && forwarded == Forwarded::Keep {
         for value in headers.get_all(FORWARDED_FOR) {
-            text.push_str(&String::from_utf8_lossy(value.as_bytes()));
-            text.push_str(", ");
+            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(b", ");
         }
     }
-    let _ = write!(text, "{}", peer.to_canonical());
-    if let Ok(value) = HeaderValue::try_from(text) {
+    ip::write(&mut text, peer.to_canonical());
+    if let Ok(value) = HeaderValue::from_maybe_shared(Bytes::from(text)) {
         headers.insert(FORWARDED_FOR, value);
     }
 }

@@ -2,7 +2,6 @@
 
 use crate::access_log::Writer;
 use crate::body::Body;
-use crate::clock::SystemClock;
 use crate::metrics::{Event, Registry, Shard};
 use crate::server::{Bound, Certificate, Peer, Server, Settings, Worker};
 use http::{Request, Response};
@@ -109,13 +108,7 @@ impl Running {
             workers: if limits.workers == 0 { 2 } else { limits.workers },
             ..limits.clone()
         };
-        let settings = Settings {
-            limits: &limits,
-            tls,
-            registry: &registry,
-            log: &writer,
-            clock: Arc::new(SystemClock),
-        };
+        let settings = Settings { limits: &limits, tls, registry: &registry, log: &writer };
         let server = Server::start(bound, &settings, |worker| {
             shards.lock().unwrap().push(Arc::clone(&worker.shard));
             let (worker, answer) = (Arc::clone(worker), answer.clone());
