@@ -3,7 +3,6 @@
 
 use crate::access_log::{Line, Rules};
 use crate::body::Body;
-use crate::metrics::Shard;
 use crate::server::{Peer, Worker};
 use http::{HeaderValue, Request, Response, StatusCode};
 use jiff::Timestamp;
@@ -15,7 +14,7 @@ const CLIENT_GONE: u16 = 499;
 
 /// A request on its way.
 pub(crate) struct Exchange {
-    shard: Arc<Shard>,
+    worker: Arc<Worker>,
     start: Instant,
     method: http::Method,
     counted: bool,
@@ -27,7 +26,7 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// Starts to watch `request`, which came `now`. `rules` decide by its path whether there will be a line.
     pub(crate) fn begin<B>(
-        worker: &Worker,
+        worker: &Arc<Worker>,
         peer: &Peer,
         request: &Request<B>,
         rules: &Rules,
@@ -35,11 +34,10 @@ impl Exchange {
     ) -> Box<Self> {
         let start = Instant::now();
         worker.shard.begin();
-        let line = rules
-            .wants(request.uri().path())
-            .then(|| Line::begin(worker, peer, request, rules, now));
+        let line =
+            rules.wants(request.uri().path()).then(|| Line::begin(peer, request, rules, now));
         Box::new(Self {
-            shard: Arc::clone(&worker.shard),
+            worker: Arc::clone(worker),
             start,
             method: request.method().clone(),
             counted: true,
@@ -53,7 +51,7 @@ impl Exchange {
     pub(crate) fn uncounted(&mut self) {
         if self.counted {
             self.counted = false;
-            self.shard.end();
+            self.worker.shard.end();
         }
     }
 
@@ -120,16 +118,16 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         let elapsed = self.start.elapsed();
         if self.counted {
-            self.shard.end();
+            self.worker.shard.end();
             let status = if self.status == StatusCode::SWITCHING_PROTOCOLS.as_u16() {
                 200
             } else {
                 self.status
             };
-            self.shard.record(status, &self.method, elapsed);
+            self.worker.shard.record(status, &self.method, elapsed);
         }
         if let Some(line) = self.line.take() {
-            line.write(self.status, self.bytes, elapsed);
+            line.write(&self.worker.log, self.status, self.bytes, elapsed);
         }
     }
 }

@@ -4,7 +4,7 @@ use super::escape::{bare, json, quoted};
 use super::redact::redact;
 use super::{Log, Rules};
 use crate::ip;
-use crate::server::{Peer, Worker};
+use crate::server::Peer;
 use http::header::{HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Version};
@@ -23,7 +23,6 @@ use std::time::Duration;
 /// off). What is not known is an empty string.
 #[derive(Debug)]
 pub(crate) struct Line {
-    log: Log,
     format: LogFormat,
     time: Timestamp,
     peer: Option<SocketAddr>,
@@ -42,7 +41,6 @@ pub(crate) struct Line {
 impl Line {
     /// Keeps what the line needs of `request`, which came `now` and will soon be consumed.
     pub(crate) fn begin<B>(
-        worker: &Worker,
         peer: &Peer,
         request: &Request<B>,
         rules: &Rules,
@@ -50,7 +48,6 @@ impl Line {
     ) -> Self {
         let headers = request.headers();
         Self {
-            log: worker.log.clone(),
             format: rules.format,
             time: now,
             peer: peer.address,
@@ -67,15 +64,12 @@ impl Line {
         }
     }
 
-    /// Writes the line.
-    pub(crate) fn write(&self, status: u16, bytes: u64, duration: Duration) {
+    /// Writes the line to `log`.
+    pub(crate) fn write(&self, log: &Log, status: u16, bytes: u64, duration: Duration) {
         let end = End { status, bytes, duration };
-        self.log.append(|buffer| match self.format {
-            LogFormat::Text => {
-                let second = self.log.second(self.time);
-                self.text(buffer, &second, &end);
-            }
-            LogFormat::Json => self.json(buffer, &end),
+        log.append(|out, second, zone| match self.format {
+            LogFormat::Text => self.text(out, second.of(self.time, zone), &end),
+            LogFormat::Json => self.json(out, &end),
         });
     }
 

@@ -90,7 +90,7 @@ fn a_json_line_has_all_its_fields_in_order() {
         (&line["status"], &line["response_bytes"], &line["host"]),
         (&200.into(), &10.into(), &"".into())
     );
-    line["time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    line["time"].as_str().unwrap().parse::<Timestamp>().unwrap();
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn everything_is_written_before_the_writer_is_gone() {
         for log in &logs {
             scope.spawn(|| {
                 for n in 0..5000 {
-                    log.append(|out| out.extend_from_slice(format!("line {n}\n").as_bytes()));
+                    log.append(|out, _, _| out.extend_from_slice(format!("line {n}\n").as_bytes()));
                 }
             });
         }
@@ -212,7 +212,7 @@ fn a_reader_that_stands_still_costs_lines_and_no_time() {
     let writer = Writer::start(Stuck(stuck), &registry).unwrap();
     let log = writer.log();
     for _ in 0..20 * 1024 {
-        log.append(|out| out.extend_from_slice(&[b'x'; 1024]));
+        log.append(|out, _, _| out.extend_from_slice(&[b'x'; 1024]));
     }
     assert!(!registry.text().contains("oauth2_proxy_log_lines_dropped_total 0\n"));
     drop(release);

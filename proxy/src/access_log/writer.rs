@@ -17,12 +17,35 @@ const FULL: usize = 64 * 1024;
 const BOUND: usize = 4 * 1024 * 1024;
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// The buffer of one worker. Cloning shares it.
-#[derive(Clone, Debug)]
+/// The buffer of one worker.
+#[derive(Debug)]
 pub(crate) struct Log {
-    buffer: Arc<Mutex<Vec<u8>>>,
-    second: Arc<Mutex<(i64, Arc<str>)>>,
+    buffer: Arc<Mutex<Buffer>>,
     shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    lines: Vec<u8>,
+    second: Second,
+}
+
+/// The text of a second, in the local time zone; made once a second.
+#[derive(Debug, Default)]
+pub(super) struct Second {
+    second: Option<i64>,
+    text: String,
+}
+
+impl Second {
+    /// The text of the second in which `time` lies.
+    pub(super) fn of(&mut self, time: Timestamp, zone: &TimeZone) -> &str {
+        let second = Some(time.as_second());
+        if self.second != second {
+            *self = Self { second, text: stamp(time.as_second(), zone) };
+        }
+        &self.text
+    }
 }
 
 #[derive(Debug)]
@@ -37,7 +60,7 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    buffers: Vec<Arc<Mutex<Vec<u8>>>>,
+    buffers: Vec<Arc<Mutex<Buffer>>>,
     awake: bool,
     full: bool,
     stop: bool,
@@ -76,13 +99,9 @@ impl Writer {
 
     /// A buffer for one worker.
     pub(crate) fn log(&self) -> Log {
-        let buffer = Arc::new(Mutex::new(Vec::new()));
+        let buffer = Arc::<Mutex<Buffer>>::default();
         locked(&self.shared.state).buffers.push(Arc::clone(&buffer));
-        Log {
-            buffer,
-            second: Arc::new(Mutex::new((i64::MIN, Arc::from("")))),
-            shared: Arc::clone(&self.shared),
-        }
+        Log { buffer, shared: Arc::clone(&self.shared) }
     }
 }
 
@@ -99,15 +118,16 @@ impl Drop for Writer {
 
 impl Log {
     /// Appends whole lines; `write` must end them with a line feed.
-    pub(crate) fn append(&self, write: impl FnOnce(&mut Vec<u8>)) {
+    pub(super) fn append(&self, write: impl FnOnce(&mut Vec<u8>, &mut Second, &TimeZone)) {
         let mut buffer = locked(&self.buffer);
-        if buffer.len() > BOUND {
+        let Buffer { lines, second } = &mut *buffer;
+        if lines.len() > BOUND {
             self.shared.dropped.increment();
             return;
         }
-        let before = buffer.len();
-        write(&mut buffer);
-        let full = before < FULL && buffer.len() >= FULL;
+        let before = lines.len();
+        write(lines, second, &self.shared.zone);
+        let full = before < FULL && lines.len() >= FULL;
         drop(buffer);
         if full || !self.shared.pending.swap(true, Ordering::AcqRel) {
             let mut state = locked(&self.shared.state);
@@ -116,16 +136,6 @@ impl Log {
             drop(state);
             self.shared.wake.notify_one();
         }
-    }
-
-    /// The text of the second in which `time` lies, in the local time zone; made once a second.
-    pub(super) fn second(&self, time: Timestamp) -> Arc<str> {
-        let second = time.as_second();
-        let mut last = locked(&self.second);
-        if last.0 != second {
-            *last = (second, stamp(second, &self.shared.zone).into());
-        }
-        Arc::clone(&last.1)
     }
 }
 
@@ -154,7 +164,7 @@ fn run(shared: &Shared, mut out: impl Write) {
         let buffers = state.buffers.clone();
         drop(state);
         for buffer in buffers {
-            std::mem::swap(&mut *locked(&buffer), &mut spare);
+            std::mem::swap(&mut locked(&buffer).lines, &mut spare);
             // Standard output that is gone is no reason to stop serving.
             let _ = out.write_all(&spare);
             spare.clear();

@@ -5,6 +5,7 @@
 //! characters and blanks at either end are percent-encoded, and in a list so are commas and percent signs.
 
 use crate::session::{Session, Token};
+use crate::upstream::Names;
 use http::header::Entry;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proxy_config::{Claim, HeaderRule, HeaderValue as ValueRule};
@@ -22,7 +23,7 @@ impl HeaderRules {
     pub(crate) fn new(rules: &[HeaderRule]) -> Self {
         let compile = |rule: &HeaderRule| {
             let HeaderRule { name, values } = rule;
-            Some((HeaderName::from_bytes(name.as_bytes()).ok()?, values.clone()))
+            Some((Names::identity(name).or_else(|| name.parse().ok())?, values.clone()))
         };
         Self(rules.iter().filter_map(compile).collect())
     }

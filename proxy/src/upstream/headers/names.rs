@@ -105,6 +105,12 @@ impl Names {
         names
     }
 
+    /// A name by which proxies usually tell who is there: unlike one that is made from a text, it costs nothing to clone.
+    pub(crate) fn identity(name: &str) -> Option<HeaderName> {
+        let known = IDENTITY.iter().find(|known| known.eq_ignore_ascii_case(name))?;
+        Some(HeaderName::from_static(known))
+    }
+
     /// The first entry of a name wins, so a configured name is an identity even if it is known as something else.
     fn add(&mut self, name: &str, kind: Kind) {
         let folded: Box<[u8]> = name.bytes().map(fold).collect();
