@@ -67,6 +67,7 @@ check-deny: $(CARGO_DENY)
 
 check-generated:
 	$(CARGO) run --quiet --locked --package crds --bin generate -- --check
+	$(CARGO) test --quiet --locked --package proxy --package proxy-config --lib is_fresh
 
 $(CARGO_DENY):
 	$(CARGO) install --locked --quiet --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)

@@ -251,3 +251,29 @@ spec: {pod}
         .await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_with_a_gap_is_announced() {
+    let (namespace, _operator) = alone("gap").await;
+    namespace.apply(&object("main", ""));
+    namespace.apply(
+        "
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, annotations: {oauth2proxy.dev/inject: main}}
+spec:
+  replicas: 0
+  strategy: {type: Recreate}
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: app, image: app, ports: [{containerPort: 8080}]}]}
+",
+    );
+    eventually("the gap is announced", Duration::from_secs(30), || async {
+        let selector = "--field-selector=reason=Injected,involvedObject.kind=Deployment";
+        let events = namespace.ok(&["get", "events", selector, "-o", "json"], None);
+        if events.contains("Its strategy is Recreate") { Ok(()) } else { Err(events) }
+    })
+    .await;
+}

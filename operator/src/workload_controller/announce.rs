@@ -13,6 +13,7 @@ pub(super) struct Announcer<'a> {
     events: &'a Events,
     workload: ObjectReference,
     object: Option<ObjectReference>,
+    recreates: bool,
 }
 
 impl<'a> Announcer<'a> {
@@ -29,6 +30,8 @@ impl<'a> Announcer<'a> {
                 .and_then(Value::as_str)
                 .map(str::to_owned)
         };
+        let strategy = workload.pointer("/spec/strategy/type").and_then(Value::as_str);
+        let recreates = strategy == Some("Recreate");
         let workload = ObjectReference {
             api_version: Some("apps/v1".to_owned()),
             kind: Some("Deployment".to_owned()),
@@ -37,7 +40,7 @@ impl<'a> Announcer<'a> {
             uid: text("uid"),
             ..ObjectReference::default()
         };
-        Self { events, workload, object }
+        Self { events, workload, object, recreates }
     }
 
     /// The template has the sidecar.
@@ -52,10 +55,20 @@ impl<'a> Announcer<'a> {
             "the sidecar was brought in or up to date"
         };
         let text = format!(
-            "{what}: OAuth2Proxy {object:?} protects port {upstream} by port {proxy}; Services follow when every pod carries it"
+            "{what}: OAuth2Proxy {object:?} protects port {upstream} by port {proxy}; Services follow when every pod carries it{}",
+            self.gap()
         );
         let reason = if injection.is_repair() { Reason::Repaired } else { Reason::Injected };
         self.tell(Tone::Normal, (reason, "Inject"), text).await;
+    }
+
+    /// What a rollout costs where old pods end before new ones begin.
+    fn gap(&self) -> &'static str {
+        if self.recreates {
+            ". Its strategy is Recreate, so no pod answers until the new ones are ready: with RollingUpdate no request is lost"
+        } else {
+            ""
+        }
     }
 
     /// Services were turned.
@@ -72,7 +85,10 @@ impl<'a> Announcer<'a> {
 
     /// The sidecar was taken out.
     pub(super) async fn removed(&self, removal: &Removal) {
-        let text = "the sidecar was taken out and everything is as it was before; the application is open now".to_owned();
+        let text = format!(
+            "the sidecar was taken out and everything is as it was before; the application is open now{}",
+            self.gap()
+        );
         tracing::info!(
             object = removal.record.object,
             workload = self.workload.name,

@@ -70,7 +70,7 @@ fn default_real_ip() -> String {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Limits {
-    /// Time to receive the head of a request.
+    /// Time to receive the head of a request, and time for the body of a form of our own pages.
     pub header_timeout: Duration,
     /// Time a connection may be idle between requests.
     pub idle_timeout: Duration,

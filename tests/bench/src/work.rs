@@ -12,7 +12,7 @@ use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-const ROUNDS: usize = 9;
+const ROUNDS: usize = 15;
 const TIME: Duration = Duration::from_millis(700);
 
 /// What stands behind and beside the proxies, in a thread of this process.
@@ -140,10 +140,17 @@ pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
 
 fn work_row(work: &Work, samples: &Samples, base: f64) -> crate::report::Row {
     let of = |kind| samples.get(&kind).map(|samples: &Vec<f64>| median(samples));
+    let proxy = of(Kind::Proxy).unwrap_or(f64::NAN);
+    // Within a round the machine is the same for all, from one to the next it may not be.
+    let rounds = samples.get(&Kind::Floor).into_iter().zip(samples.get(&Kind::Proxy));
+    let ratios: Vec<f64> = rounds
+        .flat_map(|(floor, proxy)| floor.iter().zip(proxy).map(|(floor, proxy)| proxy / floor))
+        .collect();
     crate::report::Row {
         name: work.name.to_owned(),
         floor: base,
-        proxy: of(Kind::Proxy).unwrap_or(f64::NAN),
+        proxy,
+        ratio: if ratios.is_empty() { proxy / base } else { median(&ratios) },
         nginx: of(Kind::Nginx),
         bytes: work.bytes,
         bar: work.bar,
