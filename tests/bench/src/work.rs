@@ -11,12 +11,14 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 
 const ROUNDS: usize = 15;
 const TIME: Duration = Duration::from_millis(700);
 
-/// What stands behind and beside the proxies, in a thread of this process.
+/// What stands behind and beside the proxies, in a thread of this process, where the load runs too.
 pub(crate) struct Beside {
+    runtime: Handle,
     pub(crate) upstream: SocketAddr,
     pub(crate) provider: Arc<Provider>,
 }
@@ -44,6 +46,7 @@ async fn beside(sender: &mpsc::Sender<Result<Beside, String>>) {
     let bound = async {
         let (upstream, provider) = (bind().await?, bind().await?);
         let beside = Beside {
+            runtime: Handle::current(),
             upstream: upstream.local_addr()?,
             provider: Arc::new(Provider::new(provider.local_addr()?)?),
         };
@@ -126,10 +129,9 @@ pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
     let proxy = programs.iter().find(|(kind, _)| *kind == Kind::Proxy).map(|(_, process)| process);
     let cookie = log_in(proxy.ok_or("no proxy was started")?)?;
     say(&format!("session cookie: {} bytes", cookie.len()));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut get_floor = None;
     for work in works(&cookie, &setup.beside.provider.bearer()?) {
-        let samples = runtime.block_on(rounds(&work, &programs))?;
+        let samples = setup.beside.runtime.block_on(rounds(&work, &programs))?;
         let floor = samples.get(&Kind::Floor).map(|samples| median(samples));
         get_floor = get_floor.or(floor);
         let base = floor.or(get_floor).ok_or("the floor was not measured")?;
