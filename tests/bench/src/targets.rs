@@ -45,16 +45,23 @@ impl Setup<'_> {
                 command.arg("floor").arg(address.to_string()).arg(upstream.to_string());
                 Process::start(command, address, &self.folder.join("floor.log"))
             }
-            Kind::Proxy => {
-                let address = free()?;
-                let mut command = pinned(self.program);
-                command.env_clear().args(self.flags(address));
-                Process::start(command, address, &self.folder.join("proxy.log"))
-            }
+            Kind::Proxy => self.proxy(&[]),
         }
     }
 
-    /// What a user would give: a session cookie, identity headers, request log on.
+    /// The proxy as one uses it behind another: it is asked, and tells by headers of its answer who is there.
+    pub(crate) fn asked(&self) -> Outcome<Process> {
+        self.proxy(&["--set-xauthrequest=true"])
+    }
+
+    fn proxy(&self, more: &[&str]) -> Outcome<Process> {
+        let address = free()?;
+        let mut command = pinned(self.program);
+        command.env_clear().args(self.flags(address)).args(more);
+        Process::start(command, address, &self.folder.join(format!("proxy-{}.log", more.len())))
+    }
+
+    /// What a user would give: a session cookie, identity headers for the upstream, request log on.
     pub(crate) fn flags(&self, address: std::net::SocketAddr) -> Vec<String> {
         [
             format!("--http-address={address}"),
@@ -70,7 +77,6 @@ impl Setup<'_> {
                 "--cookie-secret=0123456789abcdef0123456789abcdef",
                 "--cookie-secure=false",
                 "--email-domain=*",
-                "--set-xauthrequest=true",
                 "--skip-jwt-bearer-tokens=true",
                 "--code-challenge-method=S256",
             ]

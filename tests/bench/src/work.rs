@@ -126,12 +126,16 @@ type Samples = BTreeMap<Kind, Vec<f64>>;
 pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
     let programs: Vec<(Kind, process::Process)> =
         KINDS.iter().map(|kind| Ok((*kind, setup.start(*kind)?))).collect::<Outcome<_>>()?;
+    let asked = [(Kind::Proxy, setup.asked()?)];
     let proxy = programs.iter().find(|(kind, _)| *kind == Kind::Proxy).map(|(_, process)| process);
     let cookie = log_in(proxy.ok_or("no proxy was started")?)?;
     say(&format!("session cookie: {} bytes", cookie.len()));
     let mut get_floor = None;
     for work in works(&cookie, &setup.beside.provider.bearer()?) {
-        let samples = setup.beside.runtime.block_on(rounds(&work, &programs))?;
+        let samples = setup
+            .beside
+            .runtime
+            .block_on(rounds(&work, if work.own { &asked } else { &programs }))?;
         let floor = samples.get(&Kind::Floor).map(|samples| median(samples));
         get_floor = get_floor.or(floor);
         let base = floor.or(get_floor).ok_or("the floor was not measured")?;
@@ -163,8 +167,7 @@ fn work_row(work: &Work, samples: &Samples, base: f64) -> crate::report::Row {
 async fn rounds(work: &Work, programs: &[(Kind, process::Process)]) -> Outcome<Samples> {
     let mut samples = Samples::new();
     for round in 0..=ROUNDS {
-        let mut order: Vec<_> =
-            programs.iter().filter(|(kind, _)| !work.own || *kind == Kind::Proxy).collect();
+        let mut order: Vec<_> = programs.iter().collect();
         if round % 2 == 1 {
             order.reverse();
         }
