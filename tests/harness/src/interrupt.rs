@@ -4,12 +4,16 @@
 //! so that cleaning up is ordinary code and not a signal handler.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
+use crate::clock::Deadline;
 use crate::error::{Doing as _, Result};
 use crate::report::say;
 
@@ -19,6 +23,7 @@ type Action = Box<dyn FnOnce() + Send>;
 #[derive(Clone, Default)]
 pub struct Interrupts {
     undo: Arc<Mutex<Vec<Option<Action>>>>,
+    stopping: Arc<AtomicBool>,
 }
 
 impl fmt::Debug for Interrupts {
@@ -45,6 +50,12 @@ impl Interrupts {
         Ok(interrupts)
     }
 
+    /// Whether this process is about to end, so that nothing new is to be started.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.stopping.load(Ordering::SeqCst)
+    }
+
     /// Runs `action` when the returned guard is dropped, or when the command is interrupted,
     /// whichever is first; not after [`Undo::keep`].
     pub fn undo(&self, action: impl FnOnce() + Send + 'static) -> Undo {
@@ -64,12 +75,14 @@ impl Interrupts {
     /// Ends the process: the main thread may be blocked in a child.
     fn stop(&self, signal: Signal) {
         say(format_args!("{signal}: stopping and cleaning up"));
-        terminate_children();
+        self.stopping.store(true, Ordering::SeqCst);
+        let children = terminate_children();
         // Held until the process ends: whoever returns from a child that was ended waits here.
         let mut list = self.undo.lock().unwrap_or_else(PoisonError::into_inner);
         for action in list.iter_mut().rev().filter_map(Option::take) {
             action();
         }
+        reap(&children);
         std::process::exit(128 + signal as i32);
     }
 }
@@ -98,19 +111,34 @@ impl Drop for Undo {
     }
 }
 
-/// Asks the direct children of this process, and no others, to end.
-fn terminate_children() {
+/// Asks the direct children of this process, and no others, to end; returns them.
+fn terminate_children() -> Vec<Pid> {
     let Ok(entries) = std::fs::read_dir("/proc") else {
-        return;
+        return Vec::new();
     };
     let me = std::process::id();
-    for entry in entries.flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|n| n.parse().ok()) else {
-            continue;
-        };
-        if parent_of(pid) == Some(me) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        }
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let children: Vec<Pid> =
+        pids.filter(|pid| parent_of(*pid) == Some(me)).map(Pid::from_raw).collect();
+    for child in &children {
+        let _ = kill(*child, Signal::SIGTERM);
+    }
+    children
+}
+
+/// Waits for the end of these children, which is forced after a moment: what nobody waits for stays behind where process 1
+/// does not either.
+fn reap(children: &[Pid]) {
+    let deadline = Deadline::after(Duration::from_secs(1));
+    let runs = |child: &Pid| {
+        matches!(waitpid(*child, Some(WaitPidFlag::WNOHANG)), Ok(WaitStatus::StillAlive))
+    };
+    while children.iter().any(runs) && !deadline.passed() {
+        thread::sleep(Duration::from_millis(20));
+    }
+    for child in children.iter().filter(|child| runs(child)) {
+        let _ = kill(*child, Signal::SIGKILL);
+        let _ = waitpid(*child, None);
     }
 }
 

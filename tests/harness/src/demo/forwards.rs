@@ -132,20 +132,20 @@ pub(crate) fn stop(state: &State) -> Result<()> {
 /// The file cannot be read.
 pub(crate) fn serve(file: &Path) -> Result<()> {
     nix::unistd::setsid().doing(|| "start a session".to_owned())?;
-    let _interrupts = Interrupts::install()?;
+    let interrupts = Interrupts::install()?;
     let text = fs::read(file).doing(|| format!("read {}", file.display()))?;
     let forwards: Forwards = serde_json::from_slice(&text)
         .map_err(|error| Error::Damaged { path: file.to_path_buf(), reason: error.to_string() })?;
     thread::scope(|scope| {
         for command in &forwards.commands {
-            scope.spawn(|| keep_running(command));
+            scope.spawn(|| keep_running(command, &interrupts));
         }
     });
     Ok(())
 }
 
-fn keep_running(command: &[String]) {
-    loop {
+fn keep_running(command: &[String], interrupts: &Interrupts) {
+    while !interrupts.stopping() {
         let began = clock::now();
         // The kernel ends kubectl when the thread that started it ends, however it ends.
         let status = Command::new("setpriv")
