@@ -42,7 +42,7 @@ bench: ## The proxy beside nginx and a bare reverse proxy
 		{ echo "bench needs nginx, which takes root to install: apt-get install nginx-light"; exit 1; }
 	$(CARGO) build --release --locked --package proxy --bin oauth2-proxy
 	$(CARGO) build --release --locked --package bench
-	$(CARGO) bench --locked --package proxy
+	$(CARGO) bench --locked --package proxy --bench request
 	target/release/bench target/release/oauth2-proxy
 
 images: ## Images of the programs in target/images, for ctr, docker and podman to load
