@@ -29,7 +29,7 @@ impl<'a> RequestCookies<'a> {
 
     /// All cookies in order, as name and value.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
-        self.lines().flat_map(|line| line.split(|byte| *byte == b';')).filter_map(pair)
+        self.lines().flat_map(pairs).filter_map(pair)
     }
 
     fn lines(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
@@ -47,6 +47,16 @@ fn find_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<&'a str> {
         let end = memchr::memchr(b';', from).unwrap_or(from.len());
         let (found, text) = pair(from.get(..end)?)?;
         (found.as_bytes() == name.needle()).then_some(text)
+    })
+}
+
+/// What stands between the semicolons of a line.
+pub(super) fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr::memchr_iter(b';', line).chain([line.len()]).filter_map(move |end| {
+        let pair = line.get(start..end);
+        start = end + 1;
+        pair
     })
 }
 

@@ -2,6 +2,7 @@
 //! session. By name only: a pair that we would not accept may still be read by somebody else.
 
 use super::chunk::is_part;
+use super::jar::pairs;
 use http::HeaderValue;
 use memchr::memmem::Finder;
 
@@ -64,16 +65,6 @@ impl OwnCookies {
         name.strip_prefix(self.name.as_str())
             .is_some_and(|rest| rest.starts_with('_') && rest.ends_with("_csrf"))
     }
-}
-
-/// What stands between semicolons.
-fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut start = 0;
-    memchr::memchr_iter(b';', line).chain([line.len()]).filter_map(move |end| {
-        let pair = line.get(start..end);
-        start = end + 1;
-        pair
-    })
 }
 
 #[cfg(test)]

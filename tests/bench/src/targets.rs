@@ -45,20 +45,20 @@ impl Setup<'_> {
                 command.arg("floor").arg(address.to_string()).arg(upstream.to_string());
                 Process::start(command, address, &self.folder.join("floor.log"))
             }
-            Kind::Proxy => self.proxy(&[]),
+            Kind::Proxy => self.proxy("proxy.log", &[]),
         }
     }
 
     /// The proxy as one uses it behind another: it is asked, and tells by headers of its answer who is there.
     pub(crate) fn asked(&self) -> Outcome<Process> {
-        self.proxy(&["--set-xauthrequest=true"])
+        self.proxy("asked.log", &["--set-xauthrequest=true"])
     }
 
-    fn proxy(&self, more: &[&str]) -> Outcome<Process> {
+    fn proxy(&self, log: &str, more: &[&str]) -> Outcome<Process> {
         let address = free()?;
         let mut command = pinned(self.program);
         command.env_clear().args(self.flags(address)).args(more);
-        Process::start(command, address, &self.folder.join(format!("proxy-{}.log", more.len())))
+        Process::start(command, address, &self.folder.join(log))
     }
 
     /// What a user would give: a session cookie, identity headers for the upstream, request log on.
