@@ -29,8 +29,9 @@ fn build(report: &Report) -> Result<PathBuf> {
         if !std::io::stderr().is_terminal() {
             cargo.arg("--quiet");
         }
-        for name in programs::PROGRAMS {
-            cargo.args(["--bin", name]);
+        // By package: the workspace as a whole would also build what only tests need, and link some of it in.
+        for (package, name) in programs::PROGRAMS {
+            cargo.args(["--package", package, "--bin", name]);
         }
         run_shown(cargo.current_dir(&root))
     })?;

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 
 pub use self::down::down;
 pub use self::load::{Loaded, load};
-pub use self::up::up;
+pub use self::up::{prepare, up};
 use crate::cache::Cache;
 use crate::cluster::state::{Record, State};
 use crate::error::{Doing as _, Error, Result};

@@ -12,7 +12,9 @@ mod target;
 mod wait;
 
 use std::fs;
-use std::path::Path;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::thread;
 
 pub use self::down::down;
 pub(crate) use self::forwards::serve;
@@ -20,9 +22,11 @@ use self::settings::{Settings, State};
 use self::target::Target;
 use crate::build;
 use crate::cache::{Cache, repository};
-use crate::cluster::Cluster;
+use crate::cluster::{self, Cluster};
+use crate::components::{self, Module};
 use crate::error::{Doing as _, Result};
 use crate::interrupt::Interrupts;
+use crate::packages;
 use crate::program::{run, run_with_input};
 use crate::report::{Report, print};
 
@@ -48,7 +52,7 @@ pub fn up(
     settings.require_free_ports()?;
     // Images of other programs do not take the place of those that `make images` makes.
     let to = from.map_or_else(|| repository().join("target/images"), |from| from.join("images"));
-    let programs = build::images(from, &to, report)?;
+    let programs = programs(from, &to, &settings, cache, report)?;
     let target = target(&settings, cache, report, interrupts)?;
     state.remember(&settings)?;
     images::bring(&target, &programs, cache, report)?;
@@ -72,6 +76,30 @@ pub fn up(
     Ok(())
 }
 
+/// The images of the programs. What the cluster consists of is built at the same time: for minutes either compiler has
+/// work for one core only.
+fn programs(
+    from: Option<&Path>,
+    to: &Path,
+    settings: &Settings,
+    cache: &Cache,
+    report: &Report,
+) -> Result<Vec<PathBuf>> {
+    if settings.context.is_some() {
+        return build::images(from, to, report);
+    }
+    packages::require_root("a cluster")?;
+    thread::scope(|scope| {
+        let components = scope.spawn(|| {
+            cluster::prepare(cache, report)?;
+            components::ensure(Module::Helm3, cache, report)
+        });
+        let programs = build::images(from, to, report);
+        let components = components.join().unwrap_or_else(|panic| resume_unwind(panic));
+        programs.and_then(|programs| components.map(|_| programs))
+    })
+}
+
 fn target(
     settings: &Settings,
     cache: &Cache,
@@ -82,7 +110,7 @@ fn target(
         return Target::of_context(context, cache, report);
     }
     let cluster = Cluster::named("demo", cache)?;
-    crate::cluster::up(&cluster, cache, report, interrupts)?;
+    cluster::up(&cluster, cache, report, interrupts)?;
     Target::of_cluster(cluster, cache, report)
 }
 

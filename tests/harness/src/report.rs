@@ -2,10 +2,14 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use crate::clock;
 use crate::error::Result;
+
+/// How often a long step says that it still goes on.
+const SIGN_OF_LIFE: Duration = Duration::from_mins(1);
 
 /// Steps of one command, each with the time it took.
 #[derive(Debug)]
@@ -38,13 +42,23 @@ impl Report {
         result
     }
 
-    /// As [`Report::step`], announced beforehand because it may take minutes.
+    /// As [`Report::step`], announced beforehand because it may take minutes, and with a sign of life each minute.
     ///
     /// # Errors
     /// What `work` returns.
     pub fn long_step<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.note(&format!("{what} ..."));
-        self.step(what, work)
+        let (running, ended) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            scope.spawn(move || {
+                while ended.recv_timeout(SIGN_OF_LIFE) == Err(RecvTimeoutError::Timeout) {
+                    self.note(&format!("still at it: {what} ..."));
+                }
+            });
+            let result = self.step(what, work);
+            drop(running);
+            result
+        })
     }
 
     /// Says that a step took `time`.

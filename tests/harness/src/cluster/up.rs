@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use crate::cache::Cache;
@@ -34,9 +34,7 @@ pub fn up(
         report.note(&format!("cluster {} is running already", cluster.name()));
         return Ok(record);
     }
-    packages::for_a_cluster(report)?;
-    let programs = components::ensure(Module::Kubernetes, cache, report)?;
-    let images = system::ensure(cache, report)?;
+    let (programs, images) = prepare(cache, report)?;
     down::remove(cluster)?;
     let undo = {
         let cluster = cluster.clone();
@@ -58,6 +56,18 @@ pub fn up(
     writeln!(made.tell, "{KEEP}").doing(|| "tell the node that it may stay".to_owned())?;
     undo.keep();
     Ok(made.record)
+}
+
+/// Installs and builds what every cluster is made of, as far as it is not there yet: the folder of the programs, and the
+/// archives of the system's images.
+///
+/// # Errors
+/// Something is missing on the machine, or a build failed.
+pub fn prepare(cache: &Cache, report: &Report) -> Result<(PathBuf, Vec<PathBuf>)> {
+    packages::require_root("a cluster")?;
+    packages::for_a_cluster(report)?;
+    let programs = components::ensure(Module::Kubernetes, cache, report)?;
+    Ok((programs, system::ensure(cache, report)?))
 }
 
 struct Made {

@@ -11,8 +11,10 @@ use crate::report::Report;
 /// The certificates that Debian trusts.
 const TRUSTED: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// The programs that have an image: name of the program, of its image and of its archive.
-pub const PROGRAMS: [&str; 3] = ["oauth2-proxy", "oauth2-proxy-operator", "sample-app"];
+/// The programs that have an image: the package each is built from, and the name of the program, of its image and of its
+/// archive.
+pub const PROGRAMS: [(&str, &str); 3] =
+    [("proxy", "oauth2-proxy"), ("operator", "oauth2-proxy-operator"), ("harness", "sample-app")];
 
 /// The public name of the image of `program`.
 #[must_use]
@@ -26,7 +28,7 @@ pub fn image_name(program: &str) -> String {
 /// # Errors
 /// A program is missing or a file cannot be written.
 pub fn write_all(from: &Path, to: &Path, report: &Report) -> Result<Vec<PathBuf>> {
-    PROGRAMS.iter().map(|name| write_one(name, from, to, report)).collect()
+    PROGRAMS.iter().map(|(_, name)| write_one(name, from, to, report)).collect()
 }
 
 fn write_one(name: &str, from: &Path, to: &Path, report: &Report) -> Result<PathBuf> {
