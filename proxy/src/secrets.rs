@@ -15,11 +15,14 @@ const MAX_BYTES: u64 = 1 << 20;
 /// The text of a secret; wiped when dropped.
 pub(crate) type SecretText = Zeroizing<String>;
 
+/// A secret that need not be text; wiped when dropped.
+pub(crate) type SecretBytes = Zeroizing<Vec<u8>>;
+
 /// All secrets of a [`Config`], in its own order.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Secrets {
-    /// `session.keys`: the first seals, all open.
-    pub(crate) session_keys: Vec<SecretText>,
+    /// `session.keys`: the first seals, all open. Random bytes are as good as text, and oauth2-proxy takes them.
+    pub(crate) session_keys: Vec<SecretBytes>,
     /// `providers[0].clientSecret`; none for a public client.
     pub(crate) client_secret: Option<SecretText>,
     /// `session.store.redis.url`; none for the cookie store.
@@ -38,7 +41,7 @@ impl Secrets {
             Store::Cookie => None,
         };
         let mut optional =
-            |secret: Option<&Secret>, field: &str| secret.and_then(|s| read(s, field, problems));
+            |secret: Option<&Secret>, field: &str| secret.and_then(|s| text(s, field, problems));
         Self {
             client_secret: optional(
                 config.providers.first().and_then(|p| p.client_secret.as_ref()),
@@ -58,45 +61,63 @@ impl Secrets {
     }
 }
 
-fn session_keys(keys: &[Secret], problems: &mut Problems) -> Vec<SecretText> {
+fn session_keys(keys: &[Secret], problems: &mut Problems) -> Vec<SecretBytes> {
     keys.iter()
         .enumerate()
         .filter_map(|(i, key)| read(key, &format!("session.keys[{i}]"), problems))
         .collect()
 }
 
-fn read(secret: &Secret, field: &str, problems: &mut Problems) -> Option<SecretText> {
-    let text = match secret {
-        Secret::Value(text) => text.clone(),
-        Secret::File(path) => match read_file(path) {
-            Ok(text) => text,
+fn text(secret: &Secret, field: &str, problems: &mut Problems) -> Option<SecretText> {
+    let bytes = read(secret, field, problems)?;
+    let text = utf8(&bytes);
+    text.map_err(|error| problems.add(field, unreadable(secret, &error))).ok()
+}
+
+fn read(secret: &Secret, field: &str, problems: &mut Problems) -> Option<SecretBytes> {
+    let bytes = match secret {
+        Secret::Value(text) => Zeroizing::new(text.as_bytes().to_vec()),
+        Secret::File(path) => match read_file_bytes(path) {
+            Ok(bytes) => bytes,
             Err(error) => {
-                problems
-                    .add(field, format!("the file {} can not be read: {error}", path.display()));
+                problems.add(field, unreadable(secret, &error));
                 return None;
             }
         },
     };
-    if text.is_empty() {
-        let source = secret
-            .file()
-            .map_or_else(|| "the value".to_owned(), |p| format!("the file {}", p.display()));
-        problems.add(field, format!("{source} is empty: put the secret there"));
+    if bytes.is_empty() {
+        problems.add(field, format!("{} is empty: put the secret there", place(secret)));
         return None;
     }
-    Some(text)
+    Some(bytes)
+}
+
+fn unreadable(secret: &Secret, error: &io::Error) -> String {
+    format!("{} can not be read: {error}", place(secret))
+}
+
+fn place(secret: &Secret) -> String {
+    secret.file().map_or_else(|| "the value".to_owned(), |p| format!("the file {}", p.display()))
+}
+
+fn utf8(bytes: &[u8]) -> io::Result<SecretText> {
+    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
+    Ok(Zeroizing::new(std::str::from_utf8(bytes).map_err(not_text)?.to_owned()))
 }
 
 /// The text of a secret file without one line break at its end.
 pub(crate) fn read_file(path: &Path) -> io::Result<SecretText> {
-    let bytes = Zeroizing::new(read_bytes(path, MAX_BYTES)?);
-    let not_text = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8 text");
-    let mut text = Zeroizing::new(std::str::from_utf8(&bytes).map_err(not_text)?.to_owned());
-    let trimmed = text
-        .strip_suffix('\n')
-        .map_or(text.len(), |rest| rest.strip_suffix('\r').unwrap_or(rest).len());
-    text.truncate(trimmed);
-    Ok(text)
+    utf8(&read_file_bytes(path)?)
+}
+
+/// The bytes of a secret file without one line break at its end.
+pub(crate) fn read_file_bytes(path: &Path) -> io::Result<SecretBytes> {
+    let mut bytes = Zeroizing::new(read_bytes(path, MAX_BYTES)?);
+    let trimmed = bytes
+        .strip_suffix(b"\n")
+        .map_or(bytes.len(), |rest| rest.strip_suffix(b"\r").unwrap_or(rest).len());
+    bytes.truncate(trimmed);
+    Ok(bytes)
 }
 
 /// The bytes of a file of at most `max` bytes.
@@ -125,7 +146,7 @@ mod tests {
 
     fn read_one(secret: &Secret) -> Result<String, String> {
         let mut problems = Problems::default();
-        let text = read(secret, "session.keys[0]", &mut problems);
+        let text = text(secret, "session.keys[0]", &mut problems);
         text.map(|t| t.to_string()).ok_or_else(|| problems.to_string())
     }
 
@@ -141,6 +162,17 @@ mod tests {
             let file = file(content);
             assert_eq!(read_one(&Secret::File(file.path().into())), Ok(text.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_key_may_be_random_bytes_and_a_password_may_not() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), [0xff; 32]).unwrap();
+        let secret = Secret::File(file.path().into());
+        let mut problems = Problems::default();
+        let keys = session_keys(std::slice::from_ref(&secret), &mut problems);
+        assert_eq!(keys.first().map(|key| key.len()), Some(32), "{problems}");
+        assert!(read_one(&secret).unwrap_err().contains("it is not UTF-8 text"));
     }
 
     #[test]

@@ -4,14 +4,14 @@
 //! and hexadecimal. The secret itself is never shown.
 
 use super::supported::Options;
-use crate::secrets::{SecretText, read_file};
+use crate::secrets::read_file_bytes;
 use proxy_config::{Problems, Secret};
 use std::path::PathBuf;
 
 /// The ring of one key that the options give; empty if there is none, which is noted.
 pub(super) fn ring(options: &Options, problems: &mut Problems) -> Vec<Secret> {
     if !options.cookie_secret.is_empty() {
-        if let Err(what) = check(&options.cookie_secret) {
+        if let Err(what) = check(options.cookie_secret.as_bytes()) {
             problems.add("cookie-secret", what);
         }
         return vec![Secret::Value(options.cookie_secret.clone())];
@@ -22,11 +22,11 @@ pub(super) fn ring(options: &Options, problems: &mut Problems) -> Vec<Secret> {
         return vec![Secret::value("no secret was given at all")];
     }
     let path = PathBuf::from(&options.cookie_secret_file);
-    match read_file(&path) {
+    match read_file_bytes(&path) {
         // Empty and unreadable files are noted where all secrets are read.
-        Ok(text) if text.is_empty() => {}
-        Ok(text) => {
-            if let Err(what) = check(&text) {
+        Ok(bytes) if bytes.is_empty() => {}
+        Ok(bytes) => {
+            if let Err(what) = check(&bytes) {
                 problems.add("cookie-secret-file", what);
             }
         }
@@ -35,30 +35,36 @@ pub(super) fn ring(options: &Options, problems: &mut Problems) -> Vec<Secret> {
     vec![Secret::File(path)]
 }
 
-fn check(text: &SecretText) -> Result<(), String> {
+fn check(secret: &[u8]) -> Result<(), String> {
     let fits = |length: usize| matches!(length, 16 | 24 | 32);
-    let decoded = decoded_length(text);
-    if fits(text.len()) || decoded.is_some_and(fits) {
+    let decoded = decoded_length(secret);
+    if fits(secret.len()) || decoded.is_some_and(fits) {
         return Ok(());
     }
     let read = match decoded {
         Some(length) => {
-            format!("has {} bytes, which decode from base64url to {length}", text.len())
+            format!("has {} bytes, which decode from base64url to {length}", secret.len())
         }
-        None => format!("has {} bytes and is no base64url", text.len()),
+        None => format!("has {} bytes and is no base64url", secret.len()),
     };
     Err(format!(
         "{read}: 16, 24 or 32 bytes are needed, raw or as base64url; `openssl rand -base64 32 | tr +/ -_` makes one"
     ))
 }
 
-/// Length of what `text` decodes to as base64url, padding stripped.
-fn decoded_length(text: &str) -> Option<usize> {
-    let text = text.trim_end_matches('=');
-    base64_simd::URL_SAFE_NO_PAD
-        .decode_to_vec(text)
-        .ok()
-        .map(|bytes| zeroize::Zeroizing::new(bytes).len())
+/// Length of what `secret` decodes to as base64url, padding stripped. As Go reads it: line breaks count for nothing, and
+/// neither do the bits that the last letter has too many, which are not zero in a text that somebody made up.
+fn decoded_length(secret: &[u8]) -> Option<usize> {
+    let padding = secret.iter().rev().take_while(|byte| **byte == b'=').count();
+    let text = secret.get(..secret.len() - padding).unwrap_or_default();
+    let mut letters = 0;
+    for byte in text.iter().filter(|byte| !matches!(byte, b'\r' | b'\n')) {
+        if !byte.is_ascii_alphanumeric() && !matches!(byte, b'-' | b'_') {
+            return None;
+        }
+        letters += 1;
+    }
+    (letters % 4 != 1).then_some(letters * 3 / 4)
 }
 
 #[cfg(test)]
@@ -66,7 +72,7 @@ mod tests {
     use super::*;
 
     fn verdict(text: &str) -> Result<(), String> {
-        check(&SecretText::new(text.to_owned()))
+        check(text.as_bytes())
     }
 
     #[test]
@@ -77,6 +83,10 @@ mod tests {
             "rY_k8tttLREBmpIRwl6sFw==",
             "abcdefghijklmnopqrstuvwx",
             "0123456789abcdef0123456789abcdef",
+            // Letters that are no encoding's end, and a line break that came along with a variable.
+            "zzzzzzzzzzzzzzzzzzzzzz",
+            "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxz",
+            "pE7Xq0m3x9yQk1vF5sLr8tUb2wHc6dZa4nGj7iKoPeY\n",
         ] {
             assert_eq!(verdict(text), Ok(()), "{text}");
         }
@@ -91,5 +101,7 @@ mod tests {
         );
         assert!(!message.contains("abcdefghij"), "{message}");
         assert!(verdict("123!").unwrap_err().contains("has 4 bytes and is no base64url"));
+        assert!(verdict(&"x".repeat(45)).unwrap_err().contains("has 45 bytes and is no base64url"));
+        assert_eq!(check(&[0xff; 32]), Ok(()));
     }
 }

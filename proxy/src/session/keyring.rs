@@ -100,19 +100,18 @@ impl KeyRing {
     /// Fewest bytes in a secret.
     pub(crate) const MIN_SECRET: usize = 16;
 
-    /// A ring from secret texts, the sealing one first.
+    /// A ring from secrets, the sealing one first.
     ///
     /// # Errors
     /// No secret, or one that is too short.
-    pub(crate) fn new<S: AsRef<str>>(secrets: &[S]) -> Result<Self, KeyRingError> {
+    pub(crate) fn new<S: AsRef<[u8]>>(secrets: &[S]) -> Result<Self, KeyRingError> {
         for (index, secret) in secrets.iter().enumerate() {
             let length = secret.as_ref().len();
             if length < Self::MIN_SECRET {
                 return Err(KeyRingError::Short { index, length });
             }
         }
-        let keys: Vec<Key> =
-            secrets.iter().map(|secret| Key::derive(secret.as_ref().as_bytes())).collect();
+        let keys: Vec<Key> = secrets.iter().map(|secret| Key::derive(secret.as_ref())).collect();
         if keys.is_empty() { Err(KeyRingError::Empty) } else { Ok(Self { keys }) }
     }
 
