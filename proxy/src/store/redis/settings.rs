@@ -92,10 +92,11 @@ impl RedisSettings {
         })
     }
 
-    /// A certificate file switches TLS on, as it does in the peer.
+    /// A certificate file switches TLS on, and so does the wish not to verify, as they do in the peer: whoever speaks of
+    /// certificates does not want the password and the sessions to go over the wire in the clear.
     fn address(&self, address: ConnectionAddr) -> ConnectionAddr {
         match address {
-            ConnectionAddr::Tcp(host, port) if self.ca.is_some() => {
+            ConnectionAddr::Tcp(host, port) if self.ca.is_some() || self.insecure => {
                 ConnectionAddr::TcpTls { host, port, insecure: self.insecure, tls_params: None }
             }
             ConnectionAddr::TcpTls { host, port, insecure, tls_params } => ConnectionAddr::TcpTls {

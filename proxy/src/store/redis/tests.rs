@@ -259,6 +259,7 @@ async fn tls_is_checked_against_the_given_roots_unless_told_otherwise() {
     assert_eq!(connect(None, true, "rediss").ready().await, Ok(()));
     assert_eq!(connect(Some(&cert), false, "rediss").ready().await, Ok(()));
     assert_eq!(connect(Some(&cert), false, "redis").ready().await, Ok(()), "roots switch TLS on");
+    assert_eq!(connect(None, true, "redis").ready().await, Ok(()), "so does a wish about TLS");
 }
 
 #[tokio::test]
