@@ -147,7 +147,7 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Values, FlagError> {
             continue;
         };
         if name.starts_with(['-', '=']) {
-            return Err(FlagError::Usage(format!("bad flag syntax: {argument}")));
+            return Err(FlagError::Usage(format!("bad flag syntax: {}", without_value(argument))));
         }
         let (name, inline) = split(name);
         let flag = match lookup(name) {
@@ -182,9 +182,15 @@ fn short(argument: &str) -> Result<(), FlagError> {
         Some(letters) if letters.starts_with('h') => Err(FlagError::Help),
         Some(letters) => {
             let first: String = letters.chars().take(1).collect();
-            Err(FlagError::Usage(format!("unknown shorthand flag: '{first}' in {argument}")))
+            let name = without_value(argument);
+            Err(FlagError::Usage(format!("unknown shorthand flag: '{first}' in {name}")))
         }
     }
+}
+
+/// `-cookie-secret=...` is the usual mistake, and its value no business of a log.
+fn without_value(argument: &str) -> &str {
+    split(argument).0
 }
 
 fn assign(flag: &Flag, name: &str, value: &str, values: &mut Values) -> Result<(), String> {
@@ -229,9 +235,9 @@ mod tests {
     fn unknown_flags_and_shorthands_are_mistakes() {
         for (line, message) in [
             ("--cookie_name=x", "unknown flag: --cookie_name"),
-            ("-cookie-name=x", "unknown shorthand flag: 'c' in -cookie-name=x"),
+            ("-cookie-secret=x", "unknown shorthand flag: 'c' in -cookie-secret"),
             ("--cookie-name", "flag needs an argument: --cookie-name"),
-            ("---x", "bad flag syntax: ---x"),
+            ("---x=y", "bad flag syntax: ---x"),
         ] {
             assert_eq!(
                 parse(&words(line)).err(),
