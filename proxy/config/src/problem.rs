@@ -29,9 +29,12 @@ pub struct Problem {
 pub struct Problems(pub Vec<Problem>);
 
 impl Problems {
-    /// Notes a problem with `field`.
+    /// Notes a problem with `field`; once, though two parts may find it.
     pub fn add(&mut self, field: impl Into<String>, message: impl Into<String>) {
-        self.0.push(Problem { field: field.into(), message: message.into() });
+        let problem = Problem { field: field.into(), message: message.into() };
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
     }
 
     /// Notes `message` for `field` if `wrong`.

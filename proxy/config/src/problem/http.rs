@@ -1,7 +1,7 @@
 //! Own endpoints, redirects, forwarded headers, logging, bounds.
 
 use super::Problems;
-use super::text::{is_host, is_token, path_problem, web_url};
+use super::text::{is_host, is_sendable, is_token, path_problem, web_url};
 use crate::{Http, Limits, Logging};
 
 /// Headers from which a client's address may be taken.
@@ -17,10 +17,13 @@ pub(super) fn check(http: &Http, problems: &mut Problems) {
     prefix(&http.proxy_prefix, problems);
     for (field, path) in [("http.pingPath", &http.ping_path), ("http.readyPath", &http.ready_path)]
     {
-        if !path.is_empty()
-            && let Some(what) = path_problem(path)
-        {
+        if path.is_empty() {
+            continue;
+        }
+        if let Some(what) = path_problem(path) {
             problems.add(field, format!("{path:?} is no path: {what}; empty switches it off"));
+        } else if !is_sendable(path) {
+            problems.add(field, format!("{path:?} holds what clients send as %20 and the like"));
         }
     }
     let same = !http.ping_path.is_empty() && http.ping_path == http.ready_path;
@@ -63,10 +66,11 @@ fn prefix(prefix: &str, problems: &mut Problems) {
         || prefix.contains("//")
         || prefix.contains("/.")
         || prefix.contains('%')
+        || !is_sendable(prefix)
     {
         problems.add(
             "http.proxyPrefix",
-            "the prefix has no / at its end, no //, no dot segments and no %",
+            "the prefix has no / at its end, no //, no dot segments, no % and nothing that clients escape",
         );
     }
 }
