@@ -11,8 +11,8 @@ use std::path::PathBuf;
 pub struct Upstream {
     /// Unique; shown in the access log.
     pub id: String,
-    /// A trailing `/` matches every path below, otherwise exactly this path; a regular expression if `rewriteTarget` is
-    /// set.
+    /// A trailing `/` matches every path below, otherwise exactly this path. `{name}` stands for one segment and
+    /// `{name:expression}` for what the expression matches. A regular expression as a whole if `rewriteTarget` is set.
     pub path: String,
     /// Replacement for the path, with `$1`, `${name}` for what the expression caught; may carry a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -141,7 +141,7 @@ options! {
         bearer_token_login_fallback: Switch = "true", "bearer-token-login-fallback" => "access.bearer.loginFallback";
     }
     Upstream {
-        /// http(s)://host[/path], unix://socket, file:///folder/[#/path/] or static://code.
+        /// http(s)://host[/path], unix:///socket, file:///folder/[#/path/] or static://code. In a path {name} is one segment, {name:regex} what that matches.
         upstreams: List = "", "upstream" => "upstreams";
         /// How long to wait for the head of an upstream's response; 0: for ever.
         upstream_timeout: Span = "30s", "upstream-timeout" => "upstreams";

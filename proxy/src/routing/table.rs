@@ -95,7 +95,7 @@ impl RouteTable {
 impl PathMatch {
     fn compile(path: &str) -> Result<Self, ExpressionError> {
         Ok(if path.contains('{') {
-            Self::Template { text: path.to_owned(), regex: regex(&template(path))? }
+            Self::Template { text: path.to_owned(), regex: regex(&template(path)?)? }
         } else if path.ends_with('/') {
             Self::Below(path.to_owned())
         } else {
@@ -119,14 +119,17 @@ impl PathMatch {
 }
 
 /// The expression for a path with placeholders: `{name}` is one segment, `{name:x}` whatever `x` matches.
-fn template(path: &str) -> String {
+fn template(path: &str) -> Result<String, ExpressionError> {
     let mut expression = String::from("^");
     let mut rest = path;
     while let Some((literal, tail)) = rest.split_once('{') {
         expression.push_str(&regex::escape(literal));
         let (placeholder, tail) = split_at_closing(tail);
+        let inner = placeholder.split_once(':').map_or("[^/]+", |(_, inner)| inner);
+        // By itself, or `a)|(b` would reach over its placeholder.
+        regex(inner)?;
         expression.push_str("(?:");
-        expression.push_str(placeholder.split_once(':').map_or("[^/]+", |(_, inner)| inner));
+        expression.push_str(inner);
         expression.push(')');
         rest = tail;
     }
@@ -134,7 +137,7 @@ fn template(path: &str) -> String {
     if !path.ends_with('/') {
         expression.push('$');
     }
-    expression
+    Ok(expression)
 }
 
 /// Splits at the brace that closes a placeholder; braces inside it nest.
@@ -257,8 +260,10 @@ mod tests {
             target: Target::Static { code: 200 },
         };
         let mut problems = Problems::default();
-        RouteTable::compile(&[upstream("api", None), upstream("(", Some("/"))], &mut problems);
+        let upstreams =
+            [upstream("api", None), upstream("(", Some("/")), upstream("/{a:b)|(c}", None)];
+        RouteTable::compile(&upstreams, &mut problems);
         let fields: Vec<_> = problems.0.iter().map(|problem| problem.field.as_str()).collect();
-        assert_eq!(fields, ["upstreams[0].path", "upstreams[1].path"]);
+        assert_eq!(fields, ["upstreams[0].path", "upstreams[1].path", "upstreams[2].path"]);
     }
 }

@@ -20,6 +20,10 @@ pub(super) fn reasons() -> BTreeMap<&'static str, &'static str> {
         ("A static upstream with code 42 passes.", AT_ONCE),
         ("A unix upstream without a path.", AT_ONCE),
         (
+            "A file upstream without a path.",
+            "it would serve the folder in which the program was started",
+        ),
+        (
             "An empty client secret file is accepted.",
             "an empty secret is a mistake, not a public client",
         ),

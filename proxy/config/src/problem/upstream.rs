@@ -25,11 +25,38 @@ pub(super) fn check(upstreams: &[Upstream], problems: &mut Problems) {
                 format!("{field}.path"),
                 format!("there are several upstreams with the path {path:?}"),
             );
-        } else if let (None, Some(what)) = (&upstream.rewrite_target, path_problem(path)) {
+        } else if let (None, Some(what)) = (&upstream.rewrite_target, route_problem(path)) {
             problems.add(format!("{field}.path"), format!("{path:?} is no path: {what}"));
         }
         target(&upstream.target, &format!("{field}.target"), problems);
     }
+}
+
+/// A path in which `{name}` stands for a segment and `{name:expression}` for what the expression matches.
+fn route_problem(path: &str) -> Option<&'static str> {
+    let (mut literal, mut inside, mut depth) = (String::new(), String::new(), 0_u32);
+    for character in path.chars() {
+        match character {
+            '{' if depth == 0 => inside.clear(),
+            '}' if depth == 0 => return Some("a } closes nothing"),
+            '}' if depth == 1 && !is_placeholder(&inside) => {
+                return Some("a placeholder is {name} or {name:expression}");
+            }
+            _ if depth == 0 => literal.push(character),
+            _ => inside.push(character),
+        }
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+    }
+    if depth > 0 { Some("a { is not closed") } else { path_problem(&literal) }
+}
+
+fn is_placeholder(text: &str) -> bool {
+    let (name, expression) = text.split_once(':').unwrap_or((text, "[^/]+"));
+    !name.is_empty() && !expression.is_empty()
 }
 
 fn target(target: &Target, field: &str, problems: &mut Problems) {
@@ -59,4 +86,19 @@ fn target(target: &Target, field: &str, problems: &mut Problems) {
 fn absolute(path: &Path, field: &str, problems: &mut Problems) {
     let message = format!("{:?} is no absolute path", path.display().to_string());
     problems.add_if(!path.is_absolute(), field, &message);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn braces_of_a_route_are_whole_placeholders() {
+        for path in ["/a/{id}", r"/a/{id:\d{2}}/", "/{a}-{b}/"] {
+            assert_eq!(route_problem(path), None, "{path}");
+        }
+        for path in ["/a{b", "/a}b", "/{}", "/{a:}", "/{:b}", "/{a{b}", "/a?{b}", r"/a\{b}"] {
+            assert!(route_problem(path).is_some(), "{path}");
+        }
+    }
 }

@@ -10,6 +10,10 @@ pub(super) fn convert(options: &Options, problems: &mut Problems) -> Vec<Upstrea
     for entry in &options.upstreams {
         match upstream(entry, options) {
             Ok(upstream) => upstreams.push(upstream),
+            // A mistyped password is what makes some of them unreadable.
+            Err(what) if entry.contains('@') => {
+                problems.add("upstream", format!("an entry with an @ {what}"));
+            }
             Err(what) => problems.add("upstream", format!("{entry:?} {what}")),
         }
     }
@@ -21,7 +25,7 @@ fn upstream(entry: &str, options: &Options) -> Result<Upstream, String> {
         "is no URL: write http://host:port, unix:///socket, file:///folder/ or static://code",
     )?;
     let (id, path, target) = match scheme.to_ascii_lowercase().as_str() {
-        "unix" => unix(rest, options),
+        "unix" => unix(rest, options)?,
         "file" => file(rest)?,
         "static" => (entry.to_owned(), "/".to_owned(), fixed(rest)?),
         // What is neither http nor https is refused with the rest of the values, together with what else is wrong.
@@ -33,8 +37,11 @@ fn upstream(entry: &str, options: &Options) -> Result<Upstream, String> {
 type Route = (String, String, Target);
 
 fn http(entry: &str, options: &Options) -> Result<Route, String> {
-    let url = Url::parse(entry).map_err(|error| format!("is no URL: {error}"))?;
-    let path = decoded(url.path())?;
+    Url::parse(entry).map_err(|error| format!("is no URL: {error}"))?;
+    // As it is written: the parser turns the backslash of an expression in braces into a slash.
+    let location = entry.split_once("://").map_or("", |(_, rest)| path_of(rest));
+    let start = location.find('/').unwrap_or(location.len());
+    let path = decoded(location.get(start..).unwrap_or_default())?;
     let target = Target::Http {
         uri: entry.to_owned(),
         insecure_skip_tls_verify: options.ssl_upstream_insecure_skip_verify,
@@ -45,23 +52,36 @@ fn http(entry: &str, options: &Options) -> Result<Route, String> {
     Ok((path.clone(), path, target))
 }
 
-fn unix(socket: &str, options: &Options) -> Route {
+fn unix(rest: &str, options: &Options) -> Result<Route, String> {
+    let socket = path_of(rest);
+    if socket.is_empty() {
+        return Err("names no socket: write unix:///run/app.sock".to_owned());
+    }
+    let socket = decoded(socket)?;
     let target = Target::Unix {
-        socket: socket.into(),
+        socket: socket.clone().into(),
         pass_host_header: options.pass_host_header,
         proxy_web_sockets: options.proxy_websockets,
         timeout: timeout(options),
     };
-    (socket.to_owned(), "/".to_owned(), target)
+    Ok((socket, "/".to_owned(), target))
 }
 
 /// The path of a file URL is the folder; what follows `#` is the route, else the folder's own path.
 fn file(rest: &str) -> Result<Route, String> {
     let (location, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let folder = location.find('/').and_then(|start| location.get(start..)).unwrap_or_default();
+    if folder.is_empty() {
+        return Err("names no folder: write file:///folder/".to_owned());
+    }
     let folder = decoded(folder)?;
     let path = if fragment.is_empty() { folder.clone() } else { decoded(fragment)? };
     Ok((path.clone(), path, Target::File { root: folder.into() }))
+}
+
+/// A location without query and fragment.
+fn path_of(text: &str) -> &str {
+    text.split(['?', '#']).next().unwrap_or_default()
 }
 
 /// A code that is no number is 200, as with oauth2-proxy.
@@ -86,9 +106,6 @@ fn decoded(path: &str) -> Result<String, String> {
     }
     let text =
         percent_decode_str(path).decode_utf8().map_err(|_| "has a path that is not UTF-8")?;
-    if text.contains(['{', '}']) {
-        return Err("has braces in its path: placeholders are not supported".to_owned());
-    }
     Ok(if text.is_empty() { "/".to_owned() } else { text.into_owned() })
 }
 
@@ -113,6 +130,12 @@ mod tests {
         let path = |entry: &str| route(entry).map(|(id, path, _)| (id, path));
         assert_eq!(path("http://u:8080"), Ok(("/".to_owned(), "/".to_owned())));
         assert_eq!(path("https://u/a%20b/"), Ok(("/a b/".to_owned(), "/a b/".to_owned())));
+        assert_eq!(path("http://u?x=/y#/z"), Ok(("/".to_owned(), "/".to_owned())));
+        let placeholder = r"/{id:\d+}/";
+        assert_eq!(
+            path(&format!("http://u{placeholder}?x")),
+            Ok((placeholder.to_owned(), placeholder.to_owned()))
+        );
     }
 
     #[test]
@@ -135,13 +158,23 @@ mod tests {
         assert_eq!(route("static://x").map(|r| r.2), Ok(Target::Static { code: 200 }));
         let socket = route("unix:///run/app.sock").map(|(id, path, _)| (id, path));
         assert_eq!(socket, Ok(("/run/app.sock".to_owned(), "/".to_owned())));
+        let socket = route("unix:///run/my%20app.sock?x#y").map(|(id, _, _)| id);
+        assert_eq!(socket, Ok("/run/my app.sock".to_owned()));
     }
 
     #[test]
     fn what_is_no_upstream_is_refused() {
-        for entry in
-            ["app:8080", "http://", "http://u:port", "http://u/%zz", "http://u/{id}", "static://-1"]
-        {
+        for entry in [
+            "app:8080",
+            "http://",
+            "http://u:port",
+            "http://u/%zz",
+            "static://-1",
+            "unix://",
+            // Without a folder it would be the root of the file system.
+            "file://",
+            "file://#/files/",
+        ] {
             assert!(route(entry).is_err(), "{entry}");
         }
     }
