@@ -18,7 +18,7 @@ use content::FileBody;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, header};
 use listing::listing;
-use percent_encoding::percent_decode_str;
+use percent_encoding::percent_decode;
 use range::{Range, Wanted};
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub(crate) struct Files {
     root: PathBuf,
-    /// The route's path, which stands for the folder; nothing if a rewrite has made the path already.
+    /// The route's path, which stands for the folder, decoded; nothing if a rewrite has made the path already.
     prefix: String,
 }
 
@@ -80,10 +80,10 @@ impl Files {
 
     /// The path below the folder, made of plain names.
     fn inside(&self, path: &str) -> Option<PathBuf> {
-        let rest = path.strip_prefix(self.prefix.as_str())?;
+        let rest = behind(path.as_bytes(), &self.prefix)?;
         let mut inside = PathBuf::new();
-        for segment in rest.split('/').filter(|segment| !segment.is_empty()) {
-            let name: Vec<u8> = percent_decode_str(segment).collect();
+        for segment in rest.split(|byte| *byte == b'/').filter(|segment| !segment.is_empty()) {
+            let name: Vec<u8> = percent_decode(segment).collect();
             if name == b"." || name == b".." || name.iter().any(|byte| matches!(byte, 0 | b'/')) {
                 return None;
             }
@@ -91,6 +91,20 @@ impl Files {
         }
         Some(inside)
     }
+}
+
+/// What is left of a `path` with escapes behind a `prefix` without. A slash that is escaped ends no name.
+fn behind<'a>(path: &'a [u8], prefix: &str) -> Option<&'a [u8]> {
+    let mut rest = path;
+    for wanted in prefix.bytes() {
+        let escaped = rest.first() == Some(&b'%');
+        let byte = percent_decode(rest).next()?;
+        if byte != wanted || (escaped && byte == b'/') {
+            return None;
+        }
+        rest = rest.get(if escaped { 3 } else { 1 }..)?;
+    }
+    Some(rest)
 }
 
 /// Finds and opens what `inside` names below `root`. Blocks.

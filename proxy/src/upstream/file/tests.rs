@@ -85,6 +85,21 @@ async fn a_file_is_sent_with_type_time_and_length() {
 }
 
 #[tokio::test]
+async fn a_route_with_characters_that_are_escaped_in_a_request_has_its_files() {
+    let folder = folder();
+    for (prefix, target, status) in [
+        ("/my files/", "/my%20files/a.txt", 200),
+        ("/\u{e4}/", "/%c3%A4/sub/b.js", 200),
+        ("/a!/", "/a%21/a.txt", 200),
+        ("/a!/", "/a!/a.txt", 200),
+        ("/a/", "/a%2Fa.txt", 404),
+        ("/a%20b/", "/a%20b/a.txt", 404),
+    ] {
+        assert_eq!(get(&files(&folder, prefix), target).await.status, status, "{prefix} {target}");
+    }
+}
+
+#[tokio::test]
 async fn types_come_from_the_extension_or_the_first_bytes() {
     let folder = folder();
     let files = files(&folder, "/");
