@@ -118,7 +118,7 @@ pub(super) async fn serve(
         Endpoint::SignIn => Box::pin(sign_in::page(visit, path, body)).await,
         Endpoint::Start => Box::pin(sign_in::start(visit, path, body)).await,
         Endpoint::Callback => Box::pin(callback::finish(visit, path, body, exchange)).await,
-        Endpoint::SignOut => Box::pin(sign_out::leave(visit, path, body)).await,
+        Endpoint::SignOut => Box::pin(sign_out::leave(visit, path, body, exchange)).await,
     }
 }
 

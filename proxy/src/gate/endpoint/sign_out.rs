@@ -1,7 +1,9 @@
 //! The end of a session (`reference/endpoints.md` section 13), here and, if configured, at the provider.
 
 use crate::body::Body;
+use crate::exchange::Exchange;
 use crate::gate::form::Form;
+use crate::gate::identity_headers::single;
 use crate::gate::login;
 use crate::gate::redirect::location;
 use crate::gate::refusal::Refusal;
@@ -24,6 +26,7 @@ pub(super) async fn leave(
     visit: &mut Visit<'_>,
     path: &NormalPath,
     body: Incoming,
+    exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
     let form = Form::read(visit, body).await?;
     let rd = form.get("rd")?;
@@ -36,6 +39,9 @@ pub(super) async fn leave(
         .ok()
         .flatten()
         .map(|found| found.session);
+    if let Some(session) = &session {
+        exchange.set_user(single(session.identity.shown()));
+    }
     visit.clear_session().await?;
     if let Some(session) = &session {
         visit.log_success(session.identity.shown(), "signed out");
