@@ -258,7 +258,12 @@ impl Store {
         host: &str,
     ) -> (Vec<SetCookie>, Result<(), StoreError>) {
         let ticket = self.cookie.value(cookies).and_then(|value| self.open_ticket(&value).ok());
-        (self.cookie.clear(cookies, host), self.remove(ticket.as_ref()).await)
+        let mut lines = self.cookie.clear(cookies, host);
+        // A ticket is cleared unseen too, as by oauth2-proxy: it may be at another path than this request's.
+        if self.records.is_some() && cookies.iter().all(|(name, _)| name != self.cookie.name()) {
+            lines.push(self.cookie.clear_whole(host));
+        }
+        (lines, self.remove(ticket.as_ref()).await)
     }
 
     /// Whether the store answers. The cookie always does.

@@ -99,6 +99,11 @@ impl SessionCookie {
         self.present(cookies).map(|name| self.attributes.clear(name, host)).collect()
     }
 
+    /// The line that clears the cookie itself, though the request may not have it.
+    pub(crate) fn clear_whole(&self, host: &str) -> SetCookie {
+        self.attributes.clear(&self.name, host)
+    }
+
     fn present<'a>(&self, cookies: &RequestCookies<'a>) -> impl Iterator<Item = &'a str> {
         cookies
             .iter()

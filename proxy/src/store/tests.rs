@@ -109,6 +109,15 @@ async fn a_long_session_is_split_and_joined() {
 }
 
 #[tokio::test]
+async fn a_ticket_is_cleared_though_the_request_has_none() {
+    let none = HeaderMap::new();
+    for (url, cleared) in [(Some("redis://127.0.0.1:1"), 1), (None, 0)] {
+        let (lines, result) = store(url).clear(&RequestCookies::of(&none), "h").await;
+        assert_eq!((lines.len(), result), (cleared, Ok(())), "{url:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_too_long_for_cookies_is_an_error_that_says_what_to_do() {
     let store = store(None);
     let long = Session { id_token: Some(Token::new("t".repeat(90_000))), ..session() };
