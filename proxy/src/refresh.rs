@@ -1,6 +1,6 @@
 //! Renewing sessions at the provider: one token call per expired session, however many requests carry it.
 //!
-//! - A session is due when it is older than the refresh interval or its access token has expired; with no interval, never.
+//! - A session is due when it is older than the refresh interval; with no interval, never.
 //! - Within the process the first request that needs it starts a flight on the control runtime, where no client that goes
 //!   away can abort it; all others wait for it. Processes that share a Redis agree through a lease, and whoever gets it
 //!   second finds the record renewed. In cookie mode a browser's requests already on their way still carry the old cookie,

@@ -1,9 +1,9 @@
 //! When a session ends and when it is to be refreshed. Pure arithmetic on its times.
 //!
 //! - It ends `lifetime` after the login or its last refresh; never, for a lifetime of zero.
-//! - With refreshing on, it is due once it is older than `refresh`, or once its access token has expired.
-//! - With refreshing on and no refresh token it can not be renewed, so it ends with its access token: that is what the
-//!   operator of a short refresh interval relies on, and what the peer does (`reference/sessions.md` section 8).
+//! - With refreshing on, it is due once it is older than `refresh`. Until then it is used as it is, whatever became of its
+//!   access token (`reference/sessions.md` section 8).
+//! - With refreshing on and no refresh token it can not be renewed, so once it is due it ends with its access token.
 //! - With refreshing off, the access token's expiry means nothing.
 
 use super::Session;
@@ -32,16 +32,14 @@ impl Lifetime {
     /// The instant from which the session is no longer one; `None`: never.
     pub(crate) fn ends_at(&self, session: &Session) -> Option<Timestamp> {
         let by_age = self.lifetime.map(|lifetime| after(session.created_at, lifetime));
-        let by_token = session
-            .expires_at
-            .filter(|_| self.refresh.is_some() && session.refresh_token.is_none());
+        let due = self.refresh_due_at(session).filter(|_| session.refresh_token.is_none());
+        let by_token = due.and_then(|due| session.expires_at.map(|expiry| expiry.max(due)));
         by_age.into_iter().chain(by_token).min()
     }
 
     /// The instant after which the session is to be refreshed; `None`: never.
     pub(crate) fn refresh_due_at(&self, session: &Session) -> Option<Timestamp> {
-        let by_age = after(session.created_at, self.refresh?);
-        Some(session.expires_at.map_or(by_age, |expiry| expiry.min(by_age)))
+        self.refresh.map(|refresh| after(session.created_at, refresh))
     }
 
     /// Whether the session may be used.

@@ -177,24 +177,26 @@ fn a_session_from_the_future_is_not_believed() {
 }
 
 #[test]
-fn a_session_is_due_by_age_or_by_its_access_token_whichever_comes_first() {
-    let mut session = recorded();
+fn a_session_is_due_by_its_age_whatever_became_of_its_access_token() {
+    let session = recorded();
     let at =
         |seconds: i64| "2026-11-23T20:00:00.123Z".parse::<Timestamp>().unwrap() + seconds.seconds();
     assert!(lifetime(3600, 60).is_refresh_due(&session, at(61)));
     assert!(!lifetime(3600, 60).is_refresh_due(&session, at(60)));
-    assert!(lifetime(3600, 3000).is_refresh_due(&session, at(300)), "its access token has expired");
-    assert!(!lifetime(3600, 3000).is_refresh_due(&session, at(299)));
+    assert!(!lifetime(3600, 3000).is_refresh_due(&session, at(3000)), "its token expired at 300");
+    assert!(lifetime(3600, 3000).is_refresh_due(&session, at(3001)));
     assert!(!lifetime(3600, 0).is_refresh_due(&session, at(3000)), "refreshing is off");
-    session.expires_at = None;
-    assert!(!lifetime(3600, 3000).is_refresh_due(&session, at(2999)));
 }
 
 #[test]
-fn a_session_that_can_not_be_renewed_ends_with_its_access_token_if_refreshing_is_on() {
+fn a_session_that_can_not_be_renewed_ends_with_its_access_token_but_not_before_it_is_due() {
     let mut session = recorded();
     let expiry = session.expires_at.unwrap();
     assert!(!lifetime(3600, 60).is_alive(&session, expiry));
+    let due = session.created_at + 600.seconds();
+    assert!(lifetime(3600, 600).is_alive(&session, expiry));
+    assert!(lifetime(3600, 600).is_alive(&session, due - 1.seconds()));
+    assert!(!lifetime(3600, 600).is_alive(&session, due));
     assert!(
         lifetime(3600, 0).is_alive(&session, expiry),
         "with refreshing off the token's expiry means nothing"
