@@ -167,6 +167,7 @@ pub enum SigningAlgorithm {
     PS512,
     ES256,
     ES384,
+    ES512,
     EdDSA,
 }
 

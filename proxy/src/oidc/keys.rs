@@ -146,7 +146,7 @@ fn read(url: &Url, answer: &Answer) -> Result<KeySet, KeysError> {
     }
     let keys = KeySet::parse(&answer.body).map_err(refuse)?;
     if keys.is_empty() {
-        return Err(refuse("it has no key for signatures that can be used here (RSA of 2048 bits, P-256, P-384, Ed25519)".to_owned()));
+        return Err(refuse("it has no key for signatures that can be used here (RSA of 2048 bits, P-256, P-384, P-521, Ed25519)".to_owned()));
     }
     Ok(keys)
 }

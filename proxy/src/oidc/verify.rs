@@ -158,7 +158,7 @@ fn check_access_token_hash(
     let hash = match algorithm {
         Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &SHA256,
         Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => &SHA384,
-        Algorithm::RS512 | Algorithm::PS512 | Algorithm::EdDSA => &SHA512,
+        Algorithm::RS512 | Algorithm::PS512 | Algorithm::ES512 | Algorithm::EdDSA => &SHA512,
     };
     let whole = digest::digest(hash, access_token.as_bytes());
     let half = whole.as_ref().get(..whole.as_ref().len() / 2).unwrap_or_default();

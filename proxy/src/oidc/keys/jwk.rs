@@ -2,10 +2,10 @@
 
 use crate::oidc::jws;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, ParsedPublicKey,
-    RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384, RSA_PKCS1_2048_8192_SHA512,
-    RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384, RSA_PSS_2048_8192_SHA512, RsaParameters,
-    RsaPublicKeyComponents,
+    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ECDSA_P521_SHA512_FIXED, ED25519,
+    ParsedPublicKey, RSA_PKCS1_2048_8192_SHA256, RSA_PKCS1_2048_8192_SHA384,
+    RSA_PKCS1_2048_8192_SHA512, RSA_PSS_2048_8192_SHA256, RSA_PSS_2048_8192_SHA384,
+    RSA_PSS_2048_8192_SHA512, RsaParameters, RsaPublicKeyComponents,
 };
 use proxy_config::SigningAlgorithm as Algorithm;
 use serde_json::Value;
@@ -90,4 +90,8 @@ fn elliptic(curve: &str, x: &str, y: &str) -> Option<Parsed> {
         )),
         _ => None,
     }
+        "P-521" => Some((
+            Algorithm::ES512,
+            ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point(66)?).ok()?,
+        )),
 }

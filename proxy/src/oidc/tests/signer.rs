@@ -2,8 +2,8 @@
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RSA_PKCS1_SHA256,
-    RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    ECDSA_P256_SHA256_FIXED_SIGNING, ECDSA_P521_SHA512_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+    KeyPair, RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
 };
 use aws_lc_rs::{hmac, rsa};
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use std::sync::OnceLock;
 pub(in crate::oidc) struct Signer {
     rsa: RsaKeyPair,
     ec: EcdsaKeyPair,
+    ec521: EcdsaKeyPair,
     ed: Ed25519KeyPair,
 }
 
@@ -37,6 +38,7 @@ impl Signer {
         Self {
             rsa: RsaKeyPair::generate(rsa::KeySize::Rsa2048).unwrap(),
             ec: EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap(),
+            ec521: EcdsaKeyPair::generate(&ECDSA_P521_SHA512_FIXED_SIGNING).unwrap(),
             ed: Ed25519KeyPair::generate().unwrap(),
         }
     }
@@ -46,7 +48,7 @@ impl Signer {
         &self.rsa.public_key().as_ref()[9..265]
     }
 
-    /// The public key of this kind (`RSA`, `EC` or `OKP`).
+    /// The public key of this kind (`RSA`, `EC`, `EC521` or `OKP`).
     pub(in crate::oidc) fn jwk(&self, kind: &str, id: &str) -> Value {
         match kind {
             "RSA" => {
@@ -55,6 +57,10 @@ impl Signer {
             "EC" => {
                 let point = self.ec.public_key().as_ref();
                 json!({"kty": "EC", "kid": id, "crv": "P-256", "x": b64(&point[1..33]), "y": b64(&point[33..])})
+            }
+            "EC521" => {
+                let point = self.ec521.public_key().as_ref();
+                json!({"kty": "EC", "kid": id, "crv": "P-521", "x": b64(&point[1..67]), "y": b64(&point[67..])})
             }
             _ => {
                 json!({"kty": "OKP", "kid": id, "crv": "Ed25519", "x": b64(self.ed.public_key().as_ref())})
@@ -86,6 +92,7 @@ impl Signer {
             "RS256" => rsa(&RSA_PKCS1_SHA256),
             "PS256" => rsa(&RSA_PSS_SHA256),
             "ES256" => self.ec.sign(&random, message).unwrap().as_ref().to_vec(),
+            "ES512" => self.ec521.sign(&random, message).unwrap().as_ref().to_vec(),
             "EdDSA" => self.ed.sign(message).as_ref().to_vec(),
             "HS256" => hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.modulus()), message)
                 .as_ref()

@@ -146,6 +146,7 @@ fn algorithms(names: &[String], problems: &mut Problems) -> Vec<SigningAlgorithm
         ("PS512", SigningAlgorithm::PS512),
         ("ES256", SigningAlgorithm::ES256),
         ("ES384", SigningAlgorithm::ES384),
+        ("ES512", SigningAlgorithm::ES512),
         ("EdDSA", SigningAlgorithm::EdDSA),
     ];
     names
