@@ -3,7 +3,7 @@
 
 use super::claims::{self, ClaimsRefused, Sources};
 use super::jws::{self, SignatureError, Signed};
-use super::keys::{AFTER_BEARER, KeysError};
+use super::keys::{KeysError, Need};
 use super::provider::{Provider, SignedError, Unavailable};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
 use crate::session::{Session, Token};
@@ -88,7 +88,7 @@ impl Provider {
         }
         let (inner, token) = (Arc::clone(&self.inner), Token::new(token));
         let again =
-            self.on_control(async move { inner.signed(token.as_str(), AFTER_BEARER).await });
+            self.on_control(async move { inner.signed(token.as_str(), Need::Bearer).await });
         Ok(again.await??)
     }
 }

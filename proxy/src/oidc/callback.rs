@@ -9,7 +9,7 @@ use super::callback_params::CallbackParams;
 use super::claims::{self, ClaimsRefused, Object, Sources};
 use super::discovery::Metadata;
 use super::jws::shown;
-use super::keys::AFTER_LOGIN;
+use super::keys::Need;
 use super::login;
 use super::login_state::{LoginState, hash};
 use super::provider::{Inner, Provider};
@@ -91,7 +91,7 @@ async fn session(
 ) -> Result<Session, CallbackError> {
     let now = inner.clock.now();
     let id_token = tokens.id.ok_or(CallbackError::NoIdToken)?;
-    let signed = inner.signed(id_token.as_str(), AFTER_LOGIN).await?;
+    let signed = inner.signed(id_token.as_str(), Need::Login).await?;
     let nonce = state.nonce().map(|nonce| hash(&nonce));
     let expected = Expected {
         nonce: nonce.as_deref().map_or(Nonce::Any, Nonce::Equal),

@@ -5,6 +5,7 @@
 mod jwk;
 
 use super::http::{Answer, Client, Get, HttpError, MAX_KEYS, address};
+use super::jws;
 use aws_lc_rs::signature::ParsedPublicKey;
 use proxy_config::SigningAlgorithm as Algorithm;
 use serde::Deserialize;
@@ -18,11 +19,25 @@ use url::Url;
 /// More keys than any provider has.
 const MAX_COUNT: usize = 200;
 
-/// Least time between two fetches for a token that came straight from the token endpoint: nobody but the provider can
-/// make us fetch, so the bound is only against a provider that never publishes the key.
-pub(super) const AFTER_LOGIN: Duration = Duration::from_secs(1);
-/// Least time between two fetches for a bearer token, which anybody can send.
-pub(super) const AFTER_BEARER: Duration = Duration::from_secs(10);
+/// Who needs a key that is not there. It bounds how often the keys are fetched for its sake.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// Somebody who waits for an answer that came straight from the provider: nobody else can make us fetch, so the bound is
+    /// only against a provider that never publishes the key, and who comes too early waits until it has passed.
+    Login,
+    /// A token that anybody may have sent. What was fetched within the bound is the answer.
+    Bearer,
+}
+
+impl Need {
+    /// Least time between two fetches.
+    const fn pause(self) -> Duration {
+        Duration::from_secs(match self {
+            Self::Login => 1,
+            Self::Bearer => 10,
+        })
+    }
+}
 
 /// A set of parsed keys. Immutable.
 #[derive(Default)]
@@ -50,10 +65,18 @@ pub(crate) enum KeysError {
     },
 }
 
-/// The present keys and when they were last asked for.
+/// The present keys.
 pub(super) struct Keys {
     present: RwLock<Arc<KeySet>>,
-    asked: Mutex<Option<(Instant, Result<(), KeysError>)>>,
+    /// Held by whoever fetches. The last fetch for a key that was missed; what is fetched without need does not count, so a
+    /// key that is newer is found at once.
+    missed: Mutex<Option<Fetch>>,
+}
+
+struct Fetch {
+    began: Instant,
+    ended: Instant,
+    result: Result<(), KeysError>,
 }
 
 #[derive(Deserialize)]
@@ -67,7 +90,8 @@ impl KeySet {
     /// # Errors
     /// Not an object with a list `keys`. Keys that can not be used are left out.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
-        let document: Document = serde_json::from_slice(text).map_err(|error| error.to_string())?;
+        let document: Document =
+            serde_json::from_slice(text).map_err(|error| jws::cut(&error.to_string()))?;
         let keys = document.keys.iter().take(MAX_COUNT).filter_map(|value| {
             let (id, parsed) = jwk::parse(value)?;
             Some(Key { id, parsed })
@@ -95,9 +119,9 @@ impl KeySet {
 }
 
 impl Keys {
-    /// No keys yet.
-    pub(super) fn new() -> Self {
-        Self { present: RwLock::new(Arc::default()), asked: Mutex::new(None) }
+    /// With the keys that are known already, if any.
+    pub(super) fn new(known: Arc<KeySet>) -> Self {
+        Self { present: RwLock::new(known), missed: Mutex::new(None) }
     }
 
     /// The keys as they were last fetched.
@@ -105,25 +129,40 @@ impl Keys {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Fetches the keys unless that was done within `least`, and then gives that result; callers that come together share
-    /// one fetch.
+    /// Fetches the keys, because it is time.
     ///
     /// # Errors
     /// No answer or no key set; the keys that are there stay.
+    pub(super) async fn renew(&self, client: &Client, url: &Url) -> Result<(), KeysError> {
+        let _one_at_a_time = self.missed.lock().await;
+        self.fetch(client, url).await
+    }
+
+    /// Fetches the keys, because the one wanted is not among them, at the rate that `need` allows. Callers that come together
+    /// share one fetch; `fits` says whether somebody else's has brought the key.
+    ///
+    /// # Errors
+    /// As [`Keys::renew`].
     pub(super) async fn refresh(
         &self,
-        client: &Client,
-        url: &Url,
-        least: Duration,
+        (client, url): (&Client, &Url),
+        need: Need,
+        fits: impl Fn(&KeySet) -> bool + Send,
     ) -> Result<(), KeysError> {
-        let mut asked = self.asked.lock().await;
-        if let Some((at, result)) = asked.as_ref()
-            && at.elapsed() < least
-        {
-            return result.clone();
+        let came = Instant::now();
+        let mut missed = self.missed.lock().await;
+        if fits(&self.present()) {
+            return Ok(());
         }
+        if let Some(Fetch { began, ended, result }) = missed.as_ref() {
+            if came <= *began || (need == Need::Bearer && ended.elapsed() < need.pause()) {
+                return result.clone();
+            }
+            tokio::time::sleep_until(*ended + need.pause()).await;
+        }
+        let began = Instant::now();
         let result = self.fetch(client, url).await;
-        *asked = Some((Instant::now(), result.clone()));
+        *missed = Some(Fetch { began, ended: Instant::now(), result: result.clone() });
         result
     }
 

@@ -7,7 +7,7 @@ mod upkeep;
 use super::discovery::{self, Metadata};
 use super::http::Client;
 use super::jws::{self, SignatureError, Signed};
-use super::keys::{Keys, KeysError};
+use super::keys::{KeySet, Keys, KeysError, Need};
 use super::login::{self, Login};
 use super::login_state::LoginState;
 use super::token;
@@ -84,19 +84,24 @@ impl From<Unavailable> for SignedError {
 impl Provider {
     /// Starts asking the provider about itself, in the background, for as long as this object lives. Opens nothing itself.
     ///
-    /// `groups_required`: some group is needed to pass, so the default scope asks for groups.
+    /// `groups_required`: some group is needed to pass, so the default scope asks for groups. `previous` is the provider in
+    /// force: what it knows is known here too if it is the same one, so that a rotated client secret does not need it to be up.
     pub(crate) fn start(
         config: Config,
         groups_required: bool,
-        control: &Handle,
-        clock: Arc<dyn Clock>,
+        (control, clock): (&Handle, Arc<dyn Clock>),
+        previous: Option<&Self>,
     ) -> Arc<Self> {
+        let previous =
+            previous.map(|p| &*p.inner).filter(|inner| is_described_alike(&inner.config, &config));
+        let known = previous.map(|inner| inner.known.borrow().clone()).unwrap_or_default();
+        let keys = previous.map(|inner| inner.keys.present()).unwrap_or_default();
         let inner = Arc::new(Inner {
             scope: login::scope(&config, groups_required),
             client: Client::new(config.tls.clone(), Arc::clone(&clock)),
-            keys: Keys::new(),
+            keys: Keys::new(keys),
             clock,
-            known: watch::Sender::default(),
+            known: watch::Sender::new(known),
             again: Notify::new(),
             config,
         });
@@ -184,6 +189,20 @@ impl Provider {
     }
 }
 
+/// Whether both find the same metadata and keys: they differ at most in what is not asked of the provider.
+fn is_described_alike(old: &Config, new: &Config) -> bool {
+    let old = Config {
+        name: new.name.clone(),
+        client_secret: new.client_secret.clone(),
+        scope: new.scope.clone(),
+        login_parameters: new.login_parameters.clone(),
+        response_mode: new.response_mode.clone(),
+        claims: new.claims.clone(),
+        ..old.clone()
+    };
+    old == *new
+}
+
 impl Drop for Provider {
     fn drop(&mut self) {
         self.upkeep.abort();
@@ -210,19 +229,21 @@ impl Inner {
         self.known.borrow().metadata.clone()
     }
 
-    /// The claims of `token` if one of the provider's keys signed it. If no known key fits, the keys are fetched again
-    /// unless that was done within `least`.
-    pub(super) async fn signed(&self, token: &str, least: Duration) -> Result<Signed, SignedError> {
+    /// The claims of `token` if one of the provider's keys signed it. If no known key fits, the keys are fetched again as
+    /// often as `need` allows.
+    pub(super) async fn signed(&self, token: &str, need: Need) -> Result<Signed, SignedError> {
         let metadata = self.metadata().await?;
-        match jws::verify(token, &self.keys.present(), &metadata.algorithms) {
+        let verify = |keys: &KeySet| jws::verify(token, keys, &metadata.algorithms);
+        match verify(&self.keys.present()) {
             Err(SignatureError::UnknownKey(_) | SignatureError::Wrong) => {}
             other => return other.map_err(SignedError::Refused),
         }
-        if let Err(error) = self.keys.refresh(&self.client, &metadata.jwks, least).await {
+        let fits = |keys: &KeySet| verify(keys).is_ok();
+        if let Err(error) = self.keys.refresh((&self.client, &metadata.jwks), need, fits).await {
             self.again.notify_one();
             return Err(SignedError::Keys(error));
         }
-        jws::verify(token, &self.keys.present(), &metadata.algorithms).map_err(SignedError::Refused)
+        verify(&self.keys.present()).map_err(SignedError::Refused)
     }
 
     /// The token endpoint.

@@ -3,7 +3,7 @@
 use super::callback::{expiry, userinfo};
 use super::claims::{self, ClaimsRefused, Sources};
 use super::discovery::Metadata;
-use super::keys::AFTER_LOGIN;
+use super::keys::Need;
 use super::login_state::hash;
 use super::provider::{Inner, Provider, SignedError, Unavailable};
 use super::token::{self, TokenError, Tokens};
@@ -110,7 +110,7 @@ async fn update_identity(
     (id_token, access_token): (&Token, &Token),
 ) -> Result<(), RefreshError> {
     let provider = inner.config.id.as_str();
-    let signed = match inner.signed(id_token.as_str(), AFTER_LOGIN).await {
+    let signed = match inner.signed(id_token.as_str(), Need::Login).await {
         Ok(signed) => signed,
         Err(SignedError::Refused(error)) => return Err(RefreshError::Refused(error.into())),
         Err(SignedError::Keys(error)) => {

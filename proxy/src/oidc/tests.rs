@@ -7,6 +7,7 @@ mod hostile;
 mod hostile_discovery;
 mod hostile_login;
 mod hostile_refresh;
+mod key_changes;
 mod requests;
 mod servers;
 mod signer;
@@ -38,7 +39,7 @@ fn config(issuer: &str) -> Config {
 }
 
 fn start(config: Config) -> Arc<Provider> {
-    Provider::start(config, false, &Handle::current(), Arc::new(SystemClock))
+    Provider::start(config, false, (&Handle::current(), Arc::new(SystemClock)), None)
 }
 
 async fn login(provider: &Provider) -> Login {

@@ -3,7 +3,7 @@
 use super::claims::Object;
 use super::http::{Answer, Get, HttpError, MAX_ANSWER};
 use super::jws::shown;
-use super::keys::{AFTER_LOGIN, KeysError};
+use super::keys::{KeysError, Need};
 use super::provider::{Inner, SignedError};
 use super::verify::{self, TokenRefused, text};
 use url::Url;
@@ -78,7 +78,7 @@ async fn read(inner: &Inner, answer: &Answer) -> Result<Object, UserinfoError> {
         return serde_json::from_slice(&answer.body).map_err(|_| unusable("it is no JSON object"));
     }
     let token = std::str::from_utf8(&answer.body).map_err(|_| unusable("it is not text"))?.trim();
-    let signed = inner.signed(token, AFTER_LOGIN).await.map_err(|error| match error {
+    let signed = inner.signed(token, Need::Login).await.map_err(|error| match error {
         SignedError::Refused(refused) => UserinfoError::Token(refused.into()),
         SignedError::Keys(error) => UserinfoError::Keys(error),
         SignedError::Unavailable(error) => UserinfoError::Unusable(error.to_string()),

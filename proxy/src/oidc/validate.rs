@@ -2,7 +2,7 @@
 
 use super::discovery;
 use super::http::{Get, MAX_ANSWER};
-use super::keys::AFTER_BEARER;
+use super::keys::Need;
 use super::login_state::hash;
 use super::provider::{Inner, Provider, SignedError};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
@@ -65,7 +65,7 @@ async fn check_id_token(inner: &Inner, session: &Session) -> Validity {
     let Some(token) = &session.id_token else {
         return Validity::Invalid("it has no ID token".to_owned());
     };
-    let signed = match inner.signed(token.as_str(), AFTER_BEARER).await {
+    let signed = match inner.signed(token.as_str(), Need::Bearer).await {
         Ok(signed) => signed,
         Err(SignedError::Refused(error)) => {
             return Validity::Invalid(TokenRefused::from(error).to_string());

@@ -114,8 +114,8 @@ impl<'a> Compiling<'a> {
         let provider = Provider::start(
             settings.provider.clone(),
             settings.groups_required,
-            control,
-            Arc::clone(clock),
+            (control, Arc::clone(clock)),
+            self.previous.map(|site| &*site.provider),
         );
         Ok((provider, settings))
     }

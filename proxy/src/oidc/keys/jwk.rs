@@ -28,17 +28,19 @@ pub(super) type Parsed = (Algorithm, ParsedPublicKey);
 /// The key id and the key once per algorithm that it may be used with. `None`: not a key for verifying signatures, of a
 /// kind that is not known, or broken.
 pub(super) fn parse(jwk: &Value) -> Option<(Option<String>, Vec<Parsed>)> {
-    let text = |name: &str| jwk.get(name).and_then(Value::as_str);
-    if jwk.get("use").is_some_and(|u| u != "sig") {
+    // A member that is null says nothing.
+    let member = |name: &str| jwk.get(name).filter(|value| !value.is_null());
+    let text = |name: &str| member(name).and_then(Value::as_str);
+    if member("use").is_some_and(|u| u != "sig") {
         return None;
     }
-    if let Some(operations) = jwk.get("key_ops")
+    if let Some(operations) = member("key_ops")
         && !operations.as_array()?.iter().any(|o| o == "verify")
     {
         return None;
     }
-    let id = match jwk.get("kid") {
-        None | Some(Value::Null) => None,
+    let id = match member("kid") {
+        None => None,
         Some(id) => Some(id.as_str()?.to_owned()),
     };
     let mut parsed = match text("kty")? {
@@ -50,7 +52,7 @@ pub(super) fn parse(jwk: &Value) -> Option<(Option<String>, Vec<Parsed>)> {
         }
         _ => return None,
     };
-    if let Some(algorithm) = jwk.get("alg").filter(|a| !a.is_null()) {
+    if let Some(algorithm) = member("alg") {
         let only = jws::parse(algorithm.as_str()?)?;
         parsed.retain(|(algorithm, _)| *algorithm == only);
     }
@@ -88,10 +90,10 @@ fn elliptic(curve: &str, x: &str, y: &str) -> Option<Parsed> {
             Algorithm::ES384,
             ParsedPublicKey::new(&ECDSA_P384_SHA384_FIXED, point(48)?).ok()?,
         )),
-        _ => None,
-    }
         "P-521" => Some((
             Algorithm::ES512,
             ParsedPublicKey::new(&ECDSA_P521_SHA512_FIXED, point(66)?).ok()?,
         )),
+        _ => None,
+    }
 }

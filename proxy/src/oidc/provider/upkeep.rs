@@ -13,8 +13,6 @@ const FRESH: Duration = Duration::from_mins(30);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// Longest pause after a failure, and the least pause before a change is looked for.
 const LAST_RETRY: Duration = Duration::from_secs(30);
-/// Least time between two fetches of keys here.
-const KEYS: Duration = Duration::from_secs(5);
 /// A clock that differs by more seconds will break logins sooner or later.
 const WORTH_A_WARNING: u64 = 30;
 
@@ -52,7 +50,7 @@ async fn attempt(inner: &Inner) -> Result<(), String> {
         // Whoever waits for the first answer can go on; the keys are needed only when somebody comes back.
         known.attempted = true;
     });
-    inner.keys.refresh(&inner.client, &jwks, KEYS).await.map_err(|error| error.to_string())
+    inner.keys.renew(&inner.client, &jwks).await.map_err(|error| error.to_string())
 }
 
 /// Half of the pause is certain and half is random, so that many proxies do not ask at the same moment.

@@ -17,7 +17,7 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
     };
     config.login_parameters =
         vec![parameter("prompt", &["login"]), parameter("acr_values", &["b", "a~*"])];
-    let client = Provider::start(config, true, &Handle::current(), Arc::new(SystemClock));
+    let client = Provider::start(config, true, (&Handle::current(), Arc::new(SystemClock)), None);
     let login = client.login(REDIRECT, |hash| format!("{hash}:/päth?x=1&y")).await.unwrap();
     let value = |name: &str| super::parameter(&login.url, name).unwrap();
     let expected = format!(
