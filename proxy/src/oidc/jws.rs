@@ -124,10 +124,19 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, SignatureError> {
 
 /// A name out of an unverified token or answer, made short and harmless for a log line or a page.
 pub(super) fn shown(text: &str) -> String {
+    format!("\"{}\"", short(text, 100))
+}
+
+/// The same for a sentence that repeats a part of such an answer.
+pub(super) fn cut(text: &str) -> String {
+    short(text, 300)
+}
+
+fn short(text: &str, length: usize) -> String {
     let mut short: String =
-        text.chars().take(100).map(|c| if c.is_control() { '?' } else { c }).collect();
-    if text.chars().nth(100).is_some() {
+        text.chars().take(length).map(|c| if c.is_control() { '?' } else { c }).collect();
+    if text.chars().nth(length).is_some() {
         short.push('…');
     }
-    format!("\"{short}\"")
+    short
 }

@@ -80,8 +80,8 @@ async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshErr
     renewed(inner, &metadata, session, tokens).await
 }
 
-/// The session with the new tokens. From here on the old refresh token may be used up, so an outage keeps the new tokens
-/// together with the identity that is known, rather than losing both.
+/// The session with the new tokens. From here on the old refresh token may be used up, so keys or a userinfo that can not be
+/// had keep the new tokens together with the identity that is known, rather than losing both.
 async fn renewed(
     inner: &Inner,
     metadata: &Metadata,
@@ -136,12 +136,11 @@ async fn update_identity(
         .await
     {
         Ok(claims) => claims,
-        Err(error) if error.is_outage() => {
-            tracing::warn!(provider, %error, "userinfo can not be asked at a refresh: the identity stays as it was");
+        Err(error) => {
+            tracing::warn!(provider, %error, "userinfo gives nothing at a refresh: the identity stays as it was");
             session.id_token = Some(id_token.clone());
             return Ok(());
         }
-        Err(error) => return Err(RefreshError::Unavailable(error.to_string())),
     };
     let sources = Sources { token: &signed.claims, userinfo: userinfo.as_ref() };
     let new =

@@ -41,6 +41,16 @@ pub(crate) enum TokenError {
     Secret(String),
 }
 
+/// Whether a good part of `secret` stands in `text`, which may have been cut or escaped.
+fn repeats(text: &str, secret: &str) -> bool {
+    /// A shorter secret is none, and may stand in any text by chance.
+    const SHORTEST: usize = 8;
+    /// Fewer bytes in common are chance.
+    const PART: usize = 12;
+    let mut parts = secret.as_bytes().windows(secret.len().clamp(SHORTEST, PART));
+    parts.any(|part| memchr::memmem::find(text.as_bytes(), part).is_some())
+}
+
 fn advice(code: &str) -> &'static str {
     match code {
         "invalid_client" => ": the client id or secret is not what the provider has",
@@ -57,7 +67,24 @@ fn advice(code: &str) -> &'static str {
 impl TokenError {
     /// Whether the grant itself is dead, so that trying again is useless. Nothing else is (RFC 6749 section 5.2).
     pub(crate) fn is_invalid_grant(&self) -> bool {
-        matches!(self, Self::Refused { status: 400..=499, code, .. } if code == "invalid_grant")
+        matches!(self, Self::Refused { status: 200..=499, code, .. } if code == "invalid_grant")
+    }
+
+    /// The same without the texts of a provider that repeats what it was `sent`: they go into logs and onto pages.
+    fn without(self, sent: &[&str]) -> Self {
+        let repeats = |text: &str| sent.iter().any(|secret| repeats(text, secret));
+        match self {
+            Self::Refused { status, code, description }
+                if repeats(&code) || repeats(&description) =>
+            {
+                Self::Refused {
+                    status,
+                    code: if repeats(&code) { String::new() } else { code },
+                    description: " (its text repeats what was sent, and is left out)".to_owned(),
+                }
+            }
+            other => other,
+        }
     }
 
     /// Whether the provider did not answer or is in trouble itself.
@@ -74,6 +101,9 @@ impl TokenError {
         }
     }
 }
+
+/// What is sent and must not be shown, whoever repeats it.
+const SECRET: [&str; 3] = ["code", "code_verifier", "refresh_token"];
 
 /// Redeems an authorization code.
 ///
@@ -132,12 +162,18 @@ impl Endpoint<'_> {
             }
             (Method::None, _) | (_, None) => pairs.push(("client_id", &self.config.client_id)),
         }
-        let form = Zeroizing::new(form(pairs));
+        let sent: Vec<&str> = pairs
+            .iter()
+            .filter(|(n, _)| SECRET.contains(n))
+            .map(|(_, v)| *v)
+            .chain(secret)
+            .collect();
+        let form = Zeroizing::new(form(pairs.iter().copied()));
         let answer = self
             .client
             .post_form(&self.metadata.token, form, authorization.as_deref().map(String::as_str))
             .await?;
-        answer::read(&answer)
+        answer::read(&answer).map_err(|error| error.without(&sent))
     }
 }
 

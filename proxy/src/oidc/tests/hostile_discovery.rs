@@ -49,6 +49,10 @@ async fn a_document_that_is_none_is_refused_by_name() {
         (Reply::Text(200, "application/json", twice), "duplicate field `issuer`"),
         (Reply::Json(200, json!({"issuer": 7})), "invalid type: integer `7`"),
         (Reply::Json(200, json!([])), "invalid"),
+        (
+            Reply::Json(200, json!({"token_endpoint_auth_methods_supported": "y".repeat(100_000)})),
+            "invalid type: string \"yyy",
+        ),
         (Reply::Flood, "longer than 1048576 bytes"),
         (Reply::Redirect("ftp://127.0.0.1/".to_owned()), "not http"),
         (Reply::Redirect(DOCUMENT.to_owned()), "more than three times"),
@@ -56,6 +60,7 @@ async fn a_document_that_is_none_is_refused_by_name() {
         hostile.set(DOCUMENT, reply);
         let error = refused(&hostile).await;
         assert!(error.contains(part) && error.contains(&address), "{part}: {error}");
+        assert!(error.len() < 600, "{} bytes", error.len());
     }
 }
 

@@ -21,6 +21,7 @@ async fn only_a_dead_grant_ends_a_session() {
     let (client, session, _) = logged_in(&hostile).await;
     for (reply, ends) in [
         (Reply::Json(400, json!({"error": "invalid_grant"})), true),
+        (Reply::Json(200, json!({"error": "invalid_grant"})), true),
         (Reply::Json(401, json!({"error": "invalid_client"})), false),
         (
             Reply::Json(
@@ -99,21 +100,62 @@ async fn a_new_id_token_renews_the_identity_and_must_be_about_the_same_subject()
 }
 
 #[tokio::test]
-async fn an_outage_after_the_token_call_does_not_lose_the_new_tokens() {
+async fn a_secret_that_the_provider_repeats_is_not_shown() {
+    let hostile = Hostile::start().await;
+    let (client, mut session, _) = logged_in(&hostile).await;
+    let (code, token) = ("a-code-of-28-random-letters-", "a-refresh-token-that-is-long");
+    session.refresh_token = Some(crate::session::Token::new(token));
+    for text in [
+        format!("unknown code {code}"),
+        format!("{} {}", "x".repeat(75), code),
+        format!("no token {token}"),
+        format!("{SECRET} is wrong"),
+    ] {
+        let answer =
+            json!({"error": "invalid_scope", "error_description": text, "error_uri": text});
+        hostile.set("/token", Reply::Json(400, answer));
+        let refresh = client.refresh(&session).await.err().unwrap();
+        let begun = login(&client).await;
+        let login = finish(&client, begun, &format!("code={code}")).await.err().unwrap();
+        for (shown, sent) in [
+            (format!("{refresh} {refresh:?}"), token),
+            (format!("{login} {login:?} {}", login.message()), code),
+        ] {
+            assert!(shown.contains("invalid_scope"), "{shown}");
+            for secret in [sent, SECRET] {
+                assert!(!shown.contains(secret.split_at(16).0), "{shown}");
+            }
+        }
+    }
+    hostile.set("/token", Reply::Json(400, json!({"error": code})));
+    let begun = login(&client).await;
+    let error = finish(&client, begun, &format!("code={code}")).await.err().unwrap();
+    assert!(!format!("{error} {}", error.message()).contains(code), "{error}");
+}
+
+#[tokio::test]
+async fn what_follows_the_token_call_does_not_lose_the_new_tokens() {
     let hostile = Hostile::start().await;
     hostile.describe(&json!({"userinfo_endpoint": format!("{}/userinfo", hostile.issuer)}));
     let (client, session, mut claims) = logged_in(&hostile).await;
     claims["email"] = json!(null);
     claims["groups"] = json!(["other"]);
-    hostile.set("/userinfo", Reply::Json(503, json!({})));
     let token = Signer::shared().token(&rs256(), &claims);
     hostile.set(
         "/token",
         Reply::Json(200, json!({"access_token": "a2", "refresh_token": "r2", "id_token": token})),
     );
-    let next = client.refresh(&session).await.unwrap();
-    assert!(next.refresh_token.is_some_and(|t| t.as_str() == "r2"));
-    assert!(next.identity == session.identity);
+    for userinfo in [
+        Reply::Json(503, json!({})),
+        Reply::Json(403, json!({})),
+        Reply::Json(200, json!({"sub": "user-2", "email": "mallory@example.com"})),
+        Reply::Text(200, "text/html", "<p>moved</p>".to_owned()),
+    ] {
+        hostile.set("/userinfo", userinfo);
+        let next = client.refresh(&session).await.unwrap();
+        assert!(next.refresh_token.is_some_and(|t| t.as_str() == "r2"));
+        assert!(next.identity == session.identity);
+    }
 }
 
 #[tokio::test]
