@@ -80,9 +80,10 @@ impl Form {
         Ok(found)
     }
 
-    /// The text that holds an authorization response: the body of a `form_post`, or the query.
-    pub(super) fn response(&self) -> &str {
-        if self.body.is_empty() { &self.query } else { &self.body }
+    /// The text that holds an authorization response. Body and query are read as one, so that a parameter that stands in both
+    /// is there twice.
+    pub(super) fn response(&self) -> Zeroizing<String> {
+        Zeroizing::new([self.body.as_str(), "&", self.query.as_str()].concat())
     }
 }
 

@@ -86,7 +86,7 @@ async fn read(inner: &Inner, answer: &Answer) -> Result<Object, UserinfoError> {
     // Core section 5.3.2: a signed answer names its issuer and whom it is for; a provider that leaves them out is tolerated,
     // because the answer came over the channel that was asked.
     if let Some(issuer) = text(&signed.claims, "iss")?
-        && issuer != inner.config.issuer_url
+        && !verify::is_issuer(issuer, &inner.config)
         && !inner.config.insecure_skip_issuer_verification
     {
         return Err(TokenRefused::Issuer {

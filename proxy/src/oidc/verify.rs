@@ -90,6 +90,28 @@ pub(crate) enum TokenRefused {
     AccessTokenHash,
 }
 
+impl TokenRefused {
+    /// Whether it is a decision about this account or login. Everything else is a fault of the provider or of the settings.
+    pub(super) fn is_about_the_account(&self) -> bool {
+        matches!(
+            self,
+            Self::Audience { .. }
+                | Self::NoAudience(_)
+                | Self::AuthorizedParty { .. }
+                | Self::NoAuthorizedParty
+                | Self::LoginTooOld(_)
+                | Self::Nonce
+                | Self::Missing("nonce")
+        )
+    }
+}
+
+/// Whether `found` is the configured issuer. Google writes its own in two ways, and says so.
+pub(super) fn is_issuer(found: &str, config: &Config) -> bool {
+    found == config.issuer_url
+        || (config.issuer_url == "https://accounts.google.com" && found == "accounts.google.com")
+}
+
 /// Checks every claim that protects; returns the subject.
 ///
 /// # Errors
@@ -102,7 +124,7 @@ pub(super) fn check<'a>(
     let claims = &signed.claims;
     if !config.insecure_skip_issuer_verification {
         let issuer = text(claims, "iss")?.ok_or(TokenRefused::Missing("iss"))?;
-        if issuer != config.issuer_url {
+        if !is_issuer(issuer, config) {
             return Err(TokenRefused::Issuer {
                 got: shown(issuer),
                 wanted: shown(&config.issuer_url),

@@ -52,7 +52,7 @@ pub(super) async fn finish(
 }
 
 async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal> {
-    let params = CallbackParams::parse(form.response())?;
+    let params = CallbackParams::parse(&form.response())?;
     let state = login_of(visit, &params)?;
     let session = visit.site.provider.callback(&params, state, &login::redirect_uri(visit)).await?;
     let verdict = visit.site.gate.verdict(&session.identity);
@@ -73,13 +73,13 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
 
 /// The login that the answer belongs to. From here on its cookie is gone and its state used, whatever follows.
 fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState, Refusal> {
-    let Some(parameter) = params.state() else {
-        return Err(params
-            .error()
-            .map_or(Refusal::NoState, |code| Refusal::Declined(shortened(code))));
+    // A refusal of the provider is shown as one even if it belongs to no login here: nothing comes of it.
+    let declined = |otherwise: Refusal| {
+        params.error().map_or(otherwise, |code| Refusal::Declined(shortened(code)))
     };
     let encoded = visit.site.config.http.encode_state;
-    let (hash, target) = login::split_state(parameter, encoded).ok_or(Refusal::NoState)?;
+    let state = params.state().and_then(|parameter| login::split_state(parameter, encoded));
+    let (hash, target) = state.ok_or_else(|| declined(Refusal::NoState))?;
     visit.target = if visit.site.gate.whitelist.allows(&target) {
         target
     } else {
@@ -87,7 +87,10 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
         "/".to_owned()
     };
     let rules = &visit.site.gate;
-    let found = rules.login_cookies.find(&visit.site.ring, &hash, &visit.cookies(), visit.now)?;
+    let found = rules
+        .login_cookies
+        .find(&visit.site.ring, &hash, &visit.cookies(), visit.now)
+        .map_err(|why| declined(why.into()))?;
     let line = rules.login_cookies.forget(&found.name, visit.host());
     let fresh = rules.used.take(&hash, visit.now);
     visit.set_cookies.push(line);

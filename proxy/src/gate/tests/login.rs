@@ -107,12 +107,15 @@ fn a_callback_that_is_no_response_is_a_bad_request() {
         assert_eq!(proxy.get(target, &[]).status, 400, "{target}");
     }
     assert_eq!(proxy.get("/oauth2/callback?state=a:b&state=c:d&code=1", &[]).status, 400);
-    let declined = proxy.get("/oauth2/callback?error=access_denied%3Cb%3E", &[]);
-    assert_eq!(declined.status, 403);
-    assert!(
-        declined.body.contains("access_denied") && !declined.body.contains("<b>"),
-        "{declined:?}"
-    );
+    for state in ["", "&state=x", "&state=a:/b"] {
+        let declined =
+            proxy.get(&format!("/oauth2/callback?error=access_denied%3Cb%3E{state}"), &[]);
+        assert_eq!(declined.status, 403);
+        assert!(
+            declined.body.contains("access_denied") && !declined.body.contains("<b>"),
+            "{declined:?}"
+        );
+    }
 }
 
 #[test]
@@ -122,7 +125,12 @@ fn a_callback_may_come_as_a_form() {
     let state: String = url::form_urlencoded::byte_serialize(state.as_bytes()).collect();
     let headers =
         [("Cookie", cookie.as_str()), ("Content-Type", "application/x-www-form-urlencoded")];
-    let answer = proxy.send("POST", "/oauth2/callback", &headers, &format!("code=c&state={state}"));
+    let body = format!("code=c&state={state}");
+    for query in ["code=d", "state=x", "iss=&iss="] {
+        let answer = proxy.send("POST", &format!("/oauth2/callback?{query}"), &headers, &body);
+        assert_eq!(answer.status, 400, "twice: {answer:?}");
+    }
+    let answer = proxy.send("POST", "/oauth2/callback?more=1", &headers, &body);
     assert_eq!(answer.status, 503, "it got as far as the provider: {answer:?}");
 }
 

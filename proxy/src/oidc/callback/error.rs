@@ -97,17 +97,20 @@ impl CallbackError {
             Self::Token(error) if error.is_outage() => Failure::Unavailable,
             Self::Userinfo(error) if error.is_outage() => Failure::Unavailable,
             Self::Token(error) if error.is_invalid_grant() => Failure::TryAgain,
-            Self::OtherProvider | Self::Issuer { .. } | Self::NoIssuer | Self::NoCode => {
-                Failure::TryAgain
-            }
+            Self::OtherProvider
+            | Self::Issuer { .. }
+            | Self::NoIssuer
+            | Self::Refused(TokenRefused::Nonce) => Failure::TryAgain,
             Self::Declined { code, .. } if code == "\"temporarily_unavailable\"" => {
                 Failure::Unavailable
             }
-            Self::Refused(TokenRefused::Nonce) => Failure::TryAgain,
-            Self::Declined { .. } | Self::Refused(_) | Self::Claims(_) | Self::Invalid(_) => {
-                Failure::Denied
-            }
-            Self::Token(_) | Self::NoIdToken | Self::Userinfo(_) => Failure::Misconfigured,
+            Self::Refused(error) if error.is_about_the_account() => Failure::Denied,
+            Self::Declined { .. } | Self::Claims(_) | Self::Invalid(_) => Failure::Denied,
+            Self::Refused(_)
+            | Self::NoCode
+            | Self::Token(_)
+            | Self::NoIdToken
+            | Self::Userinfo(_) => Failure::Misconfigured,
         }
     }
 
