@@ -4,6 +4,7 @@ use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
 use crate::oidc::bearer::BearerError;
+use crate::oidc::verify::is_issuer;
 use serde_json::{Value, json};
 
 async fn claims(hostile: &Hostile, client: &Provider) -> Value {
@@ -116,4 +117,13 @@ async fn the_first_audience_claim_that_exists_decides() {
         let outcome = client.bearer(&Signer::shared().token(&rs256(), &claims)).await;
         assert_eq!(outcome.is_ok(), ok, "{changes} {:?}", outcome.err());
     }
+}
+
+#[test]
+fn only_google_may_write_its_issuer_in_two_ways() {
+    let google = config("https://accounts.google.com");
+    assert!(is_issuer("https://accounts.google.com", &google));
+    assert!(is_issuer("accounts.google.com", &google));
+    assert!(!is_issuer("http://accounts.google.com", &google));
+    assert!(!is_issuer("idp.test", &config("https://idp.test")));
 }
