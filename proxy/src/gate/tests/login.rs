@@ -107,10 +107,15 @@ fn a_callback_that_is_no_response_is_a_bad_request() {
         assert_eq!(proxy.get(target, &[]).status, 400, "{target}");
     }
     assert_eq!(proxy.get("/oauth2/callback?state=a:b&state=c:d&code=1", &[]).status, 400);
-    for state in ["", "&state=x", "&state=a:/b"] {
-        let declined =
-            proxy.get(&format!("/oauth2/callback?error=access_denied%3Cb%3E{state}"), &[]);
-        assert_eq!(declined.status, 403);
+}
+
+#[test]
+fn who_was_refused_by_the_provider_is_told_so_though_the_login_can_not_be_found() {
+    let proxy = Proxy::start(&PLAIN);
+    for state in ["", "&state=", "&state=x", "&state=a:/b"] {
+        let target = format!("/oauth2/callback?error=access_denied%3Cb%3E{state}");
+        let declined = proxy.get(&target, &[]);
+        assert_eq!(declined.status, 403, "{target}");
         assert!(
             declined.body.contains("access_denied") && !declined.body.contains("<b>"),
             "{declined:?}"
