@@ -32,11 +32,27 @@ pub(super) async fn authenticate_for(
 /// # Errors
 /// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
 async fn authenticate(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
-    if let Some(settings) = &visit.site.config.access.bearer
-        && let Some(person) = bearer::authenticate(visit, settings).await?
-    {
-        return Ok(Some(person));
+    if let Some(settings) = &visit.site.config.access.bearer {
+        match bearer::authenticate(visit, settings).await {
+            Ok(None) => {}
+            Ok(person) => return Ok(person),
+            Err(outage @ Refusal::NoProvider(_)) if settings.login_fallback => {
+                return Box::pin(stored_or(visit, outage)).await;
+            }
+            Err(refusal) => return Err(refusal),
+        }
     }
+    stored(visit).await
+}
+
+/// A bearer token that can not be checked now, perhaps the application's own, is no reason to turn away somebody whose
+/// session needs no provider.
+async fn stored_or(visit: &mut Visit<'_>, outage: Refusal) -> Result<Option<Arc<Person>>, Refusal> {
+    stored(visit).await?.map(Some).ok_or(outage)
+}
+
+/// The person behind the session that the cookie carries or names.
+async fn stored(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
     let Some(value) = visit.site.store.cookie().value(&visit.cookies()) else {
         // Parts without their beginning may be there all the same.
         forget(visit);

@@ -2,6 +2,7 @@
 //! and never asked; what needs a provider that answers is tested in the `tests` crate.
 
 mod access;
+mod bearer;
 mod golden_headers;
 mod golden_redirects;
 mod login;

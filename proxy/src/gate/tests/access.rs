@@ -1,7 +1,7 @@
 //! Who may pass: exemptions, rules, restrictions, and in what form others are refused.
 
 use super::proxy::{Proxy, SECRET, cookie};
-use super::{session, upstream};
+use super::session;
 use serde_json::json;
 
 const OK: &str = "--upstream=static://200";
@@ -264,28 +264,6 @@ fn force_https_redirects_before_anything_else() {
     assert_eq!(proxy.get("/", &[("Host", "a.example")]).header("location"), "https://a.example/");
     assert_eq!(status(&proxy, "GET", "/ping", &[]), 308);
     assert_eq!(status(&proxy, "GET", "/x", &[("X-Forwarded-Proto", "https")]), 403);
-}
-
-#[test]
-fn no_client_gets_a_bearer_token_past_a_proxy_that_takes_none() {
-    let address = upstream(&[]);
-    let proxy = Proxy::start(&[&format!("--upstream=http://{address}/")]);
-    assert_eq!(status(&proxy, "GET", "/x", &[("Authorization", "Bearer eyA.eyB.c")]), 403);
-}
-
-#[test]
-fn a_bad_bearer_token_is_refused_or_leads_to_the_login_as_configured() {
-    let strict =
-        Proxy::start(&[OK, "--skip-jwt-bearer-tokens", "--bearer-token-login-fallback=false"]);
-    for header in ["Bearer x", "Basic dTpw", "Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJtYXJhIn0.c2ln"]
-    {
-        let answer = strict.get("/x", &[("Authorization", header)]);
-        assert!(matches!(answer.status, 403 | 503), "{header}: {answer:?}");
-        assert!(!answer.body.contains("<form"), "{header}: {answer:?}");
-    }
-    assert!(strict.get("/x", &[]).body.contains("<form"));
-    let lenient = Proxy::start(&[OK, "--skip-jwt-bearer-tokens"]);
-    assert!(lenient.get("/x", &[("Authorization", "Bearer x")]).body.contains("<form"));
 }
 
 #[test]
