@@ -124,6 +124,14 @@ fn the_auth_endpoint_judges_the_request_that_a_named_proxy_tells_of() {
     ] {
         assert_eq!(auth(&named, uri, method), 401, "{uri} {method:?}");
     }
+    let (uri, method) = (("X-Forwarded-Uri", "/open/x"), ("X-Forwarded-Method", "GET"));
+    for second in [("X-Forwarded-Uri", "/admin"), ("X-Forwarded-Method", "POST")] {
+        assert_eq!(
+            status(&named, "GET", "/oauth2/auth", &[uri, method, second]),
+            401,
+            "{second:?}"
+        );
+    }
     let unnamed = Proxy::start(&[OK, rule, "--skip-auth-route=!=^/admin", "--reverse-proxy"]);
     assert_eq!(auth(&unnamed, "/open/x", Some("GET")), 401);
     assert_eq!(status(&unnamed, "GET", "/oauth2/auth", &[]), 401);
