@@ -78,7 +78,7 @@ struct Userinfo<'a> {
     preferred_username: Option<&'a str>,
 }
 
-/// One line of JSON; what HTML could take for markup is escaped.
+/// One line of JSON; what HTML could take for markup, or a script for the end of a line, is escaped.
 fn shown(identity: &Identity) -> String {
     let Identity { user, email, groups, preferred_username } = identity;
     let info = Userinfo {
@@ -89,7 +89,14 @@ fn shown(identity: &Identity) -> String {
     };
     // Strings and lists of strings always have a JSON form.
     let text = serde_json::to_string(&info).unwrap_or_else(|_| "{}".to_owned());
-    text.replace('<', "\\u003c").replace('>', "\\u003e").replace('&', "\\u0026") + "\n"
+    let escapes = [
+        ('<', "\\u003c"),
+        ('>', "\\u003e"),
+        ('&', "\\u0026"),
+        ('\u{2028}', "\\u2028"),
+        ('\u{2029}', "\\u2029"),
+    ];
+    escapes.into_iter().fold(text, |text, (raw, escaped)| text.replace(raw, escaped)) + "\n"
 }
 
 #[cfg(test)]
@@ -107,5 +114,7 @@ mod tests {
         let text = r#"{"user":"u\u003c1\u003e","email":"a\u0026b@x","groups":["g"],"preferredUsername":"p"}"#;
         assert_eq!(shown(&full), format!("{text}\n"));
         assert_eq!(shown(&Identity::default()), "{\"user\":\"\",\"email\":\"\"}\n");
+        let lines = Identity { user: "a\u{2028}b\u{2029}".to_owned(), ..Identity::default() };
+        assert_eq!(shown(&lines), "{\"user\":\"a\\u2028b\\u2029\",\"email\":\"\"}\n");
     }
 }
