@@ -9,7 +9,7 @@ mod turn;
 
 pub(crate) use companion::{Companion, WORKLOAD};
 pub(crate) use foreign::manager;
-pub(crate) use turn::{ORIGINALS, TRAFFIC, TURNED, restore, turn, turned_for, workload_of};
+pub(crate) use turn::{ORIGINALS, TRAFFIC, is_turned, restore, turn, turned_for, workload_of};
 
 use crate::inject::{Ports, resolve};
 use serde_json::Value;
@@ -50,6 +50,42 @@ pub(crate) fn direct_port(service: &Value, workload: &Value, ports: Ports) -> Op
     let (_, port) = tcp_ports(service)
         .find(|(_, port)| leads_to(target_of(port), workload) == Some(ports.upstream))?;
     port.get("port")?.as_u64()
+}
+
+/// Names of the TCP ports of a Service that lead elsewhere than to the proxy. The only port of a Service may have no name.
+pub(crate) fn names_of_ports_elsewhere<'a>(
+    service: &'a Value,
+    workload: &Value,
+    ports: Ports,
+) -> Vec<&'a str> {
+    tcp_ports(service)
+        .filter(|(_, port)| leads_to(target_of(port), workload) != Some(ports.proxy))
+        .map(|(_, port)| port.get("name").and_then(Value::as_str).unwrap_or_default())
+        .collect()
+}
+
+/// Ways to the protected port that no Service is part of: a container that publishes it on the node.
+pub(crate) fn published(workload: &Value, ports: Ports) -> Option<String> {
+    let containers = |pointer: &str| workload.pointer(pointer).and_then(Value::as_array);
+    let all = ["/spec/template/spec/containers", "/spec/template/spec/initContainers"];
+    all.into_iter().filter_map(containers).flatten().find_map(|container| {
+        let declared = container.get("ports").and_then(Value::as_array)?;
+        let port = declared.iter().find(|port| {
+            port.get("containerPort") == Some(&Value::from(ports.upstream))
+                && port.get("protocol").and_then(Value::as_str).unwrap_or("TCP") == "TCP"
+                && port.get("hostPort").and_then(Value::as_u64).is_some_and(|port| port > 0)
+        })?;
+        Some(format!(
+            "container {:?} publishes the protected port {} as port {} of its node (hostPort), past the proxy: remove hostPort there",
+            name_of_container(container),
+            ports.upstream,
+            port.get("hostPort").and_then(Value::as_u64).unwrap_or_default()
+        ))
+    })
+}
+
+fn name_of_container(container: &Value) -> &str {
+    container.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Whether the selector of a Service matches the labels of the workload's pods. An empty selector selects nothing.

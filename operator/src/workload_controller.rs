@@ -24,6 +24,7 @@ mod flapping;
 mod keeper;
 mod live;
 mod look_after;
+mod neighbour;
 mod outcome;
 mod pods;
 mod remove;

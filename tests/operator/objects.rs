@@ -7,7 +7,7 @@ use tests::cluster::{Cluster, Namespace, Operator, condition, message};
 use tests::eventually::eventually;
 
 /// A namespace with an operator of its own.
-async fn alone(name: &str) -> (Namespace, Operator) {
+pub(crate) async fn alone(name: &str) -> (Namespace, Operator) {
     let cluster = Cluster::shared();
     let namespace = cluster.namespace(name);
     let lease = format!("--lease-name={name}");
@@ -18,13 +18,13 @@ async fn alone(name: &str) -> (Namespace, Operator) {
     (namespace, operator)
 }
 
-fn ready(object: &Value) -> bool {
+pub(crate) fn ready(object: &Value) -> bool {
     condition(object, "Ready") == "True Ready"
         && object.pointer("/status/observedGeneration") == object.pointer("/metadata/generation")
 }
 
 /// The writes of the operator in a namespace.
-fn writes(namespace: &Namespace) -> Vec<String> {
+pub(crate) fn writes(namespace: &Namespace) -> Vec<String> {
     let text = |value: &Value, pointer: &str| {
         value.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
@@ -134,7 +134,10 @@ async fn the_stand_alone_proxy_comes_and_goes_with_its_section() {
     assert_eq!(pod["serviceAccountName"], "main-proxy");
     assert_eq!(pod["automountServiceAccountToken"], false);
     assert_eq!(pod["containers"][0]["image"], "example.com/oauth2-proxy:test");
-    assert_eq!(namespace.get("service/main-proxy")["spec"]["ports"][0]["targetPort"], 4180);
+    assert_eq!(
+        namespace.get("service/main-proxy")["spec"]["ports"][0]["targetPort"],
+        "oauth2-proxy"
+    );
     let waiting = namespace
         .until("o2p/main", "the Deployment is waited for", |o| {
             condition(o, "Ready") == "False DeploymentNotReady"
@@ -147,6 +150,18 @@ async fn the_stand_alone_proxy_comes_and_goes_with_its_section() {
         .until("deployment/main-proxy", "drift is repaired", |deployment| {
             deployment["spec"]["replicas"] == 1
         })
+        .await;
+
+    // What is wanted no longer goes too, or a Secret that is deleted one day would keep new pods from starting.
+    let limits = |memory: &str| format!("  deployment: {{replicas: 1{memory}}}");
+    let limit = "/spec/template/spec/containers/0/resources/limits/memory";
+    namespace.apply(&object("main", &limits(", resources: {limits: {memory: 64Mi}}")));
+    namespace
+        .until("deployment/main-proxy", "the limit comes", |d| d.pointer(limit).is_some())
+        .await;
+    namespace.apply(&object("main", &limits("")));
+    namespace
+        .until("deployment/main-proxy", "the limit goes", |d| d.pointer(limit).is_none())
         .await;
 
     namespace.apply(&object("main", ""));

@@ -37,6 +37,11 @@ fn patched(service: &Value, patch: &Value) -> Value {
     after
 }
 
+/// As the workload alone turns it.
+fn turn(service: &Value, workload: &Value, ports: Ports) -> Option<Value> {
+    super::turn(service, workload, ports, name_of(workload))
+}
+
 fn turned(service: &Value, ports: Ports) -> Value {
     patched(service, &turn(service, &workload(), ports).expect("there is something to turn"))
 }
@@ -135,6 +140,64 @@ fn another_protected_port_gives_the_old_one_back() {
     let moved = turned(&turned(&before, PORTS), Ports { upstream: 9090, ..PORTS });
     assert_eq!(targets(&moved), [json!("http"), json!(4180)]);
     assert_eq!(patched(&moved, &restore(&moved).unwrap()), before);
+}
+
+#[test]
+fn of_workloads_that_share_a_service_one_writes() {
+    let service = turned(&service(&json!([{"port": 80, "targetPort": "http"}])), PORTS);
+    let mut other = workload();
+    other["metadata"]["name"] = json!("canary");
+    assert_eq!(super::turn(&service, &other, PORTS, "web"), None, "they would take turns for ever");
+    // Nor does one that protects another port open the one that is turned.
+    let elsewhere = Ports { upstream: 9090, ..PORTS };
+    assert_eq!(super::turn(&service, &other, elsewhere, "web"), None);
+    // When the first is gone the other goes on in its place, with the original that the first recorded.
+    let after = patched(&service, &super::turn(&service, &other, PORTS, "canary").unwrap());
+    assert_eq!(
+        (targets(&after), turned_for(&after).as_deref()),
+        (vec![json!(4180)], Some("canary"))
+    );
+    assert_eq!(targets(&patched(&after, &restore(&after).unwrap())), [json!("http")]);
+}
+
+#[test]
+fn a_mark_that_somebody_took_away_comes_back_and_is_no_way_to_be_forgotten() {
+    let before = service(&json!([{"port": 80, "targetPort": 8080}]));
+    let mut service = turned(&before, PORTS);
+    service["metadata"]["labels"] = json!({"a": "b"});
+    assert!(is_turned(&service) && !is_turned(&before));
+    let marked = turned(&service, PORTS);
+    assert_eq!(marked["metadata"]["labels"][TRAFFIC], json!("retargeted"));
+    assert_eq!(turn(&marked, &workload(), PORTS), None);
+    let back = patched(&service, &restore(&service).unwrap());
+    assert_eq!(back["spec"], before["spec"]);
+}
+
+#[test]
+fn ports_that_lead_to_the_proxy_by_themselves_are_told_from_those_that_do_not() {
+    let service = service(&json!([
+        {"name": "http", "port": 80, "targetPort": 8080},
+        {"name": "login", "port": 4180, "targetPort": 4180},
+        {"name": "named", "port": 81, "targetPort": "oauth2-proxy"},
+        {"port": 9090, "targetPort": "gone"},
+    ]));
+    assert_eq!(names_of_ports_elsewhere(&service, &workload(), PORTS), ["http", ""]);
+}
+
+#[test]
+fn a_port_of_the_node_that_leads_to_the_protected_one_is_named() {
+    let mut workload = workload();
+    assert_eq!(published(&workload, PORTS), None);
+    let ports = "/spec/template/spec/containers/0/ports";
+    *workload.pointer_mut(ports).unwrap() =
+        json!([{"containerPort": 9090, "hostPort": 90}, {"containerPort": 8080, "hostPort": 80}]);
+    let text = published(&workload, PORTS).unwrap();
+    for part in ["\"app\"", "8080", "port 80 ", "hostPort"] {
+        assert!(text.contains(part), "{text}");
+    }
+    *workload.pointer_mut(ports).unwrap() =
+        json!([{"containerPort": 8080, "hostPort": 80, "protocol": "UDP"}]);
+    assert_eq!(published(&workload, PORTS), None);
 }
 
 #[test]

@@ -13,8 +13,6 @@ use serde_json::{Value, json};
 pub(crate) const ORIGINALS: &str = "oauth2proxy.dev/original-ports";
 /// Label of every Service that is turned or a companion, so that they can be found although their workload is gone.
 pub(crate) const TRAFFIC: &str = "oauth2proxy.dev/traffic";
-/// Selects the Services that were turned.
-pub(crate) const TURNED: &str = "oauth2proxy.dev/traffic=retargeted";
 /// The label's value for a Service that was turned.
 const RETARGETED: &str = "retargeted";
 
@@ -45,12 +43,17 @@ fn tcp() -> String {
 }
 
 /// The patch after which no port of the Service leads to the protected port; `None` if that is so already.
-pub(crate) fn turn(service: &Value, workload: &Value, ports: Ports) -> Option<Value> {
+///
+/// `owner` is the workload that the record names. Where several are behind one Service it is one of them for all: if each
+/// wrote its own name, they would take turns for ever. The others leave turned what it has turned.
+pub(crate) fn turn(service: &Value, workload: &Value, ports: Ports, owner: &str) -> Option<Value> {
     let before = originals(service);
+    let of_another = |port: &Value| owner != name_of(workload) && recorded(port, before.as_ref());
     let wanted = tcp_ports(service)
         .map(|(index, port)| {
             let original = true_target(port, before.as_ref());
-            let protected = leads_to(&original, workload) == Some(ports.upstream);
+            let protected =
+                leads_to(&original, workload) == Some(ports.upstream) || of_another(port);
             Wanted {
                 index,
                 port,
@@ -61,7 +64,7 @@ pub(crate) fn turn(service: &Value, workload: &Value, ports: Ports) -> Option<Va
         .collect::<Vec<_>>();
     let kept: Vec<Original> = wanted.iter().filter_map(Wanted::original).collect();
     let after = (!kept.is_empty()).then(|| Originals {
-        workload: name_of(workload).to_owned(),
+        workload: owner.to_owned(),
         proxy_port: ports.proxy,
         ports: kept,
     });
@@ -83,6 +86,11 @@ pub(crate) fn restore(service: &Value) -> Option<Value> {
         })
         .collect::<Vec<_>>();
     patch(service, &wanted, (before, None))
+}
+
+/// Whether a Service was turned, even if somebody took one of its two marks away.
+pub(crate) fn is_turned(service: &Value) -> bool {
+    is_labelled(service) || originals(service).is_some()
 }
 
 /// The workload that a Service was turned for.
@@ -113,17 +121,28 @@ impl Wanted<'_> {
 }
 
 fn true_target(port: &Value, originals: Option<&Originals>) -> Value {
-    let live = target_of(port);
-    originals
-        .filter(|originals| *live == json!(originals.proxy_port))
-        .and_then(|originals| {
-            originals.ports.iter().find(|old| port.get("port") == Some(&json!(old.port)))
-        })
-        .map_or_else(|| live.clone(), |old| old.target_port.clone())
+    recorded_original(port, originals)
+        .map_or_else(|| target_of(port).clone(), |old| old.target_port.clone())
+}
+
+/// Whether the target of a port is still what we set.
+fn recorded(port: &Value, originals: Option<&Originals>) -> bool {
+    recorded_original(port, originals).is_some()
+}
+
+fn recorded_original<'a>(port: &Value, originals: Option<&'a Originals>) -> Option<&'a Original> {
+    originals.filter(|originals| *target_of(port) == json!(originals.proxy_port)).and_then(
+        |originals| originals.ports.iter().find(|old| port.get("port") == Some(&json!(old.port))),
+    )
 }
 
 fn originals(service: &Value) -> Option<Originals> {
     serde_json::from_str(service.pointer("/metadata/annotations")?.get(ORIGINALS)?.as_str()?).ok()
+}
+
+fn is_labelled(service: &Value) -> bool {
+    let label = service.pointer("/metadata/labels").and_then(|labels| labels.get(TRAFFIC));
+    label.and_then(Value::as_str) == Some(RETARGETED)
 }
 
 fn is_marked(service: &Value) -> bool {
@@ -140,7 +159,7 @@ fn patch(
 ) -> Option<Value> {
     let changed =
         wanted.iter().filter(|wanted| target_of(wanted.port) != &wanted.target).collect::<Vec<_>>();
-    let marked_right = after.is_some() == is_marked(service);
+    let marked_right = if after.is_some() { is_labelled(service) } else { !is_marked(service) };
     if changed.is_empty() && before == after && marked_right {
         return None;
     }

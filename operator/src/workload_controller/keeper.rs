@@ -1,4 +1,5 @@
-//! Services that were turned for a workload that is gone: they are restored, since nobody else will.
+//! Services that were turned for a workload that is gone, or that select other pods by now: they are restored, since nobody
+//! else will.
 
 use super::live::{Kind, Live};
 use super::pods::PodFacts;
@@ -30,8 +31,9 @@ pub(super) async fn reconcile(
     };
     let Some(workload) = traffic::turned_for(&service) else { return Ok(Next::Resync) };
     // Only an answer that says "not found" counts as gone.
-    if live.get(Kind::Deployment, &workload).await.map_err(api("reading the Deployment"))?.is_some()
-    {
+    let there =
+        live.get(Kind::Deployment, &workload).await.map_err(api("reading the Deployment"))?;
+    if there.is_some_and(|there| traffic::selects(&service, &there)) {
         return Ok(Next::Resync);
     }
     let pods = live
@@ -55,7 +57,7 @@ pub(super) async fn reconcile(
             namespace,
             service = name,
             workload,
-            "the workload is gone, so its Service leads where it did before"
+            "the workload is gone or no longer behind the Service, so that leads where it did before"
         );
     }
     Ok(Next::Resync)

@@ -4,9 +4,10 @@
 
 use super::flapping::Repairs;
 use super::live::{Applied, Kind, Live};
+use super::neighbour;
 use super::pods::{PodFacts, Protection, protection};
 use crate::controller::Failure;
-use crate::inject::{INJECTED, OptIn, Ports, Refusal, opt_in};
+use crate::inject::{Ports, Refusal};
 use crate::traffic::{self, Companion, Route};
 use crds::Traffic;
 use serde_json::Value;
@@ -62,6 +63,7 @@ pub(super) async fn turn(
     repairs: &mut Repairs,
 ) -> Result<Routing, Failure> {
     let mut routing = Routing::default();
+    routing.open.extend(traffic::published(workload, ports));
     for service in selecting(live, workload).await? {
         let name = traffic::name_of(&service);
         let patch = match mode {
@@ -84,6 +86,10 @@ pub(super) async fn turn(
                         });
                         None
                     }
+                    Verdict::Astray(text) => {
+                        routing.open.push(text);
+                        None
+                    }
                     Verdict::LeftAlone(why) => {
                         note_direct(&mut routing, &service, (workload, ports), &why);
                         None
@@ -92,14 +98,11 @@ pub(super) async fn turn(
             }
         };
         if let Some(patch) = patch {
-            let again = is_turned_for(&service, workload)
+            let again = traffic::is_turned(&service)
                 && traffic::route(&service, workload, ports) == Route::Direct;
-            if again && let Err(wait) = repairs.allow(Instant::now()) {
-                let why = format!(
-                    "somebody keeps changing it back, so it is left alone for {} min",
-                    wait.as_secs() / 60 + 1
-                );
-                note_direct(&mut routing, &service, (workload, ports), &why);
+            if again && repairs.allow(Instant::now()).is_err() {
+                let why = "somebody keeps changing it back, so it is left alone for an hour";
+                note_direct(&mut routing, &service, (workload, ports), why);
                 continue;
             }
             routing.repaired |= again;
@@ -123,6 +126,7 @@ pub(super) async fn survey(
     why: &str,
 ) -> Result<Routing, Failure> {
     let mut routing = Routing::default();
+    routing.open.extend(traffic::published(workload, ports));
     for service in selecting(live, workload).await? {
         note_direct(&mut routing, &service, (workload, ports), why);
     }
@@ -135,10 +139,10 @@ pub(super) async fn survey(
 /// The API server did not answer, or somebody changed a Service at the same time.
 pub(super) async fn restore(live: &Live<'_>, workload: &Value) -> Result<bool, Failure> {
     let mut done = true;
-    for service in
-        live.list(Kind::Service, traffic::TURNED).await.map_err(api("listing Services"))?
-    {
-        if !is_turned_for(&service, workload) && !traffic::selects(&service, workload) {
+    // All of them, because somebody may have taken the label away that they could be selected by.
+    for service in live.list(Kind::Service, "").await.map_err(api("listing Services"))? {
+        let ours = is_turned_for(&service, workload) || traffic::selects(&service, workload);
+        if !ours || !traffic::is_turned(&service) {
             continue;
         }
         if let Some(patch) = traffic::restore(&service) {
@@ -157,7 +161,7 @@ pub(super) async fn restore(live: &Live<'_>, workload: &Value) -> Result<bool, F
     Ok(done)
 }
 
-/// Whether no endpoint of a Service leads to the sidecar any more, the companion and Services that lead there by themselves
+/// Whether no endpoint of a Service leads to the sidecar any more, the companion and ports that lead there by themselves
 /// aside.
 ///
 /// # Errors
@@ -168,13 +172,14 @@ pub(super) async fn endpoints_have_left(
     ports: Ports,
 ) -> Result<bool, Failure> {
     for service in selecting(live, workload).await? {
-        if traffic::route(&service, workload, ports) == Route::Proxied {
+        let names = traffic::names_of_ports_elsewhere(&service, workload, ports);
+        if names.is_empty() {
             continue;
         }
         let labels = format!("kubernetes.io/service-name={}", traffic::name_of(&service));
         let slices =
             live.list(Kind::EndpointSlice, &labels).await.map_err(api("listing EndpointSlices"))?;
-        if slices.iter().any(|slice| leads_to(slice, ports.proxy)) {
+        if slices.iter().any(|slice| leads_to(slice, ports.proxy, &names)) {
             return Ok(false);
         }
     }
@@ -216,6 +221,7 @@ enum Verdict {
     Turn(Value),
     Awaited(String),
     LeftAlone(String),
+    Astray(String),
 }
 
 async fn may_turn(
@@ -228,7 +234,11 @@ async fn may_turn(
             "it is headless, so clients reach the pods directly".to_owned(),
         ));
     }
-    let Some(patch) = traffic::turn(service, workload, ports) else { return Ok(Verdict::Nothing) };
+    let owner = neighbour::owner(live, service, workload).await?;
+    let Some(patch) = traffic::turn(service, workload, ports, &owner) else {
+        let stray = neighbour::stray(live, service, (workload, ports)).await?;
+        return Ok(stray.map_or(Verdict::Nothing, Verdict::Astray));
+    };
     if let (Traffic::Auto, Some(manager)) = (mode, traffic::manager(service)) {
         return Ok(Verdict::LeftAlone(format!("{manager} looks after it")));
     }
@@ -243,7 +253,7 @@ async fn may_turn(
             bare.name
         )));
     }
-    if let Some(other) = unprotected_neighbour(live, service, workload).await? {
+    if let Some(other) = neighbour::unprotected(live, service, workload).await? {
         return Ok(Verdict::LeftAlone(format!(
             "it also selects the pods of Deployment {other:?}, which asks for no sidecar"
         )));
@@ -256,23 +266,6 @@ async fn may_turn(
             Verdict::Awaited(format!("every pod carries a ready sidecar: {text}"))
         }
     })
-}
-
-/// Another Deployment behind the Service that is not, or will soon not be, protected. Its pods may have sidecars still.
-async fn unprotected_neighbour(
-    live: &Live<'_>,
-    service: &Value,
-    workload: &Value,
-) -> Result<Option<String>, Failure> {
-    let deployments = live.list(Kind::Deployment, "").await.map_err(api("listing Deployments"))?;
-    let open = |other: &&Value| {
-        let recorded =
-            other.pointer("/metadata/annotations").and_then(|all| all.get(INJECTED)).is_some();
-        traffic::name_of(other) != traffic::name_of(workload)
-            && traffic::selects(service, other)
-            && !(recorded && opt_in(other).is_ok_and(|opt_in| opt_in != OptIn::No))
-    };
-    Ok(deployments.iter().find(open).map(|other| traffic::name_of(other).to_owned()))
 }
 
 /// The Services of the namespace that select the workload's pods, its companion aside.
@@ -317,7 +310,7 @@ fn is_turned_for(service: &Value, workload: &Value) -> bool {
     traffic::turned_for(service).as_deref() == Some(traffic::name_of(workload))
 }
 
-fn belongs(pod: &Value, workload: &Value) -> bool {
+pub(super) fn belongs(pod: &Value, workload: &Value) -> bool {
     let labels = pod.pointer("/metadata/labels").unwrap_or(&Value::Null);
     let wanted = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
     wanted.is_none_or(|wanted| wanted.iter().all(|(key, value)| labels.get(key) == Some(value)))
@@ -333,15 +326,19 @@ pub(super) fn selector_of(service: &Value) -> String {
     pairs.collect::<Vec<_>>().join(",")
 }
 
-fn leads_to(slice: &Value, port: u16) -> bool {
+/// Whether one of the ports of these names leads to this port in a slice.
+fn leads_to(slice: &Value, port: u16, names: &[&str]) -> bool {
     let array = |field: &str| slice.get(field).and_then(Value::as_array);
+    let name = |entry: &Value| {
+        names.contains(&entry.get("name").and_then(Value::as_str).unwrap_or_default())
+    };
     array("endpoints").is_some_and(|endpoints| !endpoints.is_empty())
         && array("ports")
             .into_iter()
             .flatten()
-            .any(|entry| entry.get("port") == Some(&Value::from(port)))
+            .any(|entry| entry.get("port") == Some(&Value::from(port)) && name(entry))
 }
 
-fn api(doing: &'static str) -> impl Fn(kube::Error) -> Failure {
+pub(super) fn api(doing: &'static str) -> impl Fn(kube::Error) -> Failure {
     move |error| Failure::api(doing, &error)
 }
