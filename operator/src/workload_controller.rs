@@ -213,20 +213,28 @@ impl Turn<'_> {
         injection: &Injection,
         memory: &mut Memory,
     ) -> Result<Next, Failure> {
-        let companion = Companion::of(workload, injection.ports());
-        if !injection.may_repair()
-            && let Err(refusal) =
+        let mut companion = Companion::of(workload, injection.ports());
+        let mut repair = injection.is_repair();
+        if !injection.may_repair() {
+            // Who replaces the workload takes the record along with the sidecar; the companion knows that both were there.
+            if let Some(opt_in) = services::remembered(&self.live, workload).await? {
+                companion = companion.remember(&opt_in);
+                repair = true;
+            }
+            if let Err(refusal) =
                 services::ensure_companion(&self.live, workload, &companion).await?
-        {
-            return self.refused(&refusal, memory).await;
+            {
+                return self.refused(&refusal, memory).await;
+            }
         }
-        match template::bring_in(&self.live, workload, injection, &mut memory.repairs).await? {
+        let repairs = repair.then_some(&mut memory.repairs);
+        match template::bring_in(&self.live, workload, injection, repairs).await? {
             Brought::In(workload) => {
-                if injection.is_repair() {
+                if repair {
                     self.context.metrics.drift_repairs.inc();
                 }
                 memory.calm();
-                self.announcer.injected(injection).await;
+                self.announcer.injected(injection, repair).await;
                 self.look_after(&workload, injection.ports(), None, memory).await
             }
             Brought::Refused(refusal) => match Recorded::read(workload).as_ref() {

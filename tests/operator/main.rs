@@ -5,6 +5,7 @@ mod chart;
 mod examples;
 mod leadership;
 mod objects;
+mod repairs;
 mod services;
 
 /// An object with a client secret, and `more` below its `spec`.

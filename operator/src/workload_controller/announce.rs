@@ -43,11 +43,11 @@ impl<'a> Announcer<'a> {
         Self { events, workload, object, recreates }
     }
 
-    /// The template has the sidecar.
-    pub(super) async fn injected(&self, injection: &Injection) {
+    /// The template has the sidecar, `repair` if it had it before and somebody took it away.
+    pub(super) async fn injected(&self, injection: &Injection, repair: bool) {
         let Ports { proxy, upstream, .. } = injection.ports();
         let object = injection.object();
-        let what = if injection.is_repair() {
+        let what = if repair {
             "the sidecar had been removed or changed and was put back"
         } else if injection.is_move() {
             "the sidecar now belongs to another object"
@@ -58,7 +58,7 @@ impl<'a> Announcer<'a> {
             "{what}: OAuth2Proxy {object:?} protects port {upstream} by port {proxy}; Services follow when every pod carries it{}",
             self.gap()
         );
-        let reason = if injection.is_repair() { Reason::Repaired } else { Reason::Injected };
+        let reason = if repair { Reason::Repaired } else { Reason::Injected };
         self.tell(Tone::Normal, (reason, "Inject"), text).await;
     }
 

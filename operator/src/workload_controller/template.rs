@@ -22,6 +22,7 @@ pub(super) enum Brought {
 ///
 /// Without force at first. Where a record says that the entries are ours and the others who hold fields of them merely
 /// updated the workload (an edit, a rollback), it is repeated with force; somebody who declares those fields keeps them.
+/// `repairs` counts what undoes somebody's change.
 ///
 /// # Errors
 /// The API server's.
@@ -29,16 +30,16 @@ pub(super) async fn bring_in(
     live: &Live<'_>,
     workload: &Value,
     injection: &Injection,
-    repairs: &mut Repairs,
+    repairs: Option<&mut Repairs>,
 ) -> Result<Brought, Failure> {
-    if injection.is_repair()
-        && let Err(wait) = repairs.allow(Instant::now())
+    if let Some(repairs) = repairs
+        && repairs.allow(Instant::now()).is_err()
     {
+        // Without the minutes that are left: each would be an event and a write.
         let message = format!(
-            "the sidecar was removed or changed {} times within an hour{}, so it is not put back for {} min: find out who does it, or remove {INJECT} if it is not wanted",
+            "the sidecar was removed or changed {} times within an hour{}, so it is not put back before the first time is an hour ago: find out who does it, or remove {INJECT} if it is not wanted",
             super::flapping::MOST,
-            last_manager(workload).map(|name| format!(", last by {name:?}")).unwrap_or_default(),
-            wait.as_secs() / 60 + 1
+            last_manager(workload).map(|name| format!(", last by {name:?}")).unwrap_or_default()
         );
         return Ok(Brought::Refused(Refusal::new(Reason::Flapping, message)));
     }
