@@ -52,6 +52,18 @@ fn owner(spec: &ValidSpec) -> Value {
     })
 }
 
+/// Whether an object can have this name (RFC 1123 subdomain): the client puts names into paths as they are.
+pub(crate) fn is_name(text: &str) -> bool {
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    text.len() <= 253
+        && text.split('.').all(|label| {
+            !label.is_empty()
+                && label.chars().all(inner)
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+        })
+}
+
 /// Whether a live object was made for the object with this uid.
 pub(crate) fn is_owned(metadata: &ObjectMeta, uid: &str) -> bool {
     metadata.owner_references.iter().flatten().any(|owner| owner.uid == uid)

@@ -68,6 +68,7 @@ spec:
                 .replace("name: main", &format!("name: {}", "a".repeat(53))),
             "1 to 52 characters",
         ),
+        (fields("clientSecretRef: {name: ../s, key: k}", everyone, ""), "clientSecretRef.name"),
         (fields(secret, everyone, "  colour: blue"), "unknown field"),
     ]
 }

@@ -4,6 +4,7 @@
 //! an ignored `traffic: Companon` would leave a path open that its owner believes closed.
 
 use super::Refusal;
+use crate::object::is_name;
 use crds::{Reason, Traffic};
 use serde_json::Value;
 
@@ -21,7 +22,8 @@ pub(crate) const PAUSED: &str = "oauth2proxy.dev/paused";
 pub(crate) const INJECTED: &str = "oauth2proxy.dev/injected";
 /// Annotation on the pod template, written by the operator: the object that the sidecar belongs to.
 pub(crate) const INJECTED_BY: &str = "oauth2proxy.dev/injected-by";
-/// Annotation on the pod template, written by the operator: digest of what the pod specification got.
+/// Annotation on the pod template, written by the operator: digest of what the pod specification got. On the Deployment of a
+/// stand-alone proxy: digest of its pod specification.
 pub(crate) const POD_SPEC_HASH: &str = "oauth2proxy.dev/pod-spec-hash";
 
 /// Which object a workload asks for.
@@ -78,7 +80,8 @@ impl Wishes {
 /// Reads the opt-in alone.
 ///
 /// # Errors
-/// An annotation and a label that name different objects: neither wins, since either choice may be the weaker one.
+/// A text that can not be the name of an object, or an annotation and a label that name different objects: neither wins,
+/// since either choice may be the weaker one.
 pub(crate) fn opt_in(workload: &Value) -> Result<OptIn, Refusal> {
     match (annotation(workload, INJECT), label(workload)) {
         (Some(annotation), Some(label)) if annotation != label => Err(Refusal::new(
@@ -87,7 +90,14 @@ pub(crate) fn opt_in(workload: &Value) -> Result<OptIn, Refusal> {
                 "annotation {INJECT} says {annotation:?} and the label says {label:?}: remove one of them"
             ),
         )),
-        (Some(value), _) | (None, Some(value)) => Ok(meaning(value)),
+        (Some(value), _) | (None, Some(value)) => match meaning(value) {
+            OptIn::Named(name) if !is_name(&name) => Err(invalid(
+                INJECT,
+                value,
+                "the name of an OAuth2Proxy of the same namespace, or to \"true\" for its only one",
+            )),
+            meaning => Ok(meaning),
+        },
         (None, None) => Ok(OptIn::No),
     }
 }
@@ -182,6 +192,19 @@ mod tests {
         ] {
             assert_eq!(opt_in(&workload(&annotations, &labels)), Ok(want));
         }
+    }
+
+    #[test]
+    fn a_name_that_no_object_can_have_is_refused() {
+        for text in
+            ["main other", "shop/main", "main/status", "../../x", "main?a=b", "Main", "a..b"]
+        {
+            let refusal = opt_in(&workload(&json!({INJECT: text}), &json!({}))).unwrap_err();
+            assert_eq!(refusal.reason, Reason::InvalidAnnotation);
+            assert!(refusal.message.contains(text), "{}", refusal.message);
+        }
+        let blanks = opt_in(&workload(&json!({INJECT: " main "}), &json!({})));
+        assert_eq!(blanks, Ok(OptIn::Named("main".to_owned())));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! failure is an error, so that "could not ask" is never taken for "is not there".
 
 use crate::context::FIELD_MANAGER;
+use crate::object::is_name;
 use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::{Request, Status};
 use kube::{Client, Error};
@@ -44,8 +45,11 @@ impl<'a> Live<'a> {
         Self { client, namespace }
     }
 
-    /// The object of this name.
+    /// The object of this name. One that no object can have may come from an annotation, and is nothing to put into a path.
     pub(crate) async fn get(&self, kind: Kind, name: &str) -> Result<Option<Value>, Error> {
+        if !is_name(name) {
+            return Ok(None);
+        }
         let request =
             self.request(kind).get(name, &GetParams::default()).map_err(Error::BuildRequest)?;
         absent_is_none(self.client.request::<Value>(request).await)
