@@ -11,7 +11,7 @@ mod render;
 mod strip;
 
 pub(crate) use annotation::{
-    INJECT, INJECTED, OptIn, PAUSED, PortWish, Wishes, meaning, opt_in, opt_in_text,
+    INJECT, INJECTED, OptIn, PAUSED, POD_SPEC_HASH, PortWish, Wishes, meaning, opt_in, opt_in_text,
 };
 pub(crate) use port::{PortDefaults, Ports, resolve};
 pub(crate) use record::{Record, Recorded};
@@ -130,7 +130,7 @@ fn own_container<'a>(workload: &'a Value, record: Option<&'a Record>) -> Option<
     record.map(|record| record.container.as_str()).or_else(|| {
         let marked = workload
             .pointer("/spec/template/metadata/annotations")?
-            .get(annotation::POD_SPEC_HASH)
+            .get(POD_SPEC_HASH)
             .is_some();
         marked.then_some(render::CONTAINER)
     })

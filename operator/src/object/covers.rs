@@ -1,7 +1,8 @@
 //! Whether a live object already holds what is wanted, so that nothing is written.
 //!
 //! The API server adds defaults and rewrites quantities (`0.5` becomes `500m`), so equality would always find a
-//! difference. Extra entries of lists belong to someone else and are not ours to count.
+//! difference. Extra entries of lists belong to someone else and are not ours to count, but for what has one owner as a
+//! whole: selectors, and the sources of a projected volume, of which the last one counts.
 
 use serde_json::Value;
 
@@ -11,6 +12,8 @@ pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
         (Value::Object(live), Value::Object(wanted)) => {
             wanted.iter().all(|(key, wanted)| match live.get(key) {
                 Some(live) if key == "requests" || key == "limits" => quantities(live, wanted),
+                Some(live) if key == "selector" => live == wanted,
+                Some(live) if key == "sources" => covers_each(live, wanted),
                 Some(live) => covers(live, wanted),
                 None => empty(wanted),
             })
@@ -24,6 +27,14 @@ pub(crate) fn covers(live: &Value, wanted: &Value) -> bool {
         }
         (live, wanted) => live == wanted,
     }
+}
+
+/// Entry by entry, and no more of them.
+fn covers_each(live: &Value, wanted: &Value) -> bool {
+    let (Some(live), Some(wanted)) = (live.as_array(), wanted.as_array()) else {
+        return live == wanted;
+    };
+    live.len() == wanted.len() && live.iter().zip(wanted).all(|(live, wanted)| covers(live, wanted))
 }
 
 fn empty(value: &Value) -> bool {
@@ -63,10 +74,14 @@ fn nano(text: &str) -> Option<i128> {
         "M" => (1_000_000, 1),
         "G" => (1_000_000_000, 1),
         "T" => (1_000_000_000_000, 1),
+        "P" => (10_i128.pow(15), 1),
+        "E" => (10_i128.pow(18), 1),
         "Ki" => (1 << 10, 1),
         "Mi" => (1 << 20, 1),
         "Gi" => (1 << 30, 1),
         "Ti" => (1 << 40, 1),
+        "Pi" => (1 << 50, 1),
+        "Ei" => (1 << 60, 1),
         _ => match suffix.strip_prefix(['e', 'E'])?.parse::<i32>().ok()? {
             power @ 0..=18 => (10_i128.pow(power.unsigned_abs()), 1),
             power @ -9..=-1 => (1, 10_i128.pow(power.unsigned_abs())),
@@ -107,11 +122,28 @@ mod tests {
     }
 
     #[test]
+    fn what_has_one_owner_is_compared_as_a_whole() {
+        let wanted = json!({"selector": {"a": "b"}, "sources": [{"secret": {"name": "one"}}, {"secret": {"name": "two"}}]});
+        assert!(covers(&wanted, &wanted));
+        let mut narrowed = wanted.clone();
+        narrowed["selector"]["c"] = json!("d");
+        assert!(!covers(&narrowed, &wanted), "it selects nothing");
+        let mut more = wanted.clone();
+        more["sources"].as_array_mut().unwrap().push(json!({"secret": {"name": "three"}}));
+        assert!(!covers(&more, &wanted), "its files would hide ours");
+        let mut reversed = wanted.clone();
+        reversed["sources"].as_array_mut().unwrap().reverse();
+        assert!(!covers(&reversed, &wanted));
+    }
+
+    #[test]
     fn quantities_are_compared_by_value() {
         let requests =
             |cpu: &str, memory: &str| json!({"requests": {"cpu": cpu, "memory": memory}});
         assert!(covers(&requests("500m", "1Gi"), &requests("0.5", "1024Mi")));
         assert!(covers(&requests("1", "1k"), &requests("1e0", "1000")));
+        assert!(covers(&requests("1", "1Pi"), &requests("1.0", "1024Ti")));
+        assert!(covers(&requests("1", "1E"), &requests("1", "1e18")));
         assert!(!covers(&requests("500m", "1Gi"), &requests("0.5", "1G")));
     }
 }

@@ -5,6 +5,7 @@ use super::dereference::Found;
 use super::outcome::Finding;
 use super::validate::{ValidatedProxy, validate};
 use super::{ValidSpec, validate_spec};
+use crate::object::covers;
 use crate::report::FleetReport;
 use crds::{OAuth2Proxy, Reason};
 use k8s_openapi::ByteString;
@@ -80,6 +81,25 @@ fn the_least_object_gives_a_configuration_that_the_proxy_accepts() {
     assert_eq!(config.session.keys[0].file().unwrap().to_str(), Some("/etc/oauth2-proxy/key-1"));
     assert_eq!(config.request_headers.len(), 4);
     assert!(config.session.cookie.secure && config.session.cookie.http_only);
+}
+
+#[test]
+fn what_the_stand_alone_pods_need_no_longer_is_seen() {
+    let deployment = |more: Value| built(more).standalone.unwrap().deployment;
+    let lean = json!({"deployment": {}});
+    for more in [
+        json!({"deployment": {"resources": {"limits": {"memory": "128Mi"}}}}),
+        json!({"deployment": {}, "imagePullSecrets": [{"name": "pull"}]}),
+        json!({"deployment": {}, "access": {"emailsFrom": {"secretKeyRef": {"name": "shop-oidc", "key": "client-secret"}}}}),
+    ] {
+        let live = deployment(more.clone());
+        assert!(covers(&live, &live));
+        assert!(!covers(&live, &deployment(lean.clone())), "it would stay: {more}");
+    }
+    // What running pods take up by themselves, and the number of pods, are no other pods.
+    let hash = |deployment: Value| deployment["metadata"]["annotations"].clone();
+    let other = json!({"deployment": {"replicas": 3}, "access": {"allowedGroups": ["staff"]}});
+    assert_eq!(hash(deployment(other)), hash(deployment(lean)));
 }
 
 #[test]
@@ -213,7 +233,7 @@ fn the_stand_alone_proxy_exists_only_if_it_is_asked_for() {
     assert!(
         selector.as_object().unwrap().iter().all(|(key, value)| labels.get(key) == Some(value))
     );
-    assert_eq!(standalone.service["spec"]["ports"][0]["targetPort"], 4180);
+    assert_eq!(standalone.service["spec"]["ports"][0]["targetPort"], "oauth2-proxy");
 }
 
 #[test]

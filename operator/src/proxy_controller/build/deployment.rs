@@ -1,8 +1,9 @@
 //! The stand-alone proxy's pods.
 
+use crate::inject::POD_SPEC_HASH;
 use crate::object::{labels, metadata, selector};
 use crate::pod::{self, PodPorts};
-use crate::proxy_controller::{ValidSpec, name};
+use crate::proxy_controller::{ValidSpec, name, ring};
 use serde_json::{Value, json};
 
 /// Time for the pause before the end, the drain, and some more.
@@ -31,10 +32,16 @@ pub(super) fn build(spec: &ValidSpec, settings: &crds::Deployment, image: &str) 
             rendered.image_pull_secrets.iter().map(|name| json!({"name": name})).collect();
         pod.insert("imagePullSecrets".to_owned(), json!(secrets));
     }
+    let mut metadata = metadata(spec, &name);
+    if let Some(metadata) = metadata.as_object_mut() {
+        // Whether the live Deployment holds what is wanted says nothing of what is wanted no longer: a limit, a Secret.
+        let digest = ring::hash(pod.to_string().as_bytes());
+        metadata.insert("annotations".to_owned(), json!({POD_SPEC_HASH: digest}));
+    }
     json!({
         "apiVersion": "apps/v1",
         "kind": "Deployment",
-        "metadata": metadata(spec, &name),
+        "metadata": metadata,
         "spec": {
             "replicas": settings.replicas,
             "selector": {"matchLabels": selector(&spec.name)},

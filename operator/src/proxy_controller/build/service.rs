@@ -1,6 +1,9 @@
 //! The stand-alone proxy's address.
+//!
+//! It leads to the proxy's port by name: while a change of that port rolls out, each pod is reached at its own.
 
 use crate::object::{metadata, selector};
+use crate::pod;
 use crate::proxy_controller::{ValidSpec, name};
 use serde_json::{Value, json};
 
@@ -12,7 +15,7 @@ pub(super) fn build(spec: &ValidSpec) -> Value {
         "spec": {
             "type": "ClusterIP",
             "selector": selector(&spec.name),
-            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": spec.spec.sidecar.port}],
+            "ports": [{"name": "http", "port": 80, "protocol": "TCP", "targetPort": pod::NAME}],
         },
     })
 }
