@@ -1,11 +1,12 @@
 //! The end of an object: it waits until no workload depends on it, by what the API server says now and never by a cache,
 //! because an empty cache would leave sidecars without their Secrets.
 
-use super::name;
 use super::status::write;
 use crate::condition::{Decision, State};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::controller::{Failure, Next};
+use crate::inject::{INJECT, INJECTED, OptIn, meaning};
+use crate::object::is_owned;
 use crate::report::Guarded;
 use crds::{ConditionType, DeletionPolicy, OAuth2Proxy, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
@@ -36,8 +37,6 @@ pub(super) async fn run(
     context: &Context,
 ) -> Result<Next, Failure> {
     if !object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
-        context.reports.forget(reference);
-        context.poker.forget(reference);
         return Ok(Next::Resync);
     }
     let users = users(object, context).await?;
@@ -49,6 +48,9 @@ pub(super) async fn run(
         let finalizers: Vec<_> =
             object.finalizers().iter().map(String::as_str).filter(|f| *f != FINALIZER).collect();
         set(object, &finalizers, context).await?;
+        // Without a finalizer it is gone before its next turn.
+        context.reports.forget(reference);
+        context.poker.forget(reference);
         return Ok(Next::Resync);
     }
     let mut status = object.status.clone().unwrap_or_default();
@@ -94,12 +96,13 @@ async fn users(object: &OAuth2Proxy, context: &Context) -> Result<Vec<String>, F
         .await
         .map_err(|error| Failure::api("listing the Deployments of the namespace", &error))?;
     let asks = object.spec.deletion_policy == DeletionPolicy::Block;
-    let own = name::standalone(&object.name_any());
+    let uid = object.uid().unwrap_or_default();
     Ok(list
         .items
         .iter()
         .filter(|workload| {
-            workload.name_any() != own && depends(&workload.metadata, &object.name_any(), asks)
+            !is_owned(&workload.metadata, &uid)
+                && depends(&workload.metadata, &object.name_any(), asks)
         })
         .map(|workload| format!("Deployment {}", workload.name_any()))
         .collect())
@@ -109,15 +112,15 @@ async fn users(object: &OAuth2Proxy, context: &Context) -> Result<Vec<String>, F
 fn depends(workload: &ObjectMeta, object: &str, asks: bool) -> bool {
     let annotation = |name: &str| workload.annotations.as_ref().and_then(|all| all.get(name));
     let label = |name: &str| workload.labels.as_ref().and_then(|all| all.get(name));
-    let carries = annotation("oauth2proxy.dev/injected").is_some_and(|record| {
+    let carries = annotation(INJECTED).is_some_and(|record| {
         // A record that can not be read may be of this object: better to wait than to take Secrets away.
         serde_json::from_str::<Value>(record)
             .ok()
             .is_none_or(|record| record.get("object").is_none_or(|name| name == object))
     });
-    let inject = annotation("oauth2proxy.dev/inject").or_else(|| label("oauth2proxy.dev/inject"));
     // `true` means whichever object is the only one; only the record says that it was this one.
-    carries || (asks && inject.is_some_and(|value| value == object))
+    let names = |text: &String| matches!(meaning(text), OptIn::Named(name) if name == object);
+    carries || (asks && [annotation(INJECT), label(INJECT)].into_iter().flatten().any(names))
 }
 
 async fn set(object: &OAuth2Proxy, finalizers: &[&str], context: &Context) -> Result<(), Failure> {
@@ -139,5 +142,36 @@ async fn set(object: &OAuth2Proxy, finalizers: &[&str], context: &Context) -> Re
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(Failure::api("writing the finalizer", &error)),
         Ok(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workload(metadata: &Value) -> ObjectMeta {
+        serde_json::from_value(metadata.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_workload_that_asks_in_whatever_form_holds_the_object() {
+        for metadata in [
+            json!({"annotations": {INJECT: "main"}}),
+            json!({"annotations": {INJECT: " main "}}),
+            json!({"labels": {INJECT: "main"}}),
+            json!({"annotations": {INJECT: "other"}, "labels": {INJECT: "main"}}),
+            json!({"annotations": {INJECTED: r#"{"object":"main"}"#}}),
+            json!({"annotations": {INJECTED: "unreadable"}}),
+        ] {
+            assert!(depends(&workload(&metadata), "main", true), "{metadata}");
+        }
+        for metadata in [
+            json!({}),
+            json!({"annotations": {INJECT: "true"}}),
+            json!({"annotations": {INJECT: "other", INJECTED: r#"{"object":"other"}"#}}),
+        ] {
+            assert!(!depends(&workload(&metadata), "main", true), "{metadata}");
+        }
+        assert!(!depends(&workload(&json!({"annotations": {INJECT: "main"}})), "main", false));
     }
 }
