@@ -111,7 +111,9 @@ impl Elector {
         let mut renewed: Option<Instant> = None;
         loop {
             let start = Instant::now();
-            let attempt = timeout(REQUEST, self.attempt(&mut seen))
+            // No longer than the claim may go without renewal: the end of the process must not wait for a last attempt.
+            let left = renewed.map_or(REQUEST, |last| DEADLINE.saturating_sub(last.elapsed()));
+            let attempt = timeout(left.min(REQUEST), self.attempt(&mut seen))
                 .await
                 .unwrap_or_else(|_| Err("no answer".to_owned()));
             match (attempt, renewed) {
@@ -211,5 +213,58 @@ impl Elector {
             }
             Err(_) => tracing::warn!(lease = self.name, "could not give the lease back in time"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http::{Method, Request, Response};
+    use http_body_util::Full;
+    use kube::client::Body;
+    use std::convert::Infallible;
+
+    /// An API server that takes the first claim, fails every request after it a while later, and at last does not answer.
+    fn failing(start: Instant) -> Client {
+        let answer = |status: u16, text: &'static str| {
+            Response::builder().status(status).body(Full::new(Bytes::from(text))).unwrap()
+        };
+        let service = tower::service_fn(move |request: Request<Body>| async move {
+            let after = start.elapsed();
+            if after.is_zero() {
+                return Ok::<_, Infallible>(if request.method() == Method::GET {
+                    answer(
+                        404,
+                        r#"{"status":"Failure","message":"","reason":"NotFound","code":404}"#,
+                    )
+                } else {
+                    answer(
+                        201,
+                        r#"{"apiVersion":"coordination.k8s.io/v1","kind":"Lease","metadata":{}}"#,
+                    )
+                });
+            }
+            if after >= DEADLINE {
+                std::future::pending::<()>().await;
+            }
+            sleep(Duration::from_millis(1330)).await;
+            Ok(answer(
+                500,
+                r#"{"status":"Failure","message":"","reason":"InternalError","code":500}"#,
+            ))
+        });
+        Client::new(service, "shop")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_that_is_not_renewed_ends_before_another_can_have_it() {
+        let start = Instant::now();
+        let elector = Elector::new(failing(start), "shop", "lease", "a", Clock::System);
+        let (leader, run) = elector.run(std::future::pending());
+        let lost = run.await.unwrap_err();
+        assert!(matches!(lost, Lost::NotRenewed { .. }), "{lost}");
+        assert!(*leader.0.borrow(), "the first claim was not taken");
+        assert!(start.elapsed() < DURATION, "it wrote on for {:?}", start.elapsed());
     }
 }
