@@ -13,7 +13,7 @@ use serde::Deserialize;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// Pods asked at a time, for one workload.
 const CONCURRENCY: usize = 16;
@@ -85,12 +85,17 @@ pub(crate) struct Source {
     pub(crate) count: u64,
 }
 
+/// Time for all answers: where many pods are silent, the first of them show it, and the turn has its own limit.
+const ALL: Duration = Duration::from_secs(20);
+
 /// Asks all pods; the answers come in the order of the questions, with the reason where there is none.
 pub(crate) async fn ask(pods: Vec<Asked>) -> Vec<(Asked, Result<Said, String>)> {
+    let end = Instant::now() + ALL;
     stream::iter(pods)
         .map(|asked| async move {
+            let left = end.saturating_duration_since(Instant::now()).min(PATIENCE);
             let said = match asked.address {
-                Some(address) => answer(SocketAddr::new(address, asked.port)).await,
+                Some(address) => answer(SocketAddr::new(address, asked.port), left).await,
                 None => Err("it has no address yet".to_owned()),
             };
             (asked, said)
@@ -100,8 +105,8 @@ pub(crate) async fn ask(pods: Vec<Asked>) -> Vec<(Asked, Result<Said, String>)> 
         .await
 }
 
-async fn answer(address: SocketAddr) -> Result<Said, String> {
-    match timeout(PATIENCE, get(address)).await {
+async fn answer(address: SocketAddr, patience: Duration) -> Result<Said, String> {
+    match timeout(patience, get(address)).await {
         Ok(result) => result.map_err(|error| format!("http://{address}/status: {error}")),
         Err(_) => {
             Err(format!("http://{address}/status does not answer within {} s", PATIENCE.as_secs()))
@@ -165,6 +170,21 @@ mod tests {
         assert_eq!(said.config_hash.as_deref(), Some("ab"));
         assert_eq!(said.direct_connections.unwrap().sources[0].address, "10.0.0.7");
         assert!(said.provider.unwrap().ready);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn many_silent_pods_do_not_take_longer_than_a_turn_may() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let asked = |number| Asked {
+            pod: format!("web-{number}"),
+            address: Some(Ipv4Addr::LOCALHOST.into()),
+            port,
+        };
+        let start = Instant::now();
+        let answers = ask((0..600).map(asked).collect()).await;
+        assert!(answers.len() == 600 && answers.iter().all(|(_, said)| said.is_err()));
+        assert!(start.elapsed() < ALL + PATIENCE, "{:?}", start.elapsed());
     }
 
     #[tokio::test]

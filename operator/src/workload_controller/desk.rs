@@ -242,7 +242,8 @@ impl Desk {
         let mut totals = Totals::default();
         for entry in entries.values().flatten() {
             totals.injected += i64::from(entry.workload.injected);
-            totals.direct_connections += i64::try_from(entry.direct).unwrap_or(i64::MAX);
+            let direct = i64::try_from(entry.direct).unwrap_or(i64::MAX);
+            totals.direct_connections = totals.direct_connections.saturating_add(direct);
             if let Some(reason) = entry.refusal {
                 *totals.refused.entry(reason).or_insert(0) += 1;
             }

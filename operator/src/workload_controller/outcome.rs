@@ -183,8 +183,7 @@ fn connections(found: &Found<'_>) -> u64 {
     let said = found.pods.iter().filter_map(|(_, said)| said.as_ref()?.as_ref().ok());
     said.flat_map(|said| &said.direct_connections)
         .flat_map(|direct| &direct.sources)
-        .map(|source| source.count)
-        .sum()
+        .fold(0_u64, |sum, source| sum.saturating_add(source.count))
 }
 
 /// What is reported of a pod that carries the proxy.
