@@ -38,7 +38,9 @@ async fn the_chart_lints_without_a_word() {
 #[tokio::test]
 async fn every_form_of_it_is_taken_by_the_api_server() {
     let _cluster = Cluster::shared();
-    let forms: [&[&str]; 4] = [
+    let long = format!("--set=fullnameOverride={}", "a".repeat(63));
+    let forms: [&[&str]; 5] = [
+        &[&long],
         &[],
         &["--set=scope.mode=namespaces,scope.namespaces={a,b}"],
         &["--set=replicas=1,podDisruptionBudget.enabled=false,metrics.service.enabled=false"],
@@ -60,6 +62,10 @@ async fn every_form_of_it_is_taken_by_the_api_server() {
             assert!(output.status.success(), "{version} {form:?}: {}", said(&output));
             let text = said(&output);
             assert!(text.contains("kind: Deployment"), "{version} {form:?}: {text}");
+            // The name of a Service is a DNS label.
+            let names = text.lines().filter_map(|line| line.strip_prefix("  name: "));
+            let metrics = names.filter(|name| name.ends_with("-metrics")).collect::<Vec<_>>();
+            assert!(metrics.iter().all(|name| name.len() <= 63), "{version} {form:?}: {metrics:?}");
             assert!(text.contains("readOnlyRootFilesystem: true"), "{version} {form:?}: {text}");
             assert!(
                 !text.contains("verbs: [\"*\"]") && !text.contains("- '*'"),
