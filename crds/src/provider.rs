@@ -90,7 +90,7 @@ pub struct Provider {
 
     /// Signature algorithms accepted in ID tokens. Empty: those that the provider lists.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 9))]
+    #[schemars(length(max = 10))]
     pub enabled_signing_algs: Vec<SigningAlgorithm>,
 
     /// Accept an e-mail address that the provider says is not verified. Anyone who can enter an address at the provider
@@ -188,5 +188,6 @@ pub enum SigningAlgorithm {
     PS512,
     ES256,
     ES384,
+    ES512,
     EdDSA,
 }

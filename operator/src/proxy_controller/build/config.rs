@@ -154,6 +154,7 @@ fn algorithm(algorithm: crds::SigningAlgorithm) -> file::SigningAlgorithm {
         crds::SigningAlgorithm::PS512 => file::SigningAlgorithm::PS512,
         crds::SigningAlgorithm::ES256 => file::SigningAlgorithm::ES256,
         crds::SigningAlgorithm::ES384 => file::SigningAlgorithm::ES384,
+        crds::SigningAlgorithm::ES512 => file::SigningAlgorithm::ES512,
         crds::SigningAlgorithm::EdDSA => file::SigningAlgorithm::EdDSA,
     }
 }
