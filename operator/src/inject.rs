@@ -128,10 +128,8 @@ fn protect(
 /// The name of the container that is ours: recorded, or, where the record was lost, marked by our template annotation.
 fn own_container<'a>(workload: &'a Value, record: Option<&'a Record>) -> Option<&'a str> {
     record.map(|record| record.container.as_str()).or_else(|| {
-        let marked = workload
-            .pointer("/spec/template/metadata/annotations")?
-            .get(POD_SPEC_HASH)
-            .is_some();
+        let marked =
+            workload.pointer("/spec/template/metadata/annotations")?.get(POD_SPEC_HASH).is_some();
         marked.then_some(render::CONTAINER)
     })
 }

@@ -40,7 +40,7 @@ async fn every_form_of_it_is_taken_by_the_api_server() {
     let _cluster = Cluster::shared();
     let long = format!("--set=fullnameOverride={}", "a".repeat(63));
     let forms: [&[&str]; 5] = [
-        &[&long],
+        &[long.as_str()],
         &[],
         &["--set=scope.mode=namespaces,scope.namespaces={a,b}"],
         &["--set=replicas=1,podDisruptionBudget.enabled=false,metrics.service.enabled=false"],
