@@ -7,6 +7,7 @@ mod bound;
 mod connection;
 mod drain;
 mod framing;
+mod goodbye;
 mod http2;
 mod listener;
 mod load;

@@ -4,6 +4,7 @@
 
 use super::drain::BusyGuard;
 use super::framing::{Framing, Violation};
+use super::goodbye;
 use super::service::{Handle, Service};
 use super::stream::{Checked, Stream};
 use super::{Peer, Worker};
@@ -20,7 +21,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 use tokio::time::{Instant, Sleep, sleep};
 
 /// Above this many connections of a worker, each is parked as soon as it is idle: that bounds the peak of the heap, which
@@ -28,8 +28,6 @@ use tokio::time::{Instant, Sleep, sleep};
 const CROWD: usize = 200;
 /// Below it, parking waits this long, because a busy connection should keep its buffers.
 const QUIET: Duration = Duration::from_secs(1);
-const BAD_REQUEST: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nX-Content-Type-Options: nosniff\r\nContent-Length: 12\r\nConnection: close\r\n\r\nBad Request\n";
-const TOO_LARGE: &[u8] = b"HTTP/1.1 431 Request Header Fields Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// Times and sizes for connections.
 #[derive(Clone, Copy, Debug)]
@@ -221,6 +219,8 @@ where
     let service = Service::new(Arc::clone(&conn), handle.handler.clone());
     let mut http = handle.http1.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut watch = pin!(Watch::new(handle.bounds));
+        // An answer that broke off must not look like one that ended.
+        Poll::Ready(Err(error)) if !error.is_parse() => Poll::Ready(End::Broken),
     let end = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
         Poll::Ready(_) => Poll::Ready(End::Closed),
         Poll::Pending if conn.is_over() => Poll::Ready(End::Refused),
@@ -249,24 +249,26 @@ where
             Some(Parked { stream, framing, prefix: Bytes::copy_from_slice(&parts.read_buf) })
         }
         End::Refused if !conn.answering.load(Ordering::Relaxed) => {
-            let mut stream = http.into_parts()?.io.into_inner().stream;
-            let answer =
-                if conn.too_large.load(Ordering::Relaxed) { TOO_LARGE } else { BAD_REQUEST };
-            let goodbye = async {
-                stream.write_all(answer).await?;
-                stream.shutdown().await
-            };
-            // A client that sends nonsense may not even read what we think of it.
-            let _ = tokio::time::timeout(QUIET, goodbye).await;
+            let stream = http.into_parts()?.io.into_inner().stream;
+            Box::pin(goodbye::refuse(stream, conn.too_large.load(Ordering::Relaxed))).await;
             None
         }
-        End::Refused | End::Late | End::Closed => None,
+        End::Closed => {
+            let Checked { stream, framing, .. } = http.into_parts()?.io.into_inner();
+            if !framing.at_start() {
+                Box::pin(goodbye::linger(stream)).await;
+            }
+            None
+        }
+        End::Refused | End::Late | End::Broken => None,
     }
 }
 
 /// How a burst ends.
 enum End {
     /// The parser is done: closed, or taken over by an upgrade.
+    /// The client is gone, or what answered it.
+    Broken,
     Closed,
     /// The framing can be read in two ways.
     Refused,

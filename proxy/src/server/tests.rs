@@ -56,6 +56,27 @@ fn requests_sent_at_once_are_answered_in_order() {
 }
 
 #[test]
+fn a_client_that_sends_all_before_it_reads_still_gets_the_answer_that_came_early() {
+    const SIZE: usize = 12 << 20;
+    let running = Running::start(&Limits::default(), |_, _, _| async move {
+        Response::new(Body::full("no need"))
+    });
+    let length = format!("Content-Length: {SIZE}\r\n");
+    for (head, status) in [
+        (format!("POST / HTTP/1.1\r\nHost: a\r\n{length}\r\n"), 200),
+        (format!("POST / HTTP/1.1\r\nHost: a\r\n{length}{length}\r\n"), 400),
+        (format!("P@ST / HTTP/1.1\r\nHost: a\r\n{length}\r\n"), 400),
+        ("GET / HTTP/1.1\r\nHost: a\r\nX: ".to_owned(), 431),
+    ] {
+        let mut client = running.connect();
+        client.send(head.as_bytes());
+        client.send(&vec![b'x'; SIZE]);
+        assert_eq!(client.answer().status, status, "{head}");
+        assert!(client.is_closed(), "{head}");
+    }
+}
+
+#[test]
 fn a_panic_costs_one_request() {
     let running = Running::start(&Limits::default(), |_, _, request| hello(request));
     let mut client = running.connect();
