@@ -55,6 +55,16 @@ impl Body {
         Self { kind: Kind::Upstream { body, lease: Some(lease) }, exchange: None }
     }
 
+    /// Leaves nothing to send; who watches over the end of this body still does.
+    pub(crate) fn forget_content(&mut self) {
+        self.kind = Kind::Empty;
+    }
+
+    /// How many bytes are at hand, of a body that is not a stream.
+    pub(crate) fn at_hand(&self) -> usize {
+        if let Kind::Full(Some(bytes)) = &self.kind { bytes.len() } else { 0 }
+    }
+
     /// The exchange ends when this body does.
     pub(crate) fn finishing(mut self, exchange: Box<Exchange>) -> Self {
         self.exchange = Some(exchange);

@@ -98,6 +98,10 @@ impl Exchange {
     /// Ties the end of this exchange to the end of the response.
     pub(crate) fn finish(mut self: Box<Self>, response: Response<Body>) -> Response<Body> {
         self.status = response.status().as_u16();
+        if self.method == http::Method::HEAD {
+            // Counted as the peer does, although it stays here: nobody will ask the body for it.
+            self.sent(response.body().at_hand());
+        }
         response.map(|body| body.finishing(self))
     }
 

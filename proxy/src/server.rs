@@ -28,6 +28,7 @@ use crate::metrics::Shard;
 use load::Slot;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What a worker thread has for the requests that it serves.
 #[derive(Debug)]
@@ -50,13 +51,28 @@ pub(crate) struct Peer {
     /// The connection is encrypted.
     pub(crate) tls: bool,
     slot: Option<Slot>,
+    /// Something went one way or the other since the connection last looked.
+    moved: AtomicBool,
 }
 
 impl Peer {
     /// A peer that no listener has accepted, as tests of handlers need it.
     #[cfg(test)]
     pub(crate) fn new(address: Option<SocketAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self { address, tls, slot: None })
+        Self::with(address, tls, None)
+    }
+
+    fn with(address: Option<SocketAddr>, tls: bool, slot: Option<Slot>) -> Arc<Self> {
+        Arc::new(Self { address, tls, slot, moved: AtomicBool::new(false) })
+    }
+
+    /// Bytes of a body went one way or the other, so the connection does not stand still.
+    pub(crate) fn note_moved(&self) {
+        self.moved.store(true, Ordering::Relaxed);
+    }
+
+    fn take_moved(&self) -> bool {
+        self.moved.swap(false, Ordering::Relaxed)
     }
 
     fn is_crowded(&self, limit: usize) -> bool {

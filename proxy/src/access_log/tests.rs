@@ -31,7 +31,9 @@ fn logged(format: LogFormat, requests: &[&str]) -> String {
         },
     );
     for request in requests {
-        assert_eq!(running.connect().ask(request).status, 200);
+        let mut client = running.connect();
+        client.send(request.as_bytes());
+        assert!(client.until(b"\r\n\r\n").starts_with(b"HTTP/1."));
     }
     running.logged()
 }
@@ -50,6 +52,12 @@ fn a_text_line_has_the_form_of_the_peers_default() {
         "\n$"
     ));
     assert!(line.unwrap().is_match(&text), "{text}");
+}
+
+#[test]
+fn an_answer_to_head_counts_as_what_it_tells_of() {
+    let text = logged(LogFormat::Text, &["HEAD / HTTP/1.0\r\nX-Request-Id: i\r\n\r\n"]);
+    assert!(text.contains(" HTTP/1.0 \"\" 200 10 "), "{text}");
 }
 
 #[test]

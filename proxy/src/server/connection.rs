@@ -48,7 +48,6 @@ pub(super) struct Conn {
     served: AtomicU32,
     read_pending: AtomicBool,
     write_pending: AtomicBool,
-    moved: AtomicBool,
     at_start: AtomicBool,
     raw: AtomicBool,
     refused: AtomicBool,
@@ -66,7 +65,6 @@ impl Conn {
             served: AtomicU32::new(0),
             read_pending: AtomicBool::new(false),
             write_pending: AtomicBool::new(false),
-            moved: AtomicBool::new(false),
             at_start: AtomicBool::new(true),
             raw: AtomicBool::new(false),
             refused: AtomicBool::new(false),
@@ -79,14 +77,14 @@ impl Conn {
     pub(super) fn note_read(&self, pending: bool) {
         self.read_pending.store(pending, Ordering::Relaxed);
         if !pending {
-            self.moved.store(true, Ordering::Relaxed);
+            self.peer.note_moved();
         }
     }
 
     pub(super) fn note_write(&self, pending: bool) {
         self.write_pending.store(pending, Ordering::Relaxed);
         if !pending {
-            self.moved.store(true, Ordering::Relaxed);
+            self.peer.note_moved();
         }
     }
 
@@ -128,6 +126,7 @@ impl Conn {
     pub(super) fn enter(self: &Arc<Self>) -> InFlight {
         self.served.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.peer.note_moved();
         InFlight(Arc::clone(self))
     }
 
@@ -219,9 +218,9 @@ where
     let service = Service::new(Arc::clone(&conn), handle.handler.clone());
     let mut http = handle.http1.serve_connection(TokioIo::new(io), service).with_upgrades();
     let mut watch = pin!(Watch::new(handle.bounds));
+    let end = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
         // An answer that broke off must not look like one that ended.
         Poll::Ready(Err(error)) if !error.is_parse() => Poll::Ready(End::Broken),
-    let end = poll_fn(|cx| match Pin::new(&mut http).poll(cx) {
         Poll::Ready(_) => Poll::Ready(End::Closed),
         Poll::Pending if conn.is_over() => Poll::Ready(End::Refused),
         Poll::Pending => watch.as_mut().poll(cx, &conn),
@@ -267,9 +266,9 @@ where
 /// How a burst ends.
 enum End {
     /// The parser is done: closed, or taken over by an upgrade.
+    Closed,
     /// The client is gone, or what answered it.
     Broken,
-    Closed,
     /// The framing can be read in two ways.
     Refused,
     /// The client took too long.
@@ -331,7 +330,7 @@ impl Watch {
     fn look(self: Pin<&mut Self>, conn: &Conn) -> Option<End> {
         let this = self.project();
         let served = conn.served.load(Ordering::Relaxed);
-        let moved = conn.moved.swap(false, Ordering::Relaxed);
+        let moved = conn.peer.take_moved();
         let progress = std::mem::replace(this.served, served) != served;
         if conn.is_quiet() {
             return (!moved).then_some(End::Parked);

@@ -1,4 +1,5 @@
-//! HTTP/2, offered over TLS only. Streams, header lists and resets are capped; connections without a stream are told to go.
+//! HTTP/2, offered over TLS only. Streams, header lists and resets are capped; connections without a stream are told to go,
+//! and those on whose streams nothing moves are cut: pings alone would keep them for ever.
 
 use super::Peer;
 use super::connection::Conn;
@@ -40,6 +41,7 @@ where
         .serve_connection(TokioIo::new(stream), service);
     let mut timer = pin!(sleep(TICK));
     let mut idle_since = Instant::now();
+    let mut moved_at = idle_since;
     let mut told = false;
     poll_fn(|cx| {
         loop {
@@ -51,8 +53,14 @@ where
             }
             let now = Instant::now();
             timer.as_mut().reset(now + TICK);
+            if conn.peer.take_moved() || !conn.in_flight() {
+                moved_at = now;
+            }
             if conn.in_flight() {
                 idle_since = now;
+            }
+            if now.duration_since(moved_at) >= bounds.stream_idle_timeout {
+                return Poll::Ready(());
             }
             let idle = now.duration_since(idle_since) >= bounds.idle_timeout;
             if told && idle {

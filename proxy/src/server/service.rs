@@ -8,7 +8,9 @@ use crate::metrics::Event;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::CatchUnwind;
-use http::header::{CONNECTION, CONTENT_TYPE, COOKIE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -51,6 +53,7 @@ where
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let in_flight = Some(self.conn.enter());
         let http2 = request.version() == Version::HTTP_2;
+        let bodiless = http2 && request.method() == Method::HEAD;
         let answer = match admit(&mut request) {
             Ok(()) => {
                 let future = (self.handler)(Arc::clone(&self.conn.peer), request);
@@ -58,7 +61,7 @@ where
             }
             Err(status) => Answer::Refused { status },
         };
-        Call { answer, in_flight, http2 }
+        Call { answer, in_flight, http2, bodiless }
     }
 }
 
@@ -74,7 +77,8 @@ fn admit<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
         return Err(StatusCode::BAD_REQUEST);
     }
     if request.version() == Version::HTTP_2 {
-        if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        let twice = |name| request.headers().get_all(name).iter().nth(1).is_some();
+        if twice(HOST) || twice(CONTENT_LENGTH) {
             return Err(StatusCode::BAD_REQUEST);
         }
         join_cookies(request);
@@ -127,6 +131,7 @@ pin_project_lite::pin_project! {
         answer: Answer<F>,
         in_flight: Option<InFlight>,
         http2: bool,
+        bodiless: bool,
     }
 }
 
@@ -156,6 +161,9 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
             }
             AnswerProjection::Refused { status } => (plain(*status), true),
         };
+        if *this.bodiless {
+            take_body(&mut response);
+        }
         if let Some(InFlight(conn)) = this.in_flight.as_ref() {
             conn.set_answering();
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -165,8 +173,16 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
             }
         }
         let in_flight = this.in_flight.take();
-        Poll::Ready(Ok(response.map(|body| Tracked { body, _in_flight: in_flight })))
+        Poll::Ready(Ok(response.map(|body| Tracked { body, in_flight })))
     }
+}
+
+/// What the parser does by itself for HTTP/1: the head tells of a body that does not follow.
+fn take_body(response: &mut Response<Body>) {
+    if let Some(length) = http_body::Body::size_hint(response.body()).exact().filter(|n| *n > 0) {
+        response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
+    }
+    response.body_mut().forget_content();
 }
 
 fn plain(status: StatusCode) -> Response<Body> {
@@ -183,7 +199,7 @@ fn plain(status: StatusCode) -> Response<Body> {
 /// A body that keeps its request in flight until it is dropped.
 pub(super) struct Tracked {
     body: Body,
-    _in_flight: Option<InFlight>,
+    in_flight: Option<InFlight>,
 }
 
 impl http_body::Body for Tracked {
@@ -194,7 +210,11 @@ impl http_body::Body for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let Some(InFlight(conn)) = &self.in_flight {
+            conn.peer.note_moved();
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

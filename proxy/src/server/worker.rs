@@ -383,7 +383,7 @@ where
             Accepted::Tcp(stream, address, tls) => {
                 // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
                 let _ = stream.set_nodelay(true);
-                let peer = Arc::new(Peer { address: Some(address), tls, slot: Some(slot) });
+                let peer = Peer::with(Some(address), tls, Some(slot));
                 match self.acceptor.as_ref().filter(|_| tls) {
                     Some(acceptor) => {
                         drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, peer)));
@@ -394,7 +394,7 @@ where
                 }
             }
             Accepted::Unix(stream) => {
-                let peer = Arc::new(Peer { address: None, tls: false, slot: Some(slot) });
+                let peer = Peer::with(None, false, Some(slot));
                 drop(tokio::spawn(connection::serve(handle, Stream::Unix(stream), peer)));
             }
         }

@@ -65,13 +65,13 @@ impl Server {
     /// The request as the upstream gets it.
     fn outgoing(
         &self,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         request: Request<Incoming>,
         injection: &Injection<'_>,
         wish: Option<&Wish>,
     ) -> Request<RequestBody> {
         let (mut parts, body) = request.into_parts();
-        let body = RequestBody::new(body, injection.names, &parts.headers);
+        let body = RequestBody::new(body, injection.names, &parts.headers, peer);
         let protocol = wish.map(|wish| wish.protocol.clone());
         prepare(&mut parts.headers, injection, peer.address.map(|address| address.ip()), protocol);
         if !self.pass_host_header || !parts.headers.contains_key(HOST) {
@@ -219,6 +219,8 @@ pub(super) struct Streaming {
     /// Present if trailers may follow.
     names: Option<Names>,
     sent: Arc<Notify>,
+    /// Who sends it; HTTP/2 sees no other sign of life.
+    peer: Arc<Peer>,
 }
 
 /// Tells when a request has been sent to its last byte.
@@ -233,12 +235,13 @@ impl Sent {
 }
 
 impl RequestBody {
-    fn new(body: Incoming, names: &Names, headers: &HeaderMap) -> Self {
+    fn new(body: Incoming, names: &Names, headers: &HeaderMap, peer: &Arc<Peer>) -> Self {
         if http_body::Body::is_end_stream(&body) {
             return Self::Empty;
         }
         let names = headers.contains_key(TRAILER).then(|| names.clone());
-        Self::Streaming(Box::new(Streaming { body, names, sent: Arc::default() }))
+        let peer = Arc::clone(peer);
+        Self::Streaming(Box::new(Streaming { body, names, sent: Arc::default(), peer }))
     }
 
     fn is_empty(&self) -> bool {
@@ -269,6 +272,7 @@ impl http_body::Body for RequestBody {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Self::Streaming(streaming) = &mut *self else { return Poll::Ready(None) };
         let frame = ready!(Pin::new(&mut streaming.body).poll_frame(cx));
+        streaming.peer.note_moved();
         if frame.is_none() || http_body::Body::is_end_stream(&streaming.body) {
             streaming.sent.notify_one();
         }

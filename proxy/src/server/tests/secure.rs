@@ -1,15 +1,21 @@
 //! TLS, and HTTP/2 over it, with a real client.
 
 use super::support::{PATIENCE, Running, eventually};
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::server::Certificate;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::{Request, Response, Version};
-use http_body_util::{BodyExt, Empty};
+use http_body::Frame;
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use proxy_config::{Limits, TlsVersion};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 use rustls_pki_types::ServerName;
+use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -106,14 +112,11 @@ async fn http_2_requests_look_like_any_other_to_the_handler() {
         connect(&running, config(&pair, rustls::ALL_VERSIONS, &["h2", "http/1.1"])).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
     let (mut sender, connection) =
-        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream))
-            .await
-            .unwrap();
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
     let connection = tokio::spawn(connection);
     let request =
         Request::get("https://proxy.example/x?y").header("cookie", "a=1").header("cookie", "b=2");
-    let answer =
-        sender.send_request(request.body(Empty::<bytes::Bytes>::new()).unwrap()).await.unwrap();
+    let answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
     assert_eq!(answer.version(), Version::HTTP_2);
     let body = answer.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(body, "true proxy.example /x?y 1");
@@ -122,6 +125,77 @@ async fn http_2_requests_look_like_any_other_to_the_handler() {
     assert_eq!(answer.status(), 400);
     drop(sender);
     tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
+}
+
+/// An HTTP/2 connection to `running`, which drives itself.
+async fn http_2<B>(running: &Running, pair: &Pair) -> http2::SendRequest<B>
+where
+    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let stream = connect(running, config(pair, rustls::ALL_VERSIONS, &["h2"])).await.unwrap();
+    let (sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    sender
+}
+
+#[tokio::test]
+async fn over_http_2_the_answer_to_head_has_a_length_and_no_body() {
+    let pair = pair();
+    let (running, _) = serve(&pair, TlsVersion::Tls12);
+    let mut sender = http_2(&running, &pair).await;
+    for (method, size) in [("GET", 22), ("HEAD", 0)] {
+        let request = Request::builder().method(method).uri("https://proxy.example/");
+        let answer =
+            sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+        assert_eq!(answer.headers()["content-length"], "22", "{method}");
+        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), size, "{method}");
+    }
+}
+
+#[tokio::test]
+async fn over_http_2_two_lengths_are_refused_even_if_they_are_equal() {
+    let pair = pair();
+    let (running, _) = serve(&pair, TlsVersion::Tls12);
+    let mut sender = http_2(&running, &pair).await;
+    for (lengths, status) in [(1, 200), (2, 400)] {
+        let mut request = Request::post("https://proxy.example/");
+        for _ in 0..lengths {
+            request = request.header("content-length", "2");
+        }
+        let body = Full::new(Bytes::from_static(b"ok"));
+        let answer = sender.send_request(request.body(body).unwrap()).await.unwrap();
+        assert_eq!(answer.status(), status, "{lengths}");
+    }
+}
+
+#[tokio::test]
+async fn http_2_streams_that_stand_still_end_with_their_connection() {
+    let pair = pair();
+    let limits =
+        Limits { stream_idle_timeout: Duration::from_millis(1500).into(), ..Limits::default() };
+    let certificate = Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap();
+    let running =
+        Running::start_tls(&certificate, TlsVersion::Tls12, &limits, |_, _, request| async move {
+            let body = request.into_body().map_err(BodyError::from);
+            Response::new(Body::stream(Box::pin(body)))
+        });
+    // For longer than the limit something moves every now and then, and then nothing any more.
+    let piece = |_| async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x")))
+    };
+    let frames = stream::iter(0..5).then(piece).chain(stream::pending());
+    let mut sender = http_2(&running, &pair).await;
+    let body = StreamBody::new(Box::pin(frames));
+    let request = Request::post("https://proxy.example/").body(body).unwrap();
+    let mut answer = sender.send_request(request).await.unwrap().into_body();
+    for _ in 0..5 {
+        assert!(answer.frame().await.unwrap().is_ok());
+    }
+    let end = tokio::time::timeout(PATIENCE, answer.frame()).await.unwrap();
+    assert!(!matches!(end, Some(Ok(_))), "{end:?}");
 }
 
 #[tokio::test]
