@@ -26,21 +26,33 @@ const SECRET: [&str; 17] = [
 
 const MASK: &[u8] = b"***";
 
-/// `target` with the values of secret parameters replaced by `***`; nothing is copied if there are none.
+/// Targets inside targets that are looked into: a login leads back to what was asked for, query and all.
+const DEPTH: usize = 3;
+
+/// `target` with the values of secret parameters replaced by `***`, and so the queries of targets in other parameters that
+/// have such values; nothing is copied if there are none.
 pub(super) fn redact(target: &str) -> Cow<'_, [u8]> {
     let bytes = target.as_bytes();
     let Some((path, query)) = target.split_once('?') else { return Cow::Borrowed(bytes) };
-    if !pairs(query).any(|(name, value, _)| value.is_some() && is_secret(name)) {
+    if !pairs(query.as_bytes()).any(|(name, value, _)| value.is_some_and(|v| tells(name, v, DEPTH)))
+    {
         return Cow::Borrowed(bytes);
     }
     let mut out = Vec::with_capacity(bytes.len());
     out.extend_from_slice(path.as_bytes());
     out.push(b'?');
-    for (name, value, end) in pairs(query) {
+    for (name, value, end) in pairs(query.as_bytes()) {
         out.extend_from_slice(name);
         if let Some(value) = value {
             out.push(b'=');
-            out.extend_from_slice(if is_secret(name) { MASK } else { value });
+            if is_secret(name) {
+                out.extend_from_slice(MASK);
+            } else if tells(name, value, DEPTH) {
+                out.extend_from_slice(before_query(value));
+                out.extend_from_slice(MASK);
+            } else {
+                out.extend_from_slice(value);
+            }
         }
         out.extend_from_slice(end);
     }
@@ -48,8 +60,8 @@ pub(super) fn redact(target: &str) -> Cow<'_, [u8]> {
 }
 
 /// Name, value and separator of each parameter; some servers take `;` for a separator, so we do too.
-fn pairs(query: &str) -> impl Iterator<Item = (&[u8], Option<&[u8]>, &[u8])> {
-    query.as_bytes().split_inclusive(|byte| matches!(byte, b'&' | b';')).map(|pair| {
+fn pairs(query: &[u8]) -> impl Iterator<Item = (&[u8], Option<&[u8]>, &[u8])> {
+    query.split_inclusive(|byte| matches!(byte, b'&' | b';')).map(|pair| {
         let (pair, end) = match pair {
             [rest @ .., b'&' | b';'] => (rest, pair.get(rest.len()..).unwrap_or_default()),
             _ => (pair, &[][..]),
@@ -57,6 +69,34 @@ fn pairs(query: &str) -> impl Iterator<Item = (&[u8], Option<&[u8]>, &[u8])> {
         let mut parts = pair.splitn(2, |byte| *byte == b'=');
         (parts.next().unwrap_or_default(), parts.next(), end)
     })
+}
+
+/// Whether a parameter is secret, or its value is a target with one that is.
+fn tells(name: &[u8], value: &[u8], depth: usize) -> bool {
+    is_secret(name) || (depth > 0 && before_query(value).len() < value.len() && hides(value, depth))
+}
+
+fn hides(value: &[u8], depth: usize) -> bool {
+    let decoded: Cow<'_, [u8]> = percent_decode(value).into();
+    let query = decoded.split(|byte| is_mark(*byte)).skip(1);
+    query.flat_map(pairs).any(|(name, value, _)| value.is_some_and(|v| tells(name, v, depth - 1)))
+}
+
+/// A target up to the mark, plain or encoded, behind which its query or fragment is.
+fn before_query(value: &[u8]) -> &[u8] {
+    let encoded =
+        |rest: &[u8]| matches!(rest, [b'%', b'3', b'f' | b'F', ..] | [b'%', b'2', b'3', ..]);
+    let is_start = |at: &usize| {
+        value
+            .get(*at..)
+            .is_some_and(|rest| encoded(rest) || rest.first().copied().is_some_and(is_mark))
+    };
+    let end = (0..value.len()).find(is_start).unwrap_or(value.len());
+    value.get(..end).unwrap_or(value)
+}
+
+fn is_mark(byte: u8) -> bool {
+    matches!(byte, b'?' | b'#')
 }
 
 fn is_secret(name: &[u8]) -> bool {

@@ -135,6 +135,12 @@ fn values_of_secret_parameters_are_not_logged() {
         ("/oauth2/callback?code=abc&state=x%3D&iss=i", "/oauth2/callback?code=***&state=***&iss=i"),
         ("/?c%6fde=abc;TOKEN=x&token", "/?c%6fde=***;TOKEN=***&token"),
         ("/?code=a?b=c&&=x&id_token_hint=", "/?code=***&&=x&id_token_hint=***"),
+        ("/start?rd=%2Fcb%3Fcode%3Dabc&x=1", "/start?rd=%2Fcb***&x=1"),
+        ("/start?rd=/cb%3fx%3D1%26state%3Dabc", "/start?rd=/cb***"),
+        ("/start?rd=/cb?code=abc", "/start?rd=/cb***"),
+        ("/start?rd=%2Fa%23id_token%3Dx", "/start?rd=%2Fa***"),
+        ("/start?rd=%2Fs%3Frd%3D%252Fcb%253Fcode%253Dx", "/start?rd=%2Fs***"),
+        ("/start?rd=%2Fcb%3Fcodes%3Dabc", "/start?rd=%2Fcb%3Fcodes%3Dabc"),
         ("/code=abc?codes=1", "/code=abc?codes=1"),
         ("/x?", "/x?"),
     ] {
