@@ -33,6 +33,7 @@ pub(crate) enum Violation {
 /// Longest line with the size of a chunk, extensions included; and all trailers together.
 const CHUNK_LINE: usize = 4096;
 const TRAILERS: usize = 16 * 1024;
+const TRAILER_LINES: usize = 100;
 
 /// The reader of one connection.
 #[derive(Debug)]
@@ -57,6 +58,7 @@ enum State {
     ChunkEnd,
     Trailers {
         size: usize,
+        lines: usize,
     },
 }
 
@@ -134,7 +136,11 @@ impl Framing {
             State::Start { .. } if length > self.max_head => Err(Violation::TooLarge),
             State::ChunkSize if length > CHUNK_LINE => Err(Violation::Chunk),
             State::ChunkEnd if length > 2 => Err(Violation::Chunk),
-            State::Trailers { size } if size + length > TRAILERS => Err(Violation::TooLarge),
+            State::Trailers { size, lines }
+                if size + length > TRAILERS || lines > TRAILER_LINES =>
+            {
+                Err(Violation::TooLarge)
+            }
             _ => Ok(()),
         }
     }
@@ -150,15 +156,15 @@ impl Framing {
             State::Head(head) if text.is_empty() => head.end()?,
             State::Head(head) => State::Head(head.line(text, line.len())?),
             State::ChunkSize => match chunk_size(text)? {
-                0 => State::Trailers { size: 0 },
+                0 => State::Trailers { size: 0, lines: 0 },
                 size => State::ChunkData(size),
             },
             State::ChunkEnd if text.is_empty() => State::ChunkSize,
             State::ChunkEnd => return Err(Violation::Chunk),
             State::Trailers { .. } if text.is_empty() => State::START,
-            State::Trailers { size } => {
-                unfolded(text)?;
-                State::Trailers { size: size + line.len() }
+            State::Trailers { size, lines } => {
+                trailer(text)?;
+                State::Trailers { size: size + line.len(), lines: lines + 1 }
             }
             state @ (State::Body(_) | State::ChunkData(_)) => state,
         };
@@ -228,6 +234,21 @@ fn unfolded(text: &[u8]) -> Result<(), Violation> {
         Some(b' ' | b'\t') => Err(Violation::Folded),
         Some(b':') => Err(Violation::BadName),
         _ => Ok(()),
+    }
+}
+
+/// A field of a trailer. The parser would see what is wrong with it too, but only as a body that broke off, for which the
+/// upstream would be blamed.
+fn trailer(text: &[u8]) -> Result<(), Violation> {
+    unfolded(text)?;
+    let end = memchr(b':', text).ok_or(Violation::BadName)?;
+    let (name, value) = text.split_at_checked(end).ok_or(Violation::BadName)?;
+    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+    let is_text = |byte: &u8| !byte.is_ascii_control() || *byte == b'\t';
+    if name.iter().all(is_token) && value.iter().all(is_text) {
+        Ok(())
+    } else {
+        Err(Violation::BadName)
     }
 }
 

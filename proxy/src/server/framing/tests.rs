@@ -84,6 +84,21 @@ fn what_could_be_read_in_two_ways_is_refused() {
 }
 
 #[test]
+fn trailers_that_are_no_fields_or_too_many_are_refused() {
+    let ended = |trailers: &str| {
+        fed(format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{trailers}\r\n"
+        )
+        .as_bytes())
+    };
+    for trailer in ["X : y", "X Y: z", "X", ": y", "X: a\rb", "X: a\0b"] {
+        assert_eq!(ended(&format!("{trailer}\r\n")), Err(Violation::BadName), "{trailer:?}");
+    }
+    assert_eq!(ended(&"X: y\r\n".repeat(100)), Ok(true));
+    assert_eq!(ended(&"X: y\r\n".repeat(101)), Err(Violation::TooLarge));
+}
+
+#[test]
 fn a_head_that_never_ends_is_bounded() {
     let mut framing = Framing::new(1024);
     let outcome = (0..2000).try_for_each(|_| framing.feed(b"x"));

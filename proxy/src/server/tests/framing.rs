@@ -96,6 +96,8 @@ fn ambiguous_chunks_are_refused_and_the_connection_closed() {
         "1\r\nxy\r\n0\r\n\r\n",
         "ffffffffffffffff1\r\nx\r\n",
         "0\r\nX: y\n\r\n",
+        "0\r\nX : y\r\n\r\n",
+        "0\r\nX\r\n\r\n",
         "0\r\n\n",
     ] {
         refused(
