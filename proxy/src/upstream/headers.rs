@@ -99,6 +99,7 @@ pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamErro
         headers.keys().filter(|name| ends_here(name)).cloned().collect();
     if gone.contains(&CONNECTION) {
         connection_names(headers, &mut gone);
+    one_length(headers);
     }
     for name in &gone {
         headers.remove(name);
@@ -110,6 +111,21 @@ pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamErro
 fn ends_here(name: &HeaderName) -> bool {
     *name != TRAILER && names::HOP_BY_HOP.contains(&name.as_str())
 }
+/// Leaves one number of a length that was told several times. They are equal, or the parser would have refused them, but
+/// the next reader may not take a list.
+fn one_length(headers: &mut HeaderMap) {
+    let Some(value) = headers.get(CONTENT_LENGTH) else { return };
+    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
+        && value.as_bytes().iter().all(u8::is_ascii_digit)
+    {
+        return;
+    }
+    let first = value.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
+    if let Ok(first) = HeaderValue::from_bytes(first.trim_ascii()) {
+        headers.insert(CONTENT_LENGTH, first);
+    }
+}
+
 
 /// Whether a trailer field of a request may pass: not what could be merged into the head as identity or framing.
 pub(super) fn trailer_may_pass(names: &Names, name: &HeaderName) -> bool {

@@ -195,6 +195,17 @@ fn folded(name: &str) -> String {
 }
 
 fn spelling(name: &'static str) -> impl Strategy<Value = String> {
+#[test]
+fn a_length_that_was_told_twice_is_passed_on_once() {
+    for lines in
+        [&[("Content-Length", "3, 3")][..], &[("Content-Length", "3"), ("Content-Length", "3")]]
+    {
+        let mut headers = map(lines);
+        clean_response(&mut headers).unwrap();
+        assert_eq!(headers, map(&[("content-length", "3")]), "{lines:?}");
+    }
+}
+
     proptest::collection::vec(0_u8..6, name.len()).prop_map(move |choices| {
         let spell = |(c, choice): (char, u8)| match (c, choice) {
             ('-', 0 | 1) => '_',
