@@ -14,7 +14,7 @@ use crate::ip;
 use bytes::Bytes;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE,
+    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use names::Kind;
 use std::net::IpAddr;
@@ -66,6 +66,10 @@ pub(crate) fn prepare(
     if found.cookie {
         strip_cookies(headers, injection.cookies);
     }
+    join_lines(headers);
+    if headers.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
+        headers.remove(USER_AGENT);
+    }
     if trailers_wanted {
         headers.insert(TE, HeaderValue::from_static("trailers"));
         headers.insert(CONNECTION, HeaderValue::from_static("te"));
@@ -95,11 +99,11 @@ pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamErro
         // It does not count beside a coding (RFC 9112 section 6.3), and would be what we announce.
         headers.remove(CONTENT_LENGTH);
     }
+    one_length(headers);
     let mut gone: Vec<HeaderName> =
         headers.keys().filter(|name| ends_here(name)).cloned().collect();
     if gone.contains(&CONNECTION) {
         connection_names(headers, &mut gone);
-    one_length(headers);
     }
     for name in &gone {
         headers.remove(name);
@@ -107,10 +111,6 @@ pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamErro
     Ok(())
 }
 
-/// A header of one connection. `Trailer` is not one: it announces what really follows.
-fn ends_here(name: &HeaderName) -> bool {
-    *name != TRAILER && names::HOP_BY_HOP.contains(&name.as_str())
-}
 /// Leaves one number of a length that was told several times. They are equal, or the parser would have refused them, but
 /// the next reader may not take a list.
 fn one_length(headers: &mut HeaderMap) {
@@ -126,6 +126,10 @@ fn one_length(headers: &mut HeaderMap) {
     }
 }
 
+/// A header of one connection. `Trailer` is not one: it announces what really follows.
+fn ends_here(name: &HeaderName) -> bool {
+    *name != TRAILER && names::HOP_BY_HOP.contains(&name.as_str())
+}
 
 /// Whether a trailer field of a request may pass: not what could be merged into the head as identity or framing.
 pub(super) fn trailer_may_pass(names: &Names, name: &HeaderName) -> bool {
@@ -247,6 +251,22 @@ fn strip_cookies(headers: &mut HeaderMap, own: &OwnCookies) {
         }
         Stripped::Nothing => {
             entry.remove();
+        }
+    }
+}
+
+/// Makes one line of several with the same name, which means the same (RFC 9110 section 5.3). The peer does so too, and of
+/// two lines some readers take the first and others the last.
+fn join_lines(headers: &mut HeaderMap) {
+    if headers.len() == headers.keys_len() {
+        return;
+    }
+    let several = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
+    let names: Vec<HeaderName> = headers.keys().filter(several).cloned().collect();
+    for name in names {
+        let lines: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
+        if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b","[..])) {
+            headers.insert(name, joined);
         }
     }
 }

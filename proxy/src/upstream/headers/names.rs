@@ -41,8 +41,13 @@ const IDENTITY: &[&str] = &[
 /// Headers by which proxies tell of the client's side.
 const FORWARDED: &[&str] = &[
     "cf-connecting-ip",
+    "fastly-client-ip",
     "forwarded",
+    "true-client-ip",
+    "x-client-ip",
+    "x-cluster-client-ip",
     "x-envoy-external-address",
+    "x-forwarded-client-cert",
     "x-forwarded-for",
     "x-forwarded-host",
     "x-forwarded-method",
@@ -54,6 +59,8 @@ const FORWARDED: &[&str] = &[
     "x-forwarded-server",
     "x-forwarded-ssl",
     "x-forwarded-uri",
+    "x-original-forwarded-for",
+    "x-original-host",
     "x-original-uri",
     "x-original-url",
     "x-proxyuser-ip",

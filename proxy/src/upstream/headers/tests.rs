@@ -133,12 +133,32 @@ fn other_spellings_of_framing_and_of_what_proxies_tell_stay_here() {
     ];
     let expected = map(&[("content-length", "3"), ("x-forwarded-for", "192.0.2.7")]);
     assert_eq!(prepared(&lines, Forwarded::Keep, &[]), expected);
-    for name in ["CF-Connecting-IP", "X-Envoy-External-Address", "X-ProxyUser-IP", "X-Original-URI"]
-    {
+    for name in [
+        "CF-Connecting-IP",
+        "X-Envoy-External-Address",
+        "X-ProxyUser-IP",
+        "X-Original-URI",
+        "True-Client-IP",
+        "X-Forwarded-Client-Cert",
+    ] {
         let told = [(name, "203.0.113.9")];
         assert!(!prepared(&told, UNTRUSTED, &[]).contains_key(name), "{name}");
         assert_eq!(prepared(&told, Forwarded::Keep, &[])[name], "203.0.113.9");
     }
+}
+
+#[test]
+fn several_lines_of_one_name_become_one_in_their_order() {
+    let lines = [("X-Tag", "a"), ("Accept", "x/y"), ("X-Tag", "b"), ("X-Tag", "")];
+    let headers = prepared(&lines, UNTRUSTED, &[]);
+    assert_eq!(headers.get_all("x-tag").iter().collect::<Vec<_>>(), ["a,b,"]);
+    assert_eq!(headers["accept"], "x/y");
+}
+
+#[test]
+fn an_empty_user_agent_is_none() {
+    assert!(!prepared(&[("User-Agent", "")], UNTRUSTED, &[]).contains_key("user-agent"));
+    assert_eq!(prepared(&[("User-Agent", "x")], UNTRUSTED, &[])["user-agent"], "x");
 }
 
 #[test]
@@ -176,6 +196,17 @@ fn hop_by_hop_headers_of_an_answer_stay_here() {
 }
 
 #[test]
+fn a_length_that_was_told_twice_is_passed_on_once() {
+    for lines in
+        [&[("Content-Length", "3, 3")][..], &[("Content-Length", "3"), ("Content-Length", "3")]]
+    {
+        let mut headers = map(lines);
+        clean_response(&mut headers).unwrap();
+        assert_eq!(headers, map(&[("content-length", "3")]), "{lines:?}");
+    }
+}
+
+#[test]
 fn a_trailer_can_not_bring_an_identity_or_framing() {
     for name in [
         "x-forwarded-user",
@@ -195,17 +226,6 @@ fn folded(name: &str) -> String {
 }
 
 fn spelling(name: &'static str) -> impl Strategy<Value = String> {
-#[test]
-fn a_length_that_was_told_twice_is_passed_on_once() {
-    for lines in
-        [&[("Content-Length", "3, 3")][..], &[("Content-Length", "3"), ("Content-Length", "3")]]
-    {
-        let mut headers = map(lines);
-        clean_response(&mut headers).unwrap();
-        assert_eq!(headers, map(&[("content-length", "3")]), "{lines:?}");
-    }
-}
-
     proptest::collection::vec(0_u8..6, name.len()).prop_map(move |choices| {
         let spell = |(c, choice): (char, u8)| match (c, choice) {
             ('-', 0 | 1) => '_',
