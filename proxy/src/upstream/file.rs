@@ -225,6 +225,10 @@ fn plain(
 ) -> Response<Body> {
     let mut response = Response::new(Body::full(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    if !status.is_success() {
+        let nosniff = HeaderValue::from_static("nosniff");
+        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    }
     with_status(response, status)
 }
 

@@ -21,9 +21,11 @@ const PIECE: usize = 64 * 1024;
 /// By the extension, else by a look at the first bytes. Leaves the file at its start. Blocks.
 pub(super) fn content_type(path: &Path, file: &mut File) -> io::Result<HeaderValue> {
     if let Some(mime) = mime_guess::from_path(path).first() {
-        let text = mime.type_() == mime::TEXT || mime.essence_str() == "application/javascript";
-        let suffix = if text { "; charset=utf-8" } else { "" };
-        if let Ok(value) = HeaderValue::try_from(format!("{}{suffix}", mime.essence_str())) {
+        // Its old name (RFC 9239).
+        let script = mime.essence_str() == "application/javascript";
+        let name = if script { "text/javascript" } else { mime.essence_str() };
+        let suffix = if script || mime.type_() == mime::TEXT { "; charset=utf-8" } else { "" };
+        if let Ok(value) = HeaderValue::try_from(format!("{name}{suffix}")) {
             return Ok(value);
         }
     }

@@ -33,6 +33,7 @@ fn folder() -> TempDir {
         ("notes", "words"),
         ("data", "a\0b"),
         ("empty.css", ""),
+        ("m.mjs", "1"),
         ("sub/b.js", "1"),
         ("app/index.html", "<p>app"),
         ("na me%:<b>.txt", "odd"),
@@ -94,6 +95,8 @@ async fn a_route_with_characters_that_are_escaped_in_a_request_has_its_files() {
         ("/a!/", "/a!/a.txt", 200),
         ("/a/", "/a%2Fa.txt", 404),
         ("/a%20b/", "/a%20b/a.txt", 404),
+        ("/100%/", "/100%25/a.txt", 200),
+        ("/one", "/one", 200),
     ] {
         assert_eq!(get(&files(&folder, prefix), target).await.status, status, "{prefix} {target}");
     }
@@ -106,6 +109,7 @@ async fn types_come_from_the_extension_or_the_first_bytes() {
     for (path, expected) in [
         ("/sub/b.js", "text/javascript; charset=utf-8"),
         ("/empty.css", "text/css; charset=utf-8"),
+        ("/m.mjs", "text/javascript; charset=utf-8"),
         ("/page", "text/html; charset=utf-8"),
         ("/notes", "text/plain; charset=utf-8"),
         ("/data", "application/octet-stream"),
@@ -228,6 +232,7 @@ async fn nothing_outside_the_folder_is_served() {
     ] {
         let answer = get(&files, path).await;
         assert_eq!((answer.status, answer.text()), (404, "404 page not found\n"), "{path}");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
     }
     assert_eq!(get(&files, &format!("/{}", "x".repeat(300))).await.status, 404);
     assert_eq!(get(&files, "/in.js").await.text(), "1", "a link that stays inside");
