@@ -59,12 +59,11 @@ pub fn up(
 }
 
 /// Installs and builds what every cluster is made of, as far as it is not there yet: the folder of the programs, and the
-/// archives of the system's images.
+/// archives of the system's images. It takes root, which the caller has made sure of.
 ///
 /// # Errors
 /// Something is missing on the machine, or a build failed.
 pub fn prepare(cache: &Cache, report: &Report) -> Result<(PathBuf, Vec<PathBuf>)> {
-    packages::require_root("a cluster")?;
     packages::for_a_cluster(report)?;
     let programs = components::ensure(Module::Kubernetes, cache, report)?;
     Ok((programs, system::ensure(cache, report)?))
