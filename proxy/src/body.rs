@@ -2,10 +2,9 @@
 //! so that back-pressure reaches from one side to the other.
 
 use crate::exchange::Exchange;
-use crate::upstream::Lease;
+use crate::upstream::{self, Download};
 use bytes::Bytes;
-use http_body::{Frame, SizeHint};
-use hyper::body::Incoming;
+use http_body::{Body as _, Frame, SizeHint};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -24,7 +23,7 @@ pub(crate) struct Body {
 enum Kind {
     Empty,
     Full(Option<Bytes>),
-    Upstream { body: Incoming, lease: Option<Lease> },
+    Upstream { origin: u64, download: Option<Box<Download>> },
     Stream(Stream),
 }
 
@@ -46,13 +45,14 @@ impl Body {
         Self { kind: Kind::Stream(stream), exchange: None }
     }
 
-    /// What an upstream answers; the connection goes back to its pool when the last byte has come.
-    pub(crate) fn upstream(body: Incoming, lease: Lease) -> Self {
-        if http_body::Body::is_end_stream(&body) {
-            lease.give_back();
-            return Self::empty();
+    /// What the upstream `origin` answers; the connection goes back to its pool when the last byte has come, which most often
+    /// is at once.
+    pub(crate) fn upstream(origin: u64, mut download: Download) -> Self {
+        if let Some(bytes) = download.take_whole() {
+            give_back(origin, download);
+            return Self::full(bytes);
         }
-        Self { kind: Kind::Upstream { body, lease: Some(lease) }, exchange: None }
+        Self { kind: Kind::Upstream { origin, download: Some(Box::new(download)) }, exchange: None }
     }
 
     /// Leaves nothing to send; who watches over the end of this body still does.
@@ -69,6 +69,29 @@ impl Body {
     pub(crate) fn finishing(mut self, exchange: Box<Exchange>) -> Self {
         self.exchange = Some(exchange);
         self
+    }
+}
+
+/// The next frame; after the last one `download` is none, and its connection is back in its pool.
+fn poll_download(
+    origin: u64,
+    download: &mut Option<Box<Download>>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+    let Some(open) = download else { return Poll::Ready(None) };
+    let frame = ready!(Pin::new(&mut **open).poll_frame(cx));
+    if !matches!(frame, Some(Err(_)))
+        && (frame.is_none() || open.is_end_stream())
+        && let Some(ended) = download.take()
+    {
+        give_back(origin, *ended);
+    }
+    Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
+}
+
+fn give_back(origin: u64, download: Download) {
+    if let Some(connection) = download.into_idle() {
+        upstream::give_back(origin, connection);
     }
 }
 
@@ -91,17 +114,7 @@ impl http_body::Body for Body {
             Kind::Empty => None,
             Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Kind::Stream(stream) => ready!(stream.as_mut().poll_frame(cx)),
-            Kind::Upstream { body, lease } => {
-                let frame = ready!(Pin::new(&mut *body).poll_frame(cx));
-                let broken = matches!(frame, Some(Err(_)));
-                if !broken
-                    && (frame.is_none() || http_body::Body::is_end_stream(body))
-                    && let Some(lease) = lease.take()
-                {
-                    lease.give_back();
-                }
-                frame.map(|frame| frame.map_err(Into::into))
-            }
+            Kind::Upstream { origin, download } => ready!(poll_download(*origin, download, cx)),
         };
         if let Some(exchange) = &mut this.exchange {
             match &frame {
@@ -117,7 +130,9 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Empty | Kind::Full(None) => true,
             Kind::Full(Some(_)) => false,
-            Kind::Upstream { body, .. } => body.is_end_stream(),
+            Kind::Upstream { download, .. } => {
+                download.as_deref().is_none_or(http_body::Body::is_end_stream)
+            }
             Kind::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -126,7 +141,9 @@ impl http_body::Body for Body {
         match &self.kind {
             Kind::Empty | Kind::Full(None) => SizeHint::with_exact(0),
             Kind::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Upstream { body, .. } => body.size_hint(),
+            Kind::Upstream { download, .. } => download
+                .as_deref()
+                .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint),
             Kind::Stream(stream) => stream.size_hint(),
         }
     }

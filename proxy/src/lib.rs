@@ -30,6 +30,7 @@ mod server;
 mod session;
 mod site;
 mod store;
+mod stream;
 mod telemetry;
 mod upstream;
 

@@ -4,6 +4,7 @@
 //! Each worker is a thread with a runtime of its own; nothing that a request touches is shared between them.
 
 mod bound;
+mod checked;
 mod connection;
 mod drain;
 mod framing;
@@ -12,13 +13,12 @@ mod http2;
 mod listener;
 mod load;
 mod service;
-mod stream;
 mod tls;
 mod worker;
 
 pub(crate) use bound::{BindError, Bound};
 pub(crate) use drain::{Busy, Drain};
-pub(crate) use framing::Framing;
+pub(crate) use framing::{Framing, chunk_size};
 pub(crate) use listener::Socket;
 pub(crate) use tls::{Certificate, TlsError};
 pub(crate) use worker::{Farewell, Server, Settings, StartError};

@@ -7,7 +7,9 @@ mod file;
 mod fixed;
 mod forward;
 mod headers;
+mod http1;
 mod pool;
+mod request_body;
 mod tls;
 mod upgrade;
 
@@ -15,7 +17,8 @@ pub(crate) use connect::{Origin, OriginError};
 pub(crate) use file::Files;
 pub(crate) use fixed::Fixed;
 pub(crate) use headers::{Forwarded, Injection, Names, prepare};
-pub(crate) use pool::{Lease, sweep};
+pub(crate) use http1::Download;
+pub(crate) use pool::{give_back, sweep};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,15 +39,12 @@ pub(crate) enum UpstreamError {
     /// No connection: refused, unreachable, unknown host, TLS failure, or not in time.
     #[error("connecting failed: {0}")]
     Connect(#[source] std::io::Error),
-    /// The connection broke or the answer was no HTTP.
-    #[error("the upstream's answer broke off or is no HTTP: {0}")]
-    Broken(#[source] hyper::Error),
+    /// The connection broke, or the answer can not be read.
+    #[error("no answer that can be used: {0}")]
+    Broken(#[source] http1::Error),
     /// No head of a response within the time limit.
     #[error("no answer within {0:?}")]
     Timeout(Duration),
-    /// Its body is in a transfer coding other than `chunked`.
-    #[error("the upstream's answer has a transfer coding that is not just chunked")]
-    Coding,
     /// It switched to a protocol that nobody asked for.
     #[error("the upstream switched to a protocol that was not asked for")]
     Upgrade,

@@ -2,14 +2,15 @@
 //! parser with its buffers. That parser is thrown away again when nothing is going on, so an idle connection costs about a
 //! kilobyte (`reference/performance.md` section 4).
 
+use super::checked::Checked;
 use super::drain::BusyGuard;
 use super::framing::{Framing, Violation};
 use super::goodbye;
 use super::service::{Handle, Service};
-use super::stream::{Checked, Stream};
 use super::{Peer, Worker};
 use crate::body::Body;
 use crate::metrics::Event;
+use crate::stream::Stream;
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;

@@ -271,7 +271,7 @@ fn plain_number(text: &[u8]) -> Option<u64> {
 }
 
 /// Hexadecimal digits, then nothing or an extension after `;`. Space between them is what smugglers send.
-fn chunk_size(text: &[u8]) -> Result<u64, Violation> {
+pub(crate) fn chunk_size(text: &[u8]) -> Result<u64, Violation> {
     let end = memchr(b';', text).unwrap_or(text.len());
     let (digits, extension) = text.split_at_checked(end).ok_or(Violation::Chunk)?;
     if digits.is_empty()

@@ -1,7 +1,7 @@
 //! The end of a connection whose client may still be sending. Closing a socket with unread bytes resets it, and a client
 //! that sends all of its request before it reads would never see the answer that told it to stop.
 
-use super::stream::Stream;
+use crate::stream::Stream;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy, sink};
 use tokio::time::timeout;

@@ -4,8 +4,8 @@
 use super::Peer;
 use super::connection::Conn;
 use super::service::{Handle, Service};
-use super::stream::Stream;
 use crate::body::Body;
+use crate::stream::Stream;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http2;

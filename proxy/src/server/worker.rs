@@ -7,11 +7,11 @@ use super::drain::{Busy, Drain};
 use super::listener::Socket;
 use super::load::{Loads, Slot};
 use super::service::Handle;
-use super::stream::Stream;
 use super::{Certificate, Peer, TlsError, Worker, http2};
 use crate::access_log::Writer;
 use crate::body::Body;
 use crate::metrics::{Event, Registry};
+use crate::stream::Stream;
 use crate::upstream;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -422,7 +422,7 @@ async fn handshake<H, F>(
         return;
     };
     let wants_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
-    let stream = Stream::Tls(Box::new(stream));
+    let stream = Stream::Tls(Box::new(stream.into()));
     if wants_http2 {
         Box::pin(http2::serve(handle, stream, peer)).await;
     } else {

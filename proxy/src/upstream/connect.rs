@@ -1,17 +1,14 @@
 //! Where an upstream is, and opening a connection to it.
 
 use super::tls;
-use crate::upstream::pool::Sender;
+use crate::stream::Stream;
 use http::HeaderValue;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
 use rustls_pki_types::ServerName;
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -69,10 +66,10 @@ impl Origin {
         Self { id: id_of(&place), host: HeaderValue::from_static("localhost"), place }
     }
 
-    /// Opens a connection; its task runs on the present thread's runtime until either side ends it.
-    pub(super) async fn connect(&self) -> io::Result<Sender> {
+    /// Opens a connection that the present thread's runtime watches.
+    pub(super) async fn connect(&self) -> io::Result<Stream> {
         match &self.place {
-            Place::Tcp { host, port } => speak(dial(host, *port).await?).await,
+            Place::Tcp { host, port } => Ok(Stream::Tcp(dial(host, *port).await?)),
             Place::Tls { host, port, insecure } => {
                 let connector = tls::connector(*insecure).await;
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
@@ -80,11 +77,11 @@ impl Origin {
                 let stream = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream))
                     .await
                     .map_err(late)??;
-                speak(stream).await
+                Ok(Stream::Tls(Box::new(stream.into())))
             }
             Place::Unix(path) => {
-                speak(timeout(CONNECT_TIMEOUT, UnixStream::connect(path)).await.map_err(late)??)
-                    .await
+                let stream = timeout(CONNECT_TIMEOUT, UnixStream::connect(path)).await;
+                Ok(Stream::Unix(stream.map_err(late)??))
             }
         }
     }
@@ -107,19 +104,6 @@ async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
         timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await.map_err(late)??;
     stream.set_nodelay(true)?;
     Ok(stream)
-}
-
-async fn speak<S>(stream: S) -> io::Result<Sender>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
-    let (sender, connection) =
-        http1::Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-    // Errors of the connection reach whoever waits for an answer on it; with nobody waiting there is nothing to tell.
-    tokio::spawn(async move {
-        let _ = connection.with_upgrades().await;
-    });
-    Ok(sender)
 }
 
 #[cfg(test)]

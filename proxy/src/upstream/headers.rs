@@ -8,13 +8,13 @@ mod names;
 
 pub(crate) use names::Names;
 
-use super::UpstreamError;
 use crate::cookie::{OwnCookies, Stripped};
 use crate::ip;
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, TE,
-    TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
+    AUTHORIZATION, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
+    CONTENT_TYPE, COOKIE, Entry, HOST, HeaderMap, HeaderName, HeaderValue, MAX_FORWARDS,
+    SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, USER_AGENT,
 };
 use names::Kind;
 use std::net::IpAddr;
@@ -67,7 +67,7 @@ pub(crate) fn prepare(
         strip_cookies(headers, injection.cookies);
     }
     join_lines(headers);
-    if headers.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
+    if found.user_agent && headers.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
         headers.remove(USER_AGENT);
     }
     if trailers_wanted {
@@ -85,21 +85,7 @@ pub(crate) fn prepare(
 }
 
 /// Takes the hop-by-hop headers out of an answer.
-///
-/// # Errors
-/// The body is in a coding that we do not take apart: passed on without its header it would be another body.
-pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamError> {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        let mut codings = headers.get_all(TRANSFER_ENCODING).into_iter();
-        let chunked =
-            |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
-        if !codings.next().is_some_and(chunked) || codings.next().is_some() {
-            return Err(UpstreamError::Coding);
-        }
-        // It does not count beside a coding (RFC 9112 section 6.3), and would be what we announce.
-        headers.remove(CONTENT_LENGTH);
-    }
-    one_length(headers);
+pub(super) fn clean_response(headers: &mut HeaderMap) {
     let mut gone: Vec<HeaderName> =
         headers.keys().filter(|name| ends_here(name)).cloned().collect();
     if gone.contains(&CONNECTION) {
@@ -108,22 +94,6 @@ pub(super) fn clean_response(headers: &mut HeaderMap) -> Result<(), UpstreamErro
     for name in &gone {
         headers.remove(name);
     }
-    Ok(())
-}
-
-/// Leaves one number of a length that was told several times. They are equal, or the parser would have refused them, but
-/// the next reader may not take a list.
-fn one_length(headers: &mut HeaderMap) {
-    let Some(value) = headers.get(CONTENT_LENGTH) else { return };
-    if headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
-        && value.as_bytes().iter().all(u8::is_ascii_digit)
-    {
-        return;
-    }
-    let first = value.as_bytes().split(|byte| *byte == b',').next().unwrap_or_default();
-    if let Ok(first) = HeaderValue::from_bytes(first.trim_ascii()) {
-        headers.insert(CONTENT_LENGTH, first);
-    }
 }
 
 /// A header of one connection. `Trailer` is not one: it announces what really follows.
@@ -131,9 +101,23 @@ fn ends_here(name: &HeaderName) -> bool {
     *name != TRAILER && names::HOP_BY_HOP.contains(&name.as_str())
 }
 
+/// Fields that change how a request is read, and so belong in its head (RFC 9110 section 6.5.1).
+const HEAD_ONLY: &[HeaderName] = &[
+    AUTHORIZATION,
+    CACHE_CONTROL,
+    CONTENT_ENCODING,
+    CONTENT_LENGTH,
+    CONTENT_RANGE,
+    CONTENT_TYPE,
+    COOKIE,
+    HOST,
+    MAX_FORWARDS,
+    SET_COOKIE,
+];
+
 /// Whether a trailer field of a request may pass: not what could be merged into the head as identity or framing.
 pub(super) fn trailer_may_pass(names: &Names, name: &HeaderName) -> bool {
-    names.kind(name).is_none() && *name != HOST && *name != CONTENT_LENGTH && *name != COOKIE
+    names.kind(name).is_none() && !HEAD_ONLY.contains(name)
 }
 
 #[derive(Default)]
@@ -141,6 +125,7 @@ struct Found {
     remove: Vec<HeaderName>,
     te: bool,
     cookie: bool,
+    user_agent: bool,
     forwarded_for: bool,
     forwarded_host: bool,
     forwarded_proto: bool,
@@ -152,7 +137,7 @@ impl Found {
         let mut connection = false;
         for name in headers.keys() {
             match injection.names.kind(name) {
-                None | Some(Kind::Length) => {}
+                None | Some(Kind::Length) => found.user_agent |= *name == USER_AGENT,
                 Some(Kind::Cookie) => found.cookie = true,
                 Some(Kind::Identity) => found.remove.push(name.clone()),
                 Some(Kind::HopByHop) => {

@@ -1,9 +1,12 @@
 //! Requests through a running server to upstreams that do exactly what a test says, byte by byte.
 
+mod early;
+mod reuse;
+mod secure;
 mod streams;
 mod switching;
 
-use super::{Forwarded, Injection, Names, Server, UpstreamError};
+use super::{Forwarded, Injection, Names, Server, UpstreamError, http1};
 use crate::body::Body;
 use crate::cookie::OwnCookies;
 use crate::metrics::Event;
@@ -115,9 +118,9 @@ fn to(
             server.forward(&worker, &peer, request, &injection).await.unwrap_or_else(|error| {
                 let kind = match error {
                     UpstreamError::Connect(_) => "connect",
+                    UpstreamError::Broken(http1::Error::Coding) => "coding",
                     UpstreamError::Broken(_) => "broken",
                     UpstreamError::Timeout(_) => "timeout",
-                    UpstreamError::Coding => "coding",
                     UpstreamError::Upgrade => "upgrade",
                 };
                 let mut response = Response::new(Body::from(kind));
@@ -322,30 +325,4 @@ fn an_upstream_on_a_unix_socket_is_asked_for_localhost() {
     assert!(head.contains("host: localhost\r\n"), "{head}");
     stream.get_mut().write_all(OK).unwrap();
     assert_eq!(client.answer().body, "ok");
-}
-
-#[test]
-fn an_https_upstream_must_prove_itself_unless_told_otherwise() {
-    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
-    let certificate = crate::server::Certificate::new(
-        made.cert.pem().as_bytes(),
-        made.signing_key.serialize_pem().as_bytes(),
-    );
-    let app = Running::start_tls(
-        &certificate.unwrap(),
-        proxy_config::TlsVersion::Tls13,
-        &Limits::default(),
-        |_, _, request| async move { Response::new(Body::full(format!("{:?}", request.version()))) },
-    );
-    let https = |insecure_skip_tls_verify| Target::Http {
-        uri: format!("https://{}", app.address.unwrap()),
-        insecure_skip_tls_verify,
-        pass_host_header: true,
-        proxy_web_sockets: true,
-        timeout: proxy_config::Duration::from_secs(30),
-    };
-    let answer = proxy_to(https(true)).connect().ask(ASK);
-    assert_eq!((answer.status, answer.body.as_str()), (200, "HTTP/1.1"));
-    let answer = proxy_to(https(false)).connect().ask(ASK);
-    assert_eq!((answer.status, answer.body.as_str()), (502, "connect"));
 }

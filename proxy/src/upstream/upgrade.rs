@@ -1,6 +1,7 @@
 //! Upgrades (RFC 9110 section 7.8): WebSocket and any other protocol, except other versions of HTTP. Those would carry
 //! further requests past every rule of this proxy, so they are never asked for.
 
+use super::http1::Switched;
 use crate::server::{Peer, Worker};
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 /// A client's wish for another protocol.
 pub(super) struct Wish {
@@ -43,7 +44,7 @@ impl Wish {
     /// Carries bytes both ways until one side ends or nothing has moved for `idle`; runs beside the request.
     pub(super) fn tunnel(
         self,
-        upstream: OnUpgrade,
+        upstream: Switched,
         idle: Duration,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,
@@ -51,7 +52,7 @@ impl Wish {
         let (busy, peer) = (worker.busy.enter(), Arc::clone(peer));
         tokio::spawn(async move {
             // Whichever side fails, the other learns of it when both connections are dropped here.
-            if let (Ok(client), Ok(upstream)) = tokio::join!(self.client, upstream) {
+            if let Ok(client) = self.client.await {
                 let _ = carry(client, upstream, idle).await;
             }
             drop((busy, peer));
@@ -78,11 +79,14 @@ fn is_http(token: &[u8]) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-async fn carry(client: Upgraded, upstream: Upgraded, idle: Duration) -> io::Result<()> {
+async fn carry(client: Upgraded, upstream: Switched, idle: Duration) -> io::Result<()> {
+    let Switched { stream: mut upstream, early } = upstream;
     let moved = Arc::new(AtomicBool::new(false));
     let mut client = Watched { io: TokioIo::new(client), moved: Arc::clone(&moved) };
-    let mut upstream = TokioIo::new(upstream);
-    let copy = tokio::io::copy_bidirectional(&mut client, &mut upstream);
+    let copy = async {
+        client.write_all(&early).await?;
+        tokio::io::copy_bidirectional(&mut client, &mut upstream).await
+    };
     let quiet = async {
         // One timer that looks back, instead of one that every byte has to move.
         let mut tick = tokio::time::interval(idle.max(Duration::from_millis(1)));

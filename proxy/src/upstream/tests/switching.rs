@@ -127,3 +127,17 @@ fn an_upgraded_connection_is_cut_off_when_the_drain_is_over() {
     draining.join().unwrap();
     assert!(client.is_closed());
 }
+
+#[test]
+fn a_switch_before_all_of_the_request_has_come_is_an_error() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(&[&WISH[..WISH.len() - 2], b"Content-Length: 10\r\n\r\nhalf"].concat());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    assert_eq!(side.exactly(4), b"half");
+    side.write(SWITCH);
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.as_str()), (502, "upgrade"));
+    assert!(side.is_closed());
+}

@@ -1,0 +1,198 @@
+//! HTTP/1.1 as its client side speaks it (RFC 9112): one exchange at a time on a connection, no task and no channel of its
+//! own. The request's future writes and reads the socket, and the answer's body takes the socket along.
+//!
+//! It is read strictly where two readers could disagree on where an answer ends, because a connection is used again: what
+//! is left over after an answer, a length that is none, or a coding other than chunked ends the connection.
+
+mod chunked;
+mod download;
+mod early;
+mod head;
+mod upload;
+
+pub(crate) use download::Download;
+pub(super) use early::Early;
+pub(super) use upload::Upload;
+
+use crate::stream::Stream;
+use bytes::{Bytes, BytesMut};
+use head::Head;
+use http::{HeaderMap, StatusCode};
+use std::future::poll_fn;
+use std::io;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker, ready};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Space for one read: most answers fit with their heads.
+const ROOM: usize = 8 * 1024;
+
+/// Why there is no answer, or no more of it. No variant carries anything that the client or the upstream sent.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Error {
+    /// Before the first byte of an answer, as an idle connection does whose time is over.
+    #[error("the connection ended before an answer came: {0}")]
+    Closed(#[source] io::Error),
+    #[error("the connection ended within the answer: {0}")]
+    Broken(#[source] io::Error),
+    #[error("the answer is no HTTP: {0}")]
+    NotHttp(#[source] httparse::Error),
+    #[error("the head of the answer is larger than {} KiB or {} lines", head::MOST_BYTES / 1024, head::MOST_LINES)]
+    TooLarge,
+    #[error("the answer's Content-Length is no plain number, or there are several")]
+    Length,
+    #[error("the answer has a transfer coding that is not just chunked")]
+    Coding,
+    #[error("a chunk of the answer has no plain size or does not end where it says")]
+    Chunk,
+    #[error("the request broke off: {0}")]
+    Request(#[source] hyper::Error),
+    #[error("the request is not as long as it says")]
+    RequestLength,
+}
+
+/// A connection, and what has been read from it and not been used.
+pub(crate) struct Connection<S = Stream> {
+    stream: S,
+    buffer: BytesMut,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream) -> Self {
+        Self { stream, buffer: BytesMut::new() }
+    }
+
+    /// Nobody has closed it, and nothing has come that was not asked for. Costs no system call unless something has come.
+    pub(super) fn is_idle(&mut self) -> bool {
+        let mut byte = [0];
+        // A task that has used up its turn must not be told that nothing came.
+        let read = pin!(tokio::task::unconstrained(self.stream.read(&mut byte)));
+        self.buffer.is_empty() && read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    /// Takes the head of the final answer off what is read; interim ones are skipped, as they are hints that may get lost.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        reading: &mut Reading,
+        to_head: bool,
+    ) -> Poll<Result<Head, Error>> {
+        loop {
+            while let Some(head) = head::take(&mut self.buffer, &mut reading.scanned, to_head)? {
+                if head.is_final() {
+                    return Poll::Ready(Ok(head));
+                }
+                reading.interim = true;
+            }
+            let end = match ready!(self.poll_fill(cx, ROOM)) {
+                Ok(0) => io::ErrorKind::UnexpectedEof.into(),
+                Ok(_) => continue,
+                Err(error) => error,
+            };
+            let begun = reading.interim || !self.buffer.is_empty();
+            return Poll::Ready(Err(if begun { Error::Broken(end) } else { Error::Closed(end) }));
+        }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Connection<S> {
+    /// Reads on, with space for at least `room` bytes; 0 is the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(room);
+        pin!(self.stream.read_buf(&mut self.buffer)).poll(cx)
+    }
+}
+
+/// How far the wait for a head has come.
+#[derive(Default)]
+struct Reading {
+    /// Bytes in which no head ends.
+    scanned: usize,
+    /// An interim answer has come.
+    interim: bool,
+}
+
+/// The head of an answer, and the connection from which the rest will come.
+pub(super) struct Answer {
+    head: Head,
+    connection: Connection,
+    upload: Upload,
+}
+
+/// A connection after a switch of protocols.
+pub(super) struct Switched {
+    pub(super) stream: Stream,
+    /// What came along with the answer.
+    pub(super) early: Bytes,
+}
+
+/// A request to which no answer came.
+pub(super) struct Unanswered {
+    error: Error,
+    upload: Upload,
+}
+
+/// Sends a request and waits for its answer, which may come before all of the request is sent.
+pub(super) async fn ask(
+    mut connection: Connection,
+    mut upload: Upload,
+) -> Result<Answer, Box<Unanswered>> {
+    let mut reading = Reading::default();
+    let head = poll_fn(|cx| {
+        // An upstream that takes no more may still have said why.
+        if let Poll::Ready(Err(error)) = upload.poll(cx, &mut connection.stream) {
+            return Poll::Ready(Err(error));
+        }
+        connection.poll_head(cx, &mut reading, upload.is_head())
+    });
+    match head.await {
+        Ok(head) => Ok(Answer { head, connection, upload }),
+        Err(error) => Err(Box::new(Unanswered { error, upload })),
+    }
+}
+
+impl Answer {
+    pub(super) fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.head.headers
+    }
+
+    /// The whole request was sent before it came.
+    pub(super) fn is_to_all(&self) -> bool {
+        self.upload.is_complete()
+    }
+
+    /// The headers, and the connection that is no HTTP any more.
+    pub(super) fn into_switched(self) -> (HeaderMap, Switched) {
+        let Connection { stream, buffer } = self.connection;
+        (self.head.headers, Switched { stream, early: buffer.freeze() })
+    }
+
+    /// The headers, the body, and the request if it is still being sent.
+    pub(super) fn into_parts(self) -> (HeaderMap, Download, Option<Upload>) {
+        let Head { headers, coding, keep_alive, .. } = self.head;
+        let keep_alive = keep_alive && !self.upload.is_broken();
+        let upload = Some(self.upload).filter(Upload::is_running);
+        (headers, Download::new(self.connection, coding, keep_alive), upload)
+    }
+}
+
+impl Unanswered {
+    /// The request once more, if sending it again can do no harm and the connection was only closed, as idle ones are.
+    pub(super) fn again(self) -> Result<Upload, Error> {
+        match self.error {
+            error @ Error::Closed(_) => self.upload.rewind().ok_or(error),
+            error => Err(error),
+        }
+    }
+
+    pub(super) fn into_error(self) -> Error {
+        self.error
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,119 @@
+//! The chunked transfer coding of an answer (RFC 9112 section 7.1).
+
+use super::Error;
+use super::head::end_of_block;
+use crate::server::chunk_size;
+use bytes::{Buf, Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use memchr::memchr;
+
+/// Longest line with the size of a chunk, extensions included; and all trailers together.
+const CHUNK_LINE: usize = 4096;
+const TRAILERS: usize = 16 * 1024;
+const TRAILER_LINES: usize = 100;
+
+/// Where in the body the reader is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Chunked {
+    #[default]
+    Size,
+    Data(u64),
+    /// The line break after a chunk.
+    DataEnd,
+    Trailers,
+    End,
+}
+
+/// What could be made of the bytes that have come.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Data(Bytes),
+    Trailers(HeaderMap),
+    End,
+    /// More bytes are needed.
+    More,
+}
+
+impl Chunked {
+    /// Takes the next piece of the body off `buffer`.
+    pub(super) fn step(&mut self, buffer: &mut BytesMut) -> Result<Step, Error> {
+        loop {
+            *self = match *self {
+                Self::Size => match size(buffer)? {
+                    None => return Ok(Step::More),
+                    Some(0) => Self::Trailers,
+                    Some(size) => Self::Data(size),
+                },
+                Self::Data(_) if buffer.is_empty() => return Ok(Step::More),
+                Self::Data(left) => {
+                    let count = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+                    let left = left - count as u64;
+                    *self = if left == 0 { Self::DataEnd } else { Self::Data(left) };
+                    return Ok(Step::Data(buffer.split_to(count).freeze()));
+                }
+                Self::DataEnd => match buffer.get(..2) {
+                    None => return Ok(Step::More),
+                    Some(b"\r\n") => {
+                        buffer.advance(2);
+                        Self::Size
+                    }
+                    Some(_) => return Err(Error::Chunk),
+                },
+                Self::Trailers => {
+                    let Some(trailers) = trailers(buffer)? else { return Ok(Step::More) };
+                    *self = Self::End;
+                    if !trailers.is_empty() {
+                        return Ok(Step::Trailers(trailers));
+                    }
+                    Self::End
+                }
+                Self::End => return Ok(Step::End),
+            };
+        }
+    }
+}
+
+/// The size of a chunk, once its line is there. Some servers fill the line up with spaces.
+fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Error> {
+    let end = memchr(b'\n', buffer);
+    if end.unwrap_or(buffer.len()) > CHUNK_LINE {
+        return Err(Error::Chunk);
+    }
+    let Some(end) = end else { return Ok(None) };
+    let line = buffer.split_to(end + 1);
+    let text = line.strip_suffix(b"\r\n").ok_or(Error::Chunk)?;
+    chunk_size(text.trim_ascii_end()).map(Some).map_err(|_| Error::Chunk)
+}
+
+/// The trailers, most often none, once they are there to their last line.
+fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Error> {
+    match buffer.get(..2) {
+        None => return Ok(None),
+        Some(b"\r\n") => {
+            buffer.advance(2);
+            return Ok(Some(HeaderMap::new()));
+        }
+        Some(_) => {}
+    }
+    let end = end_of_block(buffer, &mut 0);
+    if end.unwrap_or(buffer.len()) > TRAILERS {
+        return Err(Error::TooLarge);
+    }
+    let Some(end) = end else { return Ok(None) };
+    let block = buffer.split_to(end);
+    let mut lines = [httparse::EMPTY_HEADER; TRAILER_LINES];
+    let Ok(httparse::Status::Complete((_, lines))) = httparse::parse_headers(&block, &mut lines)
+    else {
+        return Err(Error::Chunk);
+    };
+    let mut trailers = HeaderMap::with_capacity(lines.len());
+    for line in lines {
+        let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Error::Chunk)?;
+        let value = HeaderValue::from_bytes(line.value).map_err(|_| Error::Chunk)?;
+        trailers.append(name, value);
+    }
+    Ok(Some(trailers))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,185 @@
+//! The head of an answer, and where its body ends.
+
+use super::Error;
+use super::chunked::Chunked;
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
+use httparse::{Header, ParserConfig, Response, Status};
+use memchr::memchr;
+use std::mem::MaybeUninit;
+
+/// Largest head.
+pub(super) const MOST_BYTES: usize = 256 * 1024;
+/// Most header lines.
+pub(super) const MOST_LINES: usize = 1000;
+/// Lines for which there is room without asking for memory.
+const USUAL_LINES: usize = 64;
+
+pub(super) struct Head {
+    pub(super) status: StatusCode,
+    /// Of equal lengths only one is left, and none beside a coding: the next reader may not choose as we do.
+    pub(super) headers: HeaderMap,
+    pub(super) coding: Coding,
+    /// The connection can be used again when the body has ended.
+    pub(super) keep_alive: bool,
+}
+
+/// How the end of a body is found (RFC 9112 section 6.3).
+pub(super) enum Coding {
+    /// So many bytes are left.
+    Length(u64),
+    Chunked(Chunked),
+    /// It ends when the connection does.
+    UntilClose,
+}
+
+impl Head {
+    pub(super) fn is_final(&self) -> bool {
+        !self.status.is_informational() || self.status == StatusCode::SWITCHING_PROTOCOLS
+    }
+}
+
+/// Takes a head off the bytes if all of it has come. `scanned`: how many of them are known to end none. `to_head`: the
+/// request was a HEAD.
+pub(super) fn take(
+    buffer: &mut BytesMut,
+    scanned: &mut usize,
+    to_head: bool,
+) -> Result<Option<Head>, Error> {
+    // What can not become an answer is not waited for.
+    if buffer.iter().zip(b"HTTP/1.").any(|(byte, expected)| byte != expected) {
+        return Err(Error::NotHttp(httparse::Error::Version));
+    }
+    let end = end_of_block(buffer, scanned);
+    if end.unwrap_or(buffer.len()) > MOST_BYTES {
+        return Err(Error::TooLarge);
+    }
+    let Some(end) = end else { return Ok(None) };
+    *scanned = 0;
+    parse(&buffer.split_to(end).freeze(), to_head).map(Some)
+}
+
+/// Where the first empty line ends. Bytes before `scanned` are known not to have it.
+pub(super) fn end_of_block(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
+    while let Some(found) = memchr(b'\n', bytes.get(*scanned..)?) {
+        let next = *scanned + found + 1;
+        match bytes.get(next..)? {
+            [b'\n', ..] => return Some(next + 1),
+            [b'\r', b'\n', ..] => return Some(next + 2),
+            // The bytes that decide are still to come.
+            [] | [b'\r'] => {
+                *scanned = next - 1;
+                return None;
+            }
+            _ => *scanned = next,
+        }
+    }
+    *scanned = bytes.len();
+    None
+}
+
+fn parse(bytes: &Bytes, to_head: bool) -> Result<Head, Error> {
+    let mut lines = [const { MaybeUninit::uninit() }; USUAL_LINES];
+    match parse_into(bytes, &mut lines, to_head) {
+        Err(Error::NotHttp(httparse::Error::TooManyHeaders)) => {
+            match parse_into(bytes, &mut vec![MaybeUninit::uninit(); MOST_LINES], to_head) {
+                Err(Error::NotHttp(httparse::Error::TooManyHeaders)) => Err(Error::TooLarge),
+                other => other,
+            }
+        }
+        other => other,
+    }
+}
+
+fn parse_into<'b>(
+    bytes: &'b Bytes,
+    lines: &mut [MaybeUninit<Header<'b>>],
+    to_head: bool,
+) -> Result<Head, Error> {
+    let mut response = Response::new(&mut []);
+    let parsed = ParserConfig::default()
+        .parse_response_with_uninit_headers(&mut response, bytes, lines)
+        .map_err(Error::NotHttp)?;
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
+    let (Status::Complete(_), Some(status)) = (parsed, status) else {
+        return Err(Error::NotHttp(httparse::Error::Status));
+    };
+    let mut headers = HeaderMap::with_capacity(response.headers.len());
+    for line in response.headers.iter() {
+        headers.append(name(line)?, value(bytes, line.value)?);
+    }
+    let http11 = response.version == Some(1);
+    let coding = coding(&mut headers, http11)?;
+    let bodiless = to_head
+        || status.is_informational()
+        || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    Ok(Head {
+        status,
+        keep_alive: http11 && !closes(&headers),
+        coding: if bodiless { Coding::Length(0) } else { coding },
+        headers,
+    })
+}
+
+fn name(line: &Header<'_>) -> Result<HeaderName, Error> {
+    HeaderName::from_bytes(line.name.as_bytes())
+        .map_err(|_| Error::NotHttp(httparse::Error::HeaderName))
+}
+
+/// A value that shares the bytes it was read into.
+fn value(bytes: &Bytes, value: &[u8]) -> Result<HeaderValue, Error> {
+    HeaderValue::from_maybe_shared(bytes.slice_ref(value))
+        .map_err(|_| Error::NotHttp(httparse::Error::HeaderValue))
+}
+
+/// Decides where the body ends, and leaves nothing in the headers by which others could decide differently.
+fn coding(headers: &mut HeaderMap, http11: bool) -> Result<Coding, Error> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+        let chunked =
+            |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
+        if !http11 || !codings.next().is_some_and(chunked) || codings.next().is_some() {
+            return Err(Error::Coding);
+        }
+        headers.remove(CONTENT_LENGTH);
+        return Ok(Coding::Chunked(Chunked::default()));
+    }
+    let Some(first) = headers.get(CONTENT_LENGTH) else { return Ok(Coding::UntilClose) };
+    if let Some(length) = plain_number(first.as_bytes())
+        && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
+    {
+        return Ok(Coding::Length(length));
+    }
+    let length = length_of_several(headers).ok_or(Error::Length)?;
+    headers.insert(CONTENT_LENGTH, length.into());
+    Ok(Coding::Length(length))
+}
+
+/// A length that was told several times, if each time the same.
+fn length_of_several(headers: &HeaderMap) -> Option<u64> {
+    let values = headers.get_all(CONTENT_LENGTH).iter();
+    let mut lengths = values
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .map(|text| plain_number(text.trim_ascii()));
+    let first = lengths.next()??;
+    lengths.all(|length| length == Some(first)).then_some(first)
+}
+
+fn plain_number(text: &[u8]) -> Option<u64> {
+    let plain = !text.is_empty() && text.len() <= 19 && text.iter().all(u8::is_ascii_digit);
+    plain.then(|| text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
+}
+
+fn closes(headers: &HeaderMap) -> bool {
+    headers
+        .get_all(CONNECTION)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"))
+}
+
+#[cfg(test)]
+mod tests;

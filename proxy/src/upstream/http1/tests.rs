@@ -1,0 +1,127 @@
+use super::{Answer, Connection, Error, Unanswered, Upload, ask};
+use crate::stream::Stream;
+use crate::upstream::request_body::RequestBody;
+use http::{Method, Request};
+use http_body_util::BodyExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn pair() -> (Connection, UnixStream) {
+    let (ours, theirs) = UnixStream::pair().unwrap();
+    (Connection::new(Stream::Unix(ours)), theirs)
+}
+
+/// What comes of a request to which the other side says `answer` and then goes away.
+async fn asked(method: Method, answer: &str) -> Result<Answer, Box<Unanswered>> {
+    let (connection, mut theirs) = pair();
+    theirs.write_all(answer.as_bytes()).await.unwrap();
+    theirs.shutdown().await.unwrap();
+    let request = Request::builder().method(method).body(RequestBody::Empty).unwrap();
+    let answer = ask(connection, Upload::new(request)).await;
+    theirs.read_buf(&mut Vec::new()).await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn only_a_connection_that_said_nothing_is_tried_anew() {
+    let again = async |answer| asked(Method::GET, answer).await.err().unwrap().again().map(drop);
+    assert!(again("").await.is_ok());
+    let broken = ["H", "HTTP/1.1 200 OK\r\n", "HTTP/1.1 100 Continue\r\n\r\n"];
+    for answer in broken {
+        assert!(matches!(again(answer).await, Err(Error::Broken(_))), "{answer:?}");
+    }
+    let posted = asked(Method::POST, "").await.err().unwrap();
+    assert!(matches!(posted.again(), Err(Error::Closed(_))));
+}
+
+#[tokio::test]
+async fn interim_answers_are_skipped_and_a_switch_is_final() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n";
+    let answer = asked(Method::GET, &format!("{interim}{OK}")).await.ok().unwrap();
+    assert_eq!(answer.status(), 200);
+    assert!(answer.headers().get("link").is_none());
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\nearly";
+    let answer = asked(Method::GET, switch).await.ok().unwrap();
+    assert_eq!(answer.status(), 101);
+    assert_eq!(answer.into_switched().1.early, "early");
+}
+
+#[tokio::test]
+async fn a_connection_is_used_again_only_if_nothing_is_left_over() {
+    for (method, answer, body, again) in [
+        (Method::GET, OK, "ok", true),
+        (
+            Method::GET,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            "ok",
+            true,
+        ),
+        (Method::GET, "HTTP/1.1 204 No Content\r\n\r\n", "", true),
+        (Method::HEAD, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n", "", true),
+        (Method::GET, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok!", "ok", false),
+        (
+            Method::GET,
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n!",
+            "ok",
+            false,
+        ),
+        (Method::GET, "HTTP/1.1 204 No Content\r\nContent-Length: 2\r\n\r\nok", "", false),
+        (Method::HEAD, OK, "", false),
+        (
+            Method::GET,
+            "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+            "ok",
+            false,
+        ),
+        (Method::GET, "HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", "ok", false),
+        (Method::GET, "HTTP/1.1 200 OK\r\n\r\nok", "ok", false),
+    ] {
+        let (_, mut download, upload) = asked(method, answer).await.ok().unwrap().into_parts();
+        assert!(upload.is_none());
+        let read = (&mut download).collect().await.unwrap().to_bytes();
+        assert_eq!(read, body, "{answer:?}");
+        assert_eq!(download.into_idle().is_some(), again, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_came_with_its_head_is_taken_at_once() {
+    for (answer, body) in [
+        (OK, Some("ok")),
+        ("HTTP/1.1 204 No Content\r\n\r\n", Some("")),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", None),
+        ("HTTP/1.1 200 OK\r\n\r\nok", None),
+    ] {
+        let (_, mut download, _) = asked(Method::GET, answer).await.ok().unwrap().into_parts();
+        let whole = download.take_whole();
+        assert_eq!(whole.as_deref(), body.map(str::as_bytes), "{answer:?}");
+        assert_eq!(download.into_idle().is_some(), body.is_some(), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_no_end() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n",
+    ] {
+        let (_, download, _) = asked(Method::GET, answer).await.ok().unwrap().into_parts();
+        assert!(matches!(download.collect().await, Err(Error::Broken(_))), "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_was_closed_or_speaks_unasked_is_not_idle() {
+    let (mut connection, mut theirs) = pair();
+    assert!(connection.is_idle());
+    theirs.write_all(OK.as_bytes()).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(!connection.is_idle());
+    let (mut connection, theirs) = pair();
+    drop(theirs);
+    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    assert!(!connection.is_idle());
+}

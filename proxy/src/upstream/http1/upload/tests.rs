@@ -1,0 +1,53 @@
+use super::Upload;
+use crate::upstream::request_body::RequestBody;
+use http::Request;
+use http::request::Builder;
+use std::task::{Context, Poll, Waker};
+
+fn upload(request: Builder) -> Upload {
+    Upload::new(request.body(RequestBody::Empty).unwrap())
+}
+
+fn send(upload: &mut Upload) -> (Poll<Result<(), super::Error>>, String) {
+    let mut sent = Vec::new();
+    let poll = upload.poll(&mut Context::from_waker(Waker::noop()), &mut sent);
+    (poll, String::from_utf8(sent).unwrap())
+}
+
+#[test]
+fn a_request_goes_out_in_origin_form() {
+    for (target, line) in [
+        ("/", "GET / HTTP/1.1"),
+        ("/a//b?c=%zz", "GET /a//b?c=%zz HTTP/1.1"),
+        ("http://a.example?x", "GET /?x HTTP/1.1"),
+        ("http://a.example", "GET / HTTP/1.1"),
+        ("*", "GET * HTTP/1.1"),
+    ] {
+        let (poll, sent) =
+            send(&mut upload(Request::get(target).header("A", "1").header("A", "2")));
+        assert!(matches!(poll, Poll::Ready(Ok(()))));
+        assert_eq!(sent, format!("{line}\r\na: 1\r\na: 2\r\n\r\n"));
+    }
+}
+
+#[test]
+fn only_what_does_no_harm_is_sent_twice() {
+    for (method, again) in [("GET", true), ("PUT", true), ("POST", false), ("PATCH", false)] {
+        let mut request = upload(Request::builder().method(method));
+        let sent = send(&mut request).1;
+        assert!(!request.is_running());
+        let rewound = request.rewind();
+        assert_eq!(rewound.is_some(), again, "{method}");
+        if let Some(mut request) = rewound {
+            assert_eq!(send(&mut request).1, sent);
+        }
+        assert!(upload(Request::builder().method(method)).rewind().is_some(), "nothing was sent");
+    }
+}
+
+#[test]
+fn a_request_that_is_shorter_than_it_says_is_not_sent() {
+    let (poll, sent) = send(&mut upload(Request::post("/").header("Content-Length", "5")));
+    assert!(matches!(poll, Poll::Ready(Err(super::Error::RequestLength))));
+    assert_eq!(sent, "");
+}
