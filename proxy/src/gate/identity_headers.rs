@@ -39,6 +39,7 @@ impl HeaderRules {
 
 /// Puts `headers` on a response: ours first, then what the upstream sent under the same name.
 pub(crate) fn add_to(response: &mut HeaderMap, headers: &Headers) {
+    response.reserve(headers.len());
     for (name, value) in headers {
         match response.entry(name) {
             Entry::Vacant(entry) => {

@@ -172,8 +172,8 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
         }
-        let in_flight = this.in_flight.take();
-        Poll::Ready(Ok(response.map(|body| Tracked { body, in_flight })))
+        let (in_flight, http2) = (this.in_flight.take(), *this.http2);
+        Poll::Ready(Ok(response.map(|body| Tracked { body, in_flight, http2 })))
     }
 }
 
@@ -200,6 +200,7 @@ fn plain(status: StatusCode) -> Response<Body> {
 pub(super) struct Tracked {
     body: Body,
     in_flight: Option<InFlight>,
+    http2: bool,
 }
 
 impl http_body::Body for Tracked {
@@ -211,7 +212,10 @@ impl http_body::Body for Tracked {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        if let Some(InFlight(conn)) = &self.in_flight {
+        // Over HTTP/1 the socket tells.
+        if self.http2
+            && let Some(InFlight(conn)) = &self.in_flight
+        {
             conn.peer.note_moved();
         }
         Poll::Ready(frame)
