@@ -25,6 +25,7 @@ enum Kind {
     Full(Option<Bytes>),
     Upstream { origin: u64, download: Option<Box<Download>> },
     Stream(Stream),
+    Broken(Option<BodyError>),
 }
 
 impl Body {
@@ -112,9 +113,20 @@ impl http_body::Body for Body {
         let this = &mut *self;
         let frame = match &mut this.kind {
             Kind::Empty => None,
+            Kind::Broken(error) => error.take().map(Err),
             Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Kind::Stream(stream) => ready!(stream.as_mut().poll_frame(cx)),
             Kind::Upstream { origin, download } => ready!(poll_download(*origin, download, cx)),
+        };
+        let frame = match frame {
+            // What came before is sent first, in the turn that this gives: the client shall see a beginning without an end
+            // rather than nothing.
+            Some(Err(error)) if !matches!(this.kind, Kind::Broken(_)) => {
+                this.kind = Kind::Broken(Some(error));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            frame => frame,
         };
         if let Some(exchange) = &mut this.exchange {
             match &frame {
@@ -129,7 +141,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.kind {
             Kind::Empty | Kind::Full(None) => true,
-            Kind::Full(Some(_)) => false,
+            Kind::Full(Some(_)) | Kind::Broken(_) => false,
             Kind::Upstream { download, .. } => {
                 download.as_deref().is_none_or(http_body::Body::is_end_stream)
             }
@@ -145,6 +157,7 @@ impl http_body::Body for Body {
                 .as_deref()
                 .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint),
             Kind::Stream(stream) => stream.size_hint(),
+            Kind::Broken(_) => SizeHint::default(),
         }
     }
 }

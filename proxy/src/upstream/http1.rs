@@ -181,10 +181,11 @@ impl Answer {
 }
 
 impl Unanswered {
-    /// The request once more, if sending it again can do no harm and the connection was only closed, as idle ones are.
+    /// The request once more, if sending it again can do no harm and the connection was closed, as idle ones are, or brought
+    /// what is no answer: the rest of an earlier one.
     pub(super) fn again(self) -> Result<Upload, Error> {
         match self.error {
-            error @ Error::Closed(_) => self.upload.rewind().ok_or(error),
+            error @ (Error::Closed(_) | Error::NotHttp(_)) => self.upload.rewind().ok_or(error),
             error => Err(error),
         }
     }

@@ -79,6 +79,24 @@ fn an_answer_that_breaks_off_breaks_off_for_the_client_too() {
 }
 
 #[test]
+fn what_came_before_an_answer_broke_off_reaches_the_client() {
+    for answer in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nstart",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nstart\r\nnonsense\r\n",
+    ] {
+        let setup = setup();
+        let mut client = setup.running.connect();
+        client.send(ASK.as_bytes());
+        let mut side = Side::accept(&setup.listener);
+        side.head();
+        side.write(answer.as_bytes());
+        drop(side);
+        client.until(b"start");
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
 fn a_slow_client_holds_up_the_upstream() {
     const SIZE: usize = 64 << 20;
     let setup = setup();
