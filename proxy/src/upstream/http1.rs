@@ -20,9 +20,9 @@ use head::Head;
 use http::{HeaderMap, StatusCode};
 use std::future::poll_fn;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker, ready};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 /// Space for one read: most answers fit with their heads.
 const ROOM: usize = 8 * 1024;
@@ -35,6 +35,9 @@ pub(crate) enum Error {
     Closed(#[source] io::Error),
     #[error("the connection ended within the answer: {0}")]
     Broken(#[source] io::Error),
+    /// Not even the beginning of an answer.
+    #[error("what came is no HTTP")]
+    Foreign,
     #[error("the answer is no HTTP: {0}")]
     NotHttp(#[source] httparse::Error),
     #[error("the head of the answer is larger than {} KiB or {} lines", head::MOST_BYTES / 1024, head::MOST_LINES)]
@@ -55,11 +58,28 @@ pub(crate) enum Error {
 pub(crate) struct Connection<S = Stream> {
     stream: S,
     buffer: BytesMut,
+    /// The buffer has been larger than an idle connection should keep.
+    large: bool,
 }
 
 impl Connection {
     pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: BytesMut::new() }
+        Self { stream, buffer: BytesMut::new(), large: false }
+    }
+
+    /// Keeps no more than it needs to wait.
+    fn into_idle(self) -> Self {
+        if self.large { Self::new(self.stream) } else { self }
+    }
+
+    /// Says goodbye where that is more than closing.
+    pub(super) fn close(mut self) {
+        if self.stream.is_tls() {
+            let shutdown =
+                Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+            // Who does not take it now learns it from the end of the connection.
+            drop(shutdown);
+        }
     }
 
     /// Nobody has closed it, and nothing has come that was not asked for. Costs no system call unless something has come.
@@ -78,18 +98,28 @@ impl Connection {
         to_head: bool,
     ) -> Poll<Result<Head, Error>> {
         loop {
-            while let Some(head) = head::take(&mut self.buffer, &mut reading.scanned, to_head)? {
-                if head.is_final() {
-                    return Poll::Ready(Ok(head));
+            let before = self.buffer.len();
+            match head::take(&mut self.buffer, &mut reading.scanned, to_head) {
+                Ok(Some(head)) if head.is_final() => return Poll::Ready(Ok(head)),
+                Ok(Some(_)) => {
+                    reading.interim += before - self.buffer.len();
+                    if reading.interim > head::MOST_BYTES {
+                        return Poll::Ready(Err(Error::TooLarge));
+                    }
+                    continue;
                 }
-                reading.interim = true;
+                Ok(None) => {}
+                Err(Error::Foreign) if reading.interim > 0 => {
+                    return Poll::Ready(Err(Error::NotHttp(httparse::Error::Version)));
+                }
+                Err(error) => return Poll::Ready(Err(error)),
             }
             let end = match ready!(self.poll_fill(cx, ROOM)) {
                 Ok(0) => io::ErrorKind::UnexpectedEof.into(),
                 Ok(_) => continue,
                 Err(error) => error,
             };
-            let begun = reading.interim || !self.buffer.is_empty();
+            let begun = reading.interim > 0 || !self.buffer.is_empty();
             return Poll::Ready(Err(if begun { Error::Broken(end) } else { Error::Closed(end) }));
         }
     }
@@ -99,6 +129,7 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     /// Reads on, with space for at least `room` bytes; 0 is the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<io::Result<usize>> {
         self.buffer.reserve(room);
+        self.large |= self.buffer.capacity() > 2 * ROOM;
         pin!(self.stream.read_buf(&mut self.buffer)).poll(cx)
     }
 }
@@ -108,8 +139,8 @@ impl<S: AsyncRead + Unpin> Connection<S> {
 struct Reading {
     /// Bytes in which no head ends.
     scanned: usize,
-    /// An interim answer has come.
-    interim: bool,
+    /// Bytes of interim answers that have come.
+    interim: usize,
 }
 
 /// The head of an answer, and the connection from which the rest will come.
@@ -147,7 +178,13 @@ pub(super) async fn ask(
     });
     match head.await {
         Ok(head) => Ok(Answer { head, connection, upload }),
-        Err(error) => Err(Box::new(Unanswered { error, upload })),
+        Err(error) => {
+            if connection.stream.is_tls() {
+                // It may have sent a part before it failed to send another.
+                upload.set_begun();
+            }
+            Err(Box::new(Unanswered { error, upload }))
+        }
     }
 }
 
@@ -167,7 +204,7 @@ impl Answer {
 
     /// The headers, and the connection that is no HTTP any more.
     pub(super) fn into_switched(self) -> (HeaderMap, Switched) {
-        let Connection { stream, buffer } = self.connection;
+        let Connection { stream, buffer, .. } = self.connection;
         (self.head.headers, Switched { stream, early: buffer.freeze() })
     }
 
@@ -182,10 +219,10 @@ impl Answer {
 
 impl Unanswered {
     /// The request once more, if sending it again can do no harm and the connection was closed, as idle ones are, or brought
-    /// what is no answer: the rest of an earlier one.
+    /// what is no answer, but perhaps the rest of an earlier one.
     pub(super) fn again(self) -> Result<Upload, Error> {
         match self.error {
-            error @ (Error::Closed(_) | Error::NotHttp(_)) => self.upload.rewind().ok_or(error),
+            error @ (Error::Closed(_) | Error::Foreign) => self.upload.rewind().ok_or(error),
             error => Err(error),
         }
     }

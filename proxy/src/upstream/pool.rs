@@ -25,7 +25,7 @@ pub(crate) fn give_back(origin: u64, connection: Connection) {
     let idle = Idle { connection, since: Instant::now() };
     with(origin, |pool| {
         if pool.len() >= KEEP {
-            pool.remove(0);
+            pool.remove(0).connection.close();
         }
         pool.push(idle);
     });
@@ -47,9 +47,10 @@ pub(super) fn take(origin: u64) -> Option<Connection> {
 pub(crate) fn sweep(now: Instant) {
     POOLS.with_borrow_mut(|pools| {
         for (_, pool) in pools.iter_mut() {
-            pool.retain_mut(|idle| {
-                now.duration_since(idle.since) < IDLE && idle.connection.is_idle()
-            });
+            let over = |idle: &mut Idle| {
+                now.duration_since(idle.since) >= IDLE || !idle.connection.is_idle()
+            };
+            pool.extract_if(.., over).for_each(|idle| idle.connection.close());
         }
         pools.retain(|(_, pool)| !pool.is_empty());
     });

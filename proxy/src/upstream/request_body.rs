@@ -3,7 +3,7 @@
 use super::headers::{Names, trailer_may_pass};
 use crate::server::Peer;
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER};
+use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::pin::Pin;
@@ -57,6 +57,7 @@ impl RequestBody {
         }
         let trailers = headers
             .get(TRAILER)
+            .filter(|_| headers.contains_key(TRANSFER_ENCODING))
             .map(|announced| Trailers { names: names.clone(), announced: announced.clone() });
         let peer = Arc::clone(peer);
         Self::Streaming(Box::new(Streaming { body, trailers, sent: Arc::default(), peer }))

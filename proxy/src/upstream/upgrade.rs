@@ -85,6 +85,7 @@ async fn carry(client: Upgraded, upstream: Switched, idle: Duration) -> io::Resu
     let mut client = Watched { io: TokioIo::new(client), moved: Arc::clone(&moved) };
     let copy = async {
         client.write_all(&early).await?;
+        client.flush().await?;
         tokio::io::copy_bidirectional(&mut client, &mut upstream).await
     };
     let quiet = async {

@@ -4,7 +4,7 @@ use super::chunked::{Chunked, Step};
 use super::head::Coding;
 use super::{Connection, Error, ROOM};
 use crate::stream::Stream;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use std::io;
 use std::pin::Pin;
@@ -40,22 +40,22 @@ impl Download {
 
     /// The connection, if the body has ended and others may use it.
     pub(crate) fn into_idle(self) -> Option<Connection> {
-        let mut connection = self.connection;
-        let clean = self.keep_alive && self.coding.has_ended() && connection.buffer.is_empty();
-        if self.room > ROOM {
-            // What a long body needed is too much for an idle connection.
-            connection.buffer = BytesMut::new();
+        if self.keep_alive && self.coding.has_ended() && self.connection.buffer.is_empty() {
+            return Some(self.connection.into_idle());
         }
-        clean.then_some(connection)
+        self.connection.close();
+        None
     }
 
     /// Lets the connection be written to while it is read here.
     pub(super) fn split(
         self,
     ) -> (Download<tokio::io::ReadHalf<Stream>>, tokio::io::WriteHalf<Stream>) {
-        let Self { connection: Connection { stream, buffer }, coding, keep_alive, room } = self;
+        let Self { connection, coding, keep_alive, room } = self;
+        let Connection { stream, buffer, large } = connection;
         let (stream, writer) = tokio::io::split(stream);
-        (Download { connection: Connection { stream, buffer }, coding, keep_alive, room }, writer)
+        let connection = Connection { stream, buffer, large };
+        (Download { connection, coding, keep_alive, room }, writer)
     }
 }
 
@@ -66,11 +66,6 @@ impl Coding {
 }
 
 impl<S: AsyncRead + Unpin> Download<S> {
-    /// The body has ended and the other side will go on to read.
-    pub(super) fn leaves_open(&self) -> bool {
-        self.keep_alive && self.coding.has_ended()
-    }
-
     /// Reads more of a body that must not end here.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         Poll::Ready(match ready!(self.poll_fill(cx)) {

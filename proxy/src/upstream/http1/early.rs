@@ -1,5 +1,5 @@
 //! An answer that began before its request was sent to the end. Neither may wait for the other: each has its half of the
-//! connection, which is not used again.
+//! connection, which is not used again. When the answer has ended, so has the request.
 
 use super::{Download, Error, Upload};
 use crate::stream::Stream;
@@ -8,12 +8,8 @@ use http_body::{Body, Frame, SizeHint};
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
 use tokio::io::ReadHalf;
 use tokio::task::JoinHandle;
-
-/// How long a request may still be sent to whom it was answered already.
-const AFTER: Duration = Duration::from_mins(1);
 
 pub(in crate::upstream) struct Early {
     download: Download<ReadHalf<Stream>>,
@@ -32,16 +28,8 @@ impl Early {
 
 impl Drop for Early {
     fn drop(&mut self) {
-        let upload = self.upload.abort_handle();
-        if !self.download.leaves_open() {
-            upload.abort();
-        } else if !upload.is_finished() {
-            // The client goes on sending, and whoever answered reads it and throws it away.
-            tokio::spawn(async move {
-                tokio::time::sleep(AFTER).await;
-                upload.abort();
-            });
-        }
+        // Nobody waits for what the rest would bring, and without the request's future it could not be told how it ended.
+        self.upload.abort();
     }
 }
 

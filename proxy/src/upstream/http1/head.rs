@@ -51,7 +51,7 @@ pub(super) fn take(
 ) -> Result<Option<Head>, Error> {
     // What can not become an answer is not waited for.
     if buffer.iter().zip(b"HTTP/1.").any(|(byte, expected)| byte != expected) {
-        return Err(Error::NotHttp(httparse::Error::Version));
+        return Err(Error::Foreign);
     }
     let end = end_of_block(buffer, scanned);
     if end.unwrap_or(buffer.len()) > MOST_BYTES {

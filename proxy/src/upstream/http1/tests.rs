@@ -34,6 +34,10 @@ async fn only_a_connection_that_gave_no_answer_is_tried_anew() {
     for answer in broken {
         assert!(matches!(again(answer).await, Err(Error::Broken(_))), "{answer:?}");
     }
+    let wrong = ["HTTP/1.1 200 OK\r\nA B: 1\r\n\r\n", "HTTP/1.1 100 Continue\r\n\r\nnonsense"];
+    for answer in wrong {
+        assert!(matches!(again(answer).await, Err(Error::NotHttp(_))), "{answer:?}");
+    }
     let posted = asked(Method::POST, "").await.err().unwrap();
     assert!(matches!(posted.again(), Err(Error::Closed(_))));
 }
@@ -48,6 +52,17 @@ async fn interim_answers_are_skipped_and_a_switch_is_final() {
     let answer = asked(Method::GET, switch).await.ok().unwrap();
     assert_eq!(answer.status(), 101);
     assert_eq!(answer.into_switched().1.early, "early");
+}
+
+#[tokio::test]
+async fn interim_answers_have_an_end() {
+    let flood = "HTTP/1.1 102 Processing\r\n\r\n".repeat(11_000);
+    let (connection, mut theirs) = pair();
+    let flooding = tokio::spawn(async move { theirs.write_all(flood.as_bytes()).await });
+    let request = Request::new(RequestBody::Empty);
+    let unanswered = ask(connection, Upload::new(request)).await.err().unwrap();
+    assert!(matches!(unanswered.into_error(), Error::TooLarge));
+    let _ = flooding.await;
 }
 
 #[tokio::test]

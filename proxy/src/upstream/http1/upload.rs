@@ -85,6 +85,11 @@ impl Upload {
         self.state == State::Broken
     }
 
+    /// More of it may have been sent than was told.
+    pub(super) fn set_begun(&mut self) {
+        self.begun = true;
+    }
+
     /// Makes it new again, if another try can do no harm: nothing has been sent, or it may be repeated.
     pub(super) fn rewind(mut self) -> Option<Self> {
         let again = !self.begun || self.repeatable;
@@ -109,7 +114,10 @@ impl Upload {
                 let flushed = ready!(Pin::new(&mut *stream).poll_flush(cx));
                 if flushed.is_ok() {
                     ready!(more);
-                    self.state = State::Complete;
+                    // A piece may have been empty: only the end of the body is the end.
+                    if self.body.is_none() {
+                        self.state = State::Complete;
+                    }
                 }
                 flushed
             };

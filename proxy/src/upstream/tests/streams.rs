@@ -266,11 +266,17 @@ async fn a_body_without_a_length_is_passed_on_from_http_2_too() {
         let mut side = Side::accept(&listener);
         let head = side.head();
         assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
+        assert!(!head.contains("trailer"), "{head}");
+        // Trailers that the head did not announce do not follow.
         assert_eq!(side.exactly(13), b"3\r\nabc\r\n0\r\n\r\n");
         side.write(OK);
     });
-    let frames = futures_util::stream::iter([Ok::<_, Infallible>(Frame::data(Bytes::from("abc")))]);
-    let request = Request::get("https://proxy.example/").body(StreamBody::new(frames)).unwrap();
+    let mut trailers = http::HeaderMap::new();
+    trailers.insert("x-sum", "1".parse().unwrap());
+    let frames =
+        [Frame::data(Bytes::from("abc")), Frame::trailers(trailers)].map(Ok::<_, Infallible>);
+    let request = Request::get("https://proxy.example/").header("Trailer", "x-sum");
+    let request = request.body(StreamBody::new(futures_util::stream::iter(frames))).unwrap();
     assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
     upstream.await.unwrap();
 }
