@@ -119,8 +119,8 @@ impl http_body::Body for Body {
             Kind::Upstream { origin, download } => ready!(poll_download(*origin, download, cx)),
         };
         let frame = match frame {
-            // What came before is sent first, in the turn that this gives: the client shall see a beginning without an end
-            // rather than nothing.
+            // What came before is sent first, as far as the client takes it in the turn that this gives: it shall see a
+            // beginning without an end rather than nothing.
             Some(Err(error)) if !matches!(this.kind, Kind::Broken(_)) => {
                 this.kind = Kind::Broken(Some(error));
                 cx.waker().wake_by_ref();

@@ -90,14 +90,13 @@ impl Server {
             return Box::pin(self.ask_anew(worker, upload)).await;
         };
         worker.shard.count(Event::UpstreamReused);
-        match http1::ask(connection, upload).await {
-            Ok(answer) => Ok(answer),
-            Err(unanswered) => {
-                let upload = unanswered.again().map_err(UpstreamError::Broken)?;
-                worker.shard.count(Event::UpstreamRetried);
-                Box::pin(self.ask_anew(worker, upload)).await
-            }
-        }
+        let upload = match http1::ask(connection, upload).await {
+            Ok(answer) if answer.was_asked_for() => return Ok(answer),
+            Ok(answer) => answer.into_request(),
+            Err(unanswered) => unanswered.again().map_err(UpstreamError::Broken)?,
+        };
+        worker.shard.count(Event::UpstreamRetried);
+        Box::pin(self.ask_anew(worker, upload)).await
     }
 
     /// Its callers box it, because it is rare and large, and every request's future would have room for it.

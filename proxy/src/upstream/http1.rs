@@ -15,7 +15,7 @@ pub(super) use early::Early;
 pub(super) use upload::Upload;
 
 use crate::stream::Stream;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use head::Head;
 use http::{HeaderMap, StatusCode};
 use std::future::poll_fn;
@@ -134,6 +134,18 @@ impl<S: AsyncRead + Unpin> Connection<S> {
     }
 }
 
+/// Takes at most `most` bytes off what was read. A short piece of a large buffer is copied, because whoever holds it would
+/// keep all of the buffer: a client that is slow to read could have many.
+fn take(buffer: &mut BytesMut, most: u64) -> Bytes {
+    let count = usize::try_from(most).unwrap_or(usize::MAX).min(buffer.len());
+    if count * 8 > buffer.capacity() {
+        return buffer.split_to(count).freeze();
+    }
+    let piece = Bytes::copy_from_slice(buffer.get(..count).unwrap_or_default());
+    buffer.advance(count);
+    piece
+}
+
 /// How far the wait for a head has come.
 #[derive(Default)]
 struct Reading {
@@ -176,19 +188,29 @@ pub(super) async fn ask(
         }
         connection.poll_head(cx, &mut reading, upload.is_head())
     });
-    match head.await {
+    let head = head.await;
+    if upload.is_broken() && connection.stream.is_tls() {
+        // It may have sent a part before it failed to send another.
+        upload.set_begun();
+    }
+    match head {
         Ok(head) => Ok(Answer { head, connection, upload }),
-        Err(error) => {
-            if connection.stream.is_tls() {
-                // It may have sent a part before it failed to send another.
-                upload.set_begun();
-            }
-            Err(Box::new(Unanswered { error, upload }))
-        }
+        Err(error) => Err(Box::new(Unanswered { error, upload })),
     }
 }
 
 impl Answer {
+    /// Something of the request was sent. If not, the answer is to nothing, like the 408 with which some give up an idle
+    /// connection.
+    pub(super) fn was_asked_for(&self) -> bool {
+        !self.upload.is_unsent()
+    }
+
+    /// The request once more.
+    pub(super) fn into_request(self) -> Upload {
+        self.upload.rewound()
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         self.head.status
     }
@@ -222,7 +244,9 @@ impl Unanswered {
     /// what is no answer, but perhaps the rest of an earlier one.
     pub(super) fn again(self) -> Result<Upload, Error> {
         match self.error {
-            error @ (Error::Closed(_) | Error::Foreign) => self.upload.rewind().ok_or(error),
+            Error::Closed(_) | Error::Foreign if self.upload.may_be_repeated() => {
+                Ok(self.upload.rewound())
+            }
             error => Err(error),
         }
     }

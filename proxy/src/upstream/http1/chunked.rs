@@ -1,7 +1,7 @@
 //! The chunked transfer coding of an answer (RFC 9112 section 7.1).
 
-use super::Error;
 use super::head::end_of_block;
+use super::{Error, take};
 use crate::server::chunk_size;
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -46,10 +46,10 @@ impl Chunked {
                 },
                 Self::Data(_) if buffer.is_empty() => return Ok(Step::More),
                 Self::Data(left) => {
-                    let count = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-                    let left = left - count as u64;
+                    let data = take(buffer, left);
+                    let left = left - data.len() as u64;
                     *self = if left == 0 { Self::DataEnd } else { Self::Data(left) };
-                    return Ok(Step::Data(buffer.split_to(count).freeze()));
+                    return Ok(Step::Data(data));
                 }
                 Self::DataEnd => match buffer.get(..2) {
                     None => return Ok(Step::More),

@@ -2,7 +2,7 @@
 
 use super::chunked::{Chunked, Step};
 use super::head::Coding;
-use super::{Connection, Error, ROOM};
+use super::{Connection, Error, ROOM, take};
 use crate::stream::Stream;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -118,10 +118,9 @@ impl<S: AsyncRead + Unpin> Body for Download<S> {
                 if this.connection.buffer.is_empty() {
                     ready!(this.poll_more(cx))?;
                 }
-                let buffer = &mut this.connection.buffer;
-                let count = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-                this.coding = Coding::Length(left - count as u64);
-                Some(Frame::data(buffer.split_to(count).freeze()))
+                let data = take(&mut this.connection.buffer, left);
+                this.coding = Coding::Length(left - data.len() as u64);
+                Some(Frame::data(data))
             }
             Coding::Chunked(_) => match ready!(this.poll_step(cx))? {
                 Step::Data(data) => Some(Frame::data(data)),
@@ -132,7 +131,7 @@ impl<S: AsyncRead + Unpin> Body for Download<S> {
                 if this.connection.buffer.is_empty() {
                     ready!(this.poll_fill(cx)).map_err(Error::Broken)?;
                 }
-                let data = this.connection.buffer.split().freeze();
+                let data = take(&mut this.connection.buffer, u64::MAX);
                 (!data.is_empty()).then(|| Frame::data(data))
             }
         };

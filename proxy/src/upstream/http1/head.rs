@@ -113,6 +113,10 @@ fn parse_into<'b>(
     }
     let http11 = response.version == Some(1);
     let coding = coding(&mut headers, http11)?;
+    if status == StatusCode::NO_CONTENT {
+        // RFC 9110 section 8.6.
+        headers.remove(CONTENT_LENGTH);
+    }
     let bodiless = to_head
         || status.is_informational()
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -1,8 +1,10 @@
-use super::{Answer, Connection, Error, Unanswered, Upload, ask};
+use super::{Answer, Connection, Error, Unanswered, Upload, ask, take};
 use crate::stream::Stream;
 use crate::upstream::request_body::RequestBody;
+use bytes::BytesMut;
 use http::{Method, Request};
 use http_body_util::BodyExt;
+use std::future::poll_fn;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -52,6 +54,32 @@ async fn interim_answers_are_skipped_and_a_switch_is_final() {
     let answer = asked(Method::GET, switch).await.ok().unwrap();
     assert_eq!(answer.status(), 101);
     assert_eq!(answer.into_switched().1.early, "early");
+}
+
+#[tokio::test]
+async fn an_answer_to_nothing_is_not_this_requests() {
+    let (connection, mut theirs) = pair();
+    theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+    drop(theirs);
+    let request = Request::post("/").body(RequestBody::Empty).unwrap();
+    let answer = ask(connection, Upload::new(request)).await.ok().unwrap();
+    assert!(!answer.was_asked_for());
+    let mut sent = Vec::new();
+    let mut request = answer.into_request();
+    poll_fn(|cx| request.poll(cx, &mut sent)).await.unwrap();
+    assert_eq!(sent, b"POST / HTTP/1.1\r\n\r\n");
+    assert!(asked(Method::GET, OK).await.ok().unwrap().was_asked_for());
+}
+
+#[test]
+fn a_short_piece_does_not_keep_a_large_buffer() {
+    let mut buffer = BytesMut::with_capacity(1000);
+    buffer.extend_from_slice(&[b'a'; 500]);
+    let start = buffer.as_ptr();
+    let (short, long) = (take(&mut buffer, 10), take(&mut buffer, 1000));
+    assert_eq!((short.len(), long.len(), buffer.len()), (10, 490, 0));
+    assert_ne!(short.as_ptr(), start);
+    assert_eq!(long.as_ptr(), start.wrapping_add(10));
 }
 
 #[tokio::test]

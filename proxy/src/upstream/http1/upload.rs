@@ -90,11 +90,20 @@ impl Upload {
         self.begun = true;
     }
 
-    /// Makes it new again, if another try can do no harm: nothing has been sent, or it may be repeated.
-    pub(super) fn rewind(mut self) -> Option<Self> {
-        let again = !self.begun || self.repeatable;
+    /// The other side took nothing of it.
+    pub(super) fn is_unsent(&self) -> bool {
+        self.is_broken() && !self.begun
+    }
+
+    /// Another try can do no harm: nothing has been sent, or the method may be repeated.
+    pub(super) fn may_be_repeated(&self) -> bool {
+        !self.begun || self.repeatable
+    }
+
+    /// The same request, not sent.
+    pub(super) fn rewound(mut self) -> Self {
         (self.written, self.begun, self.state) = (0, false, State::Running);
-        again.then_some(self)
+        self
     }
 
     /// Sends what can be sent. Ready when nothing will follow: all of it is sent, or the other side takes no more.

@@ -79,9 +79,9 @@ fn what_can_be_read_in_two_ways_is_refused() {
 
 #[test]
 fn some_answers_have_no_body_whatever_their_headers_say() {
-    for status in [101, 103, 204, 304] {
+    for (status, length) in [(101, Some("5")), (103, Some("5")), (204, None), (304, Some("5"))] {
         let head = head(&format!("HTTP/1.1 {status} X\r\nContent-Length: 5\r\n\r\n"));
-        assert_eq!(told(&head), ("0".to_owned(), Some("5")), "{status}");
+        assert_eq!(told(&head), ("0".to_owned(), length), "{status}");
     }
     for lines in ["Content-Length: 5\r\n", "Transfer-Encoding: chunked\r\n", ""] {
         let text = format!("HTTP/1.1 200 OK\r\n{lines}\r\n");
