@@ -1,5 +1,7 @@
 //! An answer that began before its request was sent to the end. Neither may wait for the other: each has its half of the
-//! connection, which is not used again. When the answer has ended, so has the request.
+//! connection, which is not used again. When the answer has ended nothing more is sent upstream: without the request's future
+//! nobody could tell a body that ended from one that was cut off. What the client still sends is thrown away, because many
+//! clients read nothing before they have sent all.
 
 use super::{Download, Error, Upload};
 use crate::stream::Stream;
@@ -9,6 +11,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::io::ReadHalf;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(in crate::upstream) struct Early {
@@ -16,20 +19,25 @@ pub(in crate::upstream) struct Early {
     upload: JoinHandle<Result<(), Error>>,
     /// The request is known to have been sent.
     sent: bool,
+    /// Tells the request that its answer has ended.
+    _end: oneshot::Sender<()>,
 }
 
 impl Early {
     pub(in crate::upstream) fn new(download: Download, mut upload: Upload) -> Self {
         let (download, mut writer) = download.split();
-        let sending = async move { poll_fn(|cx| upload.poll(cx, &mut writer)).await };
-        Self { download, upload: tokio::spawn(sending), sent: false }
-    }
-}
-
-impl Drop for Early {
-    fn drop(&mut self) {
-        // Nobody waits for what the rest would bring, and without the request's future it could not be told how it ended.
-        self.upload.abort();
+        let (end, ended) = oneshot::channel::<()>();
+        let sending = async move {
+            tokio::select! {
+                biased;
+                outcome = poll_fn(|cx| upload.poll(cx, &mut writer)) => return outcome,
+                _ = ended => {}
+            }
+            drop(writer);
+            upload.discard().await;
+            Ok(())
+        };
+        Self { download, upload: tokio::spawn(sending), sent: false, _end: end }
     }
 }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
 use http::{Method, Request, Uri};
 use http_body::Body;
+use http_body_util::BodyExt;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -104,6 +105,12 @@ impl Upload {
     pub(super) fn rewound(mut self) -> Self {
         (self.written, self.begun, self.state) = (0, false, State::Running);
         self
+    }
+
+    /// Throws away what the client still sends.
+    pub(super) async fn discard(self) {
+        let Some(mut body) = self.body else { return };
+        while let Some(Ok(_)) = body.frame().await {}
     }
 
     /// Sends what can be sent. Ready when nothing will follow: all of it is sent, or the other side takes no more.

@@ -37,10 +37,10 @@ fn neither_waits_for_the_other() {
 }
 
 #[test]
-fn a_request_ends_with_its_answer() {
-    for head in
-        [post(SIZE), "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".into()]
-    {
+fn nothing_is_sent_upstream_after_the_answer_and_the_client_may_send_on() {
+    let chunks = format!("{SIZE:x}\r\n{}\r\n0\r\n\r\n", "u".repeat(SIZE));
+    let chunked = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (head, body) in [(post(SIZE), "u".repeat(SIZE)), (chunked.to_owned(), chunks)] {
         let setup = setup();
         let mut client = setup.running.connect();
         client.send(head.as_bytes());
@@ -48,14 +48,35 @@ fn a_request_ends_with_its_answer() {
         side.head();
         side.write(OK);
         assert_eq!(client.answer().body, "ok");
-        // Not with an end that could be taken for its own.
+        // Above all no end that could be taken for the request's own.
         assert!(side.is_closed());
-        let mut client = setup.running.connect();
+        client.send(body.as_bytes());
         client.send(ASK.as_bytes());
         let mut side = Side::accept(&setup.listener);
         side.head();
         side.write(OK);
         assert_eq!(client.answer().body, "ok");
+    }
+}
+
+#[test]
+fn an_answer_reaches_a_client_that_reads_after_it_has_sent_all() {
+    // More than the sockets hold, less than what waits in front of them.
+    for size in [300_000, 1_000_000, 3_000_000] {
+        let setup = setup();
+        let mut client = setup.running.connect();
+        client.send(post(SIZE).as_bytes());
+        let mut side = Side::accept(&setup.listener);
+        side.head();
+        let answering = std::thread::spawn(move || {
+            side.write(format!("HTTP/1.1 200 OK\r\nContent-Length: {size}\r\n\r\n").as_bytes());
+            side.write(&vec![b'd'; size]);
+            std::io::copy(&mut side.stream, &mut std::io::sink())
+        });
+        client.send(&vec![b'u'; SIZE]);
+        assert_eq!(client.answer().body.len(), size);
+        drop(client);
+        let _ = answering.join().unwrap();
     }
 }
 
