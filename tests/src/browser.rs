@@ -6,6 +6,8 @@ use crate::proxy::temp_dir;
 use fantoccini::{Client, ClientBuilder};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -15,8 +17,8 @@ use tempfile::TempDir;
 pub struct Chromium {
     /// The `WebDriver` client.
     pub page: Client,
-    _driver: Process,
-    _dir: TempDir,
+    driver: Process,
+    dir: TempDir,
 }
 
 impl Chromium {
@@ -29,7 +31,8 @@ impl Chromium {
         let dir = temp_dir();
         let port = free_port();
         let mut command = Command::new("chromedriver");
-        command.arg(format!("--port={port}")).env("HOME", dir.path());
+        // A group of its own, by which the browser is found again: killing its driver leaves it running.
+        command.arg(format!("--port={port}")).env("HOME", dir.path()).process_group(0);
         let driver = Process::start(
             command,
             dir.path().join("driver.log"),
@@ -51,7 +54,13 @@ impl Chromium {
             async move { builder.connect(&url).await }
         })
         .await;
-        Self { page, _driver: driver, _dir: dir }
+        Self { page, driver, dir }
+    }
+
+    /// Where it keeps what it knows; gone with it.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.dir.path()
     }
 
     /// A PNG of what is visible.
@@ -61,5 +70,37 @@ impl Chromium {
     #[expect(clippy::expect_used, reason = "the way a test fails")]
     pub async fn screenshot(&self) -> Vec<u8> {
         self.page.screenshot().await.expect("the browser answers")
+    }
+}
+
+impl Drop for Chromium {
+    fn drop(&mut self) {
+        self.driver.kill_group();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether any process was started with `folder` in its command line.
+    fn is_used(folder: &Path) -> bool {
+        let folder = folder.display().to_string();
+        std::fs::read_dir("/proc").into_iter().flatten().flatten().any(|process| {
+            let line = std::fs::read(process.path().join("cmdline")).unwrap_or_default();
+            String::from_utf8_lossy(&line).contains(&folder)
+        })
+    }
+
+    #[tokio::test]
+    async fn a_browser_ends_with_its_driver() {
+        let chromium = Chromium::open(400, 300).await;
+        let folder = chromium.folder().to_owned();
+        assert!(is_used(&folder), "no process has the profile in its command line");
+        drop(chromium);
+        eventually("no process is left", Duration::from_secs(10), || async {
+            if is_used(&folder) { Err("there is one") } else { Ok(()) }
+        })
+        .await;
     }
 }

@@ -61,6 +61,11 @@ impl Process {
             .status()
             .expect("kill is installed");
     }
+
+    /// Kills all processes of the group that this one leads.
+    pub fn kill_group(&self) {
+        let _ = Command::new("kill").args(["-KILL", "--", &format!("-{}", self.id())]).status();
+    }
 }
 
 impl Drop for Process {
