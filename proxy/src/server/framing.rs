@@ -265,7 +265,8 @@ fn value_of<'a>(text: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Violati
     }
 }
 
-fn plain_number(text: &[u8]) -> Option<u64> {
+/// A number of decimal digits and nothing else.
+pub(crate) fn plain_number(text: &[u8]) -> Option<u64> {
     let plain = !text.is_empty() && text.len() <= 19 && text.iter().all(u8::is_ascii_digit);
     plain.then(|| text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }

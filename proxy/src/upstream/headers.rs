@@ -55,7 +55,7 @@ pub(crate) fn prepare(
     upgrade: Option<HeaderValue>,
 ) {
     let found = Found::scan(headers, injection);
-    let trailers_wanted = found.te && wants_trailers(headers);
+    let trailers_wanted = found.te && has_token(headers, TE, b"trailers");
     let announces_trailers =
         headers.contains_key(TRAILER) && headers.contains_key(TRANSFER_ENCODING);
     let trailer = if announces_trailers { headers.get(TRAILER).cloned() } else { None };
@@ -165,7 +165,7 @@ impl Found {
 /// The headers that `Connection` names. Framing and target are not the client's to remove.
 fn connection_names(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
     for value in headers.get_all(CONNECTION) {
-        for token in value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        for token in tokens(value) {
             let usual =
                 token.eq_ignore_ascii_case(b"close") || token.eq_ignore_ascii_case(b"keep-alive");
             if usual || token.is_empty() {
@@ -181,12 +181,15 @@ fn connection_names(headers: &HeaderMap, names: &mut Vec<HeaderName>) {
     }
 }
 
-fn wants_trailers(headers: &HeaderMap) -> bool {
-    let tokens = headers
-        .get_all(TE)
-        .into_iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    tokens.map(<[u8]>::trim_ascii).any(|token| token.eq_ignore_ascii_case(b"trailers"))
+/// The parts of a value that is a list (RFC 9110 section 5.6.1).
+pub(super) fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
+    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
+}
+
+/// Whether the list `name`, over all its lines, has `wanted` in any case.
+pub(super) fn has_token(headers: &HeaderMap, name: HeaderName, wanted: &[u8]) -> bool {
+    let lines = headers.get_all(name).into_iter();
+    lines.flat_map(tokens).any(|token| token.eq_ignore_ascii_case(wanted))
 }
 
 fn forward_peer(

@@ -1,6 +1,6 @@
 //! The body of a request on its way to the upstream: passed on as it comes, but for trailers that nobody may send.
 
-use super::headers::{Names, trailer_may_pass};
+use super::headers::{Names, tokens, trailer_may_pass};
 use crate::server::Peer;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
@@ -133,8 +133,7 @@ impl Trailers {
     }
 
     fn may_pass(&self, name: &HeaderName) -> bool {
-        let mut announced = self.announced.as_bytes().split(|byte| *byte == b',');
-        announced.any(|token| token.trim_ascii().eq_ignore_ascii_case(name.as_str().as_bytes()))
+        tokens(&self.announced).any(|token| token.eq_ignore_ascii_case(name.as_str().as_bytes()))
             && trailer_may_pass(&self.names, name)
     }
 }

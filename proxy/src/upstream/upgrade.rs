@@ -1,6 +1,7 @@
 //! Upgrades (RFC 9110 section 7.8): WebSocket and any other protocol, except other versions of HTTP. Those would carry
 //! further requests past every rule of this proxy, so they are never asked for.
 
+use super::headers::{has_token, tokens};
 use super::http1::Switched;
 use crate::server::{Peer, Worker};
 use http::header::{CONNECTION, UPGRADE};
@@ -28,7 +29,7 @@ impl Wish {
         let protocol = request.headers().get(UPGRADE)?.clone();
         let asks = request.version() == Version::HTTP_11
             && request.method() != Method::CONNECT
-            && has_token(request.headers(), b"upgrade")
+            && has_token(request.headers(), CONNECTION, b"upgrade")
             && request.headers().get_all(UPGRADE).iter().nth(1).is_none()
             && tokens(&protocol).all(|token| !is_http(token));
         asks.then(|| Self { protocol, client: hyper::upgrade::on(request) })
@@ -58,18 +59,6 @@ impl Wish {
             drop((busy, peer));
         });
     }
-}
-
-fn tokens(value: &HeaderValue) -> impl Iterator<Item = &[u8]> {
-    value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii)
-}
-
-fn has_token(headers: &HeaderMap, wanted: &[u8]) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(tokens)
-        .any(|token| token.eq_ignore_ascii_case(wanted))
 }
 
 fn is_http(token: &[u8]) -> bool {

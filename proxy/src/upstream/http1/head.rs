@@ -2,6 +2,8 @@
 
 use super::Error;
 use super::chunked::Chunked;
+use crate::server::plain_number;
+use crate::upstream::headers::{has_token, tokens};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{
@@ -122,7 +124,7 @@ fn parse_into<'b>(
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     Ok(Head {
         status,
-        keep_alive: http11 && !closes(&headers),
+        keep_alive: http11 && !has_token(&headers, CONNECTION, b"close"),
         coding: if bodiless { Coding::Length(0) } else { coding },
         headers,
     })
@@ -165,24 +167,9 @@ fn coding(headers: &mut HeaderMap, http11: bool) -> Result<Coding, Error> {
 /// A length that was told several times, if each time the same.
 fn length_of_several(headers: &HeaderMap) -> Option<u64> {
     let values = headers.get_all(CONTENT_LENGTH).iter();
-    let mut lengths = values
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .map(|text| plain_number(text.trim_ascii()));
+    let mut lengths = values.flat_map(tokens).map(plain_number);
     let first = lengths.next()??;
     lengths.all(|length| length == Some(first)).then_some(first)
-}
-
-fn plain_number(text: &[u8]) -> Option<u64> {
-    let plain = !text.is_empty() && text.len() <= 19 && text.iter().all(u8::is_ascii_digit);
-    plain.then(|| text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
-}
-
-fn closes(headers: &HeaderMap) -> bool {
-    headers
-        .get_all(CONNECTION)
-        .iter()
-        .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-        .any(|token| token.trim_ascii().eq_ignore_ascii_case(b"close"))
 }
 
 #[cfg(test)]
