@@ -33,6 +33,7 @@ mod store;
 mod stream;
 mod telemetry;
 mod upstream;
+mod wire;
 
 pub use command::main;
 pub use options::document::page as options_page;

@@ -18,7 +18,7 @@ mod worker;
 
 pub(crate) use bound::{BindError, Bound};
 pub(crate) use drain::{Busy, Drain};
-pub(crate) use framing::{Framing, chunk_size, plain_number};
+pub(crate) use framing::Framing;
 pub(crate) use listener::Socket;
 pub(crate) use tls::{Certificate, TlsError};
 pub(crate) use worker::{Farewell, Server, Settings, StartError};

@@ -4,6 +4,7 @@
 //! It sees every byte before the parser does and changes none. What it has no opinion on, such as the characters of a
 //! method or of a header's value, the parser refuses by itself.
 
+use crate::wire::{CHUNK_LINE, TRAILER_LINES, TRAILERS, chunk_size, is_token, plain_number};
 use memchr::memchr;
 
 /// Why a connection is closed with 400.
@@ -29,11 +30,6 @@ pub(crate) enum Violation {
     #[error("the head of the request is too large")]
     TooLarge,
 }
-
-/// Longest line with the size of a chunk, extensions included; and all trailers together.
-const CHUNK_LINE: usize = 4096;
-const TRAILERS: usize = 16 * 1024;
-const TRAILER_LINES: usize = 100;
 
 /// The reader of one connection.
 #[derive(Debug)]
@@ -155,7 +151,7 @@ impl Framing {
             },
             State::Head(head) if text.is_empty() => head.end()?,
             State::Head(head) => State::Head(head.line(text, line.len())?),
-            State::ChunkSize => match chunk_size(text)? {
+            State::ChunkSize => match chunk_size(text).ok_or(Violation::Chunk)? {
                 0 => State::Trailers { size: 0, lines: 0 },
                 size => State::ChunkData(size),
             },
@@ -243,9 +239,8 @@ fn trailer(text: &[u8]) -> Result<(), Violation> {
     unfolded(text)?;
     let end = memchr(b':', text).ok_or(Violation::BadName)?;
     let (name, value) = text.split_at_checked(end).ok_or(Violation::BadName)?;
-    let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
     let is_text = |byte: &u8| !byte.is_ascii_control() || *byte == b'\t';
-    if name.iter().all(is_token) && value.iter().all(is_text) {
+    if name.iter().copied().all(is_token) && value.iter().all(is_text) {
         Ok(())
     } else {
         Err(Violation::BadName)
@@ -263,28 +258,6 @@ fn value_of<'a>(text: &'a [u8], name: &[u8]) -> Result<Option<&'a [u8]>, Violati
         [b' ' | b'\t', ..] | [] => Err(Violation::BadName),
         _ => Ok(None),
     }
-}
-
-/// A number of decimal digits and nothing else.
-pub(crate) fn plain_number(text: &[u8]) -> Option<u64> {
-    let plain = !text.is_empty() && text.len() <= 19 && text.iter().all(u8::is_ascii_digit);
-    plain.then(|| text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
-}
-
-/// Hexadecimal digits, then nothing or an extension after `;`. Space between them is what smugglers send.
-pub(crate) fn chunk_size(text: &[u8]) -> Result<u64, Violation> {
-    let end = memchr(b';', text).unwrap_or(text.len());
-    let (digits, extension) = text.split_at_checked(end).ok_or(Violation::Chunk)?;
-    if digits.is_empty()
-        || digits.len() > 15
-        || extension.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t')
-    {
-        return Err(Violation::Chunk);
-    }
-    digits.iter().try_fold(0, |sum, digit| {
-        let value = char::from(*digit).to_digit(16).ok_or(Violation::Chunk)?;
-        Ok(sum * 16 + u64::from(value))
-    })
 }
 
 #[cfg(test)]

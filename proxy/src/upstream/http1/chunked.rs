@@ -1,16 +1,10 @@
 //! The chunked transfer coding of an answer (RFC 9112 section 7.1).
 
-use super::head::end_of_block;
 use super::{Error, take};
-use crate::server::chunk_size;
+use crate::wire::{CHUNK_LINE, TRAILER_LINES, TRAILERS, chunk_size, end_of_block};
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use memchr::memchr;
-
-/// Longest line with the size of a chunk, extensions included; and all trailers together.
-const CHUNK_LINE: usize = 4096;
-const TRAILERS: usize = 16 * 1024;
-const TRAILER_LINES: usize = 100;
 
 /// Where in the body the reader is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +76,7 @@ fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Error> {
     let Some(end) = end else { return Ok(None) };
     let line = buffer.split_to(end + 1);
     let text = line.strip_suffix(b"\r\n").ok_or(Error::Chunk)?;
-    chunk_size(text.trim_ascii_end()).map(Some).map_err(|_| Error::Chunk)
+    chunk_size(text.trim_ascii_end()).map(Some).ok_or(Error::Chunk)
 }
 
 /// The trailers, most often none, once they are there to their last line.

@@ -2,15 +2,14 @@
 
 use super::Error;
 use super::chunked::Chunked;
-use crate::server::plain_number;
 use crate::upstream::headers::{has_token, tokens};
+use crate::wire::{end_of_block, plain_number};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 use httparse::{Header, ParserConfig, Response, Status};
-use memchr::memchr;
 use std::mem::MaybeUninit;
 
 /// Largest head.
@@ -62,25 +61,6 @@ pub(super) fn take(
     let Some(end) = end else { return Ok(None) };
     *scanned = 0;
     parse(&buffer.split_to(end).freeze(), to_head).map(Some)
-}
-
-/// Where the first empty line ends. Bytes before `scanned` are known not to have it.
-pub(super) fn end_of_block(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
-    while let Some(found) = memchr(b'\n', bytes.get(*scanned..)?) {
-        let next = *scanned + found + 1;
-        match bytes.get(next..)? {
-            [b'\n', ..] => return Some(next + 1),
-            [b'\r', b'\n', ..] => return Some(next + 2),
-            // The bytes that decide are still to come.
-            [] | [b'\r'] => {
-                *scanned = next - 1;
-                return None;
-            }
-            _ => *scanned = next,
-        }
-    }
-    *scanned = bytes.len();
-    None
 }
 
 fn parse(bytes: &Bytes, to_head: bool) -> Result<Head, Error> {
