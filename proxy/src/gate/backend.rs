@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::server::{Peer, Worker};
-use crate::upstream::{Files, Fixed, Injection, OriginError, Server, UpstreamError};
+use crate::upstream::{self, Files, Fixed, Injection, OriginError, UpstreamError};
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -19,7 +19,7 @@ pub(crate) struct Backend {
 
 #[derive(Debug)]
 enum Kind {
-    Server(Server),
+    Server(upstream::Target),
     Files(Files),
     Fixed(Fixed),
 }
@@ -74,7 +74,7 @@ impl Backend {
 fn kind(upstream: &Upstream, idle: Duration) -> Result<Option<Kind>, OriginError> {
     Ok(match &upstream.target {
         Target::Http { .. } | Target::Unix { .. } => {
-            Server::compile(upstream, idle)?.map(Kind::Server)
+            upstream::Target::compile(upstream, idle)?.map(Kind::Server)
         }
         Target::File { .. } => Files::compile(upstream).map(Kind::Files),
         Target::Static { code } => Fixed::new(*code).map(Kind::Fixed),

@@ -6,7 +6,7 @@ mod secure;
 mod streams;
 mod switching;
 
-use super::{Forwarded, Injection, Names, Server, UpstreamError, http1};
+use super::{self as upstream, Forwarded, Injection, Names, UpstreamError, http1};
 use crate::body::Body;
 use crate::cookie::OwnCookies;
 use crate::metrics::Event;
@@ -101,7 +101,8 @@ fn to(
 {
     let upstream =
         Upstream { id: "app".to_owned(), path: "/".to_owned(), rewrite_target: None, target };
-    let server = Arc::new(Server::compile(&upstream, Duration::from_mins(1)).unwrap().unwrap());
+    let server =
+        Arc::new(upstream::Target::compile(&upstream, Duration::from_mins(1)).unwrap().unwrap());
     let names = Arc::new(Names::compile(["X-Forwarded-User"], None));
     move |worker, peer, request| {
         let (server, names) = (Arc::clone(&server), Arc::clone(&names));

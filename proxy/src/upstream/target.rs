@@ -2,11 +2,10 @@
 //! takes the other side's connection along.
 
 use super::headers::{Injection, clean_response, prepare};
-use super::http1::{self, Answer, Connection, Early, Upload};
-use super::pool;
+use super::http1::{Answer, Early, Upload};
 use super::request_body::RequestBody;
 use super::upgrade::Wish;
-use super::{Server, UpstreamError};
+use super::{Origin, OriginError, UpstreamError};
 use crate::body::Body;
 use crate::metrics::Event;
 use crate::server::{Peer, Worker};
@@ -14,9 +13,56 @@ use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
+use proxy_config::Target as Config;
 use std::sync::Arc;
+use std::time::Duration;
 
-impl Server {
+/// One HTTP server, ready to be asked.
+#[derive(Clone, Debug)]
+pub(crate) struct Target {
+    pub(super) origin: Arc<Origin>,
+    pass_host_header: bool,
+    upgrades: bool,
+    pub(super) timeout: Option<Duration>,
+    stream_idle_timeout: Duration,
+}
+
+impl Target {
+    /// Compiles an `http`, `https` or `unix` target. Returns `None` for the others, which are no servers.
+    ///
+    /// # Errors
+    /// What is wrong with the URI, in words.
+    pub(crate) fn compile(
+        upstream: &proxy_config::Upstream,
+        stream_idle_timeout: Duration,
+    ) -> Result<Option<Self>, OriginError> {
+        let (origin, pass_host_header, upgrades, timeout) = match &upstream.target {
+            Config::Http {
+                uri,
+                insecure_skip_tls_verify,
+                pass_host_header,
+                proxy_web_sockets,
+                timeout,
+            } => (
+                Origin::parse(uri, *insecure_skip_tls_verify)?,
+                *pass_host_header,
+                *proxy_web_sockets,
+                *timeout,
+            ),
+            Config::Unix { socket, pass_host_header, proxy_web_sockets, timeout } => {
+                (Origin::unix(socket), *pass_host_header, *proxy_web_sockets, *timeout)
+            }
+            Config::File { .. } | Config::Static { .. } => return Ok(None),
+        };
+        Ok(Some(Self {
+            origin: Arc::new(origin),
+            pass_host_header,
+            upgrades,
+            timeout: (!timeout.is_zero()).then(|| timeout.get()),
+            stream_idle_timeout,
+        }))
+    }
+
     /// Sends `request`, whose target and path stay as they are, and returns the head of the answer with its body still
     /// to come.
     ///
@@ -31,32 +77,15 @@ impl Server {
     ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + use<'a> {
         let wish = if self.upgrades { Wish::of(&mut request) } else { None };
         let request = self.outgoing(peer, request, injection, wish.as_ref());
-        self.converse(worker, peer, Upload::new(request), wish)
-    }
-
-    async fn converse(
-        &self,
-        worker: &Arc<Worker>,
-        peer: &Arc<Peer>,
-        upload: Upload,
-        wish: Option<Wish>,
-    ) -> Result<Response<Body>, UpstreamError> {
-        let sent = upload.sent();
-        let exchange = self.exchange(worker, upload);
-        let outcome = match self.timeout {
-            None => exchange.await,
-            // The upstream's time starts when it has all of the request, so that a long upload is no fault of its.
-            Some(limit) => tokio::select! {
-                biased;
-                outcome = exchange => outcome,
-                () = async { sent.wait().await; tokio::time::sleep(limit).await; } => Err(UpstreamError::Timeout(limit)),
-            },
-        };
-        let answer = outcome.and_then(|outcome| self.answer(outcome, wish, worker, peer));
-        if answer.is_err() {
-            worker.shard.count(Event::UpstreamFailed);
+        let upload = Upload::new(request);
+        async move {
+            let answer = self.attempt(worker, upload).await;
+            let response = answer.and_then(|answer| self.answer(answer, wish, worker, peer));
+            if response.is_err() {
+                worker.shard.count(Event::UpstreamFailed);
+            }
+            response
         }
-        answer
     }
 
     /// The request as the upstream gets it.
@@ -82,30 +111,6 @@ impl Server {
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
         Request::from_parts(parts, body)
-    }
-
-    /// Asks on a pooled connection if there is one; if that turns out to be closed, once more on a new one.
-    async fn exchange(&self, worker: &Worker, upload: Upload) -> Result<Answer, UpstreamError> {
-        let Some(connection) = pool::take(self.origin.id) else {
-            return Box::pin(self.ask_anew(worker, upload)).await;
-        };
-        worker.shard.count(Event::UpstreamReused);
-        let upload = match http1::ask(connection, upload).await {
-            Ok(answer) if answer.was_asked_for() => return Ok(answer),
-            Ok(answer) => answer.into_request(),
-            Err(unanswered) => unanswered.again().map_err(UpstreamError::Broken)?,
-        };
-        worker.shard.count(Event::UpstreamRetried);
-        Box::pin(self.ask_anew(worker, upload)).await
-    }
-
-    /// Its callers box it, because it is rare and large, and every request's future would have room for it.
-    async fn ask_anew(&self, worker: &Worker, upload: Upload) -> Result<Answer, UpstreamError> {
-        let stream = self.origin.connect().await.map_err(UpstreamError::Connect)?;
-        worker.shard.count(Event::UpstreamConnected);
-        http1::ask(Connection::new(stream), upload)
-            .await
-            .map_err(|unanswered| UpstreamError::Broken(unanswered.into_error()))
     }
 
     fn answer(

@@ -1,0 +1,59 @@
+//! Getting an answer: in time, from a pooled connection or from a new one.
+
+use super::http1::{self, Answer, Connection, Upload};
+use super::pool;
+use super::{Target, UpstreamError};
+use crate::metrics::Event;
+use crate::server::Worker;
+
+impl Target {
+    /// Sends the request and waits for the head of the answer.
+    pub(super) async fn attempt(
+        &self,
+        worker: &Worker,
+        upload: Upload,
+    ) -> Result<Answer, UpstreamError> {
+        let sent = upload.sent();
+        let asking = async {
+            match pool::take(self.origin.id) {
+                Some(connection) => self.ask_pooled(worker, connection, upload).await,
+                None => Box::pin(self.ask_anew(worker, upload)).await,
+            }
+        };
+        match self.timeout {
+            None => asking.await,
+            // The upstream's time starts when it has all of the request, so that a long upload is no fault of its.
+            Some(limit) => tokio::select! {
+                biased;
+                outcome = asking => outcome,
+                () = async { sent.wait().await; tokio::time::sleep(limit).await; } => Err(UpstreamError::Timeout(limit)),
+            },
+        }
+    }
+
+    /// Asks on a connection that was idle; if that turns out to be closed, once more on a new one.
+    async fn ask_pooled(
+        &self,
+        worker: &Worker,
+        connection: Connection,
+        upload: Upload,
+    ) -> Result<Answer, UpstreamError> {
+        worker.shard.count(Event::UpstreamReused);
+        let upload = match http1::ask(connection, upload).await {
+            Ok(answer) if answer.was_asked_for() => return Ok(answer),
+            Ok(answer) => answer.into_request(),
+            Err(unanswered) => unanswered.again().map_err(UpstreamError::Broken)?,
+        };
+        worker.shard.count(Event::UpstreamRetried);
+        Box::pin(self.ask_anew(worker, upload)).await
+    }
+
+    /// Its callers box it, because it is rare and large, and every request's future would have room for it.
+    async fn ask_anew(&self, worker: &Worker, upload: Upload) -> Result<Answer, UpstreamError> {
+        let stream = self.origin.connect().await.map_err(UpstreamError::Connect)?;
+        worker.shard.count(Event::UpstreamConnected);
+        http1::ask(Connection::new(stream), upload)
+            .await
+            .map_err(|unanswered| UpstreamError::Broken(unanswered.into_error()))
+    }
+}
