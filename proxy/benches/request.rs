@@ -1,7 +1,7 @@
 //! Times parts of the request path: the least of many rounds, in nanoseconds. `cargo bench -p proxy`; what the whole costs
 //! is what `make bench` tells.
 
-use proxy::measured::parts;
+use proxy::probe::timing::parts;
 use std::io::{Write, stdout};
 use std::time::Instant;
 

@@ -1,6 +1,7 @@
 //! An authenticating reverse proxy, a drop-in for oauth2-proxy.
 //!
-//! `main` and the tests start it through the composition root; nothing else is public but what benches measure.
+//! `main` and the tests start it through the composition root; nothing else is public but
+//! what is measured and judged from outside ([`probe`]).
 
 mod access_log;
 mod admin;
@@ -14,12 +15,12 @@ mod exchange;
 mod gate;
 mod identity;
 mod ip;
-#[doc(hidden)]
-pub mod measured;
 mod metrics;
 mod oidc;
 mod options;
 mod page;
+#[doc(hidden)]
+pub mod probe;
 mod random;
 mod refresh;
 mod reload;

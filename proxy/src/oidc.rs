@@ -15,6 +15,7 @@ mod keys;
 mod login;
 mod login_state;
 mod logout;
+pub mod probe;
 mod provider;
 mod refresh;
 mod token;

@@ -82,7 +82,7 @@ pub(super) async fn discover(config: &Config, client: &Client) -> Result<Metadat
 }
 
 /// Where the document is: as configured, else under the issuer without its trailing slash (Discovery 1.0 section 4.1).
-fn document_url(config: &Config) -> Result<Url, DiscoveryError> {
+pub(super) fn document_url(config: &Config) -> Result<Url, DiscoveryError> {
     if let Some(url) = &config.discovery_url {
         return endpoint("discoveryUrl", url);
     }
@@ -90,7 +90,11 @@ fn document_url(config: &Config) -> Result<Url, DiscoveryError> {
     endpoint("issuerUrl", &format!("{issuer}/.well-known/openid-configuration"))
 }
 
-fn read(config: &Config, url: &Url, answer: &Answer) -> Result<Metadata, DiscoveryError> {
+pub(super) fn read(
+    config: &Config,
+    url: &Url,
+    answer: &Answer,
+) -> Result<Metadata, DiscoveryError> {
     let refuse = |reason| DiscoveryError::NoDocument { address: address(url), reason };
     if answer.status != 200 {
         return Err(refuse(format!("the status is {}", answer.status)));

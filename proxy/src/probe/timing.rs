@@ -1,4 +1,4 @@
-//! Parts of the request path, for `cargo bench` to time one by one. Nothing else may use this.
+//! Parts of the request path, for `cargo bench` to time one by one.
 
 use crate::cookie::OwnCookies;
 use crate::routing::{NormalPath, Normalised, RouteTable};
