@@ -99,8 +99,8 @@ pub(super) fn read(
     if answer.status != 200 {
         return Err(refuse(format!("the status is {}", answer.status)));
     }
-    let document: Document = serde_json::from_slice(&answer.body)
-        .map_err(|error| refuse(jws::cut(&error.to_string())))?;
+    let document: Document =
+        jws::object(&answer.body).map_err(|error| refuse(jws::cut(&error.to_string())))?;
     if document.issuer != config.issuer_url && !config.insecure_skip_issuer_verification {
         return Err(DiscoveryError::Issuer(issuer::mismatch(&config.issuer_url, &document.issuer)));
     }

@@ -6,6 +6,7 @@
 use super::keys::KeySet;
 use proxy_config::SigningAlgorithm as Algorithm;
 use serde::Deserialize;
+use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Map, Value};
 
 /// Largest token in bytes; far above what fits into a header or a cookie.
@@ -71,7 +72,7 @@ pub(super) fn verify(
         token.rsplit_once('.').ok_or(SignatureError::Malformed("there are no three parts"))?;
     let (header, payload) =
         message.split_once('.').ok_or(SignatureError::Malformed("there are no three parts"))?;
-    let header: Header = serde_json::from_slice(&decode(header)?)
+    let header: Header = object(&decode(header)?)
         .map_err(|_| SignatureError::Malformed("the header has a wrong type or no alg"))?;
     // RFC 7515 section 4.1.11: an extension that is not understood and critical makes the token invalid. None is understood.
     if header.crit.is_some() || header.b64.is_some() {
@@ -113,6 +114,17 @@ pub(super) fn parse(name: &str) -> Option<Algorithm> {
         "EdDSA" | "Ed25519" => Algorithm::EdDSA,
         _ => return None,
     })
+}
+
+/// Reads a JSON object. A list of the members' values alone, which serde takes for a struct as well, is none.
+///
+/// # Errors
+/// Something else, or a member of a wrong type.
+pub(super) fn object<T: DeserializeOwned>(text: &[u8]) -> Result<T, serde_json::Error> {
+    match text.trim_ascii_start().first() {
+        Some(b'{') => serde_json::from_slice(text),
+        _ => Err(serde_json::Error::custom("it is no JSON object")),
+    }
 }
 
 /// Strict base64url without padding, as RFC 7515 section 2 has it.

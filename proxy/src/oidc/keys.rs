@@ -90,8 +90,7 @@ impl KeySet {
     /// # Errors
     /// Not an object with a list `keys`. Keys that can not be used are left out.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
-        let document: Document =
-            serde_json::from_slice(text).map_err(|error| jws::cut(&error.to_string()))?;
+        let document: Document = jws::object(text).map_err(|error| jws::cut(&error.to_string()))?;
         let keys = document.keys.iter().take(MAX_COUNT).filter_map(|value| {
             let (id, parsed) = jwk::parse(value)?;
             Some(Key { id, parsed })
