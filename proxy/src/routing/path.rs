@@ -2,7 +2,12 @@
 //!
 //! Whatever passes here means the same to a rule and to the upstream. Nothing behind this module may decode a path again.
 
+mod segment;
+
 use http::uri::PathAndQuery;
+use segment::{
+    each_segment, is_blank, is_nothing_to_some, is_parent_to_some, segments, without_dots,
+};
 use std::fmt::Write as _;
 
 /// A path that has been checked, with the query that came with it.
@@ -21,10 +26,10 @@ pub(crate) struct NormalPath {
 enum Reading {
     /// There is only one way.
     One,
-    /// This is the other way: an encoded slash that is data, segment parameters that are dropped, or an encoded `#` or `?`
-    /// that ends the path.
+    /// This is the other way: an encoded slash that is data, segment parameters that are dropped, an encoded `#` or `?` that
+    /// ends the path, or blanks around a name or dots behind it that are dropped.
     Other(String),
-    /// Too many ways to list.
+    /// Too many ways to list, or one in which a segment vanishes.
     Unclear,
 }
 
@@ -52,8 +57,9 @@ impl NormalPath {
     /// [`Normalised::Moved`].
     ///
     /// # Errors
-    /// A bad escape, a control character, a backslash, or a dot segment or empty segment that only some readers see: one
-    /// behind an encoded slash, with `;` parameters, before an encoded `#` or `?`, with blanks, or encoded twice.
+    /// A bad escape, a control character, a raw backslash, or a `..` that only some readers see: behind an encoded slash or
+    /// backslash, with `;` parameters, before an encoded `#` or `?`, with blanks, or encoded twice. What else readers could
+    /// see in two ways is data to many applications (`/queues/%2F/orders`): it passes, and no rule covers it.
     pub(crate) fn of(target: &PathAndQuery) -> Result<Normalised, Malformed> {
         if is_plain(target.path().as_bytes()) {
             let received = target.clone();
@@ -65,7 +71,7 @@ impl NormalPath {
             }));
         }
         let scan = Scan::of(target.path())?;
-        scan.refuse_hidden_segments()?;
+        scan.refuse_hidden_parents()?;
         let clean = cleaned(&scan.canonical);
         if clean != scan.canonical {
             return Ok(Normalised::Moved(with_query(&clean, target.query())));
@@ -154,12 +160,13 @@ fn is_plain(path: &[u8]) -> bool {
     let mut previous = 0;
     for &byte in path {
         let odd = matches!(byte, b'%' | b';' | b'\\' | 0..=0x20 | 0x7f..);
-        if odd || (previous == b'/' && matches!(byte, b'/' | b'.')) {
+        let dotted = previous == b'.' && byte == b'/';
+        if odd || dotted || (previous == b'/' && matches!(byte, b'/' | b'.')) {
             return false;
         }
         previous = byte;
     }
-    path.first() == Some(&b'/')
+    path.first() == Some(&b'/') && previous != b'.'
 }
 
 /// What one pass over a path that is not plain has found.
@@ -167,6 +174,7 @@ struct Scan {
     canonical: String,
     decoded: Vec<u8>,
     encoded_slash: bool,
+    encoded_backslash: bool,
     parameters: bool,
 }
 
@@ -179,6 +187,7 @@ impl Scan {
             canonical: String::with_capacity(path.len()),
             decoded: Vec::with_capacity(path.len()),
             encoded_slash: false,
+            encoded_backslash: false,
             parameters: false,
         };
         let mut rest = path.as_bytes();
@@ -187,6 +196,7 @@ impl Scan {
                 let (value, tail) = escape(tail)
                     .ok_or(Malformed("a percent sign is not followed by two hex digits"))?;
                 scan.encoded_slash |= value == b'/';
+                scan.encoded_backslash |= value == b'\\';
                 scan.push(value, rest.get(1..3))?;
                 rest = tail;
             } else {
@@ -200,7 +210,7 @@ impl Scan {
     fn push(&mut self, byte: u8, escaped: Option<&[u8]>) -> Result<(), Malformed> {
         match byte {
             0..0x20 | 0x7f => return Err(Malformed("it holds a control character")),
-            b'\\' => return Err(Malformed("it holds a backslash")),
+            b'\\' if escaped.is_none() => return Err(Malformed("it holds a backslash")),
             b';' => self.parameters = true,
             _ => {}
         }
@@ -218,46 +228,41 @@ impl Scan {
         Ok(())
     }
 
-    /// Dot segments and empty segments that show only to a reader who decodes slashes, drops parameters, or decodes twice.
-    fn refuse_hidden_segments(&self) -> Result<(), Malformed> {
-        if self.encoded_slash && segments(&self.decoded).any(is_hollow) {
-            return Err(Malformed("an encoded slash makes a dot segment or an empty one"));
-        }
-        if self.parameters
-            && segments(&self.decoded)
-                .any(|s| s.contains(&b';') && is_hollow(without_parameters(s)))
-        {
-            return Err(Malformed("a dot segment or an empty one has parameters"));
-        }
-        if segments(&self.decoded).any(|s| !is_dots(s) && is_dots_to_some(s)) {
-            return Err(Malformed("a dot segment has an encoded # or ? behind it, or blanks"));
+    /// A `..` that shows only to a reader who takes an encoded slash or backslash for a separator, drops parameters or
+    /// blanks, ends the path at an encoded mark, or decodes twice. No application means it.
+    fn refuse_hidden_parents(&self) -> Result<(), Malformed> {
+        let joined = self.encoded_slash || self.encoded_backslash;
+        if segments(&self.decoded).any(|s| is_parent_to_some(s) && (joined || s != b"..")) {
+            return Err(Malformed(
+                "a .. in it shows only to those who decode slashes or drop parameters, blanks or what is behind a mark",
+            ));
         }
         let Some(twice) = self.decoded_again() else { return Ok(()) };
-        let odd = |byte: &u8| matches!(byte, 0..0x20 | 0x7f | b'\\');
-        if twice.iter().any(odd) || segments(&twice).any(is_dots_to_some) {
-            return Err(Malformed(
-                "it is encoded twice and hides a dot segment, a backslash or a control character",
-            ));
+        let control = |byte: &u8| matches!(byte, 0..0x20 | 0x7f);
+        if twice.iter().any(control) || segments(&twice).any(is_parent_to_some) {
+            return Err(Malformed("it is encoded twice and hides a .. or a control character"));
         }
         Ok(())
     }
 
     fn reading(&self) -> Reading {
         let Ok(decoded) = std::str::from_utf8(&self.decoded) else { return Reading::Unclear };
-        if self.decoded_again().is_some() {
+        let vanishing = segments(&self.decoded).any(is_nothing_to_some);
+        if self.encoded_backslash || vanishing || self.decoded_again().is_some() {
             return Reading::Unclear;
         }
         // Neither mark is in the path of a request target but as an escape.
         let up_to = |mark| decoded.split_once(mark).map(|(head, _)| head.to_owned());
+        let names = || decoded.split(['/', ';', '#', '?']);
+        let blanks = names().any(|name| name != name.trim_matches(is_blank));
+        let dots = names().any(|name| name != without_dots(name));
         let mut others = [
             self.encoded_slash.then(|| with_slashes_kept(&self.canonical)),
-            self.parameters.then(|| {
-                let bare: Vec<&str> =
-                    decoded.split('/').map(|s| s.split(';').next().unwrap_or(s)).collect();
-                bare.join("/")
-            }),
+            self.parameters.then(|| each_segment(decoded, |s| s.split(';').next().unwrap_or(s))),
             up_to('#'),
             up_to('?'),
+            blanks.then(|| each_segment(decoded, |s| s.trim_matches(is_blank))),
+            dots.then(|| each_segment(decoded, without_dots)),
         ]
         .into_iter()
         .flatten();
@@ -318,34 +323,6 @@ fn escape(rest: &[u8]) -> Option<(u8, &[u8])> {
 
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
-}
-
-/// The segments after the first slash, without the empty one after a trailing slash.
-fn segments(path: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let path = path.strip_prefix(b"/").unwrap_or(path);
-    let path = path.strip_suffix(b"/").unwrap_or(path);
-    path.split(|&byte| byte == b'/')
-}
-
-fn without_parameters(segment: &[u8]) -> &[u8] {
-    segment.split(|&byte| byte == b';').next().unwrap_or(segment)
-}
-
-fn is_dots(segment: &[u8]) -> bool {
-    matches!(segment, b"." | b"..")
-}
-
-/// Whether a reader takes a segment for `.` or `..` who drops its parameters, ends the path at a decoded `#` or `?`, or
-/// drops blanks.
-fn is_dots_to_some(segment: &[u8]) -> bool {
-    let head = segment.split(|byte| matches!(byte, b';' | b'#' | b'?')).next().unwrap_or(segment);
-    let head = String::from_utf8_lossy(head);
-    let mut left = head.chars().filter(|c| !c.is_whitespace() && *c != '\u{feff}');
-    matches!((left.next(), left.next(), left.next()), (Some('.'), None | Some('.'), None))
-}
-
-fn is_hollow(segment: &[u8]) -> bool {
-    segment.is_empty() || is_dots(segment)
 }
 
 #[cfg(test)]

@@ -60,14 +60,14 @@ fn duplicate_slashes_and_dot_segments_are_moved() {
 }
 
 #[test]
-fn what_readers_could_understand_differently_is_refused() {
+fn a_parent_that_only_some_readers_see_is_refused_like_what_is_malformed() {
     for path in [
         "/a%",
         "/a%2",
         "/a%zz",
         "/a\\b",
-        "/a%5Cb",
         "/a%5c..%5cb",
+        "/a%5C..",
         "/a%00",
         "/a%0ab",
         "/a%0d%0ab",
@@ -76,33 +76,22 @@ fn what_readers_could_understand_differently_is_refused() {
         "/public/..%2fadmin",
         "/public/%2e%2e%2fadmin",
         "/public%2f..%2fadmin",
-        "/a/%2Fb",
-        "/%2F/",
-        "/a%2F/b",
-        "/a%2f%2Fb",
-        "/a%2F.",
         "/public/..;/admin",
         "/public/..;x=1/admin",
-        "/a/.;/b",
-        "/a/;/b",
-        "/;x",
         "/a/..%3b/b",
         "/a/%2e%2e;x/b",
         "/a/%252e%252e/b",
-        "/a/.%252e/b",
         "/a/..%252fb",
-        "/a%255cb",
         "/a%2500b",
         "/a/%252e%252e%252fb",
+        "/a/%252e%252e%255cb",
         "/public/..%23/secret",
         "/public/..%3f/secret",
         "/public/..%3Fx=1/secret",
-        "/public/.%23",
         "/public/%2e%2e%23",
         "/public/..%20/secret",
         "/public/%20../secret",
         "/public/.%20./secret",
-        "/public/.%20",
         "/public/..%20%23/secret",
         "/public/..%c2%a0/secret",
         "/public/%ef%bb%bf../secret",
@@ -113,6 +102,50 @@ fn what_readers_could_understand_differently_is_refused() {
         "/public/x%2f..%20%2fsecret",
     ] {
         assert!(of(path).is_err(), "{path}: {:?}", of(path));
+    }
+}
+
+#[test]
+fn what_is_data_to_an_application_passes_unchanged_and_no_rule_covers_it() {
+    for path in [
+        "/api/queues/%2F/orders",
+        "/files/.%23lock",
+        "/api/users/CORP%5Cjane",
+        "/;jsessionid=A",
+        "/;a/private",
+        "/;x",
+        "/a/;/b",
+        "/a/.;/b",
+        "/a/%2Fb",
+        "/%2F/",
+        "/a%2F/b",
+        "/a%2f%2Fb",
+        "/a%2F.",
+        "/a%5Cb",
+        "/a%255cb",
+        "/public/.%23",
+        "/public/.%20",
+        "/...%20/x",
+        "/%20/private",
+        "/%23/open",
+        "/%3f/open",
+    ] {
+        let normal = normal(path);
+        assert_eq!(normal.text(), path);
+        assert!(normal.rewritten().is_none(), "{path}");
+        assert!(!normal.always(|_| true), "{path}");
+    }
+}
+
+#[test]
+fn a_rule_must_hold_with_and_without_blanks_around_a_name_or_dots_behind_it() {
+    for path in ["/private%20", "/%20private", "/private.", "/private./x", "/private%c2%a0/x"] {
+        let path = normal(path);
+        assert!(!path.always(|p| p != "/private" && !p.starts_with("/private/")), "{path:?}");
+        assert!(path.rewritten().is_none());
+    }
+    for path in ["/public/a%20", "/public/a.", "/public/a.b", "/public/...", "/public/%20a/b"] {
+        assert!(normal(path).always(|p| p.starts_with("/public/")), "{path}");
     }
 }
 
@@ -237,11 +270,12 @@ proptest! {
         prop_assert_eq!(&sent, path.text());
         let upstream_reads: Vec<u8> = percent_encoding::percent_decode_str(&sent).collect();
         prop_assert_eq!(text_of(&upstream_reads), path.decoded());
-        let hollow = |p: &str| p.split('/').skip(1).any(|s| {
-            let bare: String = s.chars().take_while(|c| !";#?".contains(*c)).filter(|c| !c.is_whitespace()).collect();
-            matches!(bare.as_str(), "." | "..")
-        });
-        prop_assert!(!hollow(path.decoded()) && !hollow(path.text()) && !path.decoded().contains('\\'));
+        let bare = |s: &str| -> String {
+            s.chars().take_while(|c| !";#?".contains(*c)).filter(|c| !c.is_whitespace()).collect()
+        };
+        let parent = |p: &str| p.split(['/', '\\']).any(|s| bare(s) == "..");
+        let hollow = |p: &str| p.split('/').skip(1).any(|s| matches!(bare(s).as_str(), "." | ".."));
+        prop_assert!(!parent(path.decoded()) && !parent(path.text()) && !path.text().contains('\\'));
         let mut seen = Vec::new();
         path.always(|p| { seen.push(p.to_owned()); true });
         for seen in seen {
@@ -257,6 +291,123 @@ proptest! {
             if let Some((head, _)) = path.decoded().split_once(mark) {
                 prop_assert!(!path.always(|p| p != head), "{:?}", path);
                 prop_assert!(!path.always(|p| p == head), "{:?}", path);
+            }
+        }
+    }
+}
+
+/// What programs make of the path that they get; each line is a way in which some of them do it.
+fn readers(sent: &str) -> Vec<(&'static str, String)> {
+    let decode = |text: &str| {
+        let bytes: Vec<u8> = percent_encoding::percent_decode_str(text).collect();
+        bytes.iter().map(|byte| char::from(*byte)).collect::<String>()
+    };
+    let clean = |text: &str| cleaned(text);
+    let bare = |text: &str| each_segment(text, |s| s.split(';').next().unwrap_or(s)).to_owned();
+    let up_to = |text: &str, mark| text.split(mark).next().unwrap_or(text).to_owned();
+    let one = decode(sent);
+    let dots = |s: &str| s.chars().all(|c| matches!(c, '.' | ' '));
+    let trimmed: Vec<&str> = one.split('/').map(|s| s.trim()).collect();
+    let dropped: Vec<&str> =
+        one.split('/').map(|s| if dots(s) { s } else { s.trim_end_matches(['.', ' ']) }).collect();
+    vec![
+        ("clean the raw path", clean(sent)),
+        ("decode, clean", clean(&one)),
+        ("clean, decode", decode(&clean(sent))),
+        ("decode, cut at ?", clean(&up_to(&one, '?'))),
+        ("decode, cut at #", clean(&up_to(&one, '#'))),
+        ("drop parameters, decode, clean", clean(&decode(&bare(sent)))),
+        ("decode, drop parameters, clean", clean(&bare(&one))),
+        ("backslashes are slashes", clean(&one.replace('\\', "/"))),
+        ("decode twice", clean(&decode(&one))),
+        ("cut at NUL", clean(&up_to(&one, '\0'))),
+        ("blanks dropped at a name", clean(&trimmed.join("/"))),
+        ("dots dropped behind a name", clean(&dropped.join("/"))),
+    ]
+}
+
+fn odd_pieces() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "/",
+        "/",
+        "/",
+        ".",
+        "..",
+        "...",
+        ";",
+        ";x",
+        ";a=b",
+        "%2e",
+        "%2E%2e",
+        "%2f",
+        "%2F",
+        "%5c",
+        "\\",
+        "%00",
+        "%09",
+        "%20",
+        "%23",
+        "%3f",
+        "%3b",
+        "%252e",
+        "%252f",
+        "%25",
+        "admin",
+        "a",
+        "public",
+        "private",
+        "%c0%ae",
+        "%e0%80%af",
+        "%c0%af",
+        "%ef%bc%8f",
+        "%e2%80%8b",
+        "%ad",
+        "~",
+        "+",
+        "*",
+        "(",
+        "|",
+        "%7f",
+        "%0d%0a",
+        "%u002e",
+        "&",
+        "=",
+        ":",
+        "@",
+        ",",
+        "!",
+        "$",
+        "'",
+    ]);
+    prop::collection::vec(piece, 1..8).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn what_a_rule_opens_is_below_it_for_every_kind_of_reader(rest in odd_pieces()) {
+        let Ok(target) = PathAndQuery::try_from(format!("/public/{rest}")) else { return Ok(()) };
+        let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { return Ok(()) };
+        if path.always(|p| p.starts_with("/public/")) {
+            for (reader, seen) in readers(path.text()) {
+                prop_assert!(format!("{seen}/").starts_with("/public/"), "{target}: {reader} sees {seen}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_negated_rule_opens_is_the_closed_place_for_no_kind_of_reader(
+        before in prop::sample::select(vec!["", "", ";", "%20", "%2f", "%5c", "a/", "%23", "%3f"]),
+        after in odd_pieces(),
+    ) {
+        let path = format!("/{before}private{after}");
+        let Ok(target) = PathAndQuery::try_from(path) else { return Ok(()) };
+        let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { return Ok(()) };
+        let closed = |p: &str| p == "/private" || p.starts_with("/private/");
+        if path.always(|p| !closed(p)) {
+            for (reader, seen) in readers(path.text()) {
+                prop_assert!(!closed(&seen), "{target}: {reader} sees {seen}");
             }
         }
     }
