@@ -29,6 +29,8 @@ pub(crate) enum Violation {
     Chunk,
     #[error("the head of the request is too large")]
     TooLarge,
+    #[error("the target has a fragment")]
+    Fragment,
 }
 
 /// The reader of one connection.
@@ -147,7 +149,7 @@ impl Framing {
             State::Start { skipped } => match (text.is_empty(), skipped) {
                 (true, true) => return Err(Violation::BareLineFeed),
                 (true, false) => State::Start { skipped: true },
-                (false, _) => State::Head(Head::begin(text, line.len())),
+                (false, _) => State::Head(Head::begin(text, line.len())?),
             },
             State::Head(head) if text.is_empty() => head.end()?,
             State::Head(head) => State::Head(head.line(text, line.len())?),
@@ -173,9 +175,14 @@ impl State {
 }
 
 impl Head {
-    fn begin(request_line: &[u8], size: usize) -> Self {
+    /// The parser would drop a fragment, and what others make of one nobody knows (RFC 9112 section 3.2 has none).
+    fn begin(request_line: &[u8], size: usize) -> Result<Self, Violation> {
+        let target = memchr(b' ', request_line).and_then(|at| request_line.get(at..));
+        if target.is_some_and(|target| memchr(b'#', target).is_some()) {
+            return Err(Violation::Fragment);
+        }
         let http11 = !request_line.ends_with(b" HTTP/1.0");
-        Self { size, http11, host: false, chunked: false, length: None }
+        Ok(Self { size, http11, host: false, chunked: false, length: None })
     }
 
     /// Only headers that decide where the request ends, or whom it is for, are looked at.

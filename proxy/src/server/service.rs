@@ -11,6 +11,7 @@ use futures_util::future::CatchUnwind;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
 };
+use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
 use hyper::body::Incoming;
@@ -95,7 +96,7 @@ fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
         return Err(StatusCode::BAD_REQUEST);
     }
     match request.headers().get(HOST) {
-        Some(host) if !host.as_bytes().eq_ignore_ascii_case(value.as_bytes()) => {
+        Some(host) if !same_host(host.as_bytes(), value.as_bytes(), uri.scheme.as_ref()) => {
             return Err(StatusCode::BAD_REQUEST);
         }
         Some(_) => {}
@@ -105,6 +106,20 @@ fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
     }
     *request.uri_mut() = uri.path_and_query.map_or_else(Uri::default, Uri::from);
     Ok(())
+}
+
+/// Whether two authorities are one. The port that a scheme has by itself is equal to none (RFC 3986 section 6.2.3).
+fn same_host(one: &[u8], other: &[u8], scheme: Option<&Scheme>) -> bool {
+    let port: &[u8] = match scheme {
+        Some(scheme) if *scheme == Scheme::HTTP => b":80",
+        Some(scheme) if *scheme == Scheme::HTTPS => b":443",
+        _ => b":",
+    };
+    let bare = |host: &[u8]| {
+        let host = host.strip_suffix(port).or_else(|| host.strip_suffix(b":")).unwrap_or(host);
+        host.to_ascii_lowercase()
+    };
+    one.eq_ignore_ascii_case(other) || bare(one) == bare(other)
 }
 
 /// A host name or address with an optional port, by its characters.
@@ -252,8 +267,19 @@ mod tests {
         assert_eq!(admitted(Some("a.example"), "http://a.example/x?y"), wanted);
         assert_eq!(admitted(None, "http://a.example/x?y"), wanted);
         for (host, target) in [
+            ("a.example", "http://a.example:80/x?y"),
+            ("a.example:80", "http://a.example/x?y"),
+            ("A.example", "http://a.example:/x?y"),
+            ("a.example:443", "https://a.example/x?y"),
+        ] {
+            let same = Ok((host.to_owned(), "/x?y".to_owned()));
+            assert_eq!(admitted(Some(host), target), same, "{target}");
+        }
+        for (host, target) in [
             (Some("b.example"), "http://a.example/x"),
-            (Some("a.example"), "http://a.example:80/x"),
+            (Some("a.example"), "http://a.example:443/x"),
+            (Some("a.example"), "https://a.example:80/x"),
+            (Some("a.example:8080"), "http://a.example/x"),
             (Some("a.example"), "http://u@a.example/x"),
             (Some("a.example"), "a.example"),
             (Some("a.example, b.example"), "/"),

@@ -25,6 +25,15 @@ fn whole_requests_end_where_the_next_begins() {
 }
 
 #[test]
+fn a_target_with_a_fragment_is_refused() {
+    for target in ["/health#/../admin", "/#", "#", "http://a/x#y", "/x?y#z"] {
+        let request = format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(fed(request.as_bytes()), Err(Violation::Fragment), "{target}");
+    }
+    assert_eq!(fed(b"M#D / HTTP/1.1\r\nHost: a\r\nX: #\r\n\r\n"), Ok(true));
+}
+
+#[test]
 fn what_could_be_read_in_two_ways_is_refused() {
     use Violation::{
         BadName, BareLineFeed, Chunk, Folded, Host, Length, TooLarge, TransferEncoding,
