@@ -46,14 +46,10 @@ pub(super) fn exemption(visit: &Visit<'_>, path: &NormalPath) -> Option<Exemptio
 pub(super) fn told_exemption(visit: &Visit<'_>) -> Option<Exemption> {
     let headers = &visit.head.headers;
     let named = visit.trust == Trust::Everything;
-    // Of two lines one may be the client's own, to which the proxy added.
-    let once = |name: &str| headers.get_all(name).iter().nth(1).is_none();
-    let told = headers.get("x-forwarded-method").filter(|_| named && once("x-forwarded-method"));
-    let method = told.and_then(|value| Method::from_bytes(value.as_bytes()).ok());
+    let method = forwarded::method(headers, visit.trust).filter(|_| named);
     exempt(visit, method.as_ref(), |visit| {
         // A raw `#` ends the path for some and not for others.
-        let uri = forwarded::uri(headers, visit.trust)
-            .filter(|uri| named && once("x-forwarded-uri") && !uri.contains('#'));
+        let uri = forwarded::uri(headers, visit.trust).filter(|uri| named && !uri.contains('#'));
         let Some(target) = uri.and_then(|uri| PathAndQuery::try_from(uri).ok()) else {
             return false;
         };

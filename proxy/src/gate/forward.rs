@@ -1,6 +1,6 @@
 //! Handing a request that may pass to what answers its path.
 
-use super::forwarded::Trust;
+use super::forwarded::{self, Trust};
 use super::identity_headers;
 use super::person::Person;
 use super::refusal::Refusal;
@@ -57,14 +57,23 @@ async fn answer(
         names: &visit.site.gate.names,
         headers: person.map_or(&[], |person| person.request_headers.as_slice()),
         cookies: &visit.site.gate.own_cookies,
-        forwarded: match visit.trust {
-            Trust::Nothing => Forwarded::Replace { tls: visit.peer.tls },
-            Trust::Redirects | Trust::Everything => Forwarded::Keep,
-        },
+        forwarded: forwarded(visit),
+        other_method: person.is_some(),
     };
     let (worker, peer) = (visit.worker, visit.peer);
     let request = request(visit, target, body);
     Ok(backend.answer(worker, peer, request, &injection).await?)
+}
+
+/// Only a named proxy speaks for the client. What redirects may believe is told on, so that the application makes the same URLs.
+fn forwarded(visit: &Visit<'_>) -> Forwarded {
+    if visit.trust == Trust::Everything {
+        return Forwarded::Keep;
+    }
+    Forwarded::Replace {
+        https: visit.is_https(),
+        host: forwarded::told_host(&visit.head.headers, visit.trust).cloned(),
+    }
 }
 
 /// The request, with its new target if that is another. What is left of the visit is enough for a refusal.

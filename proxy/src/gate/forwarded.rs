@@ -4,7 +4,8 @@
 //! announced without a name, because a client could only mislead itself.
 
 use crate::server::Peer;
-use http::header::{HOST, HeaderMap};
+use http::Method;
+use http::header::{HOST, HeaderMap, HeaderValue};
 use ipnet::IpNet;
 use proxy_config::{Http, ReverseProxy};
 use std::net::IpAddr;
@@ -40,20 +41,30 @@ impl Trust {
 
 /// The host that the client asked for, with its port; empty if unknown.
 pub(crate) fn host(headers: &HeaderMap, trust: Trust) -> &str {
-    let own = || headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    first(headers, "x-forwarded-host", trust).filter(|host| is_host(host)).unwrap_or_else(own)
+    let told = told_host(headers, trust).or_else(|| headers.get(HOST));
+    told.and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// The same as a proxy in front tells it.
+pub(super) fn told_host(headers: &HeaderMap, trust: Trust) -> Option<&HeaderValue> {
+    told(headers, "x-forwarded-host", trust).filter(|host| host.to_str().is_ok_and(is_host))
 }
 
 /// The scheme that the client used, as a proxy in front tells it.
 pub(crate) fn scheme(headers: &HeaderMap, trust: Trust) -> Option<&str> {
-    first(headers, "x-forwarded-proto", trust).filter(|scheme| {
+    text(headers, "x-forwarded-proto", trust).filter(|scheme| {
         scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http")
     })
 }
 
 /// Path and query that the client asked for, as a proxy in front tells them.
 pub(crate) fn uri(headers: &HeaderMap, trust: Trust) -> Option<&str> {
-    first(headers, "x-forwarded-uri", trust)
+    text(headers, "x-forwarded-uri", trust)
+}
+
+/// The method that the client used, as a proxy in front tells it.
+pub(crate) fn method(headers: &HeaderMap, trust: Trust) -> Option<Method> {
+    Method::from_bytes(told(headers, "x-forwarded-method", trust)?.as_bytes()).ok()
 }
 
 /// The client's address as far as decisions may use it; `None` if nobody knows.
@@ -85,13 +96,15 @@ pub(crate) fn shown_ip(
     told.or_else(|| peer.address.map(|address| address.ip().to_canonical()))
 }
 
-/// From the configured header; a list is walked from the right, past the proxies that were named.
+/// From the configured header. `X-Forwarded-For` is a list, which is walked from the right, past the proxies that were named;
+/// any other header has one address or none that counts.
 fn told_ip(proxy: &ReverseProxy, headers: &HeaderMap) -> Option<IpAddr> {
-    let lines: Vec<&str> = headers
-        .get_all(proxy.real_client_ip_header.as_str())
-        .iter()
-        .map(|v| v.to_str().ok())
-        .collect::<Option<_>>()?;
+    let name = proxy.real_client_ip_header.as_str();
+    if !name.eq_ignore_ascii_case("x-forwarded-for") {
+        return parse_ip(once(headers, name)?.to_str().ok()?);
+    }
+    let lines: Vec<&str> =
+        headers.get_all(name).iter().map(|v| v.to_str().ok()).collect::<Option<_>>()?;
     let mut addresses = lines.iter().flat_map(|line| line.split(',')).rev().map(parse_ip);
     let mut last = addresses.next()??;
     while proxy.trusted_proxies.iter().any(|network: &IpNet| network.contains(&last)) {
@@ -112,11 +125,19 @@ fn parse_ip(text: &str) -> Option<IpAddr> {
         .map(|ip| ip.to_canonical())
 }
 
-fn first<'a>(headers: &'a HeaderMap, name: &str, trust: Trust) -> Option<&'a str> {
-    if trust == Trust::Nothing {
-        return None;
-    }
-    headers.get(name)?.to_str().ok().filter(|text| !text.is_empty())
+fn text<'a>(headers: &'a HeaderMap, name: &str, trust: Trust) -> Option<&'a str> {
+    told(headers, name, trust)?.to_str().ok()
+}
+
+fn told<'a>(headers: &'a HeaderMap, name: &str, trust: Trust) -> Option<&'a HeaderValue> {
+    if trust == Trust::Nothing { None } else { once(headers, name) }
+}
+
+/// The value of a header that has one. Of two lines one may be the client's own, to which the proxy in front added: then
+/// neither counts.
+pub(super) fn once<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+    let mut lines = headers.get_all(name).iter();
+    lines.next().filter(|value| !value.is_empty() && lines.next().is_none())
 }
 
 /// A host name or address with an optional port, by its characters: it goes into URLs that we make.
@@ -254,6 +275,24 @@ mod tests {
         let another = http(Some(&["10.9.0.0/16"]), "X-Real-IP");
         assert_eq!(shown(&another, &told).as_deref(), Some("192.0.2.7"));
         assert_eq!(shown(&http(None, "X-Real-IP"), &told), None);
+    }
+
+    #[test]
+    fn of_two_lines_of_a_header_with_one_value_neither_counts() {
+        let twice = |name, one, other| headers(&[("Host", "a"), (name, one), (name, other)]);
+        let all = Trust::Everything;
+        assert_eq!(host(&twice("X-Forwarded-Host", "b", "c"), all), "a");
+        assert_eq!(scheme(&twice("X-Forwarded-Proto", "https", "http"), all), None);
+        assert_eq!(uri(&twice("X-Forwarded-Uri", "/a", "/b"), all), None);
+        assert_eq!(method(&twice("X-Forwarded-Method", "GET", "PUT"), all), None);
+        for name in ["X-Real-IP", "CF-Connecting-IP"] {
+            let named = http(Some(&["10.9.0.0/16"]), name);
+            for list in
+                [&[(name, "10.0.0.1"), (name, "10.0.0.2")][..], &[(name, "10.0.0.1, 10.0.0.2")]]
+            {
+                assert_eq!(client(&named, "10.9.1.1:1", list), None, "{list:?}");
+            }
+        }
     }
 
     #[test]

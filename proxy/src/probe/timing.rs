@@ -57,9 +57,14 @@ fn headers() -> Box<dyn FnMut()> {
     });
     Box::new(move || {
         let mut map = black_box(&map).clone();
-        let forwarded = Forwarded::Replace { tls: false };
-        let injection =
-            Injection { names: &names, headers: &injected, cookies: &cookies, forwarded };
+        let forwarded = Forwarded::Replace { https: false, host: None };
+        let injection = Injection {
+            names: &names,
+            headers: &injected,
+            cookies: &cookies,
+            forwarded,
+            other_method: true,
+        };
         prepare(&mut map, &injection, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), None);
         black_box(map);
     })

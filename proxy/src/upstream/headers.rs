@@ -29,17 +29,22 @@ pub(crate) struct Injection<'a> {
     pub(crate) cookies: &'a OwnCookies,
     /// What becomes of forwarded headers.
     pub(crate) forwarded: Forwarded,
+    /// The client may ask the application for another method than that of its request line. Not where that method was why it
+    /// needs no session.
+    pub(crate) other_method: bool,
 }
 
 /// What becomes of forwarded headers that the client sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Forwarded {
     /// The peer is trusted: they pass, and the peer is added to `X-Forwarded-For`.
     Keep,
     /// They are taken out; those that say what we know better are set anew.
     Replace {
-        /// The client speaks TLS with us.
-        tls: bool,
+        /// The client speaks HTTPS, with us or as far as redirects may believe.
+        https: bool,
+        /// The host that redirects may believe the client asked for; `None`: that of `Host`.
+        host: Option<HeaderValue>,
     },
 }
 
@@ -62,11 +67,11 @@ pub(crate) fn prepare(
     for name in &found.remove {
         headers.remove(name);
     }
-    forward_peer(headers, injection.forwarded, peer, &found);
+    forward_peer(headers, &injection.forwarded, peer, &found);
     if found.cookie {
         strip_cookies(headers, injection.cookies);
     }
-    join_lines(headers);
+    join_lines(headers, injection.names);
     if found.user_agent && headers.get(USER_AGENT).is_some_and(HeaderValue::is_empty) {
         headers.remove(USER_AGENT);
     }
@@ -140,6 +145,11 @@ impl Found {
                 None | Some(Kind::Length) => found.user_agent |= *name == USER_AGENT,
                 Some(Kind::Cookie) => found.cookie = true,
                 Some(Kind::Identity) => found.remove.push(name.clone()),
+                Some(Kind::Method) => {
+                    if !injection.other_method {
+                        found.remove.push(name.clone());
+                    }
+                }
                 Some(Kind::HopByHop) => {
                     connection |= *name == CONNECTION;
                     found.te |= *name == TE;
@@ -194,26 +204,24 @@ pub(super) fn has_token(headers: &HeaderMap, name: HeaderName, wanted: &[u8]) ->
 
 fn forward_peer(
     headers: &mut HeaderMap,
-    forwarded: Forwarded,
+    forwarded: &Forwarded,
     peer: Option<IpAddr>,
     found: &Found,
 ) {
-    if let Forwarded::Replace { tls } = forwarded {
+    if let Forwarded::Replace { https, host } = forwarded {
         if found.forwarded_host
-            && let Some(host) = headers.get(HOST).cloned()
+            && let Some(host) = host.as_ref().or_else(|| headers.get(HOST)).cloned()
         {
             headers.insert(FORWARDED_HOST, host);
         }
         if found.forwarded_proto {
-            headers.insert(
-                FORWARDED_PROTO,
-                HeaderValue::from_static(if tls { "https" } else { "http" }),
-            );
+            let scheme = if *https { "https" } else { "http" };
+            headers.insert(FORWARDED_PROTO, HeaderValue::from_static(scheme));
         }
     }
     let Some(peer) = peer else { return };
     let mut text = Vec::with_capacity(16);
-    if found.forwarded_for && forwarded == Forwarded::Keep {
+    if found.forwarded_for && *forwarded == Forwarded::Keep {
         for value in headers.get_all(FORWARDED_FOR) {
             text.extend_from_slice(value.as_bytes());
             text.extend_from_slice(b", ");
@@ -244,14 +252,19 @@ fn strip_cookies(headers: &mut HeaderMap, own: &OwnCookies) {
 }
 
 /// Makes one line of several with the same name, which means the same (RFC 9110 section 5.3). The peer does so too, and of
-/// two lines some readers take the first and others the last.
-fn join_lines(headers: &mut HeaderMap) {
+/// two lines some readers take the first and others the last. Where a proxy in front tells one value, another line may be the
+/// client's own, and nobody knows which: then neither counts.
+fn join_lines(headers: &mut HeaderMap, known: &Names) {
     if headers.len() == headers.keys_len() {
         return;
     }
     let several = |name: &&HeaderName| headers.get_all(*name).iter().nth(1).is_some();
     let names: Vec<HeaderName> = headers.keys().filter(several).cloned().collect();
     for name in names {
+        if known.is_told_once(&name) {
+            headers.remove(&name);
+            continue;
+        }
         let lines: Vec<&[u8]> = headers.get_all(&name).iter().map(HeaderValue::as_bytes).collect();
         if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b","[..])) {
             headers.insert(name, joined);

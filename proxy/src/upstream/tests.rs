@@ -115,6 +115,7 @@ fn to(
                 headers: &user,
                 cookies: &cookies,
                 forwarded: Forwarded::Keep,
+                other_method: true,
             };
             server.forward(&worker, &peer, request, &injection).await.unwrap_or_else(|error| {
                 let kind = match error {

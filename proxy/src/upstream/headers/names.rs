@@ -1,7 +1,7 @@
 //! The names that a request may not carry to an upstream, found in one pass.
 //!
-//! Servers differ in what they take for the same name: many turn `-`, `_` and `.` into one character. So a name counts as
-//! equal when it is equal after folding case and these three.
+//! Servers differ in what they take for the same name: many turn `-`, `_`, `.` or every character that is no letter or digit
+//! into one. So a name counts as equal when it is equal after folding case and all of these.
 
 use http::HeaderName;
 
@@ -38,12 +38,23 @@ const IDENTITY: &[&str] = &[
     "x-forwarded-user",
 ];
 
-/// Headers by which proxies tell of the client's side.
+/// Headers by which proxies tell of the client's side, its certificate among them.
 const FORWARDED: &[&str] = &[
     "cf-connecting-ip",
+    "client-cert",
+    "client-cert-chain",
     "fastly-client-ip",
     "forwarded",
+    "ssl-client-cert",
+    "ssl-client-issuer-dn",
+    "ssl-client-subject-dn",
+    "ssl-client-verify",
     "true-client-ip",
+    "x-amzn-mtls-clientcert",
+    "x-amzn-mtls-clientcert-leaf",
+    "x-amzn-mtls-clientcert-subject",
+    "x-arr-clientcert",
+    "x-client-cert",
     "x-client-ip",
     "x-cluster-client-ip",
     "x-envoy-external-address",
@@ -60,13 +71,28 @@ const FORWARDED: &[&str] = &[
     "x-forwarded-ssl",
     "x-forwarded-uri",
     "x-original-forwarded-for",
+    "x-envoy-original-path",
     "x-original-host",
+    "x-original-method",
     "x-original-uri",
-    "x-original-url",
     "x-proxyuser-ip",
     "x-real-ip",
-    "x-rewrite-url",
+    "x-ssl-client-cert",
+    "x-ssl-client-s-dn",
+    "x-ssl-client-verify",
 ];
+
+/// Headers of which several lines mean a list; of the other forwarded ones one line may be the client's own.
+const LISTS: &[&str] =
+    &["forwarded", "x-forwarded-client-cert", "x-forwarded-for", "x-original-forwarded-for"];
+
+/// Headers by which some frameworks take another target than that of the request line. No proxy in front takes them out, so
+/// they pass from nobody: the path that a rule saw must be the one that is served.
+const TARGET: &[&str] =
+    &["x-http-destinationurl", "x-original-url", "x-override-url", "x-rewrite-url"];
+
+/// Headers by which some frameworks take another method.
+const METHOD: &[&str] = &["x-http-method", "x-http-method-override", "x-method-override"];
 
 /// Longest name that is looked at byte by byte; no entry is longer.
 const LONGEST: usize = 63;
@@ -77,6 +103,7 @@ pub(super) enum Kind {
     HopByHop,
     Identity,
     Forwarded,
+    Method,
     Cookie,
     Length,
 }
@@ -98,7 +125,7 @@ impl Names {
         real_ip: Option<&str>,
     ) -> Self {
         let mut names = Self { mask: Box::new([0; 256]), entries: Vec::new(), long: Vec::new() };
-        for name in configured.into_iter().chain(IDENTITY.iter().copied()) {
+        for name in configured.into_iter().chain(IDENTITY.iter().chain(TARGET).copied()) {
             names.add(name, Kind::Identity);
         }
         for name in HOP_BY_HOP {
@@ -106,6 +133,9 @@ impl Names {
         }
         for name in FORWARDED.iter().copied().chain(real_ip) {
             names.add(name, Kind::Forwarded);
+        }
+        for name in METHOD {
+            names.add(name, Kind::Method);
         }
         names.add("cookie", Kind::Cookie);
         names.add("content-length", Kind::Length);
@@ -151,8 +181,13 @@ impl Names {
             // Other spellings are nobody's standard: only a forger sends them, of an address or of another end of the body.
             _ if **known != *bytes => Some(Kind::Identity),
             Kind::Length => None,
-            Kind::HopByHop | Kind::Forwarded | Kind::Cookie => Some(*kind),
+            Kind::HopByHop | Kind::Forwarded | Kind::Method | Kind::Cookie => Some(*kind),
         }
+    }
+
+    /// Whether a proxy in front tells one value by `name`.
+    pub(super) fn is_told_once(&self, name: &HeaderName) -> bool {
+        self.kind(name) == Some(Kind::Forwarded) && !LISTS.contains(&name.as_str())
     }
 }
 
@@ -160,10 +195,7 @@ fn same(folded: &[u8], name: &[u8]) -> bool {
     folded.len() == name.len() && folded.iter().zip(name).all(|(known, byte)| *known == fold(*byte))
 }
 
-/// Case, and the three characters that servers confuse.
+/// Case, and whatever is no letter or digit.
 const fn fold(byte: u8) -> u8 {
-    match byte {
-        b'_' | b'.' => b'-',
-        _ => byte.to_ascii_lowercase(),
-    }
+    if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }
 }

@@ -34,12 +34,13 @@ fn prepared(
         headers: &values,
         cookies: &OwnCookies::new("_oauth2_proxy"),
         forwarded,
+        other_method: true,
     };
     prepare(&mut headers, &injection, PEER, None);
     headers
 }
 
-const UNTRUSTED: Forwarded = Forwarded::Replace { tls: false };
+const UNTRUSTED: Forwarded = Forwarded::Replace { https: false, host: None };
 
 #[test]
 fn identity_headers_of_the_client_are_taken_out_by_folded_name() {
@@ -50,6 +51,8 @@ fn identity_headers_of_the_client_are_taken_out_by_folded_name() {
             ("X-Forwarded_Email", "admin"),
             ("x.auth.request.groups", "admin"),
             ("x-custom_identity", "admin"),
+            ("x~forwarded!user", "admin"),
+            ("X+Forwarded|Groups", "admin"),
             ("Authorization", "Basic x"),
             ("Gap-Auth", "admin"),
             ("X-Custom", "kept"),
@@ -108,6 +111,69 @@ fn forwarded_headers_pass_from_a_trusted_peer_and_are_replaced_from_others() {
             ("x-forwarded-proto", "http"),
         ])
     );
+}
+
+#[test]
+fn scheme_and_host_that_redirects_may_believe_are_told_and_nothing_else() {
+    let lines = [
+        ("Host", "pod.internal"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("X-Forwarded-Host", "whatever/@evil"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Client-Cert", "Subject=\"CN=admin\""),
+        ("Client-Cert", ":MII:"),
+        ("X-Real-IP", "10.0.0.1"),
+    ];
+    let host = Some(HeaderValue::from_static("app.example"));
+    let headers = prepared(&lines, Forwarded::Replace { https: true, host }, &[]);
+    let expected = [
+        ("host", "pod.internal"),
+        ("x-forwarded-for", "192.0.2.7"),
+        ("x-forwarded-host", "app.example"),
+        ("x-forwarded-proto", "https"),
+    ];
+    assert_eq!(headers, map(&expected));
+}
+
+#[test]
+fn another_target_passes_from_nobody_and_another_method_only_where_it_may() {
+    let targets = ["X-Original-URL", "X-Rewrite-URL", "X_Rewrite_URL", "X-Override-URL"];
+    for name in targets {
+        assert!(!prepared(&[(name, "/admin")], Forwarded::Keep, &[]).contains_key(name), "{name}");
+    }
+    for name in ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"] {
+        assert_eq!(prepared(&[(name, "DELETE")], UNTRUSTED, &[])[name], "DELETE");
+        let mut headers = map(&[(name, "DELETE")]);
+        let injection = Injection {
+            names: &names(),
+            headers: &[],
+            cookies: &OwnCookies::new("_oauth2_proxy"),
+            forwarded: Forwarded::Keep,
+            other_method: false,
+        };
+        prepare(&mut headers, &injection, None, None);
+        assert_eq!(headers, HeaderMap::new(), "{name}");
+    }
+}
+
+#[test]
+fn of_two_lines_where_a_proxy_tells_one_value_neither_passes() {
+    let lines = [
+        ("X-Real-IP", "203.0.113.9"),
+        ("X-Real-IP", "198.51.100.4"),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Proto", "http"),
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("X-Forwarded-For", "198.51.100.4"),
+        ("Forwarded", "for=203.0.113.9"),
+        ("Forwarded", "for=198.51.100.4"),
+    ];
+    let headers = prepared(&lines, Forwarded::Keep, &[]);
+    let expected = [
+        ("x-forwarded-for", "203.0.113.9, 198.51.100.4, 192.0.2.7"),
+        ("forwarded", "for=203.0.113.9,for=198.51.100.4"),
+    ];
+    assert_eq!(headers, map(&expected));
 }
 
 #[test]
@@ -214,15 +280,16 @@ fn a_trailer_can_not_bring_an_identity_or_framing() {
 }
 
 fn folded(name: &str) -> String {
-    name.to_ascii_lowercase().replace(['_', '.'], "-")
+    name.to_ascii_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-")
 }
 
 fn spelling(name: &'static str) -> impl Strategy<Value = String> {
     proptest::collection::vec(0_u8..6, name.len()).prop_map(move |choices| {
         let spell = |(c, choice): (char, u8)| match (c, choice) {
-            ('-', 0 | 1) => '_',
-            ('-', 2 | 3) => '.',
-            (c, 0..3) => c.to_ascii_uppercase(),
+            ('-', 0) => '_',
+            ('-', 1) => '.',
+            ('-', choice @ 2..5) => char::from(b"!~+"[usize::from(choice - 2)]),
+            (c, 0..2) => c.to_ascii_uppercase(),
             (c, _) => c,
         };
         name.chars().zip(choices).map(spell).collect()
