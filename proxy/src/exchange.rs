@@ -3,7 +3,8 @@
 
 use crate::access_log::{Line, Rules};
 use crate::body::Body;
-use crate::server::{Peer, Worker};
+use crate::peer::Peer;
+use crate::worker::Worker;
 use http::{HeaderValue, Request, Response, StatusCode};
 use jiff::Timestamp;
 use std::sync::Arc;

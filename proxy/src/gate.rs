@@ -34,10 +34,11 @@ pub(crate) use visit::{Manner, Visit};
 
 use crate::body::Body;
 use crate::exchange::Exchange;
+use crate::peer::Peer;
 use crate::respond;
 use crate::routing::{NormalPath, Normalised};
-use crate::server::{Peer, Worker};
 use crate::site::SiteRef;
+use crate::worker::Worker;
 use authenticate::authenticate_for;
 use authorize::Decision;
 use http::{HeaderName, Request, Response, StatusCode};

@@ -19,6 +19,7 @@ mod metrics;
 mod oidc;
 mod options;
 mod page;
+mod peer;
 #[doc(hidden)]
 pub mod probe;
 mod random;
@@ -35,6 +36,7 @@ mod stream;
 mod telemetry;
 mod upstream;
 mod wire;
+mod worker;
 
 pub use command::main;
 pub use options::document::page as options_page;

@@ -4,7 +4,7 @@ use super::escape::{bare, json, quoted};
 use super::redact::redact;
 use super::{Log, Rules};
 use crate::ip;
-use crate::server::Peer;
+use crate::peer::Peer;
 use http::header::{HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Version};

@@ -1,8 +1,9 @@
 //! What answers a route: a server behind us, or something of our own. One place for their differences.
 
 use crate::body::Body;
-use crate::server::{Peer, Worker};
+use crate::peer::Peer;
 use crate::upstream::{self, Files, Fixed, Injection, OriginError, UpstreamError};
+use crate::worker::Worker;
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 use hyper::body::Incoming;

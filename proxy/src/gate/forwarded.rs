@@ -3,7 +3,7 @@
 //! Decisions on access believe only peers that were named. Scheme, host and path of redirects also believe a proxy that was
 //! announced without a name, because a client could only mislead itself.
 
-use crate::server::Peer;
+use crate::peer::Peer;
 use http::Method;
 use http::header::{HOST, HeaderMap, HeaderValue};
 use ipnet::IpNet;

@@ -3,14 +3,15 @@
 //! kilobyte (`reference/performance.md` section 4).
 
 use super::checked::Checked;
-use super::drain::BusyGuard;
 use super::framing::{Framing, Violation};
 use super::goodbye;
+use super::load::Slot;
 use super::service::{Handle, Service};
-use super::{Peer, Worker};
 use crate::body::Body;
 use crate::metrics::Event;
+use crate::peer::Peer;
 use crate::stream::Stream;
+use crate::worker::{BusyGuard, Worker};
 use bytes::Bytes;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -45,6 +46,8 @@ pub(super) struct Bounds {
 pub(super) struct Conn {
     pub(super) worker: Arc<Worker>,
     pub(super) peer: Arc<Peer>,
+    /// Its place among the connections of its worker, for as long as anything of it lives.
+    slot: Slot,
     in_flight: AtomicU32,
     served: AtomicU32,
     read_pending: AtomicBool,
@@ -58,10 +61,11 @@ pub(super) struct Conn {
 }
 
 impl Conn {
-    pub(super) fn new(worker: &Arc<Worker>, peer: Arc<Peer>) -> Arc<Self> {
+    pub(super) fn new(worker: &Arc<Worker>, peer: Arc<Peer>, slot: Slot) -> Arc<Self> {
         Arc::new(Self {
             worker: Arc::clone(worker),
             peer,
+            slot,
             in_flight: AtomicU32::new(0),
             served: AtomicU32::new(0),
             read_pending: AtomicBool::new(false),
@@ -161,13 +165,12 @@ impl Drop for InFlight {
 pub(super) fn serve<H, F>(
     handle: Arc<Handle<H>>,
     stream: Stream,
-    peer: Arc<Peer>,
+    conn: Arc<Conn>,
 ) -> impl Future<Output = ()> + Send
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let conn = Conn::new(&handle.worker, peer);
     let framing = Framing::new(handle.bounds.max_header_bytes);
     let mut parked = Parked { stream, framing, prefix: Bytes::new() };
     async move {
@@ -308,7 +311,7 @@ impl Watch {
     }
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>, conn: &Conn) -> Poll<End> {
-        if conn.is_quiet() && (conn.peer.is_crowded(CROWD) || conn.worker.busy.is_stopping()) {
+        if conn.is_quiet() && (conn.slot.is_crowded(CROWD) || conn.worker.busy.is_stopping()) {
             return Poll::Ready(End::Parked);
         }
         loop {

@@ -1,10 +1,10 @@
 //! HTTP/2, offered over TLS only. Streams, header lists and resets are capped; connections without a stream are told to go,
 //! and those on whose streams nothing moves are cut: pings alone would keep them for ever.
 
-use super::Peer;
 use super::connection::Conn;
 use super::service::{Handle, Service};
 use crate::body::Body;
+use crate::peer::Peer;
 use crate::stream::Stream;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -23,12 +23,11 @@ const PING_INTERVAL: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(500);
 
 /// Serves an HTTP/2 connection to its end.
-pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, peer: Arc<Peer>)
+pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, conn: Arc<Conn>)
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let conn = Conn::new(&handle.worker, peer);
     let _busy = conn.worker.busy.enter();
     let service = Service::new(Arc::clone(&conn), handle.handler.clone());
     let bounds = handle.bounds;

@@ -1,7 +1,7 @@
 //! How many connections each worker has, so that the total is bounded and nobody sits idle beside a busy one.
 
-use super::Worker;
 use crate::metrics::Event;
+use crate::worker::Worker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -2,9 +2,10 @@
 //! answer needs. A panic of the handler costs its own request and nothing else.
 
 use super::connection::{Bounds, Conn, InFlight};
-use super::{Peer, Worker};
 use crate::body::{Body, BodyError};
 use crate::metrics::Event;
+use crate::peer::Peer;
+use crate::worker::Worker;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::CatchUnwind;

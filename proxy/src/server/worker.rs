@@ -2,17 +2,18 @@
 //! and stops when it is told to and has nothing left in flight.
 
 use super::bound::Bound;
-use super::connection::{self, Bounds};
-use super::drain::{Busy, Drain};
+use super::connection::{self, Bounds, Conn};
 use super::listener::Socket;
 use super::load::{Loads, Slot};
 use super::service::Handle;
-use super::{Certificate, Peer, TlsError, Worker, http2};
+use super::{Certificate, Drain, TlsError, http2};
 use crate::access_log::Writer;
 use crate::body::Body;
 use crate::metrics::{Event, Registry};
+use crate::peer::Peer;
 use crate::stream::Stream;
 use crate::upstream;
+use crate::worker::{Busy, Worker};
 use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -383,19 +384,19 @@ where
             Accepted::Tcp(stream, address, tls) => {
                 // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
                 let _ = stream.set_nodelay(true);
-                let peer = Peer::with(Some(address), tls, Some(slot));
+                let conn = Conn::new(&self.handle.worker, Peer::new(Some(address), tls), slot);
                 match self.acceptor.as_ref().filter(|_| tls) {
                     Some(acceptor) => {
-                        drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, peer)));
+                        drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, conn)));
                     }
                     None => {
-                        drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), peer)));
+                        drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), conn)));
                     }
                 }
             }
             Accepted::Unix(stream) => {
-                let peer = Peer::with(None, false, Some(slot));
-                drop(tokio::spawn(connection::serve(handle, Stream::Unix(stream), peer)));
+                let conn = Conn::new(&self.handle.worker, Peer::new(None, false), slot);
+                drop(tokio::spawn(connection::serve(handle, Stream::Unix(stream), conn)));
             }
         }
     }
@@ -410,7 +411,7 @@ async fn handshake<H, F>(
     acceptor: TlsAcceptor,
     handle: Arc<Handle<H>>,
     stream: TcpStream,
-    peer: Arc<Peer>,
+    conn: Arc<Conn>,
 ) where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
@@ -424,8 +425,8 @@ async fn handshake<H, F>(
     let wants_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stream = Stream::Tls(Box::new(stream.into()));
     if wants_http2 {
-        Box::pin(http2::serve(handle, stream, peer)).await;
+        Box::pin(http2::serve(handle, stream, conn)).await;
     } else {
-        connection::serve(handle, stream, peer).await;
+        connection::serve(handle, stream, conn).await;
     }
 }

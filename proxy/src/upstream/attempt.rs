@@ -4,7 +4,7 @@ use super::http1::{self, Answer, Connection, Upload};
 use super::pool;
 use super::{Target, UpstreamError};
 use crate::metrics::Event;
-use crate::server::Worker;
+use crate::worker::Worker;
 
 impl Target {
     /// Sends the request and waits for the head of the answer.

@@ -1,7 +1,7 @@
 //! The body of a request on its way to the upstream: passed on as it comes, but for trailers that nobody may send.
 
 use super::headers::{Names, tokens, trailer_may_pass};
-use crate::server::Peer;
+use crate::peer::Peer;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};

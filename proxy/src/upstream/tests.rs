@@ -10,8 +10,9 @@ use super::{self as upstream, Forwarded, Injection, Names, UpstreamError, http1}
 use crate::body::Body;
 use crate::cookie::OwnCookies;
 use crate::metrics::Event;
+use crate::peer::Peer;
 use crate::server::tests::support::{Client, PATIENCE, Running};
-use crate::server::{Peer, Worker};
+use crate::worker::Worker;
 use futures_util::future::BoxFuture;
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;

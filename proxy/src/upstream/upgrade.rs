@@ -3,7 +3,8 @@
 
 use super::headers::{has_token, tokens};
 use super::http1::Switched;
-use crate::server::{Peer, Worker};
+use crate::peer::Peer;
+use crate::worker::Worker;
 use http::header::{CONNECTION, UPGRADE};
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};

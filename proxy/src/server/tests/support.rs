@@ -3,7 +3,9 @@
 use crate::access_log::Writer;
 use crate::body::Body;
 use crate::metrics::{Event, Registry, Shard};
-use crate::server::{Bound, Certificate, Peer, Server, Settings, Worker};
+use crate::peer::Peer;
+use crate::server::{Bound, Certificate, Server, Settings};
+use crate::worker::Worker;
 use http::{Request, Response};
 use hyper::body::Incoming;
 use proxy_config::{Limits, Listener, Listeners, TlsListener, TlsVersion};

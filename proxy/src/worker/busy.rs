@@ -4,16 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Notify;
 
-/// How a server stops.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Drain {
-    /// How long connections are still accepted after readiness is off, for load balancers that take a while to notice.
-    /// Every answer closes its connection meanwhile.
-    pub(crate) linger: std::time::Duration,
-    /// How long requests in flight and upgraded connections may take after that.
-    pub(crate) timeout: std::time::Duration,
-}
-
 /// What one worker is busy with: bursts of requests and upgraded connections. Parked connections are not among them.
 #[derive(Debug, Default)]
 pub(crate) struct Busy {
@@ -30,7 +20,7 @@ impl Busy {
     }
 
     /// From now on every answer closes its connection.
-    pub(super) fn stop(&self) {
+    pub(crate) fn stop(&self) {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
@@ -41,12 +31,12 @@ impl Busy {
 
     /// How many are going on.
     #[cfg(test)]
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count.load(Ordering::Relaxed)
     }
 
     /// Returns when nothing is going on.
-    pub(super) async fn idle(&self) {
+    pub(crate) async fn idle(&self) {
         loop {
             let idle = self.idle.notified();
             if self.count.load(Ordering::Relaxed) == 0 {
