@@ -21,6 +21,7 @@ mod person;
 mod redirect;
 mod refusal;
 mod request_id;
+mod respond;
 mod restrictions;
 mod rules;
 mod target;
@@ -30,12 +31,11 @@ mod visit;
 pub(crate) use backend::Backend;
 pub(crate) use refusal::Refusal;
 pub(crate) use rules::Rules;
-pub(crate) use visit::{Manner, Visit};
 
 use crate::body::Body;
 use crate::exchange::Exchange;
 use crate::peer::Peer;
-use crate::respond;
+use crate::reply;
 use crate::routing::{NormalPath, Normalised};
 use crate::site::SiteRef;
 use crate::worker::Worker;
@@ -45,6 +45,7 @@ use http::{HeaderName, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use restrictions::Restrictions;
 use std::sync::Arc;
+use visit::{Manner, Visit};
 
 /// Says who was there, on answers.
 const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
@@ -77,17 +78,13 @@ async fn serve(
         Normalised::Moved(to) => {
             exchange.unlogged();
             exchange.uncounted();
-            return Ok(respond::moved(StatusCode::MOVED_PERMANENTLY, &to));
+            return Ok(reply::moved(StatusCode::MOVED_PERMANENTLY, &to));
         }
     };
     if let Some(location) = visit.https_location() {
         exchange.unlogged();
         exchange.uncounted();
-        return Ok(respond::redirect(
-            &visit.head.method,
-            StatusCode::PERMANENT_REDIRECT,
-            &location,
-        ));
+        return Ok(reply::redirect(&visit.head.method, StatusCode::PERMANENT_REDIRECT, &location));
     }
     if let Some(endpoint) = visit.site.gate.endpoints.find(path.received()) {
         return endpoint::serve(visit, endpoint, &path, body, exchange).await;

@@ -25,7 +25,7 @@ pub mod probe;
 mod random;
 mod refresh;
 mod reload;
-mod respond;
+mod reply;
 mod routing;
 mod secrets;
 mod server;

@@ -11,7 +11,7 @@ use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::body::Body;
 use crate::exchange::Exchange;
-use crate::respond;
+use crate::reply;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
 use hyper::body::Incoming;
@@ -110,8 +110,8 @@ pub(super) async fn serve(
             exchange.uncounted();
             Ok(Box::pin(health::answer(visit, endpoint)).await)
         }
-        Endpoint::Robots => Ok(respond::text(StatusCode::OK, "User-agent: *\nDisallow: /\n")),
-        Endpoint::Static => Ok(respond::not_found()),
+        Endpoint::Robots => Ok(reply::text(StatusCode::OK, "User-agent: *\nDisallow: /\n")),
+        Endpoint::Static => Ok(reply::not_found()),
         Endpoint::Auth => auth::auth(visit, path, exchange).await,
         Endpoint::Userinfo => auth::userinfo(visit, path, exchange).await,
         // Boxed, because they are rare and large, and every request's future would have room for them.

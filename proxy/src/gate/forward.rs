@@ -4,10 +4,11 @@ use super::forwarded::{self, Trust};
 use super::identity_headers;
 use super::person::Person;
 use super::refusal::Refusal;
+use super::respond;
 use super::visit::Visit;
 use crate::body::Body;
 use crate::exchange::Exchange;
-use crate::respond;
+use crate::reply;
 use crate::routing::path::with_query;
 use crate::routing::{NormalPath, Route};
 use crate::upstream::{Forwarded, Injection};
@@ -43,15 +44,15 @@ async fn answer(
         Route::Upstream { index, target } => (index, target),
         Route::AddSlash => {
             let location = with_query(&format!("{}/", path.text()), path.query());
-            return Ok(respond::redirect(
+            return Ok(reply::redirect(
                 &visit.head.method,
                 StatusCode::MOVED_PERMANENTLY,
                 &location,
             ));
         }
-        Route::Nothing => return Ok(respond::not_found()),
+        Route::Nothing => return Ok(reply::not_found()),
     };
-    let Some(backend) = visit.site.backends.get(index) else { return Ok(respond::not_found()) };
+    let Some(backend) = visit.site.backends.get(index) else { return Ok(reply::not_found()) };
     exchange.set_upstream(backend.id());
     let injection = Injection {
         names: &visit.site.gate.names,

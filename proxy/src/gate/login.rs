@@ -4,7 +4,7 @@ use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::body::Body;
 use crate::metrics::Event;
-use crate::respond;
+use crate::reply;
 use base64_simd::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use url::Url;
@@ -28,7 +28,7 @@ pub(super) async fn begin(visit: &mut Visit<'_>) -> Result<Response<Body>, Refus
     );
     visit.set_cookies.extend(cookies);
     visit.worker.shard.count(Event::LoginStarted);
-    Ok(respond::redirect(&visit.head.method, StatusCode::FOUND, &login.url))
+    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &login.url))
 }
 
 /// `<hash>:<target>`, as a whole in base64url if configured.

@@ -5,13 +5,12 @@ use super::connection::{Bounds, Conn, InFlight};
 use crate::body::{Body, BodyError};
 use crate::metrics::Event;
 use crate::peer::Peer;
+use crate::reply;
 use crate::worker::Worker;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::CatchUnwind;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, HeaderValue, X_CONTENT_TYPE_OPTIONS,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderValue};
 use http::uri::Scheme;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body::{Frame, SizeHint};
@@ -172,10 +171,10 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
                     if let Some(InFlight(conn)) = this.in_flight.as_ref() {
                         conn.worker.shard.count(Event::Panicked);
                     }
-                    (plain(StatusCode::INTERNAL_SERVER_ERROR), true)
+                    (reply::plain_status(StatusCode::INTERNAL_SERVER_ERROR), true)
                 }
             }
-            AnswerProjection::Refused { status } => (plain(*status), true),
+            AnswerProjection::Refused { status } => (reply::plain_status(*status), true),
         };
         if *this.bodiless {
             take_body(&mut response);
@@ -199,17 +198,6 @@ fn take_body(response: &mut Response<Body>) {
         response.headers_mut().entry(CONTENT_LENGTH).or_insert_with(|| length.into());
     }
     response.body_mut().forget_content();
-}
-
-fn plain(status: StatusCode) -> Response<Body> {
-    let text = format!("{}\n", status.canonical_reason().unwrap_or_default());
-    let mut response = Response::new(Body::full(text));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response
 }
 
 /// A body that keeps its request in flight until it is dropped.

@@ -13,6 +13,7 @@ mod listing;
 mod range;
 
 use crate::body::Body;
+use crate::reply;
 use condition::Verdict;
 use content::FileBody;
 use http::uri::PathAndQuery;
@@ -63,16 +64,19 @@ impl Files {
         target: &PathAndQuery,
         headers: &HeaderMap,
     ) -> Response<Body> {
-        let Some(path) = self.inside(target.path()) else { return missing() };
+        let Some(path) = self.inside(target.path()) else { return reply::not_found() };
         let (root, name) = (self.root.clone(), target.path().to_owned());
         let found = tokio::task::spawn_blocking(move || look_up(&root, &path, &name)).await;
         match found {
             Ok(Ok(Entry::File { file, metadata, content_type })) => {
                 send((file, &metadata), content_type, method, headers)
             }
-            Ok(Ok(Entry::Listing(html))) => plain(StatusCode::OK, "text/html; charset=utf-8", html),
-            Ok(Ok(Entry::Moved(to))) => moved(&to, target.query()),
-            Ok(Ok(Entry::Missing)) => missing(),
+            Ok(Ok(Entry::Listing(html))) => reply::html(StatusCode::OK, html),
+            Ok(Ok(Entry::Moved(to))) => reply::moved(
+                StatusCode::MOVED_PERMANENTLY,
+                &target.query().map_or_else(|| to.clone(), |query| format!("{to}?{query}")),
+            ),
+            Ok(Ok(Entry::Missing)) => reply::not_found(),
             Ok(Err(error)) => refused(&error),
             Err(error) => refused(&io::Error::other(error)),
         }
@@ -194,8 +198,7 @@ fn send(
         }
         Wanted::Nothing => {
             let status = StatusCode::RANGE_NOT_SATISFIABLE;
-            let mut response =
-                plain(status, "text/plain; charset=utf-8", "range outside the file\n");
+            let mut response = reply::plain(status, "range outside the file\n");
             set_text(response.headers_mut(), format!("bytes */{size}"));
             return response;
         }
@@ -218,40 +221,13 @@ fn with_status(mut response: Response<Body>, status: StatusCode) -> Response<Bod
     response
 }
 
-fn plain(
-    status: StatusCode,
-    content_type: &'static str,
-    text: impl Into<bytes::Bytes>,
-) -> Response<Body> {
-    let mut response = Response::new(Body::full(text));
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    if !status.is_success() {
-        let nosniff = HeaderValue::from_static("nosniff");
-        response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
-    }
-    with_status(response, status)
-}
-
-fn moved(to: &str, query: Option<&str>) -> Response<Body> {
-    let location = query.map_or_else(|| to.to_owned(), |query| format!("{to}?{query}"));
-    let mut response = Response::new(Body::empty());
-    if let Ok(value) = HeaderValue::try_from(location) {
-        response.headers_mut().insert(header::LOCATION, value);
-    }
-    with_status(response, StatusCode::MOVED_PERMANENTLY)
-}
-
-fn missing() -> Response<Body> {
-    plain(StatusCode::NOT_FOUND, "text/plain; charset=utf-8", "404 page not found\n")
-}
-
 fn refused(error: &io::Error) -> Response<Body> {
     tracing::warn!(%error, "file upstream");
     let (status, text) = match error.kind() {
         io::ErrorKind::PermissionDenied => (StatusCode::FORBIDDEN, "403 Forbidden\n"),
         _ => (StatusCode::INTERNAL_SERVER_ERROR, "500 Internal Server Error\n"),
     };
-    plain(status, "text/plain; charset=utf-8", text)
+    reply::plain(status, text)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use crate::gate::refusal::Refusal;
 use crate::gate::restrictions::Restrictions;
 use crate::gate::visit::{Manner, Visit};
 use crate::identity::Identity;
-use crate::respond;
+use crate::reply;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -27,7 +27,7 @@ pub(super) async fn auth(
 ) -> Result<Response<Body>, Refusal> {
     let exemption = authorize::told_exemption(visit);
     let person = decided(visit, exemption, Restrictions::of(path.query()), exchange).await?;
-    let mut response = respond::empty(StatusCode::ACCEPTED);
+    let mut response = reply::empty(StatusCode::ACCEPTED);
     if let Some(person) = person {
         identity_headers::add_to(response.headers_mut(), &person.response_headers);
     }
@@ -45,7 +45,10 @@ pub(super) async fn userinfo(
 ) -> Result<Response<Body>, Refusal> {
     let exemption = authorize::exemption(visit, path);
     let person = decided(visit, exemption, Restrictions::of(None), exchange).await?;
-    Ok(respond::json(person.map_or_else(|| "{}".to_owned(), |person| shown(&person.identity))))
+    Ok(reply::json(
+        StatusCode::OK,
+        person.map_or_else(|| "{}".to_owned(), |person| shown(&person.identity)),
+    ))
 }
 
 async fn decided(

@@ -13,7 +13,7 @@ use crate::gate::target;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
 use crate::oidc::{CallbackParams, LoginState};
-use crate::respond;
+use crate::reply;
 use crate::routing::NormalPath;
 use crate::session::Session;
 use crate::store::StoreError;
@@ -44,7 +44,7 @@ pub(super) async fn finish(
     exchange.set_user(single(shown));
     visit.log_success(shown, "signed in");
     visit.worker.shard.count(Event::LoginSucceeded);
-    Ok(respond::redirect(
+    Ok(reply::redirect(
         &visit.head.method,
         StatusCode::FOUND,
         &crate::gate::redirect::location(&visit.target),

@@ -3,7 +3,7 @@
 use super::Endpoint;
 use crate::body::Body;
 use crate::gate::visit::Visit;
-use crate::respond;
+use crate::reply;
 use http::{Response, StatusCode};
 
 /// Alive is who answers; ready is whose session store answers.
@@ -12,10 +12,10 @@ pub(super) async fn answer(visit: &Visit<'_>, endpoint: Endpoint) -> Response<Bo
         && let Err(error) = visit.site.store.ready().await
     {
         tracing::warn!(%error, "not ready");
-        return respond::text(
+        return reply::text(
             StatusCode::INTERNAL_SERVER_ERROR,
             "error: the session store does not answer",
         );
     }
-    respond::text(StatusCode::OK, "OK")
+    reply::text(StatusCode::OK, "OK")
 }

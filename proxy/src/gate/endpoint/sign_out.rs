@@ -9,7 +9,7 @@ use crate::gate::redirect::location;
 use crate::gate::refusal::Refusal;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
-use crate::respond;
+use crate::reply;
 use crate::routing::NormalPath;
 use crate::session::{Session, Token};
 use http::{Response, StatusCode};
@@ -48,7 +48,7 @@ pub(super) async fn leave(
     }
     visit.worker.shard.count(Event::SignedOut);
     let next = next(visit, session.as_deref());
-    Ok(respond::redirect(&visit.head.method, StatusCode::FOUND, &next))
+    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &next))
 }
 
 /// Where to: the target, with the ID token in it only if it is the provider's end-session endpoint; or to that endpoint
