@@ -6,49 +6,35 @@
 
 mod authenticate;
 mod authorize;
-mod backend;
 mod bearer;
 mod cache;
-mod csrf;
-mod email;
 mod endpoint;
 mod form;
 mod forward;
 mod forwarded;
-mod identity_headers;
 mod login;
-mod person;
-mod redirect;
 mod refusal;
 mod request_id;
 mod respond;
-mod restrictions;
-mod rules;
 mod target;
-mod used;
 mod visit;
 
-pub(crate) use backend::Backend;
 pub(crate) use refusal::Refusal;
-pub(crate) use rules::Rules;
 
 use crate::body::Body;
 use crate::exchange::Exchange;
 use crate::peer::Peer;
+use crate::policy::Restrictions;
 use crate::reply;
 use crate::routing::{NormalPath, Normalised};
 use crate::site::SiteRef;
 use crate::worker::Worker;
 use authenticate::authenticate_for;
 use authorize::Decision;
-use http::{HeaderName, Request, Response, StatusCode};
+use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use restrictions::Restrictions;
 use std::sync::Arc;
 use visit::{Manner, Visit};
-
-/// Says who was there, on answers.
-const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
 
 /// Answers a request under the configuration that was in force when it came.
 pub(crate) async fn handle(
@@ -86,7 +72,7 @@ async fn serve(
         exchange.uncounted();
         return Ok(reply::redirect(&visit.head.method, StatusCode::PERMANENT_REDIRECT, &location));
     }
-    if let Some(endpoint) = visit.site.gate.endpoints.find(path.received()) {
+    if let Some(endpoint) = visit.site.ready.endpoints.find(path.received()) {
         return endpoint::serve(visit, endpoint, &path, body, exchange).await;
     }
     let exemption = authorize::exemption(visit, &path);

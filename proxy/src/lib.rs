@@ -7,6 +7,7 @@ mod access_log;
 mod admin;
 mod app;
 mod args;
+mod backend;
 mod body;
 pub mod clock;
 mod command;
@@ -20,6 +21,9 @@ mod oidc;
 mod options;
 mod page;
 mod peer;
+mod pending;
+mod percent;
+mod policy;
 #[doc(hidden)]
 pub mod probe;
 mod random;

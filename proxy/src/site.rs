@@ -5,22 +5,25 @@
 
 mod compiling;
 mod files;
+mod ready;
 mod tls;
 
 pub(crate) use files::named as files_of;
 pub(crate) use tls::Tls;
 
 use crate::access_log::Rules;
+use crate::backend::Backend;
 use crate::clock::Clock;
-use crate::gate::{self, Backend};
 use crate::oidc::Provider;
+use crate::policy::Policy;
 use crate::refresh::Refresher;
-use crate::routing::{ApiRoutes, PathRules, RouteTable};
+use crate::routing::RouteTable;
 use crate::secrets::Secrets;
 use crate::session::KeyRing;
 use crate::store::Store;
 use compiling::{Compiling, ProviderSettings};
 use proxy_config::{Config, Problems};
+use ready::Ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -60,16 +63,14 @@ pub(crate) struct Site {
     pub(crate) provider: Arc<Provider>,
     /// What the provider was started with.
     provider_settings: ProviderSettings,
-    /// Requests that need no session.
-    pub(crate) skip_auth: PathRules,
-    /// Paths without a login page.
-    pub(crate) api_routes: ApiRoutes,
+    /// Who may pass, and what.
+    pub(crate) policy: Policy,
     /// Which upstream answers which path, by place in `config.upstreams`.
     pub(crate) routes: RouteTable,
     /// What answers them, by place in `config.upstreams`.
     pub(crate) backends: Vec<Backend>,
-    /// Everything else that the gate decides by.
-    pub(crate) gate: gate::Rules,
+    /// What the gate needs beside these.
+    pub(crate) ready: Ready,
     /// Which requests are logged.
     pub(crate) log: Rules,
     /// What the TLS listener serves.
@@ -96,11 +97,9 @@ impl Site {
         let store = ring.as_ref().and_then(|ring| compiling.store(ring, secrets));
         let found = &mut compiling.found;
         files::check(config, found);
-        let skip_auth = PathRules::compile("access.skipAuth", &config.access.skip_auth, found);
-        let api_routes = ApiRoutes::compile("access.apiRoutes", &config.access.api_routes, found);
+        let policy = Policy::compile(config, found);
         let routes = RouteTable::compile(&config.upstreams, found);
         let backends = Backend::compile(config, found);
-        let gate = gate::Rules::compile(config, previous.map(|site| &site.gate), found);
         let (provider, provider_settings) = compiling.finish(client_secret)?;
         let (Some(ring), Some(store)) = (ring, store) else { return Err(Problems::default()) };
         Ok(Self {
@@ -112,11 +111,10 @@ impl Site {
             store,
             provider,
             provider_settings,
-            skip_auth,
-            api_routes,
+            policy,
             routes,
             backends,
-            gate,
+            ready: Ready::new(config, previous.map(|site| &site.ready)),
             tls,
         })
     }

@@ -5,10 +5,10 @@
 use super::authorize::Exemption;
 use super::bearer;
 use super::cache::{self, Digest};
-use super::person::Person;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
+use crate::policy::Person;
 use crate::refresh::{Due, Refresh};
 use crate::session::Session;
 use crate::store::{Found, LoadError};
@@ -69,7 +69,7 @@ async fn stored(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
     }
     let Some((session, good_until)) = Box::pin(load(visit)).await? else { return Ok(None) };
     visit.worker.shard.count(Event::SessionOpened);
-    let person = Arc::new(Person::of(&session, &visit.site.gate, good_until));
+    let person = Arc::new(Person::of(&session, &visit.site.policy, good_until));
     if let Some(digest) = digest.filter(|_| person.is_good(visit.now)) {
         cache::put(digest, visit.site.epoch, &person);
     }

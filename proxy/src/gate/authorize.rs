@@ -4,9 +4,8 @@
 //! nothing else.
 
 use super::forwarded::{self, Trust};
-use super::person::{Person, Verdict};
-use super::restrictions::Restrictions;
 use super::visit::Visit;
+use crate::policy::{Person, Restrictions, Verdict};
 use crate::routing::{NormalPath, Normalised};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Method, header};
@@ -38,7 +37,7 @@ pub(super) enum Exemption {
 /// Whether a request for `path` needs no session.
 pub(super) fn exemption(visit: &Visit<'_>, path: &NormalPath) -> Option<Exemption> {
     let method = &visit.head.method;
-    exempt(visit, Some(method), |visit| visit.site.skip_auth.cover(Some(method), path))
+    exempt(visit, Some(method), |visit| visit.site.policy.skip_auth.cover(Some(method), path))
 }
 
 /// The same for the request that a proxy in front asks us about. Only a named proxy is believed, and only what it says:
@@ -54,7 +53,7 @@ pub(super) fn told_exemption(visit: &Visit<'_>) -> Option<Exemption> {
             return false;
         };
         match NormalPath::of(&target) {
-            Ok(Normalised::Path(path)) => visit.site.skip_auth.cover(method.as_ref(), &path),
+            Ok(Normalised::Path(path)) => visit.site.policy.skip_auth.cover(method.as_ref(), &path),
             Ok(Normalised::Moved(_)) | Err(_) => false,
         }
     })

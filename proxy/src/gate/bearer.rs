@@ -1,10 +1,10 @@
 //! Bearer tokens (RFC 6750; which headers count: `reference/endpoints.md` section 15).
 
 use super::cache::{self, Digest};
-use super::person::Person;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
+use crate::policy::Person;
 use base64_simd::STANDARD;
 use http::header::AUTHORIZATION;
 use jiff::SignedDuration;
@@ -39,7 +39,7 @@ pub(super) async fn authenticate(
         Ok(session) => {
             let verified_until = visit.now.checked_add(VERIFIED_FOR).ok();
             let until = [session.expires_at, verified_until].into_iter().flatten().min();
-            let person = Arc::new(Person::of(&session, &visit.site.gate, until));
+            let person = Arc::new(Person::of(&session, &visit.site.policy, until));
             cache::put(digest, visit.site.epoch, &person);
             visit.worker.shard.count(Event::SessionOpened);
             Ok(Some(person))

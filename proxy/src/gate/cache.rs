@@ -5,7 +5,7 @@
 //! a session by anything but the exact bytes. An entry is good until its session ends or is due for a refresh, and for one
 //! configuration only. Sessions in Redis are never kept, because a sign-out elsewhere must count at once.
 
-use super::person::Person;
+use crate::policy::Person;
 use crate::random;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::cell::RefCell;

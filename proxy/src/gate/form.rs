@@ -2,11 +2,11 @@
 //! (`reference/endpoints.md` section 3).
 
 use super::visit::Visit;
+use crate::percent;
 use http::request::Parts;
 use http::{Method, header};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use percent_encoding::percent_decode_str;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -87,20 +87,8 @@ impl Form {
     }
 }
 
-/// Decodes one name or value, strictly.
-///
-/// # Errors
-/// See [`FormError::Malformed`].
-pub(super) fn decoded(text: &str) -> Result<String, FormError> {
-    let hex = |rest: &str| {
-        rest.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
-    };
-    if text.contains(';') || !text.split('%').skip(1).all(hex) {
-        return Err(FormError::Malformed);
-    }
-    let spaced = text.replace('+', " ");
-    let decoded = percent_decode_str(&spaced).decode_utf8().map_err(|_| FormError::Malformed)?;
-    Ok(decoded.into_owned())
+fn decoded(text: &str) -> Result<String, FormError> {
+    percent::decoded(text).ok_or(FormError::Malformed)
 }
 
 fn is_form(content_type: &[u8]) -> bool {

@@ -1,13 +1,12 @@
 //! Handing a request that may pass to what answers its path.
 
 use super::forwarded::{self, Trust};
-use super::identity_headers;
-use super::person::Person;
 use super::refusal::Refusal;
 use super::respond;
 use super::visit::Visit;
 use crate::body::Body;
 use crate::exchange::Exchange;
+use crate::policy::{self, Person};
 use crate::reply;
 use crate::routing::path::with_query;
 use crate::routing::{NormalPath, Route};
@@ -28,7 +27,7 @@ pub(super) async fn forward(
     let answered = answer(visit, path, person.as_deref(), body, exchange).await;
     let mut response = answered.unwrap_or_else(|refusal| respond::refuse(visit, &refusal));
     if let Some(person) = person {
-        identity_headers::add_to(response.headers_mut(), &person.response_headers);
+        policy::add_to(response.headers_mut(), &person.response_headers);
     }
     response
 }
@@ -55,9 +54,9 @@ async fn answer(
     let Some(backend) = visit.site.backends.get(index) else { return Ok(reply::not_found()) };
     exchange.set_upstream(backend.id());
     let injection = Injection {
-        names: &visit.site.gate.names,
+        names: &visit.site.ready.names,
         headers: person.map_or(&[], |person| person.request_headers.as_slice()),
-        cookies: &visit.site.gate.own_cookies,
+        cookies: &visit.site.ready.own_cookies,
         forwarded: forwarded(visit),
         other_method: person.is_some(),
     };

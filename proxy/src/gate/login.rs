@@ -20,7 +20,7 @@ pub(super) async fn begin(visit: &mut Visit<'_>) -> Result<Response<Body>, Refus
     let state = move |hash: &str| state_parameter(hash, &target, encode);
     let login = visit.site.provider.login(&redirect_uri, state).await;
     let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
-    let cookies = visit.site.gate.login_cookies.remember(
+    let cookies = visit.site.ready.login_cookies.remember(
         &visit.site.ring,
         &login.state,
         &visit.cookies(),

@@ -1,10 +1,10 @@
 //! Why a request gets no answer of its own. What that looks like is decided in `respond`, and nowhere else.
 
-use super::csrf::NoLogin;
 use super::form::FormError;
-use super::person::Verdict;
 use super::visit::Manner;
 use crate::oidc::{CallbackError, Failure, ParamsError};
+use crate::pending::NoLogin;
+use crate::policy::Verdict;
 use crate::routing::Malformed;
 use crate::routing::rewrite::Unusable;
 use crate::upstream::UpstreamError;

@@ -8,7 +8,7 @@ use http::header::HOST;
 /// The first usable candidate: what the request asks for (`rd`), the header `X-Auth-Request-Redirect`, what a proxy in
 /// front says the person wanted, the request itself. Otherwise `/`.
 pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> String {
-    let usable = |candidate: &&str| visit.site.gate.whitelist.allows(candidate);
+    let usable = |candidate: &&str| visit.site.policy.whitelist.allows(candidate);
     let header = visit
         .head
         .headers

@@ -1,7 +1,6 @@
 //! One request as the gate sees it: what is known of it, and what its answer must carry.
 
 use super::forwarded::{self, Trust};
-use super::person::Person;
 use super::refusal::Refusal;
 use super::request_id;
 use super::target;
@@ -9,6 +8,7 @@ use crate::cookie::{RequestCookies, SetCookie};
 use crate::exchange::Exchange;
 use crate::metrics::Event;
 use crate::peer::Peer;
+use crate::policy::Person;
 use crate::routing::NormalPath;
 use crate::site::Site;
 use crate::telemetry::AUTH;
@@ -59,7 +59,7 @@ impl<'a> Visit<'a> {
         head: Parts,
         now: Timestamp,
     ) -> Self {
-        let request_id = request_id::of(&head.headers, &site.gate.request_id_header);
+        let request_id = request_id::of(&head.headers, &site.ready.request_id_header);
         Self {
             site,
             worker,
@@ -100,7 +100,7 @@ impl<'a> Visit<'a> {
         };
         self.site.config.access.force_json_errors
             || self.head.headers.get_all(ACCEPT).iter().any(asks)
-            || self.site.api_routes.contain(path)
+            || self.site.policy.api_routes.contain(path)
     }
 
     /// Decides in which form a proxied request is refused.
@@ -184,12 +184,12 @@ impl<'a> Visit<'a> {
 
     /// What the sign-in page says.
     pub(crate) fn banner(&self) -> &str {
-        &self.site.gate.banner
+        &self.site.ready.banner
     }
 
     /// What its button says.
     pub(crate) fn provider_name(&self) -> &str {
-        &self.site.gate.provider_name
+        &self.site.ready.provider_name
     }
 
     /// Works out where a login leads back to; `form` is that of [`super::form::Form`].

@@ -1,5 +1,6 @@
 //! The authorization response as it arrives in a query or a form (RFC 6749 section 4.1.2, RFC 9207), parsed strictly.
 
+use crate::percent;
 use percent_encoding::percent_decode;
 use zeroize::Zeroizing;
 
@@ -85,15 +86,11 @@ impl CallbackParams {
 }
 
 fn decode(text: &str) -> Result<Zeroizing<String>, ParamsError> {
-    let spaced = Zeroizing::new(text.replace('+', " "));
-    let bytes = spaced.as_bytes();
-    let escaped = |at: usize| {
-        bytes.get(at + 1..at + 3).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
-    };
-    if !bytes.iter().enumerate().filter(|(_, byte)| **byte == b'%').all(|(at, _)| escaped(at)) {
+    if !percent::is_whole(text) {
         return Err(ParamsError::Escape);
     }
-    let decoded: Vec<u8> = percent_decode(bytes).collect();
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    let decoded: Vec<u8> = percent_decode(spaced.as_bytes()).collect();
     String::from_utf8(decoded).map(Zeroizing::new).map_err(|_| ParamsError::Encoding)
 }
 

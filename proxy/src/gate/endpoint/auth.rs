@@ -4,12 +4,10 @@ use crate::body::Body;
 use crate::exchange::Exchange;
 use crate::gate::authenticate::authenticate_for;
 use crate::gate::authorize::{self, Decision, Exemption};
-use crate::gate::identity_headers;
-use crate::gate::person::Person;
 use crate::gate::refusal::Refusal;
-use crate::gate::restrictions::Restrictions;
 use crate::gate::visit::{Manner, Visit};
 use crate::identity::Identity;
+use crate::policy::{self, Person, Restrictions};
 use crate::reply;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
@@ -29,7 +27,7 @@ pub(super) async fn auth(
     let person = decided(visit, exemption, Restrictions::of(path.query()), exchange).await?;
     let mut response = reply::empty(StatusCode::ACCEPTED);
     if let Some(person) = person {
-        identity_headers::add_to(response.headers_mut(), &person.response_headers);
+        policy::add_to(response.headers_mut(), &person.response_headers);
     }
     Ok(response)
 }

@@ -3,16 +3,15 @@
 
 use crate::body::Body;
 use crate::exchange::Exchange;
-use crate::gate::csrf::NoLogin;
 use crate::gate::form::Form;
-use crate::gate::identity_headers::single;
 use crate::gate::login;
-use crate::gate::person::Verdict;
 use crate::gate::refusal::Refusal;
 use crate::gate::target;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
 use crate::oidc::{CallbackParams, LoginState};
+use crate::pending::NoLogin;
+use crate::policy::{Verdict, location, single};
 use crate::reply;
 use crate::routing::NormalPath;
 use crate::session::Session;
@@ -44,18 +43,14 @@ pub(super) async fn finish(
     exchange.set_user(single(shown));
     visit.log_success(shown, "signed in");
     visit.worker.shard.count(Event::LoginSucceeded);
-    Ok(reply::redirect(
-        &visit.head.method,
-        StatusCode::FOUND,
-        &crate::gate::redirect::location(&visit.target),
-    ))
+    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &location(&visit.target)))
 }
 
 async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal> {
     let params = CallbackParams::parse(&form.response())?;
     let state = login_of(visit, &params)?;
     let session = visit.site.provider.callback(&params, state, &login::redirect_uri(visit)).await?;
-    let verdict = visit.site.gate.verdict(&session.identity);
+    let verdict = visit.site.policy.verdict(&session.identity);
     // Without an address nobody signs in, not even where all addresses may: it is what the application knows them by.
     let nameless = session.identity.email.as_deref().is_none_or(str::is_empty);
     let verdict =
@@ -80,19 +75,19 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
     let encoded = visit.site.config.http.encode_state;
     let state = params.state().and_then(|parameter| login::split_state(parameter, encoded));
     let (hash, target) = state.ok_or_else(|| declined(Refusal::NoState))?;
-    visit.target = if visit.site.gate.whitelist.allows(&target) {
+    visit.target = if visit.site.policy.whitelist.allows(&target) {
         target
     } else {
         target::tell(&target);
         "/".to_owned()
     };
-    let rules = &visit.site.gate;
-    let found = rules
+    let ready = &visit.site.ready;
+    let found = ready
         .login_cookies
         .find(&visit.site.ring, &hash, &visit.cookies(), visit.now)
         .map_err(|why| declined(why.into()))?;
-    let line = rules.login_cookies.forget(&found.name, visit.host());
-    let fresh = rules.used.take(&hash, visit.now);
+    let line = ready.login_cookies.forget(&found.name, visit.host());
+    let fresh = ready.used.take(&hash, visit.now);
     visit.set_cookies.push(line);
     if fresh { Ok(found.state) } else { Err(NoLogin::Used.into()) }
 }

@@ -3,12 +3,11 @@
 use crate::body::Body;
 use crate::exchange::Exchange;
 use crate::gate::form::Form;
-use crate::gate::identity_headers::single;
 use crate::gate::login;
-use crate::gate::redirect::location;
 use crate::gate::refusal::Refusal;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
+use crate::policy::{location, single};
 use crate::reply;
 use crate::routing::NormalPath;
 use crate::session::{Session, Token};

@@ -1,26 +1,29 @@
 //! Somebody with a session, judged once, with everything ready that their requests need.
 
+use super::Policy;
 use super::identity_headers::{Headers, single};
-use super::rules::Rules;
 use crate::identity::Identity;
 use crate::session::Session;
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
+
+/// Says who was there, on answers.
+const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
 
 /// A judged session. It holds tokens only inside the headers that are configured to carry them.
 pub(crate) struct Person {
     /// Who it is.
-    pub(super) identity: Identity,
+    pub(crate) identity: Identity,
     /// Whether they may pass at all.
-    pub(super) verdict: Verdict,
+    pub(crate) verdict: Verdict,
     /// For the upstream.
-    pub(super) request_headers: Headers,
+    pub(crate) request_headers: Headers,
     /// For the answer; `GAP-Auth` among them.
-    pub(super) response_headers: Headers,
+    pub(crate) response_headers: Headers,
     /// E-mail or else user, for the log.
-    pub(super) shown: HeaderValue,
+    pub(crate) shown: HeaderValue,
     /// Until when the judgement may be used without looking at the session again; `None`: for ever.
-    pub(super) good_until: Option<Timestamp>,
+    pub(crate) good_until: Option<Timestamp>,
 }
 
 /// What the access rules say of a session.
@@ -36,7 +39,7 @@ pub(crate) enum Verdict {
 
 impl Verdict {
     /// What the log says.
-    pub(super) fn reason(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
             Self::EmailNotAllowed => "the e-mail address is not allowed",
@@ -47,13 +50,13 @@ impl Verdict {
 
 impl Person {
     /// Judges a session.
-    pub(super) fn of(session: &Session, rules: &Rules, good_until: Option<Timestamp>) -> Self {
+    pub(crate) fn of(session: &Session, policy: &Policy, good_until: Option<Timestamp>) -> Self {
         let shown = single(session.identity.shown());
-        let mut response_headers = vec![(super::GAP_AUTH, shown.clone())];
-        response_headers.extend(rules.response_headers.of(session));
+        let mut response_headers = vec![(GAP_AUTH, shown.clone())];
+        response_headers.extend(policy.response_headers.of(session));
         Self {
-            verdict: rules.verdict(&session.identity),
-            request_headers: rules.request_headers.of(session),
+            verdict: policy.verdict(&session.identity),
+            request_headers: policy.request_headers.of(session),
             response_headers,
             shown,
             good_until,
@@ -62,12 +65,12 @@ impl Person {
     }
 
     /// Whether the judgement still holds.
-    pub(super) fn is_good(&self, now: Timestamp) -> bool {
+    pub(crate) fn is_good(&self, now: Timestamp) -> bool {
         self.good_until.is_none_or(|until| now < until)
     }
 
     #[cfg(test)]
-    pub(super) fn nobody() -> Self {
+    pub(crate) fn nobody() -> Self {
         Self {
             identity: Identity::default(),
             verdict: Verdict::Allowed,

@@ -3,6 +3,7 @@
 //! Two readings must agree: the peer's rules, and those by which browsers read a URL (WHATWG). A target that a browser
 //! could take for another place than the rules saw is no target.
 
+use crate::percent;
 use crate::routing::path::cleaned;
 use std::fmt::Write as _;
 use url::Url;
@@ -131,7 +132,7 @@ fn stays_here(target: &str) -> bool {
 fn host_and_port(target: &str) -> Option<(&str, &str)> {
     let (_, rest) = target.split_once("://")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    if !path.split('?').next().is_some_and(has_good_escapes) {
+    if !path.split('?').next().is_some_and(percent::is_whole) {
         return None;
     }
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
@@ -156,13 +157,6 @@ fn split_port(text: &str) -> Option<(&str, &str)> {
         Some((host, port)) => (!host.contains(':')).then_some((host, port)),
         None => Some((text, "")),
     }
-}
-
-fn has_good_escapes(path: &str) -> bool {
-    let hex = |text: &str| {
-        text.as_bytes().get(..2).is_some_and(|pair| pair.iter().all(u8::is_ascii_hexdigit))
-    };
-    path.split('%').skip(1).all(hex)
 }
 
 fn browser_agrees(target: &str, host: &str) -> bool {

@@ -2,8 +2,8 @@
 //!
 //! They look at the normalised path only, never at the query, and give nothing to a path with an unclear reading.
 
-use super::path::NormalPath;
-use super::pattern::Pattern;
+use crate::routing::NormalPath;
+use crate::routing::pattern::Pattern;
 use http::Method;
 use proxy_config::{PathRule, Problems};
 

@@ -1,17 +1,17 @@
 //! Restrictions that the query of a request asks for: `allowed_groups`, `allowed_emails`, `allowed_email_domains`
 //! (`reference/endpoints.md` section 10). They only ever take away.
 
-use super::form;
 use super::redirect::Whitelist;
 use crate::identity::Identity;
+use crate::percent;
 use memchr::memmem;
 
 /// The restrictions of one request.
-pub(super) struct Restrictions<'a>(Option<&'a str>);
+pub(crate) struct Restrictions<'a>(Option<&'a str>);
 
 impl<'a> Restrictions<'a> {
     /// Those in `query`. Most queries have none, and this is all that they cost.
-    pub(super) fn of(query: Option<&'a str>) -> Self {
+    pub(crate) fn of(query: Option<&'a str>) -> Self {
         let possible = |query: &&str| {
             query.contains('%') || memmem::find(query.as_bytes(), b"allowed_").is_some()
         };
@@ -19,7 +19,7 @@ impl<'a> Restrictions<'a> {
     }
 
     /// Whether somebody meets all of them.
-    pub(super) fn allow(&self, identity: &Identity) -> bool {
+    pub(crate) fn allow(&self, identity: &Identity) -> bool {
         let Some(query) = self.0 else { return true };
         let email = identity.email.as_deref().unwrap_or_default();
         let groups = values(query, "allowed_groups");
@@ -34,7 +34,7 @@ impl<'a> Restrictions<'a> {
 
 /// All values of a parameter, split at commas. One that is not well-formed is kept as it stands, so that it restricts.
 fn values(query: &str, name: &str) -> Vec<String> {
-    let lenient = |text: &str| form::decoded(text).unwrap_or_else(|_| text.to_owned());
+    let lenient = |text: &str| percent::decoded(text).unwrap_or_else(|| text.to_owned());
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let texts = pairs.filter(|(key, _)| lenient(key) == name).map(|(_, value)| lenient(value));
     texts

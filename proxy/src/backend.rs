@@ -44,7 +44,7 @@ impl Backend {
     }
 
     /// As shown in the access log.
-    pub(super) fn id(&self) -> &Arc<str> {
+    pub(crate) fn id(&self) -> &Arc<str> {
         &self.id
     }
 
@@ -52,7 +52,7 @@ impl Backend {
     ///
     /// # Errors
     /// A server gave none.
-    pub(super) async fn answer(
+    pub(crate) async fn answer(
         &self,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,

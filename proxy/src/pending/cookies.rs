@@ -15,7 +15,7 @@ const DEFAULT_LIMIT: usize = 20;
 const NAME_PART: usize = 8;
 
 /// How such cookies are named and written.
-pub(super) struct LoginCookies {
+pub(crate) struct LoginCookies {
     /// Name of the session cookie.
     base: String,
     per_request: bool,
@@ -25,9 +25,9 @@ pub(super) struct LoginCookies {
 }
 
 /// A login in progress, and the cookie that it was in.
-pub(super) struct Found {
-    pub(super) state: LoginState,
-    pub(super) name: String,
+pub(crate) struct Found {
+    pub(crate) state: LoginState,
+    pub(crate) name: String,
 }
 
 /// Why a callback belongs to no login of this browser.
@@ -52,7 +52,7 @@ pub(crate) enum NoLogin {
 
 impl NoLogin {
     /// What the person is told.
-    pub(super) fn message(self) -> &'static str {
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::NoCookie => {
                 "Your browser sent no cookie for this sign-in. Cookies may be blocked, or the page was opened from a bookmark, \
@@ -73,7 +73,7 @@ impl NoLogin {
 
 impl LoginCookies {
     /// From the cookie settings.
-    pub(super) fn new(cookie: &Cookie) -> Self {
+    pub(crate) fn new(cookie: &Cookie) -> Self {
         let limit = usize::try_from(cookie.csrf.limit).unwrap_or(DEFAULT_LIMIT);
         Self {
             base: cookie.name.clone(),
@@ -86,7 +86,7 @@ impl LoginCookies {
     }
 
     /// The lines that remember a login, and clear the oldest of too many others.
-    pub(super) fn remember(
+    pub(crate) fn remember(
         &self,
         ring: &KeyRing,
         state: &LoginState,
@@ -108,7 +108,7 @@ impl LoginCookies {
     ///
     /// # Errors
     /// See [`NoLogin`].
-    pub(super) fn find(
+    pub(crate) fn find(
         &self,
         ring: &KeyRing,
         hash: &str,
@@ -133,7 +133,7 @@ impl LoginCookies {
     }
 
     /// The line that removes the cookie of a login.
-    pub(super) fn forget(&self, name: &str, host: &str) -> SetCookie {
+    pub(crate) fn forget(&self, name: &str, host: &str) -> SetCookie {
         self.attributes.clear(name, host)
     }
 

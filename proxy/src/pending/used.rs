@@ -19,7 +19,7 @@ pub(crate) struct UsedStates(Mutex<HashMap<[u8; 16], Timestamp>>);
 
 impl UsedStates {
     /// Uses `state`; false if it was used before.
-    pub(super) fn take(&self, state: &str, now: Timestamp) -> bool {
+    pub(crate) fn take(&self, state: &str, now: Timestamp) -> bool {
         let mut key = [0; 16];
         for (to, from) in key.iter_mut().zip(digest(&SHA256, state.as_bytes()).as_ref()) {
             *to = *from;

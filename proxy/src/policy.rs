@@ -1,0 +1,69 @@
+//! Decisions on access: what passes without a session, who may pass, where a person may be sent, and which headers speak for
+//! somebody. Compiled once; pure and synchronous, so that whoever asks (a request, a proxy in front) gets the same answer.
+//!
+//! It knows no HTTP but methods and header values, and asks nobody anything. Typed rules belong here.
+
+mod email;
+mod identity_headers;
+mod person;
+mod redirect;
+mod restrictions;
+mod rules;
+
+pub(crate) use identity_headers::{add_to, single};
+pub(crate) use person::{Person, Verdict};
+pub(crate) use redirect::{Whitelist, location};
+pub(crate) use restrictions::Restrictions;
+
+use crate::identity::Identity;
+use email::EmailRules;
+use identity_headers::HeaderRules;
+use proxy_config::{Config, Problems};
+use rules::{ApiRoutes, PathRules};
+
+/// The rules of one configuration.
+pub(crate) struct Policy {
+    /// Requests that need no session.
+    pub(crate) skip_auth: PathRules,
+    /// Paths without a login page.
+    pub(crate) api_routes: ApiRoutes,
+    /// Who may pass, by address.
+    emails: EmailRules,
+    /// Who may pass, by group; empty: everybody.
+    groups: Vec<String>,
+    /// Where redirects may lead.
+    pub(crate) whitelist: Whitelist,
+    /// Headers for upstreams.
+    request_headers: HeaderRules,
+    /// Headers for answers.
+    response_headers: HeaderRules,
+}
+
+impl Policy {
+    /// Compiles the rules; what is wrong is noted.
+    pub(crate) fn compile(config: &Config, problems: &mut Problems) -> Self {
+        let access = &config.access;
+        Self {
+            skip_auth: PathRules::compile("access.skipAuth", &access.skip_auth, problems),
+            api_routes: ApiRoutes::compile("access.apiRoutes", &access.api_routes, problems),
+            emails: EmailRules::compile(access, problems),
+            groups: access.allowed_groups.clone(),
+            whitelist: Whitelist::new(&config.http.whitelist_domains),
+            request_headers: HeaderRules::new(&config.request_headers),
+            response_headers: HeaderRules::new(&config.response_headers),
+        }
+    }
+
+    /// Whether somebody may pass.
+    pub(crate) fn verdict(&self, identity: &Identity) -> Verdict {
+        if !self.emails.allow(identity.email.as_deref().filter(|email| !email.is_empty())) {
+            Verdict::EmailNotAllowed
+        } else if !self.groups.is_empty()
+            && !identity.groups.iter().any(|group| self.groups.contains(group))
+        {
+            Verdict::NotInGroup
+        } else {
+            Verdict::Allowed
+        }
+    }
+}
