@@ -1,4 +1,5 @@
 //! What holds the parts of the repository apart and together. Fast, and needs nothing but the sources and cargo.
 
 mod dependencies;
+mod limits;
 mod orphans;
