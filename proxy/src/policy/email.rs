@@ -1,4 +1,6 @@
-//! Whose e-mail address may pass (`reference/endpoints.md` section 9): exactly one `@`, and an exact domain or address.
+//! Whose e-mail address may pass (`reference/endpoints.md` section 9): an exact domain or address, once it is the text of one.
+//!
+//! Only ASCII letters lose their case: a fold of more would make other characters equal to letters (U+212A to `k`).
 
 use proxy_config::{Access, Problems};
 use std::collections::HashSet;
@@ -8,7 +10,7 @@ use std::path::Path;
 #[derive(Debug, Default)]
 pub(crate) struct EmailRules {
     anybody: bool,
-    /// Lower case.
+    /// Lower case, ASCII.
     domains: HashSet<String>,
     /// Lower case, beginning with a dot.
     below: Vec<String>,
@@ -21,7 +23,7 @@ impl EmailRules {
     pub(crate) fn compile(access: &Access, problems: &mut Problems) -> Self {
         let mut rules = Self::default();
         for domain in &access.email_domains {
-            let domain = domain.to_lowercase();
+            let domain = domain.to_ascii_lowercase();
             match domain.strip_prefix('*').unwrap_or(&domain) {
                 "" if domain == "*" => rules.anybody = true,
                 below if below.starts_with('.') => rules.below.push(below.to_owned()),
@@ -47,22 +49,44 @@ impl EmailRules {
         if self.anybody {
             return true;
         }
-        let Some(email) = email.map(str::to_lowercase) else { return false };
-        if self.addresses.contains(&email) {
-            return true;
-        }
-        let Some((_, host)) = email.split_once('@').filter(|(_, host)| !host.contains('@')) else {
-            return false;
-        };
-        self.domains.contains(host) || self.below.iter().any(|below| host.ends_with(below.as_str()))
+        let Some(email) = email.map(str::to_ascii_lowercase) else { return false };
+        let Some(host) = domain_of(&email) else { return false };
+        self.addresses.contains(&email)
+            || self.domains.contains(host)
+            || self.below.iter().any(|below| host.ends_with(below.as_str()))
     }
+}
+
+/// The domain of an address: something before exactly one `@` and something behind it, and nowhere a character that does not
+/// show, or makes others show in another order. `None`: it is no address, and no rule covers it.
+pub(super) fn domain_of(email: &str) -> Option<&str> {
+    let (local, host) = email.split_once('@')?;
+    let whole = !local.is_empty() && !host.is_empty() && !host.contains('@');
+    (whole && !email.contains(is_unseen)).then_some(host)
+}
+
+/// Blanks, controls, and the marks of Unicode that have no width or turn the direction of writing.
+fn is_unseen(character: char) -> bool {
+    character.is_whitespace()
+        || character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+            | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The first column of each line, lower-cased; lines that begin with `#` are comments.
 fn read(path: &Path) -> std::io::Result<HashSet<String>> {
     let text = std::fs::read_to_string(path)?;
     let first = |line: &str| {
-        line.split(',').next().unwrap_or_default().trim().trim_matches('"').trim().to_lowercase()
+        line.split(',')
+            .next()
+            .unwrap_or_default()
+            .trim()
+            .trim_matches('"')
+            .trim()
+            .to_ascii_lowercase()
     };
     let lines = text.lines().map(str::trim).filter(|line| !line.starts_with('#'));
     Ok(lines.map(first).filter(|address| !address.is_empty()).collect())
@@ -97,6 +121,51 @@ mod tests {
             assert!(!rules.allow(Some(email)), "{email}");
         }
         assert!(!rules.allow(None));
+    }
+
+    #[test]
+    fn what_is_no_address_or_does_not_show_passes_under_no_domain() {
+        let rules = rules(&["company.com", ".below.example"]);
+        for email in [
+            "@company.com",
+            " a@company.com",
+            "a @company.com",
+            "a@company.com ",
+            "a\r\nb@company.com",
+            "a\u{a0}b@company.com",
+            "a\0@company.com",
+            "a@\u{212a}ompany.com",
+            "a@\u{212a}ompany.com.below.example\u{200b}",
+            "\u{202e}a@company.com",
+            "a\u{200f}@company.com",
+            "\u{2066}a\u{2069}@company.com",
+            "a\u{ad}b@company.com",
+            "a\u{e0020}@company.com",
+            "\u{feff}a@company.com",
+            "a\n@x.below.example",
+            "a@x\r\n.below.example",
+            "a@b@company.com",
+            "a@\u{ff43}ompany.com",
+        ] {
+            assert!(!rules.allow(Some(email)), "{email:?}");
+        }
+        for email in
+            ["A.b+c@COMPANY.com", "m\u{e4}ra@company.com", "'@company.com", "a@x.below.example"]
+        {
+            assert!(rules.allow(Some(email)), "{email:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_compared_without_the_case_of_ascii_letters_alone() {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        writeln!(file, "kim@One.example\n\u{c4}nne@one.example").expect("written");
+        let access = Access { emails_file: Some(file.path().to_owned()), ..Access::default() };
+        let rules = EmailRules::compile(&access, &mut Problems::default());
+        assert!(rules.allow(Some("KIM@one.example")) && rules.allow(Some("\u{c4}nne@one.example")));
+        for email in ["\u{212a}im@one.example", "\u{e4}nne@one.example", " kim@one.example"] {
+            assert!(!rules.allow(Some(email)), "{email:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Restrictions that the query of a request asks for: `allowed_groups`, `allowed_emails`, `allowed_email_domains`
 //! (`reference/endpoints.md` section 10). They only ever take away.
 
+use super::email::domain_of;
 use super::redirect::Whitelist;
 use crate::identity::Identity;
 use crate::percent;
@@ -41,10 +42,6 @@ fn values(query: &str, name: &str) -> Vec<String> {
         .flat_map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
         .filter(|item| !item.is_empty())
         .collect()
-}
-
-fn domain_of(email: &str) -> Option<&str> {
-    email.split_once('@').map(|(_, host)| host).filter(|host| !host.contains('@'))
 }
 
 #[cfg(test)]
@@ -102,5 +99,10 @@ mod tests {
             ..Identity::default()
         };
         assert!(!Restrictions::of(Some("allowed_email_domains=evil.example")).allow(&identity));
+        for email in ["@evil.example", "a b@evil.example", "a\r\n@evil.example", "a@"] {
+            let identity = Identity { email: Some(email.to_owned()), ..Identity::default() };
+            let asked = Restrictions::of(Some("allowed_email_domains=evil.example,.example"));
+            assert!(!asked.allow(&identity), "{email:?}");
+        }
     }
 }
