@@ -4,8 +4,8 @@
 //! Only here sessions, cookies, the provider and upstreams meet. A step that fails gives a [`Refusal`], and `respond` alone
 //! makes that a response.
 
+mod asked;
 mod authenticate;
-mod authorize;
 mod bearer;
 mod cache;
 mod endpoint;
@@ -24,15 +24,14 @@ pub(crate) use refusal::Refusal;
 use crate::body::Body;
 use crate::exchange::Exchange;
 use crate::peer::Peer;
-use crate::policy::Restrictions;
+use crate::policy::{self, Decision, Restrictions};
 use crate::reply;
 use crate::routing::{NormalPath, Normalised};
 use crate::site::SiteRef;
 use crate::worker::Worker;
 use authenticate::authenticate_for;
-use authorize::Decision;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use std::sync::Arc;
 use visit::{Manner, Visit};
 
@@ -47,6 +46,7 @@ pub(crate) async fn handle(
     let mut exchange = Exchange::begin(&worker, &peer, &request, &site.log, now);
     let (head, body) = request.into_parts();
     let mut visit = Visit::of(&site, &worker, &peer, head, now);
+    visit.has_body = !body.is_end_stream();
     visit.introduce(&mut exchange);
     let answer = serve(&mut visit, body, &mut exchange).await;
     let response = answer.unwrap_or_else(|refusal| respond::refuse(&visit, &refusal));
@@ -75,14 +75,14 @@ async fn serve(
     if let Some(endpoint) = visit.site.ready.endpoints.find(path.received()) {
         return endpoint::serve(visit, endpoint, &path, body, exchange).await;
     }
-    let exemption = authorize::exemption(visit, &path);
+    let exemption = visit.site.policy.exemption(&asked::here(visit, &path));
     let person =
         authenticate_for(visit, exemption).await.inspect_err(|_| visit.settle_manner(&path))?;
     if let Some(person) = &person {
         exchange.set_user(person.shown.clone());
     }
-    match authorize::decide(person, exemption, &Restrictions::of(path.query())) {
-        Decision::Pass(person) => Ok(forward::forward(visit, &path, person, body, exchange).await),
+    match policy::decide(person, exemption, &Restrictions::of(path.query())) {
+        Decision::Pass(pass) => Ok(forward::forward(visit, &path, pass, body, exchange).await),
         Decision::LogIn => ask_to_sign_in(visit, &path).await,
         Decision::Deny(person) => {
             visit.settle_manner(&path);

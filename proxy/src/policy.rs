@@ -3,6 +3,7 @@
 //!
 //! It knows no HTTP but methods and header values, and asks nobody anything. Typed rules belong here.
 
+mod decision;
 mod email;
 mod identity_headers;
 mod person;
@@ -10,6 +11,7 @@ mod redirect;
 mod restrictions;
 mod rules;
 
+pub(crate) use decision::{Asked, Decision, Exemption, Pass, decide};
 pub(crate) use identity_headers::{add_to, single};
 pub(crate) use person::{Person, Verdict};
 pub(crate) use redirect::{Whitelist, location};
@@ -18,13 +20,18 @@ pub(crate) use restrictions::Restrictions;
 use crate::identity::Identity;
 use email::EmailRules;
 use identity_headers::HeaderRules;
+use ipnet::IpNet;
 use proxy_config::{Config, Problems};
 use rules::{ApiRoutes, PathRules};
 
 /// The rules of one configuration.
 pub(crate) struct Policy {
     /// Requests that need no session.
-    pub(crate) skip_auth: PathRules,
+    skip_auth: PathRules,
+    /// Genuine pre-flights need none.
+    skip_preflight: bool,
+    /// Whoever is there needs none.
+    trusted_clients: Vec<IpNet>,
     /// Paths without a login page.
     pub(crate) api_routes: ApiRoutes,
     /// Who may pass, by address.
@@ -45,6 +52,8 @@ impl Policy {
         let access = &config.access;
         Self {
             skip_auth: PathRules::compile("access.skipAuth", &access.skip_auth, problems),
+            skip_preflight: access.skip_auth_preflight,
+            trusted_clients: access.trusted_ips.clone(),
             api_routes: ApiRoutes::compile("access.apiRoutes", &access.api_routes, problems),
             emails: EmailRules::compile(access, problems),
             groups: access.allowed_groups.clone(),

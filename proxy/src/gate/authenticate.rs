@@ -1,14 +1,13 @@
 //! Who is it: a bearer token, or else the session that the cookie carries, renewed if it is due.
 //!
-//! Nothing here decides whether somebody may pass; [`super::authorize`] does.
+//! Nothing here decides whether somebody may pass; [`crate::policy`] does.
 
-use super::authorize::Exemption;
 use super::bearer;
 use super::cache::{self, Digest};
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
-use crate::policy::Person;
+use crate::policy::{Exemption, Person};
 use crate::refresh::{Due, Refresh};
 use crate::session::Session;
 use crate::store::{Found, LoadError};

@@ -6,7 +6,7 @@ use super::respond;
 use super::visit::Visit;
 use crate::body::Body;
 use crate::exchange::Exchange;
-use crate::policy::{self, Person};
+use crate::policy::{self, Pass};
 use crate::reply;
 use crate::routing::path::with_query;
 use crate::routing::{NormalPath, Route};
@@ -14,19 +14,18 @@ use crate::upstream::{Forwarded, Injection};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Incoming;
-use std::sync::Arc;
 
 /// The answer of the upstream, or ours in its place; in any case it says who was there.
 pub(super) async fn forward(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    person: Option<Arc<Person>>,
+    pass: Pass,
     body: Incoming,
     exchange: &mut Exchange,
 ) -> Response<Body> {
-    let answered = answer(visit, path, person.as_deref(), body, exchange).await;
+    let answered = answer(visit, path, &pass, body, exchange).await;
     let mut response = answered.unwrap_or_else(|refusal| respond::refuse(visit, &refusal));
-    if let Some(person) = person {
+    if let Some(person) = pass.person {
         policy::add_to(response.headers_mut(), &person.response_headers);
     }
     response
@@ -35,7 +34,7 @@ pub(super) async fn forward(
 async fn answer(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    person: Option<&Person>,
+    pass: &Pass,
     body: Incoming,
     exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
@@ -55,10 +54,10 @@ async fn answer(
     exchange.set_upstream(backend.id());
     let injection = Injection {
         names: &visit.site.ready.names,
-        headers: person.map_or(&[], |person| person.request_headers.as_slice()),
+        headers: pass.person.as_deref().map_or(&[], |person| person.request_headers.as_slice()),
         cookies: &visit.site.ready.own_cookies,
         forwarded: forwarded(visit),
-        other_method: person.is_some(),
+        other_method: pass.other_method,
     };
     let (worker, peer) = (visit.worker, visit.peer);
     let request = request(visit, target, body);

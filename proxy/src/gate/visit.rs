@@ -26,6 +26,7 @@ pub(crate) struct Visit<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) peer: &'a Arc<Peer>,
     pub(super) head: Parts,
+    pub(super) has_body: bool,
     pub(super) now: Timestamp,
     pub(super) trust: Trust,
     pub(crate) request_id: HeaderValue,
@@ -72,6 +73,7 @@ impl<'a> Visit<'a> {
             set_cookies: Vec::new(),
             no_cache: false,
             head,
+            has_body: false,
         }
     }
 

@@ -11,6 +11,15 @@ use proxy_config::{PathRule, Problems};
 #[derive(Debug, Default)]
 pub(crate) struct PathRules(Vec<Rule>);
 
+/// How rules cover a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cover {
+    /// With any other method they would cover it too.
+    AllMethods,
+    /// Only because of its method.
+    ThisMethod,
+}
+
 #[derive(Debug)]
 struct Rule {
     method: Option<Method>,
@@ -51,10 +60,26 @@ impl PathRules {
         Self(compiled)
     }
 
-    /// Whether the request is covered, however its path is read. Without a method only rules for all methods count.
-    pub(crate) fn cover(&self, method: Option<&Method>, path: &NormalPath) -> bool {
-        !self.0.is_empty()
-            && path.always(|text| self.0.iter().any(|rule| rule.covers(method, text)))
+    /// Whether and how the request is covered, however its path is read. Without a method only rules for all methods count.
+    pub(crate) fn cover(&self, method: Option<&Method>, path: &NormalPath) -> Option<Cover> {
+        let mut found = Cover::AllMethods;
+        let covered = !self.0.is_empty()
+            && path.always(|text| match self.cover_of(method, text) {
+                Some(Cover::AllMethods) => true,
+                Some(Cover::ThisMethod) => {
+                    found = Cover::ThisMethod;
+                    true
+                }
+                None => false,
+            });
+        covered.then_some(found)
+    }
+
+    fn cover_of(&self, method: Option<&Method>, text: &str) -> Option<Cover> {
+        let mut covering = self.0.iter().filter(|rule| rule.covers(method, text));
+        let first = covering.next()?;
+        let all = first.method.is_none() || covering.any(|rule| rule.method.is_none());
+        Some(if all { Cover::AllMethods } else { Cover::ThisMethod })
     }
 }
 
@@ -113,7 +138,7 @@ mod tests {
     fn covers(rules: &PathRules, method: &Method, path: &str) -> bool {
         let target = PathAndQuery::try_from(path).expect("a target");
         match NormalPath::of(&target) {
-            Ok(Normalised::Path(path)) => rules.cover(Some(method), &path),
+            Ok(Normalised::Path(path)) => rules.cover(Some(method), &path).is_some(),
             _ => false,
         }
     }
@@ -131,8 +156,25 @@ mod tests {
         let Ok(Normalised::Path(path)) = NormalPath::of(&PathAndQuery::from_static("/open")) else {
             panic!("plain")
         };
-        assert!(!rules(&[(Some("GET"), "^/open", false)]).cover(None, &path));
-        assert!(rules(&[(None, "^/open", false)]).cover(None, &path));
+        assert_eq!(rules(&[(Some("GET"), "^/open", false)]).cover(None, &path), None);
+        let all = rules(&[(None, "^/open", false)]);
+        assert_eq!(all.cover(None, &path), Some(Cover::AllMethods));
+    }
+
+    #[test]
+    fn a_rule_for_all_methods_covers_more_than_one_for_this() {
+        let cover = |list: &[(Option<&str>, &str, bool)]| {
+            let target = PathAndQuery::from_static("/open/a%2Fb");
+            let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { panic!("normal") };
+            rules(list).cover(Some(&Method::GET), &path)
+        };
+        let (get, all) = ((Some("GET"), "^/open", false), (None, "^/open", false));
+        assert_eq!(cover(&[get]), Some(Cover::ThisMethod));
+        assert_eq!(cover(&[get, all]), Some(Cover::AllMethods));
+        assert_eq!(cover(&[all, get]), Some(Cover::AllMethods));
+        let one_reading = (None, "^/open/a/b$", false);
+        assert_eq!(cover(&[get, one_reading]), Some(Cover::ThisMethod));
+        assert_eq!(cover(&[one_reading]), None);
     }
 
     #[test]

@@ -2,12 +2,12 @@
 
 use crate::body::Body;
 use crate::exchange::Exchange;
+use crate::gate::asked;
 use crate::gate::authenticate::authenticate_for;
-use crate::gate::authorize::{self, Decision, Exemption};
 use crate::gate::refusal::Refusal;
 use crate::gate::visit::{Manner, Visit};
 use crate::identity::Identity;
-use crate::policy::{self, Person, Restrictions};
+use crate::policy::{self, Decision, Exemption, Person, Restrictions};
 use crate::reply;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
@@ -23,7 +23,7 @@ pub(super) async fn auth(
     path: &NormalPath,
     exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
-    let exemption = authorize::told_exemption(visit);
+    let exemption = visit.site.policy.exemption(&asked::told(visit));
     let person = decided(visit, exemption, Restrictions::of(path.query()), exchange).await?;
     let mut response = reply::empty(StatusCode::ACCEPTED);
     if let Some(person) = person {
@@ -41,7 +41,7 @@ pub(super) async fn userinfo(
     path: &NormalPath,
     exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
-    let exemption = authorize::exemption(visit, path);
+    let exemption = visit.site.policy.exemption(&asked::here(visit, path));
     let person = decided(visit, exemption, Restrictions::of(None), exchange).await?;
     Ok(reply::json(
         StatusCode::OK,
@@ -60,8 +60,8 @@ async fn decided(
     if let Some(person) = &person {
         exchange.set_user(person.shown.clone());
     }
-    match authorize::decide(person, exemption, &restrictions) {
-        Decision::Pass(person) => Ok(person),
+    match policy::decide(person, exemption, &restrictions) {
+        Decision::Pass(pass) => Ok(pass.person),
         Decision::LogIn => Err(Refusal::SignIn),
         Decision::Restrict => Err(Refusal::Restricted),
         Decision::Deny(person) => Err(visit.deny(&person).await),

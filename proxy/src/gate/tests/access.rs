@@ -1,7 +1,7 @@
 //! Who may pass: exemptions, rules, restrictions, and in what form others are refused.
 
 use super::proxy::{Proxy, SECRET, cookie};
-use super::session;
+use super::{session, upstream};
 use serde_json::json;
 
 const OK: &str = "--upstream=static://200";
@@ -76,6 +76,156 @@ fn a_preflight_must_be_one() {
     assert_eq!(status(&proxy, "OPTIONS", "/x", &real[..1]), 403);
     assert_eq!(status(&proxy, "OPTIONS", "/x", &[]), 403);
     assert_eq!(status(&proxy, "GET", "/x", &real), 403);
+    for body in ["a", "x=1"] {
+        assert_eq!(proxy.send("OPTIONS", "/x", &real, body).status, 403, "{body}");
+    }
+    let chunked = [real[0], real[1], ("Transfer-Encoding", "chunked")];
+    assert_eq!(status(&proxy, "OPTIONS", "/x", &chunked), 403);
+}
+
+#[test]
+fn a_preflight_that_a_named_proxy_asks_about_passes() {
+    let named = [OK, "--skip-auth-preflight", "--reverse-proxy", "--trusted-proxy-ip=127.0.0.1"];
+    // Caddy asks by GET, tells the method, and passes all headers of the client.
+    let asked = [
+        ("Origin", "https://a.example"),
+        ("Access-Control-Request-Method", "PUT"),
+        ("X-Forwarded-Method", "OPTIONS"),
+        ("X-Forwarded-Uri", "/api"),
+    ];
+    let proxy = Proxy::start(&named);
+    assert_eq!(status(&proxy, "GET", "/oauth2/auth", &asked), 202);
+    for missing in 0..3 {
+        let mut list = asked.to_vec();
+        list.remove(missing);
+        assert_eq!(status(&proxy, "GET", "/oauth2/auth", &list), 401, "{list:?}");
+    }
+    let unnamed = Proxy::start(&named[..3]);
+    assert_eq!(status(&unnamed, "GET", "/oauth2/auth", &asked), 401);
+}
+
+#[test]
+fn what_ingress_nginx_passes_of_the_client_opens_nothing() {
+    let proxy = Proxy::start(&[
+        OK,
+        "--skip-auth-route=GET=^/public",
+        "--reverse-proxy",
+        "--trusted-proxy-ip=127.0.0.1",
+    ]);
+    let client = [("X-Forwarded-Uri", "/public"), ("X-Forwarded-Method", "GET")];
+    assert_eq!(status(&proxy, "GET", "/oauth2/auth", &client), 202);
+    for told in [
+        ("X-Original-URL", "https://app.example/secret"),
+        ("X-Original-URI", "/secret"),
+        ("X-Envoy-Original-Path", "/secret"),
+        ("X-Original-Method", "POST"),
+    ] {
+        let list = [client[0], client[1], told];
+        assert_eq!(status(&proxy, "GET", "/oauth2/auth", &list), 401, "{told:?}");
+    }
+    let same = [client[0], client[1], ("X-Original-URL", "https://app.example/public?x")];
+    assert_eq!(status(&proxy, "GET", "/oauth2/auth", &same), 202);
+}
+
+#[test]
+fn paths_that_are_data_to_the_application_reach_it_unchanged_and_need_a_session() {
+    let application = format!("--upstream=http://{}/", upstream(&[]));
+    let proxy = Proxy::start(&[&application, "--skip-auth-route=!=^/private"]);
+    let cookie = cookie(&session());
+    for target in [
+        "/api/queues/%2F/orders",
+        "/files/.%23lock",
+        "/api/users/CORP%5Cjane",
+        "/;jsessionid=A",
+        "/;a/private",
+    ] {
+        let answer = proxy.get(target, &[("Cookie", &cookie)]);
+        assert_eq!(answer.status, 200, "{target}");
+        assert!(answer.body.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{answer:?}");
+        assert_eq!(status(&proxy, "GET", target, &[]), 403, "{target}");
+    }
+    for target in ["/private", "/private/", "/%70rivate", "/private%20", "/private.", "/private;x"]
+    {
+        assert_eq!(status(&proxy, "GET", target, &[]), 403, "{target}");
+    }
+    for target in ["//private", "/x/../private"] {
+        assert_eq!(status(&proxy, "GET", target, &[]), 301, "{target}");
+    }
+    assert_eq!(status(&proxy, "GET", "/open", &[]), 200);
+}
+
+#[test]
+fn what_nobody_who_was_named_tells_does_not_reach_the_application() {
+    let application = format!("--upstream=http://{}/", upstream(&[]));
+    let sent = [
+        ("X-Rewrite-URL", "/admin"),
+        ("X-Original-URL", "/admin"),
+        ("X-Forwarded-For", "10.0.0.1"),
+        ("X-Real-IP", "10.0.0.1"),
+        ("X-Forwarded-Client-Cert", "Subject=\"CN=admin\""),
+        ("X-Forwarded-Proto", "https"),
+        ("X-Forwarded-Host", "whatever.example"),
+        ("X-HTTP-Method-Override", "DELETE"),
+    ];
+    let told = |flags: &[&str]| -> Vec<String> {
+        let mut all = vec![application.as_str(), "--skip-auth-route=GET=^/public/"];
+        all.extend(flags);
+        let answer = Proxy::start(&all).get("/public/x", &sent);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let lines = answer.body.lines().map(str::to_ascii_lowercase);
+        let mut told: Vec<String> =
+            lines.filter(|line| line.starts_with("x-") && !line.contains("-id:")).collect();
+        told.sort();
+        told
+    };
+    let nothing = [
+        "x-forwarded-for: 127.0.0.1",
+        "x-forwarded-host: app.vectors.example",
+        "x-forwarded-proto: http",
+    ];
+    assert_eq!(told(&[]), nothing);
+    assert_eq!(told(&["--reverse-proxy", "--trusted-proxy-ip=10.0.0.0/8"]), nothing);
+    assert_eq!(
+        told(&["--reverse-proxy"]),
+        [
+            "x-forwarded-for: 127.0.0.1",
+            "x-forwarded-host: whatever.example",
+            "x-forwarded-proto: https"
+        ]
+    );
+    assert_eq!(
+        told(&["--reverse-proxy", "--trusted-proxy-ip=127.0.0.1"]),
+        [
+            "x-forwarded-client-cert: subject=\"cn=admin\"",
+            "x-forwarded-for: 10.0.0.1, 127.0.0.1",
+            "x-forwarded-host: whatever.example",
+            "x-forwarded-proto: https",
+            "x-real-ip: 10.0.0.1",
+        ]
+    );
+}
+
+#[test]
+fn another_method_is_asked_for_only_where_every_method_passes() {
+    let application = format!("--upstream=http://{}/", upstream(&[]));
+    let proxy = Proxy::start(&[
+        &application,
+        "--skip-auth-route=GET=^/one",
+        "--skip-auth-route=^/all",
+        "--skip-auth-preflight",
+    ]);
+    let (asked, cookie) = (("X-HTTP-Method-Override", "DELETE"), cookie(&session()));
+    let arrives = |method: &str, target: &str, more: &[(&str, &str)]| {
+        let list: Vec<_> = more.iter().copied().chain([asked]).collect();
+        let answer = proxy.send(method, target, &list, "");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.body.to_ascii_lowercase().contains("x-http-method-override: delete")
+    };
+    assert!(!arrives("GET", "/one", &[]));
+    assert!(arrives("GET", "/all", &[]));
+    assert!(arrives("GET", "/one", &[("Cookie", &cookie)]));
+    let preflight = [("Origin", "https://a.example"), ("Access-Control-Request-Method", "GET")];
+    assert!(!arrives("OPTIONS", "/x", &preflight));
 }
 
 #[test]
