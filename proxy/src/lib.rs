@@ -38,6 +38,7 @@ mod site;
 mod store;
 mod stream;
 mod telemetry;
+mod trust;
 mod upstream;
 mod wire;
 mod worker;

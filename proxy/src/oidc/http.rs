@@ -6,6 +6,7 @@
 mod tls;
 
 use crate::clock::Clock;
+use crate::trust::{self, Roots};
 use jiff::Timestamp;
 use proxy_config::ProviderTls;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
@@ -225,7 +226,7 @@ impl Client {
             let client = match self.plain.get() {
                 Some(client) => client.clone(),
                 None => build(
-                    tls::without_roots().map_err(HttpError::Trust)?,
+                    trust::client(Roots::none()).map_err(HttpError::Trust)?,
                     reqwest::ClientBuilder::no_proxy,
                 )?,
             };

@@ -71,7 +71,7 @@ impl Origin {
         match &self.place {
             Place::Tcp { host, port } => Ok(Stream::Tcp(dial(host, *port).await?)),
             Place::Tls { host, port, insecure } => {
-                let connector = tls::connector(*insecure).await;
+                let connector = tls::connector(*insecure).await?;
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
                 let stream = dial(host, *port).await?;
                 let stream = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream))
