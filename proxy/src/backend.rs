@@ -56,7 +56,7 @@ impl Backend {
         &self,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
         injection: &Injection<'_>,
     ) -> Result<Response<Body>, UpstreamError> {
         match &self.kind {

@@ -1,7 +1,6 @@
-//! The body of every response, and what we tell whoever counts its bytes. Streams pass through untouched and unbuffered,
+//! The body of every response. Streams pass through untouched and unbuffered,
 //! so that back-pressure reaches from one side to the other.
 
-use crate::exchange::Exchange;
 use crate::upstream::{self, Download};
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
@@ -15,10 +14,7 @@ pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
 
 /// The body of a response.
-pub(crate) struct Body {
-    kind: Kind,
-    exchange: Option<Box<Exchange>>,
-}
+pub(crate) struct Body(Kind);
 
 enum Kind {
     Empty,
@@ -31,19 +27,19 @@ enum Kind {
 impl Body {
     /// No bytes at all.
     pub(crate) const fn empty() -> Self {
-        Self { kind: Kind::Empty, exchange: None }
+        Self(Kind::Empty)
     }
 
     /// All bytes are at hand.
     pub(crate) fn full(bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let kind = if bytes.is_empty() { Kind::Empty } else { Kind::Full(Some(bytes)) };
-        Self { kind, exchange: None }
+        Self(kind)
     }
 
     /// A stream of unknown make; its `size_hint` should be exact where it can.
     pub(crate) fn stream(stream: Stream) -> Self {
-        Self { kind: Kind::Stream(stream), exchange: None }
+        Self(Kind::Stream(stream))
     }
 
     /// What the upstream `origin` answers; the connection goes back to its pool when the last byte has come, which most often
@@ -53,23 +49,17 @@ impl Body {
             give_back(origin, download);
             return Self::full(bytes);
         }
-        Self { kind: Kind::Upstream { origin, download: Some(Box::new(download)) }, exchange: None }
+        Self(Kind::Upstream { origin, download: Some(Box::new(download)) })
     }
 
     /// Leaves nothing to send; who watches over the end of this body still does.
     pub(crate) fn forget_content(&mut self) {
-        self.kind = Kind::Empty;
+        self.0 = Kind::Empty;
     }
 
     /// How many bytes are at hand, of a body that is not a stream.
     pub(crate) fn at_hand(&self) -> usize {
-        if let Kind::Full(Some(bytes)) = &self.kind { bytes.len() } else { 0 }
-    }
-
-    /// The exchange ends when this body does.
-    pub(crate) fn finishing(mut self, exchange: Box<Exchange>) -> Self {
-        self.exchange = Some(exchange);
-        self
+        if let Kind::Full(Some(bytes)) = &self.0 { bytes.len() } else { 0 }
     }
 }
 
@@ -110,8 +100,7 @@ impl http_body::Body for Body {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = &mut *self;
-        let frame = match &mut this.kind {
+        let frame = match &mut self.0 {
             Kind::Empty => None,
             Kind::Broken(error) => error.take().map(Err),
             Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
@@ -121,25 +110,18 @@ impl http_body::Body for Body {
         let frame = match frame {
             // What came before is sent first, as far as the client takes it in the turn that this gives: it shall see a
             // beginning without an end rather than nothing.
-            Some(Err(error)) if !matches!(this.kind, Kind::Broken(_)) => {
-                this.kind = Kind::Broken(Some(error));
+            Some(Err(error)) if !matches!(self.0, Kind::Broken(_)) => {
+                self.0 = Kind::Broken(Some(error));
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
             frame => frame,
         };
-        if let Some(exchange) = &mut this.exchange {
-            match &frame {
-                Some(Ok(frame)) => exchange.sent(frame.data_ref().map_or(0, Bytes::len)),
-                Some(Err(_)) => exchange.broken(),
-                None => {}
-            }
-        }
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.kind {
+        match &self.0 {
             Kind::Empty | Kind::Full(None) => true,
             Kind::Full(Some(_)) | Kind::Broken(_) => false,
             Kind::Upstream { download, .. } => {
@@ -150,7 +132,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.kind {
+        match &self.0 {
             Kind::Empty | Kind::Full(None) => SizeHint::with_exact(0),
             Kind::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Upstream { download, .. } => download

@@ -11,18 +11,18 @@ mod cache;
 mod endpoint;
 mod form;
 mod forward;
-mod forwarded;
 mod login;
 mod refusal;
 mod request_id;
 mod respond;
 mod target;
+mod told;
 mod visit;
 
 pub(crate) use refusal::Refusal;
 
 use crate::body::Body;
-use crate::exchange::Exchange;
+use crate::entry::Answered;
 use crate::peer::Peer;
 use crate::policy::{self, Decision, Restrictions};
 use crate::reply;
@@ -31,7 +31,7 @@ use crate::site::SiteRef;
 use crate::worker::Worker;
 use authenticate::authenticate_for;
 use http::{Request, Response, StatusCode};
-use hyper::body::{Body as _, Incoming};
+use hyper::body::Incoming;
 use std::sync::Arc;
 use visit::{Manner, Visit};
 
@@ -41,48 +41,40 @@ pub(crate) async fn handle(
     site: SiteRef,
     peer: Arc<Peer>,
     request: Request<Incoming>,
-) -> Response<Body> {
+) -> Answered {
     let now = site.context.clock.now();
-    let mut exchange = Exchange::begin(&worker, &peer, &request, &site.log, now);
-    let (head, body) = request.into_parts();
-    let mut visit = Visit::of(&site, &worker, &peer, head, now);
-    visit.has_body = !body.is_end_stream();
-    visit.introduce(&mut exchange);
-    let answer = serve(&mut visit, body, &mut exchange).await;
+    let mut visit = Visit::of(&site, &worker, &peer, request, now);
+    let answer = serve(&mut visit).await;
     let response = answer.unwrap_or_else(|refusal| respond::refuse(&visit, &refusal));
-    exchange.finish(respond::finish(visit, response))
+    respond::finish(visit, response)
 }
 
 /// The request path.
-async fn serve(
-    visit: &mut Visit<'_>,
-    body: Incoming,
-    exchange: &mut Exchange,
-) -> Result<Response<Body>, Refusal> {
+async fn serve(visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
     let path = match normalise(visit)? {
         Normalised::Path(path) => path,
         Normalised::Moved(to) => {
-            exchange.unlogged();
-            exchange.uncounted();
+            visit.entry.unlogged();
+            visit.entry.uncounted();
             return Ok(reply::moved(StatusCode::MOVED_PERMANENTLY, &to));
         }
     };
     if let Some(location) = visit.https_location() {
-        exchange.unlogged();
-        exchange.uncounted();
+        visit.entry.unlogged();
+        visit.entry.uncounted();
         return Ok(reply::redirect(&visit.head.method, StatusCode::PERMANENT_REDIRECT, &location));
     }
     if let Some(endpoint) = visit.site.ready.endpoints.find(path.received()) {
-        return endpoint::serve(visit, endpoint, &path, body, exchange).await;
+        return endpoint::serve(visit, endpoint, &path).await;
     }
     let exemption = visit.site.policy.exemption(&asked::here(visit, &path));
     let person =
         authenticate_for(visit, exemption).await.inspect_err(|_| visit.settle_manner(&path))?;
     if let Some(person) = &person {
-        exchange.set_user(person.shown.clone());
+        visit.entry.set_user(person.shown.clone());
     }
     match policy::decide(person, exemption, &Restrictions::of(path.query())) {
-        Decision::Pass(pass) => Ok(forward::forward(visit, &path, pass, body, exchange).await),
+        Decision::Pass(pass) => Ok(forward::forward(visit, &path, pass).await),
         Decision::LogIn => ask_to_sign_in(visit, &path).await,
         Decision::Deny(person) => {
             visit.settle_manner(&path);

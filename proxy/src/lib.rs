@@ -12,7 +12,7 @@ mod body;
 pub mod clock;
 mod command;
 mod cookie;
-mod exchange;
+mod entry;
 mod gate;
 mod identity;
 mod ip;

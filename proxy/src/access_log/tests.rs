@@ -2,7 +2,7 @@ use super::escape::{bare, json, quoted};
 use super::redact::redact;
 use super::{Rules, Writer};
 use crate::body::Body;
-use crate::exchange::Exchange;
+use crate::entry::Entry;
 use crate::metrics::Registry;
 use crate::server::tests::support::{Lines, Running};
 use http::{HeaderValue, Response};
@@ -22,12 +22,12 @@ fn logged(format: LogFormat, requests: &[&str]) -> String {
     let running = Running::start(
         &Limits { workers: 1, ..Limits::default() },
         move |worker, peer, request| {
-            let mut exchange = Exchange::begin(&worker, &peer, &request, &rules, Timestamp::now());
-            exchange.set_request_id(request.headers().get("x-request-id").cloned().unwrap());
-            exchange.set_user(HeaderValue::from_static("ann@app.example"));
-            exchange.set_upstream(&Arc::from("un"));
-            let response = exchange.finish(Response::new(Body::from("0123456789")));
-            async { response }
+            let mut entry = Entry::begin(&worker, &peer, &request, &rules, Timestamp::now());
+            entry.set_request_id(request.headers().get("x-request-id").cloned().unwrap());
+            entry.set_user(HeaderValue::from_static("ann@app.example"));
+            entry.set_upstream(&Arc::from("un"));
+            let answered = entry.finish(Response::new(Body::from("0123456789")));
+            async { answered }
         },
     );
     for request in requests {

@@ -1,6 +1,6 @@
 //! What a decision on access is asked about: the request that came, or the one that a named proxy tells of.
 
-use super::forwarded::{self, Trust, once};
+use super::told::{self, Trust, once};
 use super::visit::Visit;
 use crate::policy::Asked;
 use crate::routing::{NormalPath, Normalised};
@@ -34,22 +34,22 @@ fn asked<'a>(
 ) -> Asked<'a> {
     let (headers, http) = (&visit.head.headers, &visit.site.config.http);
     let client = if visit.site.policy.asks_for_clients() {
-        forwarded::client_ip(http, visit.peer, headers, visit.trust)
+        told::client_ip(http, visit.peer, headers, visit.trust)
     } else {
         None
     };
-    let preflight = method == Some(Method::OPTIONS) && !visit.has_body && is_preflight(headers);
+    let preflight = method == Some(Method::OPTIONS) && !visit.has_body() && is_preflight(headers);
     Asked { method, path, client, preflight }
 }
 
 fn told_method(headers: &HeaderMap, trust: Trust) -> Option<Method> {
-    let method = forwarded::method(headers, trust)?;
+    let method = told::method(headers, trust)?;
     let mut others = headers.get_all("x-original-method").iter();
     others.all(|other| other.as_bytes() == method.as_str().as_bytes()).then_some(method)
 }
 
 fn told_path(headers: &HeaderMap, trust: Trust) -> Option<NormalPath> {
-    let path = normal(forwarded::uri(headers, trust)?)?;
+    let path = normal(told::uri(headers, trust)?)?;
     let same = |other: &HeaderValue| {
         let other = other.to_str().ok().and_then(|text| normal(without_origin(text)));
         other.is_some_and(|other| other.text() == path.text())

@@ -9,11 +9,9 @@ mod sign_out;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::body::Body;
-use crate::exchange::Exchange;
 use crate::reply;
 use crate::routing::{Endpoint, NormalPath};
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 
 /// Answers a request for an own endpoint.
 ///
@@ -23,8 +21,6 @@ pub(super) async fn serve(
     visit: &mut Visit<'_>,
     endpoint: Endpoint,
     path: &NormalPath,
-    body: Incoming,
-    exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
     visit.no_cache = matches!(
         endpoint,
@@ -36,17 +32,17 @@ pub(super) async fn serve(
     );
     match endpoint {
         Endpoint::Ping | Endpoint::Ready => {
-            exchange.uncounted();
+            visit.entry.uncounted();
             Ok(Box::pin(health::answer(visit, endpoint)).await)
         }
         Endpoint::Robots => Ok(reply::text(StatusCode::OK, "User-agent: *\nDisallow: /\n")),
         Endpoint::Static => Ok(reply::not_found()),
-        Endpoint::Auth => auth::auth(visit, path, exchange).await,
-        Endpoint::Userinfo => auth::userinfo(visit, path, exchange).await,
+        Endpoint::Auth => auth::auth(visit, path).await,
+        Endpoint::Userinfo => auth::userinfo(visit, path).await,
         // Boxed, because they are rare and large, and every request's future would have room for them.
-        Endpoint::SignIn => Box::pin(sign_in::page(visit, path, body)).await,
-        Endpoint::Start => Box::pin(sign_in::start(visit, path, body)).await,
-        Endpoint::Callback => Box::pin(callback::finish(visit, path, body, exchange)).await,
-        Endpoint::SignOut => Box::pin(sign_out::leave(visit, path, body, exchange)).await,
+        Endpoint::SignIn => Box::pin(sign_in::page(visit, path)).await,
+        Endpoint::Start => Box::pin(sign_in::start(visit, path)).await,
+        Endpoint::Callback => Box::pin(callback::finish(visit, path)).await,
+        Endpoint::SignOut => Box::pin(sign_out::leave(visit, path)).await,
     }
 }

@@ -1,11 +1,10 @@
 //! Handing a request that may pass to what answers its path.
 
-use super::forwarded::{self, Trust};
 use super::refusal::Refusal;
 use super::respond;
+use super::told::{self, Trust};
 use super::visit::Visit;
 use crate::body::Body;
-use crate::exchange::Exchange;
 use crate::policy::{self, Pass};
 use crate::reply;
 use crate::routing::path::with_query;
@@ -20,10 +19,8 @@ pub(super) async fn forward(
     visit: &mut Visit<'_>,
     path: &NormalPath,
     pass: Pass,
-    body: Incoming,
-    exchange: &mut Exchange,
 ) -> Response<Body> {
-    let answered = answer(visit, path, &pass, body, exchange).await;
+    let answered = answer(visit, path, &pass).await;
     let mut response = answered.unwrap_or_else(|refusal| respond::refuse(visit, &refusal));
     if let Some(person) = pass.person {
         policy::add_to(response.headers_mut(), &person.response_headers);
@@ -35,8 +32,6 @@ async fn answer(
     visit: &mut Visit<'_>,
     path: &NormalPath,
     pass: &Pass,
-    body: Incoming,
-    exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
     let (index, target) = match visit.site.routes.find(path)? {
         Route::Upstream { index, target } => (index, target),
@@ -51,7 +46,7 @@ async fn answer(
         Route::Nothing => return Ok(reply::not_found()),
     };
     let Some(backend) = visit.site.backends.get(index) else { return Ok(reply::not_found()) };
-    exchange.set_upstream(backend.id());
+    visit.entry.set_upstream(backend.id());
     let injection = Injection {
         names: &visit.site.ready.names,
         headers: pass.person.as_deref().map_or(&[], |person| person.request_headers.as_slice()),
@@ -60,7 +55,7 @@ async fn answer(
         other_method: pass.other_method,
     };
     let (worker, peer) = (visit.worker, visit.peer);
-    let request = request(visit, target, body);
+    let request = request(visit, target);
     Ok(backend.answer(worker, peer, request, &injection).await?)
 }
 
@@ -71,17 +66,13 @@ fn forwarded(visit: &Visit<'_>) -> Forwarded {
     }
     Forwarded::Replace {
         https: visit.is_https(),
-        host: forwarded::told_host(&visit.head.headers, visit.trust).cloned(),
+        host: told::told_host(&visit.head.headers, visit.trust).cloned(),
     }
 }
 
 /// The request, with its new target if that is another. What is left of the visit is enough for a refusal.
-fn request(
-    visit: &mut Visit<'_>,
-    target: Option<PathAndQuery>,
-    body: Incoming,
-) -> Request<Incoming> {
-    let mut request = Request::new(body);
+fn request(visit: &mut Visit<'_>, target: Option<PathAndQuery>) -> Request<Option<Incoming>> {
+    let mut request = Request::new(visit.body.take());
     *request.method_mut() = visit.head.method.clone();
     *request.version_mut() = visit.head.version;
     *request.headers_mut() = std::mem::take(&mut visit.head.headers);

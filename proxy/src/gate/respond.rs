@@ -6,6 +6,7 @@
 use super::refusal::Refusal;
 use super::visit::{Manner, Visit};
 use crate::body::Body;
+use crate::entry::Answered;
 use crate::page::{ErrorPage, Page, SignIn};
 use crate::reply;
 use http::header::{CACHE_CONTROL, CONNECTION, SET_COOKIE};
@@ -83,7 +84,7 @@ fn page(status: StatusCode, page: Page) -> Response<Body> {
 }
 
 /// Puts on what every answer to this visit must carry. An answer with one of our cookies is nobody else's to keep.
-pub(crate) fn finish(visit: Visit<'_>, mut response: Response<Body>) -> Response<Body> {
+pub(crate) fn finish(visit: Visit<'_>, mut response: Response<Body>) -> Answered {
     let headers = response.headers_mut();
     if visit.no_cache {
         reply::no_cache(headers);
@@ -93,5 +94,5 @@ pub(crate) fn finish(visit: Visit<'_>, mut response: Response<Body>) -> Response
     for cookie in visit.set_cookies {
         headers.append(SET_COOKIE, cookie.into_header());
     }
-    response
+    visit.entry.finish(response)
 }

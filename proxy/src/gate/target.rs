@@ -1,6 +1,6 @@
 //! Where a login leads back to: the candidates in their order (`reference/endpoints.md` section 3).
 
-use super::forwarded::{self, Trust};
+use super::told::{self, Trust};
 use super::visit::Visit;
 use crate::routing::NormalPath;
 use http::header::HOST;
@@ -18,7 +18,7 @@ pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> Stri
         return target.to_owned();
     }
     [rd, header].into_iter().flatten().filter(|target| !target.is_empty()).for_each(tell);
-    let told = forwarded::uri(&visit.head.headers, visit.trust);
+    let told = told::uri(&visit.head.headers, visit.trust);
     let own = path.target().as_str();
     if let Some(absolute) =
         elsewhere(visit, told.unwrap_or(own)).filter(|target| usable(&target.as_str()))
@@ -52,7 +52,7 @@ fn elsewhere(visit: &Visit<'_>, uri: &str) -> Option<String> {
     {
         return None;
     }
-    let scheme = forwarded::scheme(&visit.head.headers, visit.trust)?;
+    let scheme = told::scheme(&visit.head.headers, visit.trust)?;
     let path = if is_own(visit, uri) { "/" } else { uri };
     Some(format!("{scheme}://{host}{path}"))
 }

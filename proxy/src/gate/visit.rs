@@ -1,11 +1,11 @@
 //! One request as the gate sees it: what is known of it, and what its answer must carry.
 
-use super::forwarded::{self, Trust};
 use super::refusal::Refusal;
 use super::request_id;
 use super::target;
+use super::told::{self, Trust};
 use crate::cookie::{RequestCookies, SetCookie};
-use crate::exchange::Exchange;
+use crate::entry::Entry;
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::policy::Person;
@@ -13,9 +13,11 @@ use crate::routing::NormalPath;
 use crate::site::Site;
 use crate::telemetry::AUTH;
 use crate::worker::Worker;
-use http::HeaderValue;
 use http::header::ACCEPT;
 use http::request::Parts;
+use http::{HeaderValue, Request};
+use http_body::Body as _;
+use hyper::body::Incoming;
 use jiff::Timestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -26,7 +28,10 @@ pub(crate) struct Visit<'a> {
     pub(super) worker: &'a Arc<Worker>,
     pub(super) peer: &'a Arc<Peer>,
     pub(super) head: Parts,
-    pub(super) has_body: bool,
+    /// Until somebody takes it.
+    pub(super) body: Option<Incoming>,
+    /// How this request is remembered.
+    pub(super) entry: Box<Entry>,
     pub(super) now: Timestamp,
     pub(super) trust: Trust,
     pub(crate) request_id: HeaderValue,
@@ -57,11 +62,13 @@ impl<'a> Visit<'a> {
         site: &'a Site,
         worker: &'a Arc<Worker>,
         peer: &'a Arc<Peer>,
-        head: Parts,
+        request: Request<Incoming>,
         now: Timestamp,
     ) -> Self {
+        let entry = Entry::begin(worker, peer, &request, &site.log, now);
+        let (head, body) = request.into_parts();
         let request_id = request_id::of(&head.headers, &site.ready.request_id_header);
-        Self {
+        let mut visit = Self {
             site,
             worker,
             peer,
@@ -73,8 +80,16 @@ impl<'a> Visit<'a> {
             set_cookies: Vec::new(),
             no_cache: false,
             head,
-            has_body: false,
-        }
+            body: Some(body),
+            entry,
+        };
+        visit.introduce();
+        visit
+    }
+
+    /// Whether anything follows the head that nobody has taken.
+    pub(super) fn has_body(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| !body.is_end_stream())
     }
 
     /// The cookies of the request.
@@ -84,12 +99,12 @@ impl<'a> Visit<'a> {
 
     /// The host that the client asked for.
     pub(super) fn host(&self) -> &str {
-        forwarded::host(&self.head.headers, self.trust)
+        told::host(&self.head.headers, self.trust)
     }
 
     /// Whether the client speaks HTTPS, with us or with a proxy in front.
     pub(super) fn is_https(&self) -> bool {
-        match forwarded::scheme(&self.head.headers, self.trust) {
+        match told::scheme(&self.head.headers, self.trust) {
             Some(scheme) => scheme.eq_ignore_ascii_case("https"),
             None => self.peer.tls,
         }
@@ -111,16 +126,16 @@ impl<'a> Visit<'a> {
     }
 
     /// Tells the log who asks.
-    pub(super) fn introduce(&self, exchange: &mut Exchange) {
-        exchange.set_request_id(self.request_id.clone());
+    fn introduce(&mut self) {
+        self.entry.set_request_id(self.request_id.clone());
         if let Some(client) = self.shown_ip() {
-            exchange.set_client(client);
+            self.entry.set_client(client);
         }
         if self.trust == Trust::Nothing {
             return;
         }
         if let Ok(host) = HeaderValue::from_str(self.host()) {
-            exchange.set_host(host);
+            self.entry.set_host(host);
         }
     }
 
@@ -175,7 +190,7 @@ impl<'a> Visit<'a> {
     }
 
     fn shown_ip(&self) -> Option<IpAddr> {
-        forwarded::shown_ip(&self.site.config.http, self.peer, &self.head.headers, self.trust)
+        told::shown_ip(&self.site.config.http, self.peer, &self.head.headers, self.trust)
     }
 
     fn log_fields(&self) -> (String, &str) {

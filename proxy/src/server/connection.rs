@@ -7,13 +7,13 @@ use super::framing::{Framing, Violation};
 use super::goodbye;
 use super::load::Slot;
 use super::service::{Handle, Service};
-use crate::body::Body;
+use crate::entry::Answered;
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::stream::Stream;
 use crate::worker::{BusyGuard, Worker};
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -169,7 +169,7 @@ pub(super) fn serve<H, F>(
 ) -> impl Future<Output = ()> + Send
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output: Into<Answered>> + Send + 'static,
 {
     let framing = Framing::new(handle.bounds.max_header_bytes);
     let mut parked = Parked { stream, framing, prefix: Bytes::new() };
@@ -215,7 +215,7 @@ async fn readable(stream: &Stream, patience: Duration) -> bool {
 async fn burst<H, F>(handle: Arc<Handle<H>>, conn: Arc<Conn>, parked: Parked) -> Option<Parked>
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output: Into<Answered>> + Send + 'static,
 {
     let busy = conn.worker.busy.enter();
     let io = Checked::new(parked.stream, parked.framing, Arc::clone(&conn), parked.prefix);
@@ -241,7 +241,7 @@ async fn finish<H, F>(
 ) -> Option<Parked>
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output: Into<Answered>> + Send + 'static,
 {
     match end {
         End::Parked => {

@@ -3,10 +3,10 @@
 
 use super::connection::Conn;
 use super::service::{Handle, Service};
-use crate::body::Body;
+use crate::entry::Answered;
 use crate::peer::Peer;
 use crate::stream::Stream;
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -26,7 +26,7 @@ const TICK: Duration = Duration::from_millis(500);
 pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, conn: Arc<Conn>)
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output: Into<Answered>> + Send + 'static,
 {
     let _busy = conn.worker.busy.enter();
     let service = Service::new(Arc::clone(&conn), handle.handler.clone());

@@ -3,6 +3,7 @@
 
 use super::connection::{Bounds, Conn, InFlight};
 use crate::body::{Body, BodyError};
+use crate::entry::{Answered, Entry};
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::reply;
@@ -45,7 +46,7 @@ impl<H> Service<H> {
 impl<H, F> hyper::service::Service<Request<Incoming>> for Service<H>
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F,
-    F: Future<Output = Response<Body>>,
+    F: Future<Output: Into<Answered>>,
 {
     type Response = Response<Tracked>;
     type Error = Infallible;
@@ -158,24 +159,25 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<F: Future<Output = Response<Body>>> Future for Call<F> {
+impl<F: Future<Output: Into<Answered>>> Future for Call<F> {
     type Output = Result<Response<Tracked>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
-        let (mut response, close) = match this.answer.project() {
+        let (answered, close): (Answered, bool) = match this.answer.project() {
             AnswerProjection::Coming { future } => {
-                if let Ok(response) = ready!(future.poll(cx)) {
-                    (response, false)
+                if let Ok(answered) = ready!(future.poll(cx)) {
+                    (answered.into(), false)
                 } else {
                     if let Some(InFlight(conn)) = this.in_flight.as_ref() {
                         conn.worker.shard.count(Event::Panicked);
                     }
-                    (reply::plain_status(StatusCode::INTERNAL_SERVER_ERROR), true)
+                    (reply::plain_status(StatusCode::INTERNAL_SERVER_ERROR).into(), true)
                 }
             }
-            AnswerProjection::Refused { status } => (reply::plain_status(*status), true),
+            AnswerProjection::Refused { status } => (reply::plain_status(*status).into(), true),
         };
+        let Answered { mut response, entry } = answered;
         if *this.bodiless {
             take_body(&mut response);
         }
@@ -188,7 +190,7 @@ impl<F: Future<Output = Response<Body>>> Future for Call<F> {
             }
         }
         let (in_flight, http2) = (this.in_flight.take(), *this.http2);
-        Poll::Ready(Ok(response.map(|body| Tracked { body, in_flight, http2 })))
+        Poll::Ready(Ok(response.map(|body| Tracked { body, entry, in_flight, http2 })))
     }
 }
 
@@ -200,9 +202,10 @@ fn take_body(response: &mut Response<Body>) {
     response.body_mut().forget_content();
 }
 
-/// A body that keeps its request in flight until it is dropped.
+/// A body that keeps its request in flight, and in memory, until it is dropped.
 pub(super) struct Tracked {
     body: Body,
+    entry: Option<Box<Entry>>,
     in_flight: Option<InFlight>,
     http2: bool,
 }
@@ -221,6 +224,13 @@ impl http_body::Body for Tracked {
             && let Some(InFlight(conn)) = &self.in_flight
         {
             conn.peer.note_moved();
+        }
+        if let Some(entry) = &mut self.entry {
+            match &frame {
+                Some(Ok(frame)) => entry.sent(frame.data_ref().map_or(0, Bytes::len)),
+                Some(Err(_)) => entry.broken(),
+                None => {}
+            }
         }
         Poll::Ready(frame)
     }

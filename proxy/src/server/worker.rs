@@ -8,13 +8,13 @@ use super::load::{Loads, Slot};
 use super::service::Handle;
 use super::{Certificate, Drain, TlsError, http2};
 use crate::access_log::Writer;
-use crate::body::Body;
+use crate::entry::Answered;
 use crate::metrics::{Event, Registry};
 use crate::peer::Peer;
 use crate::stream::Stream;
 use crate::upstream;
 use crate::worker::{Busy, Worker};
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioTimer;
@@ -113,7 +113,7 @@ impl Server {
     ) -> Result<Self, StartError>
     where
         H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output: Into<Answered>> + Send + 'static,
     {
         raise_open_files();
         let acceptor =
@@ -268,7 +268,7 @@ struct Thread<H> {
 impl<H, F> Thread<H>
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output: Into<Answered>> + Send + 'static,
 {
     fn run(
         self,
@@ -414,7 +414,7 @@ async fn handshake<H, F>(
     conn: Arc<Conn>,
 ) where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send + 'static,
+    F: Future<Output: Into<Answered>> + Send + 'static,
 {
     // Boxed, because the handshake's state is large and the connection keeps its task for hours.
     let accept = Box::pin(timeout(handle.bounds.header_timeout, acceptor.accept(stream)));

@@ -47,14 +47,12 @@ impl Sent {
 
 impl RequestBody {
     pub(super) fn new(
-        body: Incoming,
+        body: Option<Incoming>,
         names: &Names,
         headers: &HeaderMap,
         peer: &Arc<Peer>,
     ) -> Self {
-        if body.is_end_stream() {
-            return Self::Empty;
-        }
+        let Some(body) = body.filter(|body| !body.is_end_stream()) else { return Self::Empty };
         let trailers = headers
             .get(TRAILER)
             .filter(|_| headers.contains_key(TRANSFER_ENCODING))

@@ -73,7 +73,7 @@ impl Target {
         &'a self,
         worker: &'a Arc<Worker>,
         peer: &'a Arc<Peer>,
-        mut request: Request<Incoming>,
+        mut request: Request<Option<Incoming>>,
         injection: &Injection<'_>,
     ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + use<'a> {
         let wish = if self.upgrades { Wish::of(&mut request) } else { None };
@@ -93,7 +93,7 @@ impl Target {
     fn outgoing(
         &self,
         peer: &Arc<Peer>,
-        request: Request<Incoming>,
+        request: Request<Option<Incoming>>,
         injection: &Injection<'_>,
         wish: Option<&Wish>,
     ) -> Request<RequestBody> {

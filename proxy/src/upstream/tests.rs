@@ -118,18 +118,20 @@ fn to(
                 forwarded: Forwarded::Keep,
                 other_method: true,
             };
-            server.forward(&worker, &peer, request, &injection).await.unwrap_or_else(|error| {
-                let kind = match error {
-                    UpstreamError::Connect(_) => "connect",
-                    UpstreamError::Broken(http1::Error::Coding) => "coding",
-                    UpstreamError::Broken(_) => "broken",
-                    UpstreamError::Timeout(_) => "timeout",
-                    UpstreamError::Upgrade => "upgrade",
-                };
-                let mut response = Response::new(Body::from(kind));
-                *response.status_mut() = StatusCode::BAD_GATEWAY;
-                response
-            })
+            server.forward(&worker, &peer, request.map(Some), &injection).await.unwrap_or_else(
+                |error| {
+                    let kind = match error {
+                        UpstreamError::Connect(_) => "connect",
+                        UpstreamError::Broken(http1::Error::Coding) => "coding",
+                        UpstreamError::Broken(_) => "broken",
+                        UpstreamError::Timeout(_) => "timeout",
+                        UpstreamError::Upgrade => "upgrade",
+                    };
+                    let mut response = Response::new(Body::from(kind));
+                    *response.status_mut() = StatusCode::BAD_GATEWAY;
+                    response
+                },
+            )
         })
     }
 }

@@ -1,7 +1,6 @@
 //! Whether the session may pass, for a proxy in front, and who it is (`reference/endpoints.md` sections 10 and 12).
 
 use crate::body::Body;
-use crate::exchange::Exchange;
 use crate::gate::asked;
 use crate::gate::authenticate::authenticate_for;
 use crate::gate::refusal::Refusal;
@@ -21,10 +20,9 @@ use std::sync::Arc;
 pub(super) async fn auth(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
     let exemption = visit.site.policy.exemption(&asked::told(visit));
-    let person = decided(visit, exemption, Restrictions::of(path.query()), exchange).await?;
+    let person = decided(visit, exemption, Restrictions::of(path.query())).await?;
     let mut response = reply::empty(StatusCode::ACCEPTED);
     if let Some(person) = person {
         policy::add_to(response.headers_mut(), &person.response_headers);
@@ -39,10 +37,9 @@ pub(super) async fn auth(
 pub(super) async fn userinfo(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
     let exemption = visit.site.policy.exemption(&asked::here(visit, path));
-    let person = decided(visit, exemption, Restrictions::of(None), exchange).await?;
+    let person = decided(visit, exemption, Restrictions::of(None)).await?;
     Ok(reply::json(
         StatusCode::OK,
         person.map_or_else(|| "{}".to_owned(), |person| shown(&person.identity)),
@@ -53,12 +50,11 @@ async fn decided(
     visit: &mut Visit<'_>,
     exemption: Option<Exemption>,
     restrictions: Restrictions<'_>,
-    exchange: &mut Exchange,
 ) -> Result<Option<Arc<Person>>, Refusal> {
     visit.manner = Manner::Plain;
     let person = authenticate_for(visit, exemption).await?;
     if let Some(person) = &person {
-        exchange.set_user(person.shown.clone());
+        visit.entry.set_user(person.shown.clone());
     }
     match policy::decide(person, exemption, &restrictions) {
         Decision::Pass(pass) => Ok(pass.person),

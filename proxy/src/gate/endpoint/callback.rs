@@ -2,7 +2,6 @@
 //! anything.
 
 use crate::body::Body;
-use crate::exchange::Exchange;
 use crate::gate::form::Form;
 use crate::gate::login;
 use crate::gate::refusal::Refusal;
@@ -17,7 +16,6 @@ use crate::routing::NormalPath;
 use crate::session::Session;
 use crate::store::StoreError;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 
 /// Takes the provider's answer, keeps the session, and leads back to where the login began.
 ///
@@ -26,10 +24,8 @@ use hyper::body::Incoming;
 pub(super) async fn finish(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    body: Incoming,
-    exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
-    let form = Form::read(visit, body).await?;
+    let form = Form::read(visit).await?;
     visit.aim(path, None);
     let outcome = session(visit, &form).await;
     if let Err(refusal) = &outcome {
@@ -40,7 +36,7 @@ pub(super) async fn finish(
     }
     let session = outcome?;
     let shown = session.identity.shown();
-    exchange.set_user(single(shown));
+    visit.entry.set_user(single(shown));
     visit.log_success(shown, "signed in");
     visit.worker.shard.count(Event::LoginSucceeded);
     Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &location(&visit.target)))

@@ -8,7 +8,6 @@ use crate::gate::respond;
 use crate::gate::visit::Visit;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 
 /// The sign-in page, or the login itself if nothing is to be clicked. It ends the session that the browser has.
 ///
@@ -17,12 +16,11 @@ use hyper::body::Incoming;
 pub(super) async fn page(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
     if visit.site.config.access.skip_provider_button {
-        return start(visit, path, body).await;
+        return start(visit, path).await;
     }
-    aim(visit, path, body).await?;
+    aim(visit, path).await?;
     visit.clear_session().await?;
     Ok(respond::sign_in(visit, StatusCode::OK))
 }
@@ -34,14 +32,13 @@ pub(super) async fn page(
 pub(super) async fn start(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    body: Incoming,
 ) -> Result<Response<Body>, Refusal> {
-    aim(visit, path, body).await?;
+    aim(visit, path).await?;
     login::begin(visit).await
 }
 
-async fn aim(visit: &mut Visit<'_>, path: &NormalPath, body: Incoming) -> Result<(), Refusal> {
-    let form = Form::read(visit, body).await?;
+async fn aim(visit: &mut Visit<'_>, path: &NormalPath) -> Result<(), Refusal> {
+    let form = Form::read(visit).await?;
     let rd = form.get("rd")?;
     visit.aim(path, rd.as_deref());
     Ok(())

@@ -1,7 +1,6 @@
 //! The end of a session (`reference/endpoints.md` section 13), here and, if configured, at the provider.
 
 use crate::body::Body;
-use crate::exchange::Exchange;
 use crate::gate::form::Form;
 use crate::gate::login;
 use crate::gate::refusal::Refusal;
@@ -12,7 +11,6 @@ use crate::reply;
 use crate::routing::NormalPath;
 use crate::session::{Session, Token};
 use http::{Response, StatusCode};
-use hyper::body::Incoming;
 
 /// Stands for the ID token in a redirect to the provider.
 const PLACEHOLDER: &str = "{id_token}";
@@ -24,10 +22,8 @@ const PLACEHOLDER: &str = "{id_token}";
 pub(super) async fn leave(
     visit: &mut Visit<'_>,
     path: &NormalPath,
-    body: Incoming,
-    exchange: &mut Exchange,
 ) -> Result<Response<Body>, Refusal> {
-    let form = Form::read(visit, body).await?;
+    let form = Form::read(visit).await?;
     let rd = form.get("rd")?;
     visit.aim(path, rd.as_deref());
     let session = visit
@@ -39,7 +35,7 @@ pub(super) async fn leave(
         .flatten()
         .map(|found| found.session);
     if let Some(session) = &session {
-        exchange.set_user(single(session.identity.shown()));
+        visit.entry.set_user(single(session.identity.shown()));
     }
     visit.clear_session().await?;
     if let Some(session) = &session {

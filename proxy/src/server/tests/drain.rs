@@ -69,7 +69,8 @@ fn while_it_lingers_every_request_is_served_and_told_to_go_elsewhere() {
 
 #[test]
 fn what_takes_too_long_is_cut_off() {
-    let mut running = Running::start(&Limits::default(), |_, _, _| std::future::pending());
+    let mut running =
+        Running::start(&Limits::default(), |_, _, _| std::future::pending::<Response<Body>>());
     let mut client = running.connect();
     client.send(ASK.as_bytes());
     let workers = running.server.as_ref().unwrap().workers();

@@ -1,12 +1,12 @@
 //! A server on a free port, and a client that speaks bytes.
 
 use crate::access_log::Writer;
-use crate::body::Body;
+use crate::entry::Answered;
 use crate::metrics::{Event, Registry, Shard};
 use crate::peer::Peer;
 use crate::server::{Bound, Certificate, Server, Settings};
 use crate::worker::Worker;
-use http::{Request, Response};
+use http::Request;
 use hyper::body::Incoming;
 use proxy_config::{Limits, Listener, Listeners, TlsListener, TlsVersion};
 use std::io::{Read, Write};
@@ -51,7 +51,7 @@ impl Running {
     pub(crate) fn start<A, F>(limits: &Limits, answer: A) -> Self
     where
         A: Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output: Into<Answered>> + Send + 'static,
     {
         Self::start_at("127.0.0.1:0", limits, answer)
     }
@@ -60,7 +60,7 @@ impl Running {
     pub(crate) fn start_at<A, F>(address: &str, limits: &Limits, answer: A) -> Self
     where
         A: Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output: Into<Answered>> + Send + 'static,
     {
         let http = Some(Listener { address: address.parse().unwrap() });
         Self::with(&Listeners { http, ..Listeners::default() }, limits, None, answer)
@@ -75,7 +75,7 @@ impl Running {
     ) -> Self
     where
         A: Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output: Into<Answered>> + Send + 'static,
     {
         let https = Some(TlsListener {
             address: "127.0.0.1:0".parse().unwrap(),
@@ -99,7 +99,7 @@ impl Running {
     ) -> Self
     where
         A: Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-        F: Future<Output = Response<Body>> + Send + 'static,
+        F: Future<Output: Into<Answered>> + Send + 'static,
     {
         let bound = Bound::bind(listeners).unwrap();
         let address = bound.http_address().or_else(|| bound.https_address());

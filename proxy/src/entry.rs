@@ -14,7 +14,7 @@ use tokio::time::Instant;
 const CLIENT_GONE: u16 = 499;
 
 /// A request on its way.
-pub(crate) struct Exchange {
+pub(crate) struct Entry {
     worker: Arc<Worker>,
     start: Instant,
     method: http::Method,
@@ -24,7 +24,7 @@ pub(crate) struct Exchange {
     line: Option<Line>,
 }
 
-impl Exchange {
+impl Entry {
     /// Starts to watch `request`, which came `now`. `rules` decide by its path whether there will be a line.
     pub(crate) fn begin<B>(
         worker: &Arc<Worker>,
@@ -96,14 +96,14 @@ impl Exchange {
         }
     }
 
-    /// Ties the end of this exchange to the end of the response.
-    pub(crate) fn finish(mut self: Box<Self>, response: Response<Body>) -> Response<Body> {
+    /// Ties the end of this entry to the end of the response.
+    pub(crate) fn finish(mut self: Box<Self>, response: Response<Body>) -> Answered {
         self.status = response.status().as_u16();
         if self.method == http::Method::HEAD {
             // Counted as the peer does, although it stays here: nobody will ask the body for it.
             self.sent(response.body().at_hand());
         }
-        response.map(|body| body.finishing(self))
+        Answered { response, entry: Some(self) }
     }
 
     /// `count` bytes of the body went out.
@@ -119,7 +119,21 @@ impl Exchange {
     }
 }
 
-impl Drop for Exchange {
+/// A response, and what remembers it until its body has ended.
+pub(crate) struct Answered {
+    /// The response.
+    pub(crate) response: Response<Body>,
+    /// None: nobody remembers it.
+    pub(crate) entry: Option<Box<Entry>>,
+}
+
+impl From<Response<Body>> for Answered {
+    fn from(response: Response<Body>) -> Self {
+        Self { response, entry: None }
+    }
+}
+
+impl Drop for Entry {
     fn drop(&mut self) {
         let elapsed = self.start.elapsed();
         if self.counted {
