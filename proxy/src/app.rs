@@ -15,6 +15,7 @@ use crate::reload::{self, Reloader, Seen, Status};
 use crate::server::{self, BindError, Bound, Drain, Server};
 use crate::site::{Context, SiteCell, SiteReader};
 use crate::telemetry::Telemetry;
+use crate::upstream;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -201,6 +202,7 @@ fn serve(
         tls: site.tls.as_ref().map(|tls| &tls.live).zip(oldest),
         registry,
         log: writer,
+        tick: upstream::sweep,
     };
     Server::start(bound, &settings, |worker| {
         let (worker, sites) = (Arc::clone(worker), Arc::new(SiteReader::new(cell)));

@@ -1,9 +1,14 @@
 //! What answers a route: a server behind us, or something of our own. One place for their differences.
 
+mod files;
+mod fixed;
+
 use crate::body::Body;
 use crate::peer::Peer;
-use crate::upstream::{self, Files, Fixed, Injection, OriginError, UpstreamError};
+use crate::upstream::{self, Injection, OriginError, UpstreamError};
 use crate::worker::Worker;
+use files::Files;
+use fixed::Fixed;
 use http::uri::PathAndQuery;
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -60,7 +65,10 @@ impl Backend {
         injection: &Injection<'_>,
     ) -> Result<Response<Body>, UpstreamError> {
         match &self.kind {
-            Kind::Server(server) => server.forward(worker, peer, request, injection).await,
+            Kind::Server(server) => {
+                let answer = server.forward(worker, peer, request, injection).await?;
+                Ok(answer.map(Body::from))
+            }
             Kind::Fixed(fixed) => Ok(fixed.respond()),
             Kind::Files(files) => {
                 let root = PathAndQuery::from_static("/");

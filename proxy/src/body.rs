@@ -1,9 +1,10 @@
 //! The body of every response. Streams pass through untouched and unbuffered,
 //! so that back-pressure reaches from one side to the other.
 
-use crate::upstream::{self, Download};
+use crate::upstream::{Reply, Streamed};
 use bytes::Bytes;
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::{Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -19,7 +20,7 @@ pub(crate) struct Body(Kind);
 enum Kind {
     Empty,
     Full(Option<Bytes>),
-    Upstream { origin: u64, download: Option<Box<Download>> },
+    Upstream(Box<Streamed>),
     Stream(Stream),
     Broken(Option<BodyError>),
 }
@@ -42,16 +43,6 @@ impl Body {
         Self(Kind::Stream(stream))
     }
 
-    /// What the upstream `origin` answers; the connection goes back to its pool when the last byte has come, which most often
-    /// is at once.
-    pub(crate) fn upstream(origin: u64, mut download: Download) -> Self {
-        if let Some(bytes) = download.take_whole() {
-            give_back(origin, download);
-            return Self::full(bytes);
-        }
-        Self(Kind::Upstream { origin, download: Some(Box::new(download)) })
-    }
-
     /// Leaves nothing to send; who watches over the end of this body still does.
     pub(crate) fn forget_content(&mut self) {
         self.0 = Kind::Empty;
@@ -63,26 +54,14 @@ impl Body {
     }
 }
 
-/// The next frame; after the last one `download` is none, and its connection is back in its pool.
-fn poll_download(
-    origin: u64,
-    download: &mut Option<Box<Download>>,
-    cx: &mut Context<'_>,
-) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-    let Some(open) = download else { return Poll::Ready(None) };
-    let frame = ready!(Pin::new(&mut **open).poll_frame(cx));
-    if !matches!(frame, Some(Err(_)))
-        && (frame.is_none() || open.is_end_stream())
-        && let Some(ended) = download.take()
-    {
-        give_back(origin, *ended);
-    }
-    Poll::Ready(frame.map(|frame| frame.map_err(Into::into)))
-}
-
-fn give_back(origin: u64, download: Download) {
-    if let Some(connection) = download.into_idle() {
-        upstream::give_back(origin, connection);
+impl From<Reply> for Body {
+    fn from(reply: Reply) -> Self {
+        match reply {
+            Reply::Empty => Self::empty(),
+            Reply::Whole(bytes) => Self::full(bytes),
+            Reply::Streamed(streamed) => Self(Kind::Upstream(streamed)),
+            Reply::Early(early) => Self::stream(Box::pin(early.map_err(Into::into))),
+        }
     }
 }
 
@@ -105,7 +84,8 @@ impl http_body::Body for Body {
             Kind::Broken(error) => error.take().map(Err),
             Kind::Full(bytes) => bytes.take().map(|bytes| Ok(Frame::data(bytes))),
             Kind::Stream(stream) => ready!(stream.as_mut().poll_frame(cx)),
-            Kind::Upstream { origin, download } => ready!(poll_download(*origin, download, cx)),
+            Kind::Upstream(streamed) => ready!(Pin::new(&mut **streamed).poll_frame(cx))
+                .map(|frame| frame.map_err(Into::into)),
         };
         let frame = match frame {
             // What came before is sent first, as far as the client takes it in the turn that this gives: it shall see a
@@ -124,9 +104,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty | Kind::Full(None) => true,
             Kind::Full(Some(_)) | Kind::Broken(_) => false,
-            Kind::Upstream { download, .. } => {
-                download.as_deref().is_none_or(http_body::Body::is_end_stream)
-            }
+            Kind::Upstream(streamed) => streamed.is_end_stream(),
             Kind::Stream(stream) => stream.is_end_stream(),
         }
     }
@@ -135,9 +113,7 @@ impl http_body::Body for Body {
         match &self.0 {
             Kind::Empty | Kind::Full(None) => SizeHint::with_exact(0),
             Kind::Full(Some(bytes)) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Upstream { download, .. } => download
-                .as_deref()
-                .map_or_else(|| SizeHint::with_exact(0), http_body::Body::size_hint),
+            Kind::Upstream(streamed) => streamed.size_hint(),
             Kind::Stream(stream) => stream.size_hint(),
             Kind::Broken(_) => SizeHint::default(),
         }

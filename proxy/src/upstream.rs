@@ -4,22 +4,19 @@
 
 mod attempt;
 mod connect;
-mod file;
-mod fixed;
 mod headers;
 mod http1;
 mod pool;
+mod reply;
 mod request_body;
 mod target;
 mod tls;
 mod upgrade;
 
 pub(crate) use connect::{Origin, OriginError};
-pub(crate) use file::Files;
-pub(crate) use fixed::Fixed;
 pub(crate) use headers::{Forwarded, Injection, Names, prepare};
-pub(crate) use http1::Download;
-pub(crate) use pool::{give_back, sweep};
+pub(crate) use pool::sweep;
+pub(crate) use reply::{Reply, Streamed};
 pub(crate) use target::Target;
 
 use std::time::Duration;

@@ -12,7 +12,6 @@ use crate::entry::Answered;
 use crate::metrics::{Event, Registry};
 use crate::peer::Peer;
 use crate::stream::Stream;
-use crate::upstream;
 use crate::worker::{Busy, Worker};
 use http::Request;
 use hyper::body::Incoming;
@@ -43,6 +42,8 @@ pub(crate) struct Settings<'a> {
     pub(crate) registry: &'a Registry,
     /// Where access lines go.
     pub(crate) log: &'a Writer,
+    /// What each worker does for its handler once in a while.
+    pub(crate) tick: fn(Instant),
 }
 
 /// Why a server does not start.
@@ -147,6 +148,7 @@ impl Server {
                 loads: Arc::clone(&loads),
                 acceptor: acceptor.clone(),
                 peers: senders.clone(),
+                tick: settings.tick,
             };
             let (own, stopped) = (sockets.pop().unwrap_or_default(), stopped.clone());
             let run = move || thread.run(own, handed, stopped);
@@ -263,6 +265,7 @@ struct Thread<H> {
     loads: Arc<Loads>,
     acceptor: Option<TlsAcceptor>,
     peers: Vec<mpsc::UnboundedSender<(Handed, Slot)>>,
+    tick: fn(Instant),
 }
 
 impl<H, F> Thread<H>
@@ -315,7 +318,7 @@ where
         let phase = loop {
             tokio::select! {
                 Some((stream, slot)) = handed.recv() => self.adopt(stream, slot),
-                _ = housekeeping.tick() => upstream::sweep(Instant::now()),
+                _ = housekeeping.tick() => (self.tick)(Instant::now()),
                 _ = stopped.changed() => break *stopped.borrow(),
             }
         };

@@ -11,7 +11,7 @@ mod head;
 mod upload;
 
 pub(crate) use download::Download;
-pub(super) use early::Early;
+pub(crate) use early::Early;
 pub(super) use upload::Upload;
 
 use crate::stream::Stream;

@@ -5,14 +5,12 @@ use super::headers::{Injection, clean_response, prepare};
 use super::http1::{Answer, Early, Upload};
 use super::request_body::RequestBody;
 use super::upgrade::Wish;
-use super::{Origin, OriginError, UpstreamError};
-use crate::body::Body;
+use super::{Origin, OriginError, Reply, UpstreamError};
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::worker::Worker;
 use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
-use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use proxy_config::Target as Config;
 use std::sync::Arc;
@@ -75,7 +73,7 @@ impl Target {
         peer: &'a Arc<Peer>,
         mut request: Request<Option<Incoming>>,
         injection: &Injection<'_>,
-    ) -> impl Future<Output = Result<Response<Body>, UpstreamError>> + use<'a> {
+    ) -> impl Future<Output = Result<Response<Reply>, UpstreamError>> + use<'a> {
         let wish = if self.upgrades { Wish::of(&mut request) } else { None };
         let request = self.outgoing(peer, request, injection, wish.as_ref());
         let upload = Upload::new(request);
@@ -120,7 +118,7 @@ impl Target {
         wish: Option<Wish>,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,
-    ) -> Result<Response<Body>, UpstreamError> {
+    ) -> Result<Response<Reply>, UpstreamError> {
         let status = answer.status();
         let (headers, body) = if status == StatusCode::SWITCHING_PROTOCOLS {
             let wish = wish
@@ -129,15 +127,13 @@ impl Target {
             let (headers, upstream) = answer.into_switched();
             wish.tunnel(upstream, self.stream_idle_timeout, worker, peer);
             // The hop-by-hop headers of an upgrade stay: they are its content.
-            (headers, Body::empty())
+            (headers, Reply::Empty)
         } else {
             let (mut headers, download, upload) = answer.into_parts();
             clean_response(&mut headers);
             let body = match upload {
-                None => Body::upstream(self.origin.id, download),
-                Some(upload) => {
-                    Body::stream(Box::pin(Early::new(download, upload).map_err(Into::into)))
-                }
+                None => Reply::of(self.origin.id, download),
+                Some(upload) => Reply::Early(Box::new(Early::new(download, upload))),
             };
             (headers, body)
         };

@@ -118,8 +118,11 @@ fn to(
                 forwarded: Forwarded::Keep,
                 other_method: true,
             };
-            server.forward(&worker, &peer, request.map(Some), &injection).await.unwrap_or_else(
-                |error| {
+            server
+                .forward(&worker, &peer, request.map(Some), &injection)
+                .await
+                .map(|answer| answer.map(Body::from))
+                .unwrap_or_else(|error| {
                     let kind = match error {
                         UpstreamError::Connect(_) => "connect",
                         UpstreamError::Broken(http1::Error::Coding) => "coding",
@@ -130,8 +133,7 @@ fn to(
                     let mut response = Response::new(Body::from(kind));
                     *response.status_mut() = StatusCode::BAD_GATEWAY;
                     response
-                },
-            )
+                })
         })
     }
 }

@@ -110,7 +110,13 @@ impl Running {
             workers: if limits.workers == 0 { 2 } else { limits.workers },
             ..limits.clone()
         };
-        let settings = Settings { limits: &limits, tls, registry: &registry, log: &writer };
+        let settings = Settings {
+            limits: &limits,
+            tls,
+            registry: &registry,
+            log: &writer,
+            tick: crate::upstream::sweep,
+        };
         let server = Server::start(bound, &settings, |worker| {
             shards.lock().unwrap().push(Arc::clone(&worker.shard));
             let (worker, answer) = (Arc::clone(worker), answer.clone());

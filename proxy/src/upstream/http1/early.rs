@@ -14,7 +14,7 @@ use tokio::io::ReadHalf;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub(in crate::upstream) struct Early {
+pub(crate) struct Early {
     download: Download<ReadHalf<Stream>>,
     upload: JoinHandle<Result<(), Error>>,
     /// The request is known to have been sent.
