@@ -7,10 +7,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Session settings.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("(self.store == 'redis') == has(self.redis)")
     .message("session.redis belongs to session.store: redis; set both or neither"))]
+#[x_kube(validation = Rule::new("duration(self.absolute) == duration('0s') || duration(self.cookie.refresh) < duration(self.absolute)")
+    .message("session.cookie.refresh must be shorter than session.absolute, or 0s to switch it off"))]
+#[x_kube(validation = Rule::new("duration(self.absolute) == duration('0s') || self.format != 'v1'")
+    .message("session.format v1 does not hold when the login was: leave it out to use session.absolute"))]
 pub struct Session {
     /// Where sessions are kept. `cookie`: encrypted in the browser, and nothing else is needed. `redis`: in a Redis server,
     /// with a ticket in the browser, for sessions that are too large for a cookie.
@@ -24,6 +28,40 @@ pub struct Session {
     /// The session cookie.
     #[serde(default)]
     pub cookie: Cookie,
+
+    /// Time after the login at which a session ends, however often it was renewed, such as `12h`. `0s`: never. A change
+    /// holds for the sessions that are there.
+    #[serde(default = "never")]
+    #[schemars(schema_with = "duration")]
+    pub absolute: String,
+
+    /// The format in which sessions are written. All formats are read, always. `v1` is for the time of an upgrade from a
+    /// version that knows no other: with it nobody has to sign in again while old and new pods answer side by side.
+    #[serde(default)]
+    pub format: SessionFormat,
+}
+
+impl Default for Session {
+    fn default() -> Self {
+        Self {
+            store: Store::default(),
+            redis: None,
+            cookie: Cookie::default(),
+            absolute: never(),
+            format: SessionFormat::default(),
+        }
+    }
+}
+
+/// Formats of stored sessions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionFormat {
+    /// The first one. It holds no issuer and no time of login.
+    V1,
+    /// The present one.
+    #[default]
+    V2,
 }
 
 /// Session stores.

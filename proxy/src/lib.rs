@@ -13,6 +13,7 @@ pub mod clock;
 mod command;
 mod cookie;
 mod entry;
+mod fields;
 mod gate;
 mod identity;
 mod ip;

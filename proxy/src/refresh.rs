@@ -80,7 +80,7 @@ impl Refresher {
         Self { flights: Arc::default(), digest, control, clock }
     }
 
-    /// The present form of a session that is due ([`crate::session::Lifetime::is_refresh_due`]), for a request that
+    /// The present form of a session that is due ([`Store::is_due`]), for a request that
     /// carries `cookies` and was sent to `host`.
     pub(crate) async fn current<P: Renew>(
         &self,
@@ -116,7 +116,7 @@ impl Refresher {
                 Some(Outcome::Renewed(renewed)) => {
                     newest = Some(Arc::clone(&renewed));
                     let now = self.clock.now();
-                    if just_now || !store.lifetime().is_refresh_due(&renewed, now) {
+                    if just_now || !store.is_due(&renewed, now) {
                         break;
                     }
                     // The outcome of a while ago is due itself by now.

@@ -5,17 +5,20 @@
 
 mod lease;
 mod redis;
+mod size;
 mod ticket;
+mod voucher;
 
 #[cfg(test)]
 pub(crate) use self::redis::fixture::RedisServer;
 pub(crate) use self::redis::{RedisSettings, SettingsError};
 pub(crate) use lease::Lease;
 pub(crate) use ticket::Ticket;
+pub(crate) use voucher::Voucher;
 
 use self::redis::{Records, StoredRecord};
 use crate::cookie::{Attributes, MAX_VALUE, RequestCookies, SessionCookie, SetCookie, TooLong};
-use crate::session::{self, KeyRing, Lifetime, Purpose, Session};
+use crate::session::{self, KeyRing, Lifetime, Needs, Purpose, Session};
 use jiff::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -25,8 +28,10 @@ pub(crate) struct Store {
     cookie: SessionCookie,
     ring: Arc<KeyRing>,
     lifetime: Lifetime,
+    needs: Needs,
     /// Sessions of other providers are not believed: a provider that was removed vouches for nobody.
-    providers: Vec<String>,
+    providers: Vec<Voucher>,
+    size: size::Watch,
     /// `None`: the cookie is the store.
     records: Option<Records>,
 }
@@ -35,8 +40,10 @@ pub(crate) struct Store {
 pub(crate) struct Parts<'a> {
     /// The keys, shared with whoever seals a login.
     pub(crate) ring: Arc<KeyRing>,
-    /// Ids of the configured providers.
-    pub(crate) providers: Vec<String>,
+    /// The configured providers.
+    pub(crate) providers: Vec<Voucher>,
+    /// What is kept of a session.
+    pub(crate) needs: Needs,
     /// URL of the Redis server, if the settings ask for one.
     pub(crate) redis_url: Option<Zeroizing<String>>,
     /// Password that replaces the URL's.
@@ -72,6 +79,11 @@ pub(crate) enum StoreError {
     /// It does not fit.
     #[error(transparent)]
     TooLong(#[from] TooLong),
+    /// It does not fit into a record.
+    #[error(
+        "the session has {0} bytes, more than a record in Redis may have; have the provider send smaller tokens or fewer groups"
+    )]
+    TooLarge(usize),
     /// Redis did not do it.
     #[error("session store does not answer: {0}")]
     Unavailable(String),
@@ -86,8 +98,8 @@ impl Store {
         config: &proxy_config::Session,
         parts: Parts<'_>,
     ) -> Result<Self, SettingsError> {
-        let Parts { ring, providers, redis_url, redis_password, control, previous } = parts;
-        let lifetime = Lifetime::new(config.lifetime, config.refresh);
+        let Parts { ring, providers, needs, redis_url, redis_password, control, previous } = parts;
+        let lifetime = Lifetime::new(config);
         let records = match &config.store {
             proxy_config::Store::Cookie => None,
             proxy_config::Store::Redis(redis) => {
@@ -103,7 +115,7 @@ impl Store {
             &config.cookie.name,
             Attributes::session(&config.cookie, config.lifetime),
         );
-        Ok(Self { cookie, ring, lifetime, providers, records })
+        Ok(Self { cookie, ring, lifetime, needs, providers, size: size::Watch::default(), records })
     }
 
     /// The cookie that holds the session or its ticket.
@@ -114,6 +126,13 @@ impl Store {
     /// When sessions end and are due.
     pub(crate) fn lifetime(&self) -> &Lifetime {
         &self.lifetime
+    }
+
+    /// Whether the session should be renewed before it is used: it is old, or was written without something that the
+    /// configuration needs by now.
+    pub(crate) fn is_due(&self, session: &Session, now: Timestamp) -> bool {
+        self.lifetime.is_refresh_due(session, now)
+            || self.needs.lacks(session) && self.needs.can_refresh(session)
     }
 
     /// Whether sessions are in Redis.
@@ -135,6 +154,10 @@ impl Store {
             None => Found { session: Arc::new(self.open_session(&value)?), ticket: None },
             Some(records) => {
                 let ticket = self.open_ticket(&value)?;
+                let known = |issuer| self.providers.iter().any(|voucher| voucher.is_at(issuer));
+                if !ticket.issuer().is_none_or(known) {
+                    return Err(invalid(&"its ticket is of another issuer"));
+                }
                 let session = Self::read(records, &ticket).await?;
                 Found { session: Arc::new(session), ticket: Some(ticket) }
             }
@@ -174,8 +197,9 @@ impl Store {
         let Some(records) = &self.records else {
             return self.cookies(session, None, cookies, host);
         };
-        let ticket = Ticket::issue(self.cookie.name());
-        records.create(&ticket, session, self.lifetime.kept_for()).await?;
+        let ticket = Ticket::issue(self.cookie.name(), session);
+        let kept_for = self.lifetime.kept_for(session, session.created_at);
+        records.create(&ticket, &self.record(session), kept_for).await?;
         if let Some(old) =
             self.cookie.value(cookies).and_then(|value| self.open_ticket(&value).ok())
             && let Err(error) = records.delete(&old).await
@@ -197,7 +221,8 @@ impl Store {
     ) -> Result<bool, StoreError> {
         match (&self.records, ticket) {
             (Some(records), Some(ticket)) => {
-                records.replace(ticket, session, self.lifetime.kept_for()).await
+                let kept_for = self.lifetime.kept_for(session, session.created_at);
+                records.replace(ticket, &self.record(session), kept_for).await
             }
             _ => Ok(true),
         }
@@ -244,8 +269,13 @@ impl Store {
         host: &str,
     ) -> Result<Vec<SetCookie>, StoreError> {
         let value = match ticket {
-            Some(ticket) => self.ring.seal(Purpose::Ticket, self.cookie.name(), &ticket.to_bytes()),
-            None => self.ring.seal(Purpose::Session, self.cookie.name(), &session::encode(session)),
+            Some(ticket) => {
+                let mut ticket = ticket.clone();
+                ticket.bind(session);
+                let bytes = ticket.to_bytes(self.needs.format());
+                self.ring.seal(Purpose::Ticket, self.cookie.name(), &bytes)
+            }
+            None => self.ring.seal(Purpose::Session, self.cookie.name(), &self.record(session)),
         };
         Ok(self.cookie.set(&value, cookies, host)?)
     }
@@ -277,6 +307,14 @@ impl Store {
         }
     }
 
+    /// A session as it is written: what the configuration uses of it.
+    fn record(&self, session: &Session) -> session::Opened {
+        let picked = self.needs.pick(session);
+        let bytes = session::encode(&picked, self.needs.format());
+        self.size.look(&picked, bytes.len());
+        bytes
+    }
+
     fn open_session(&self, value: &str) -> Result<Session, LoadError> {
         let bytes = self
             .ring
@@ -303,11 +341,12 @@ impl Store {
     }
 
     fn accept(&self, session: &Session, now: Timestamp) -> Result<(), LoadError> {
-        if !self.providers.contains(&session.provider) {
-            return Err(invalid(&"its identity provider is no longer configured"));
-        }
+        voucher::check(&self.providers, session).map_err(|reason| invalid(&reason))?;
         if !self.lifetime.is_alive(session, now) {
             return Err(invalid(&"it has expired"));
+        }
+        if self.needs.lacks(session) && !self.needs.can_refresh(session) {
+            return Err(invalid(&"the configuration needs more than was kept of the login"));
         }
         Ok(())
     }

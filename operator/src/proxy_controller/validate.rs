@@ -28,6 +28,8 @@ pub(crate) struct ValidSpec {
     pub(super) trusted_proxies: Vec<IpNet>,
     /// `session.cookie.expire`.
     pub(super) expire: Duration,
+    /// `session.absolute`.
+    pub(super) absolute: Duration,
     /// `session.cookie.refresh`.
     pub(super) refresh: Duration,
     /// `session.cookie.csrf.expire`.
@@ -69,6 +71,7 @@ pub(crate) fn validate_spec(object: &OAuth2Proxy) -> Result<ValidSpec, Vec<Findi
         trusted_ips: check.networks("spec.access.trustedIPs", &spec.access.trusted_ips),
         trusted_proxies: check.networks("spec.http.reverseProxy.trustedProxyIPs", proxies),
         expire: check.duration("spec.session.cookie.expire", &cookie.expire),
+        absolute: check.duration("spec.session.absolute", &spec.session.absolute),
         refresh: check.duration("spec.session.cookie.refresh", &cookie.refresh),
         csrf_expire: check.duration("spec.session.cookie.csrf.expire", &cookie.csrf.expire),
         timeouts: spec

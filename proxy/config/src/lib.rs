@@ -30,7 +30,7 @@ pub use provider::{
     SigningAlgorithm,
 };
 pub use secret::Secret;
-pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, Store};
+pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, SessionFormat, Store};
 pub use upstream::{Target, Upstream};
 
 use schemars::JsonSchema;

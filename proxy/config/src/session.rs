@@ -20,9 +20,37 @@ pub struct Session {
     /// Lifetime of a session and of its cookie; zero: until the browser closes, and no bound on our side.
     #[serde(default = "default_lifetime")]
     pub lifetime: Duration,
+    /// Time after the login at which a session ends, however often it was refreshed; zero: never. It holds for sessions that
+    /// are there already.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub absolute: Duration,
     /// Age after which a session is refreshed at the provider; zero: never.
     #[serde(default)]
     pub refresh: Duration,
+    /// In which format sessions are written. All are read, always.
+    #[serde(default, skip_serializing_if = "SessionFormat::is_default")]
+    pub format: SessionFormat,
+}
+
+/// Formats of stored sessions, tickets and logins in progress.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SessionFormat {
+    /// The first one, which programs read that know no other. It holds no issuer and no time of login.
+    V1,
+    /// The present one.
+    #[default]
+    V2,
+}
+
+impl SessionFormat {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn is_zero(duration: &Duration) -> bool {
+    duration.is_zero()
 }
 
 fn default_lifetime() -> Duration {

@@ -89,7 +89,7 @@ async fn load(visit: &mut Visit<'_>) -> Result<Option<(Arc<Session>, Option<Time
     };
     let Some(found) = found else { return Ok(None) };
     let lifetime = store.lifetime();
-    if !lifetime.is_refresh_due(&found.session, visit.now) {
+    if !store.is_due(&found.session, visit.now) {
         let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
         return Ok(Some((found.session, until.into_iter().flatten().min())));
     }

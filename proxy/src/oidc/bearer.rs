@@ -69,14 +69,12 @@ impl Provider {
             verify::seconds(&signed.claims, "exp")?.ok_or(TokenRefused::Missing("exp"))?;
         let token = Token::new(token);
         Ok(Session {
-            provider: inner.config.id.clone(),
-            created_at: now,
+            login: claims::login(&signed.claims, now),
             expires_at: Some(Timestamp::from_second(expires).unwrap_or(Timestamp::MAX)),
             access_token: Some(token.clone()),
             id_token: Some(token),
-            refresh_token: None,
-            nonce: None,
             identity,
+            ..Session::new(&inner.config.id, now)
         })
     }
 

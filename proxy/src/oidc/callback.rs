@@ -17,7 +17,7 @@ use super::token::{self, Code, Tokens};
 use super::userinfo::{self, UserinfoError};
 use super::validate::{self, Validity};
 use super::verify::{self, Expected, Kind, Nonce};
-use crate::session::Session;
+use crate::session::{Binding, Fingerprint, Session};
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,7 +48,7 @@ async fn complete(
     redirect_uri: &str,
 ) -> Result<Session, CallbackError> {
     let metadata = inner.metadata().await?;
-    if state.provider() != inner.config.id {
+    if !state.went_to(&inner.config.id, &inner.config.issuer_url) {
         return Err(CallbackError::OtherProvider);
     }
     check_issuer(inner, &metadata, params)?;
@@ -112,15 +112,18 @@ async fn session(
         }
         .into());
     }
+    let mut login = claims::login(&signed.claims, now);
+    login.credentials = state.credentials();
     let session = Session {
-        provider: inner.config.id.clone(),
-        created_at: now,
+        binding: Some(Binding::new(Fingerprint::of(&inner.config.issuer_url))),
+        login,
         expires_at: expiry(now, tokens.expires_in),
         access_token: Some(tokens.access),
         id_token: Some(id_token),
         refresh_token: tokens.refresh,
         nonce: state.nonce(),
         identity,
+        ..Session::new(&inner.config.id, now)
     };
     match validate::ask_endpoint(inner, &session).await {
         Validity::Valid => Ok(session),

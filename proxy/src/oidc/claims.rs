@@ -4,6 +4,8 @@
 
 use crate::identity::Identity;
 use crate::oidc::jws::shown;
+use crate::session::Login;
+use jiff::Timestamp;
 use proxy_config::Claims as Config;
 use serde_json::{Map, Value};
 
@@ -75,6 +77,33 @@ pub(super) fn identity(
         email,
         groups: sources.get(&config.groups).map(list).unwrap_or_default(),
         preferred_username: sources.get("preferred_username").map(text),
+    })
+}
+
+/// What the ID token says of the login `at` this time. A claim of another type is as good as absent: what needs it says so.
+pub(super) fn login(token: &Object, at: Timestamp) -> Login {
+    let text = |name: &str| {
+        let value = token.get(name).and_then(Value::as_str);
+        value.filter(|value| !value.is_empty()).map(str::to_owned)
+    };
+    let seconds = |name: &str| token.get(name).and_then(|value| whole_seconds(value));
+    Login {
+        at,
+        credentials: 0,
+        subject: text("sub"),
+        provider_session: text("sid"),
+        issued_at: seconds("iat"),
+        auth_time: seconds("auth_time"),
+        acr: text("acr"),
+        amr: token.get("amr").filter(|amr| amr.is_array()).map(list).unwrap_or_default(),
+    }
+}
+
+/// A NumericDate (RFC 7519 section 2), which may have a fraction.
+fn whole_seconds(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e15)?;
+        format!("{:.0}", seconds.floor()).parse().ok()
     })
 }
 

@@ -1,14 +1,33 @@
 //! What a login in progress must remember until the provider sends the person back. It travels in a sealed cookie.
+//!
+//! Written as a version byte and, in the first format, postcard; in the second, [`crate::fields`].
 
 use super::verify::equal;
+use crate::fields::{self, Fields, Malformed, room};
 use crate::random;
+use crate::session::Fingerprint;
 use aws_lc_rs::digest::{SHA256, digest};
 use jiff::Timestamp;
+use proxy_config::SessionFormat;
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-/// First byte of the written form.
-const FORMAT: u8 = 1;
+/// First byte of the first format.
+const V1: u8 = 1;
+/// First byte of the second.
+const V2: u8 = 2;
+
+const PROVIDER: u64 = 1;
+const ISSUER: u64 = 2;
+/// Absent: 0.
+const CREDENTIALS: u64 = 3;
+/// Seconds since the epoch.
+const STARTED_AT: u64 = 4;
+const STATE: u64 = 5;
+const NONCE: u64 = 6;
+const VERIFIER: u64 = 7;
+const PARAMETER: u64 = 8;
+
 /// More than any login state needs.
 const MAX_BYTES: usize = 1024;
 
@@ -21,6 +40,17 @@ pub(crate) struct LoginState {
     state: [u8; 32],
     nonce: Option<[u8; 32]>,
     verifier: Option<String>,
+    /// From here on: not in the first format, in which the fields above are a postcard in this order.
+    #[serde(skip)]
+    #[zeroize(skip)]
+    issuer: Option<[u8; 8]>,
+    #[serde(skip)]
+    #[zeroize(skip)]
+    credentials: u32,
+    /// Digest of the whole `state` parameter, return path included.
+    #[serde(skip)]
+    #[zeroize(skip)]
+    parameter: Option<[u8; 16]>,
 }
 
 /// The bytes are no login state of this version.
@@ -30,7 +60,11 @@ pub(crate) struct BadLoginState;
 
 impl LoginState {
     /// A fresh one; `nonce` and `pkce` say whether those secrets are wanted.
-    pub(super) fn new(provider: &str, now: Timestamp, nonce: bool, pkce: bool) -> Self {
+    pub(super) fn new(
+        (provider, issuer): (&str, &str),
+        now: Timestamp,
+        (nonce, pkce): (bool, bool),
+    ) -> Self {
         // 32 random bytes in base64url are the 43 characters that RFC 7636 section 4.1 recommends.
         let verifier = || base64_simd::URL_SAFE_NO_PAD.encode_to_string(random::array::<32>());
         Self {
@@ -39,13 +73,59 @@ impl LoginState {
             state: random::array(),
             nonce: nonce.then(random::array),
             verifier: pkce.then(verifier),
+            issuer: Some(Fingerprint::of(issuer).0),
+            credentials: 0,
+            parameter: None,
         }
     }
 
+    /// Ties the whole `state` parameter to the login: a return path that is changed on the way does not count.
+    pub(super) fn bind(&mut self, parameter: &str) {
+        self.parameter = Some(short(parameter));
+    }
+
+    /// Whether `parameter` is the whole `state` parameter of this login. The first format does not say, and takes any.
+    pub(crate) fn is_bound_to(&self, parameter: &str) -> bool {
+        self.parameter.is_none_or(|wanted| wanted == short(parameter))
+    }
+
+    /// Whether the login went to this provider at this issuer.
+    pub(super) fn went_to(&self, provider: &str, issuer: &str) -> bool {
+        self.provider == provider
+            && self.issuer.is_none_or(|wanted| wanted == Fingerprint::of(issuer).0)
+    }
+
     /// The bytes to be sealed.
-    pub(crate) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
+    pub(crate) fn to_bytes(&self, format: SessionFormat) -> Zeroizing<Vec<u8>> {
+        match (format, self.issuer) {
+            (SessionFormat::V2, Some(issuer)) => self.to_fields(&issuer),
+            (SessionFormat::V1 | SessionFormat::V2, _) => self.to_postcard(),
+        }
+    }
+
+    fn to_fields(&self, issuer: &[u8; 8]) -> Zeroizing<Vec<u8>> {
+        let length = self.provider.len() + self.verifier.as_ref().map_or(0, String::len);
+        let mut fields = Fields::after(&[V2], 8 * room(32) + length);
+        fields.text(PROVIDER, Some(&self.provider));
+        fields.bytes(ISSUER, issuer);
+        if self.credentials != 0 {
+            fields.number(CREDENTIALS, self.credentials.into());
+        }
+        fields.signed(STARTED_AT, Some(self.started_at));
+        fields.bytes(STATE, &self.state);
+        if let Some(nonce) = &self.nonce {
+            fields.bytes(NONCE, nonce);
+        }
+        fields.text(VERIFIER, self.verifier.as_deref());
+        if let Some(parameter) = &self.parameter {
+            fields.bytes(PARAMETER, parameter);
+        }
+        fields.finish()
+    }
+
+    fn to_postcard(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES));
-        bytes.push(FORMAT);
+        bytes.push(V1);
         // Writing to a vector can not fail; without the rest the state is refused when it is read.
         bytes.extend_from_slice(&Zeroizing::new(postcard::to_allocvec(self).unwrap_or_default()));
         bytes
@@ -57,12 +137,47 @@ impl LoginState {
     /// Too long, another version, or not such bytes at all.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, BadLoginState> {
         match bytes.split_first() {
-            Some((&FORMAT, rest)) if rest.len() <= MAX_BYTES => {
+            Some((&V1, rest)) if rest.len() <= MAX_BYTES => {
                 let (state, rest) = postcard::take_from_bytes(rest).map_err(|_| BadLoginState)?;
                 if rest.is_empty() { Ok(state) } else { Err(BadLoginState) }
             }
+            Some((&V2, rest)) if rest.len() <= MAX_BYTES => {
+                Self::from_fields(rest).map_err(|_| BadLoginState)
+            }
             _ => Err(BadLoginState),
         }
+    }
+
+    fn from_fields(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut state = Self {
+            provider: String::new(),
+            started_at: 0,
+            state: [0; 32],
+            nonce: None,
+            verifier: None,
+            issuer: None,
+            credentials: 0,
+            parameter: None,
+        };
+        let mut needed = [PROVIDER, ISSUER, STARTED_AT, STATE, PARAMETER].to_vec();
+        for field in fields::read(bytes) {
+            let (number, value) = field?;
+            needed.retain(|needed| *needed != number);
+            match number {
+                PROVIDER => state.provider = fields::text(value)?.to_owned(),
+                ISSUER => state.issuer = Some(fields::array(value)?),
+                CREDENTIALS => {
+                    state.credentials = fields::number(value)?.try_into().map_err(|_| Malformed)?;
+                }
+                STARTED_AT => state.started_at = fields::signed(value)?,
+                STATE => state.state = fields::array(value)?,
+                NONCE => state.nonce = Some(fields::array(value)?),
+                VERIFIER => state.verifier = Some(fields::text(value)?.to_owned()),
+                PARAMETER => state.parameter = Some(fields::array(value)?),
+                other => fields::unknown(other)?,
+            }
+        }
+        if needed.is_empty() { Ok(state) } else { Err(Malformed) }
     }
 
     /// What stands in the `state` parameter for this login: base64url of a hash, 43 characters.
@@ -75,9 +190,9 @@ impl LoginState {
         equal(&self.state_hash(), hash)
     }
 
-    /// [`proxy_config::Provider::id`] of the provider that the login went to.
-    pub(crate) fn provider(&self) -> &str {
-        &self.provider
+    /// Which of the client's credentials the login was begun with.
+    pub(super) fn credentials(&self) -> u32 {
+        self.credentials
     }
 
     /// When the login began, to the second.
@@ -101,18 +216,49 @@ pub(super) fn hash(secret: &[u8]) -> String {
     base64_simd::URL_SAFE_NO_PAD.encode_to_string(digest(&SHA256, secret))
 }
 
+/// Long enough that nobody finds another text.
+fn short(parameter: &str) -> [u8; 16] {
+    let whole = digest(&SHA256, parameter.as_bytes());
+    whole.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn state() -> LoginState {
-        LoginState::new("main", Timestamp::from_second(1_700_000_000).unwrap(), true, true)
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let mut state = LoginState::new(("main", "https://id.example"), now, (true, true));
+        state.bind("hash:/deep");
+        state
+    }
+
+    #[test]
+    fn a_state_of_the_first_format_is_read_and_binds_no_more_than_it_says() {
+        let state = state();
+        let bytes = state.to_bytes(SessionFormat::V1);
+        let read = LoginState::from_bytes(&bytes).unwrap();
+        assert_eq!(bytes[0], V1);
+        assert!(read.went_to("main", "https://other.example") && !read.went_to("other", ""));
+        assert!(read.is_bound_to("anything") && read.matches(&state.state_hash()));
+        assert!(read.to_bytes(SessionFormat::V2) == bytes);
+    }
+
+    #[test]
+    fn a_state_belongs_to_one_issuer_and_one_parameter() {
+        let state = LoginState::from_bytes(&state().to_bytes(SessionFormat::V2)).unwrap();
+        assert!(state.went_to("main", "https://id.example"));
+        assert!(
+            !state.went_to("main", "https://id.example/")
+                && !state.went_to("other", "https://id.example")
+        );
+        assert!(state.is_bound_to("hash:/deep") && !state.is_bound_to("hash:/deeper"));
     }
 
     #[test]
     fn a_state_survives_its_bytes_and_no_other_bytes_make_one() {
         let state = state();
-        let bytes = state.to_bytes();
+        let bytes = state.to_bytes(SessionFormat::V2);
         assert!(LoginState::from_bytes(&bytes) == Ok(state.clone()));
         assert_eq!(state.started_at().as_second(), 1_700_000_000);
         for end in 0..bytes.len() {
@@ -121,7 +267,7 @@ mod tests {
         let longer = [&bytes[..], &[0]].concat();
         assert!(LoginState::from_bytes(&longer).is_err());
         let mut other = bytes.clone();
-        other[0] = 2;
+        other[0] = 3;
         assert!(LoginState::from_bytes(&other).is_err());
     }
 

@@ -157,9 +157,13 @@ impl Provider {
         let metadata = self.inner.metadata().await?;
         let config = &self.inner.config;
         let pkce = metadata.pkce != PkceMethod::None;
-        let state =
-            LoginState::new(&config.id, self.inner.clock.now(), !config.insecure_skip_nonce, pkce);
+        let mut state = LoginState::new(
+            (&config.id, &config.issuer_url),
+            self.inner.clock.now(),
+            (!config.insecure_skip_nonce, pkce),
+        );
         let state_parameter = state_parameter(&state.state_hash());
+        state.bind(&state_parameter);
         let request = login::Request {
             redirect_uri,
             scope: &self.inner.scope,

@@ -8,7 +8,7 @@ use super::login_state::hash;
 use super::provider::{Inner, Provider, SignedError, Unavailable};
 use super::token::{self, TokenError, Tokens};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
-use crate::session::{Session, Token};
+use crate::session::{Binding, Fingerprint, LeftOut, Session, Token};
 use std::sync::Arc;
 
 /// Why a session was not refreshed. The texts are for the log and have no secrets.
@@ -89,8 +89,15 @@ async fn renewed(
     tokens: Tokens,
 ) -> Result<Session, RefreshError> {
     let now = inner.clock.now();
+    let issuer = Fingerprint::of(&inner.config.issuer_url);
     let mut next = Session {
+        // A session of the first format may have been made under a name that the provider had then.
+        provider: inner.config.id.clone(),
+        binding: session.binding.or_else(|| Some(Binding::new(issuer))),
         created_at: now,
+        seen_at: now,
+        // The provider was asked for everything: what is not there now was not given.
+        left_out: LeftOut::default(),
         expires_at: expiry(now, tokens.expires_in),
         refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
         ..session.clone()

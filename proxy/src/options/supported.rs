@@ -9,7 +9,7 @@ options! {
     Provider {
         /// Provider type. So far `oidc` is the only one.
         provider: Text = "google", "provider" => "providers";
-        /// Name on the sign-in button; also the provider's id in sessions.
+        /// Name on the sign-in button.
         provider_display_name: Text = "", "provider-display-name" => "providers[0].name";
         /// OAuth client id. Required.
         client_id: Text = "", "client-id" => "providers[0].clientId";
@@ -235,5 +235,9 @@ options! {
         max_connections: Int = "50000", "max-connections" => "limits.maxConnections";
         /// Worker threads; 0: one per core.
         workers: Int = "0", "workers" => "limits.workers";
+        /// Time after the login at which a session ends, however often it was refreshed; 0 means never. It holds for sessions that are there already.
+        session_absolute_lifetime: Span = "0s", "session-absolute-lifetime" => "session.absolute";
+        /// Format in which sessions are written: v2, or v1 while older versions of this program share the sessions. All are read.
+        session_format: Text = "v2", "session-format" => "session.format";
     }
 }

@@ -5,7 +5,7 @@ use crate::cookie::{Attributes, MAX_CLEARED, RequestCookies, SetCookie};
 use crate::oidc::LoginState;
 use crate::session::{KeyRing, Purpose, SealError};
 use jiff::{SignedDuration, Timestamp};
-use proxy_config::Cookie;
+use proxy_config::{Session, SessionFormat};
 
 /// More than any sealed login state.
 const MAX_VALUE: usize = 4096;
@@ -22,6 +22,7 @@ pub(crate) struct LoginCookies {
     limit: usize,
     lifetime: SignedDuration,
     attributes: Attributes,
+    format: SessionFormat,
 }
 
 /// A login in progress, and the cookie that it was in.
@@ -39,6 +40,9 @@ pub(crate) enum NoLogin {
     /// The browser is in another login.
     #[error("the login cookie belongs to another login")]
     OtherLogin,
+    /// The `state` parameter does not lead back to where the login began.
+    #[error("the return path in the state is not that of this login")]
+    OtherTarget,
     /// The cookie does not open with our keys.
     #[error("the login cookie does not open: {0}")]
     BadSeal(SealError),
@@ -61,6 +65,9 @@ impl NoLogin {
             Self::OtherLogin => {
                 "This sign-in was overtaken by another one, perhaps in another tab. Please sign in again."
             }
+            Self::OtherTarget => {
+                "The address that this sign-in leads back to was changed on the way. Please sign in again."
+            }
             Self::BadSeal(_) => {
                 "The cookie of this sign-in can not be read: the server's keys may have changed meanwhile. Please sign in \
                  again."
@@ -72,8 +79,9 @@ impl NoLogin {
 }
 
 impl LoginCookies {
-    /// From the cookie settings.
-    pub(crate) fn new(cookie: &Cookie) -> Self {
+    /// From the session settings.
+    pub(crate) fn new(session: &Session) -> Self {
+        let cookie = &session.cookie;
         let limit = usize::try_from(cookie.csrf.limit).unwrap_or(DEFAULT_LIMIT);
         Self {
             base: cookie.name.clone(),
@@ -82,6 +90,7 @@ impl LoginCookies {
             lifetime: SignedDuration::try_from(cookie.csrf.lifetime.get())
                 .unwrap_or(SignedDuration::MAX),
             attributes: Attributes::login(cookie),
+            format: session.format,
         }
     }
 
@@ -99,7 +108,7 @@ impl LoginCookies {
             .iter()
             .map(|old| self.attributes.clear(old, host))
             .collect();
-        let value = ring.seal(Purpose::Login, &name, &state.to_bytes());
+        let value = ring.seal(Purpose::Login, &name, &state.to_bytes(self.format));
         lines.push(self.attributes.set(&name, &value, host));
         lines
     }

@@ -128,19 +128,14 @@ mod tests {
 
     fn session(user: &str, groups: &[&str]) -> Session {
         Session {
-            provider: "main".to_owned(),
-            created_at: Timestamp::UNIX_EPOCH,
-            expires_at: None,
             access_token: Token::optional("at-1"),
-            id_token: None,
-            refresh_token: None,
-            nonce: None,
             identity: Identity {
                 user: user.to_owned(),
                 email: Some("mara@vectors.example".to_owned()),
                 groups: groups.iter().map(|group| (*group).to_owned()).collect(),
                 preferred_username: None,
             },
+            ..Session::new("main", Timestamp::UNIX_EPOCH)
         }
     }
 

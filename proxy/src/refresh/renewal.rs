@@ -97,9 +97,7 @@ impl<P: Renew> Flight<P> {
     async fn look_again(&self, ticket: &Ticket, landing: &Landing) -> Outcome {
         let now = self.clock.now();
         match self.store.reload(ticket, now).await {
-            Ok(session) if !self.store.lifetime().is_refresh_due(&session, now) => {
-                Outcome::Renewed(Arc::new(session))
-            }
+            Ok(session) if !self.store.is_due(&session, now) => Outcome::Renewed(Arc::new(session)),
             Ok(session) => match landing.rescued() {
                 Some(renewed) => self.write(renewed, landing).await,
                 None => self.ask(Arc::new(session), landing).await,

@@ -105,7 +105,7 @@ impl Process {
             Ok(None) | Err(crate::store::LoadError::Invalid(_)) => return Refresh::Ended,
             Err(crate::store::LoadError::Unavailable(_)) => return Refresh::Unavailable,
         };
-        if !self.store.lifetime().is_refresh_due(&found.session, self.clock.now()) {
+        if !self.store.is_due(&found.session, self.clock.now()) {
             return Refresh::Renewed { session: found.session, set_cookies: Vec::new() };
         }
         let due = Due { store: Arc::clone(&self.store), provider: Arc::clone(tokens), found };

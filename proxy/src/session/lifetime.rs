@@ -1,6 +1,8 @@
 //! When a session ends and when it is to be refreshed. Pure arithmetic on its times.
 //!
 //! - It ends `lifetime` after the login or its last refresh; never, for a lifetime of zero.
+//! - It ends `absolute` after the login, whatever was refreshed; never, for zero. Ends are computed and not stored, so that
+//!   a reload that changes these times changes them for the sessions that are there.
 //! - With refreshing on, it is due once it is older than `refresh`. Until then it is used as it is, whatever became of its
 //!   access token (`reference/sessions.md` section 8).
 //! - With refreshing on and no refresh token it can not be renewed, so once it is due it ends with its access token.
@@ -16,25 +18,31 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetime {
     lifetime: Option<SignedDuration>,
+    absolute: Option<SignedDuration>,
     refresh: Option<SignedDuration>,
 }
 
 impl Lifetime {
     /// From the configuration, where zero means never.
-    pub(crate) fn new(lifetime: proxy_config::Duration, refresh: proxy_config::Duration) -> Self {
+    pub(crate) fn new(config: &proxy_config::Session) -> Self {
         let positive = |value: proxy_config::Duration| {
             (!value.is_zero())
                 .then(|| SignedDuration::try_from(value.get()).unwrap_or(SignedDuration::MAX))
         };
-        Self { lifetime: positive(lifetime), refresh: positive(refresh) }
+        Self {
+            lifetime: positive(config.lifetime),
+            absolute: positive(config.absolute),
+            refresh: positive(config.refresh),
+        }
     }
 
     /// The instant from which the session is no longer one; `None`: never.
     pub(crate) fn ends_at(&self, session: &Session) -> Option<Timestamp> {
         let by_age = self.lifetime.map(|lifetime| after(session.created_at, lifetime));
+        let since_login = self.absolute.map(|absolute| after(session.login.at, absolute));
         let due = self.refresh_due_at(session).filter(|_| session.refresh_token.is_none());
         let by_token = due.and_then(|due| session.expires_at.map(|expiry| expiry.max(due)));
-        by_age.into_iter().chain(by_token).min()
+        by_age.into_iter().chain(since_login).chain(by_token).min()
     }
 
     /// The instant after which the session is to be refreshed; `None`: never.
@@ -44,7 +52,7 @@ impl Lifetime {
 
     /// Whether the session may be used.
     pub(crate) fn is_alive(&self, session: &Session, now: Timestamp) -> bool {
-        session.created_at <= after(now, CLOCK_SKEW)
+        session.created_at.max(session.login.at) <= after(now, CLOCK_SKEW)
             && self.ends_at(session).is_none_or(|end| now < end)
     }
 
@@ -53,9 +61,10 @@ impl Lifetime {
         self.refresh_due_at(session).is_some_and(|due| now > due)
     }
 
-    /// Time that a store should keep a session saved now; `None`: for ever.
-    pub(crate) fn kept_for(&self) -> Option<SignedDuration> {
-        self.lifetime
+    /// Time that a store should keep a session that is written `now`; `None`: for ever.
+    pub(crate) fn kept_for(&self, session: &Session, now: Timestamp) -> Option<SignedDuration> {
+        let left = |absolute| after(session.login.at, absolute).duration_since(now);
+        self.lifetime.into_iter().chain(self.absolute.map(left)).min()
     }
 }
 

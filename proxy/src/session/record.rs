@@ -1,13 +1,11 @@
-//! A session as bytes: a version byte and then postcard. A stored format: fields are never reordered or dropped within a
-//! version. Reading is bounded by the input: every text is borrowed from it before it is copied.
+//! A session as bytes: a version byte and what that version makes of it. A stored format: see [`v1`] and [`v2`].
 
-use super::{Opened, Session, Token};
-use crate::identity::Identity;
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use zeroize::Zeroizing;
+mod v1;
+mod v2;
 
-const VERSION: u8 = 1;
+use super::{Opened, Session};
+use crate::fields::Malformed;
+use proxy_config::SessionFormat;
 
 /// Why bytes are no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,94 +18,29 @@ pub(crate) enum RecordError {
     Malformed,
 }
 
-/// Version 1. Times are milliseconds since the epoch.
-#[derive(Serialize, Deserialize)]
-struct Record<'a> {
-    provider: &'a str,
-    created_at: i64,
-    expires_at: Option<i64>,
-    access_token: Option<&'a str>,
-    id_token: Option<&'a str>,
-    refresh_token: Option<&'a str>,
-    nonce: Option<[u8; 32]>,
-    user: &'a str,
-    email: Option<&'a str>,
-    #[serde(borrow)]
-    groups: Vec<&'a str>,
-    preferred_username: Option<&'a str>,
+impl From<Malformed> for RecordError {
+    fn from(_: Malformed) -> Self {
+        Self::Malformed
+    }
 }
 
-/// The bytes of a session, to be sealed.
-pub(crate) fn encode(session: &Session) -> Opened {
-    let Session {
-        provider,
-        created_at,
-        expires_at,
-        access_token,
-        id_token,
-        refresh_token,
-        nonce,
-        identity,
-    } = session;
-    let Identity { user, email, groups, preferred_username } = identity;
-    let record = Record {
-        provider,
-        created_at: created_at.as_millisecond(),
-        expires_at: expires_at.map(Timestamp::as_millisecond),
-        access_token: access_token.as_ref().map(Token::as_str),
-        id_token: id_token.as_ref().map(Token::as_str),
-        refresh_token: refresh_token.as_ref().map(Token::as_str),
-        nonce: *nonce,
-        user,
-        email: email.as_deref(),
-        groups: groups.iter().map(String::as_str).collect(),
-        preferred_username: preferred_username.as_deref(),
-    };
-    let mut bytes = Vec::with_capacity(size_bound(&record));
-    bytes.push(VERSION);
-    Zeroizing::new(
-        postcard::to_extend(&record, bytes).expect("texts and numbers always have a postcard form"),
-    )
+/// The bytes of a session, to be sealed. A session without a binding is one of the first version, and stays one.
+pub(crate) fn encode(session: &Session, format: SessionFormat) -> Opened {
+    match (format, &session.binding) {
+        (SessionFormat::V2, Some(binding)) => v2::encode(session, binding),
+        (SessionFormat::V1 | SessionFormat::V2, _) => v1::encode(session),
+    }
 }
 
-/// No less than the bytes of the record: a vector that grows leaves copies of the tokens behind.
-fn size_bound(record: &Record<'_>) -> usize {
-    /// Longest number, and so longest length of a text.
-    const NUMBER: usize = 10;
-    let tokens = [record.access_token, record.id_token, record.refresh_token];
-    let texts = [Some(record.provider), Some(record.user), record.email, record.preferred_username];
-    let texts = tokens.iter().chain(&texts).flatten().chain(&record.groups);
-    texts.fold(128, |sum, text| sum + NUMBER + text.len())
-}
-
-/// Reads what [`encode`] wrote.
+/// Reads what [`encode`] wrote, in whichever version.
 ///
 /// # Errors
 /// An unknown version, or bytes that [`encode`] can not have written.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Session, RecordError> {
     let (&version, body) = bytes.split_first().ok_or(RecordError::Malformed)?;
-    if version != VERSION {
-        return Err(RecordError::Version);
+    match version {
+        v1::VERSION => v1::decode(body),
+        v2::VERSION => v2::decode(body),
+        _ => Err(RecordError::Version),
     }
-    let (record, rest) =
-        postcard::take_from_bytes::<Record<'_>>(body).map_err(|_| RecordError::Malformed)?;
-    if !rest.is_empty() {
-        return Err(RecordError::Malformed);
-    }
-    let time = |value| Timestamp::from_millisecond(value).map_err(|_| RecordError::Malformed);
-    Ok(Session {
-        provider: record.provider.to_owned(),
-        created_at: time(record.created_at)?,
-        expires_at: record.expires_at.map(time).transpose()?,
-        access_token: record.access_token.map(Token::new),
-        id_token: record.id_token.map(Token::new),
-        refresh_token: record.refresh_token.map(Token::new),
-        nonce: record.nonce,
-        identity: Identity {
-            user: record.user.to_owned(),
-            email: record.email.map(str::to_owned),
-            groups: record.groups.into_iter().map(str::to_owned).collect(),
-            preferred_username: record.preferred_username.map(str::to_owned),
-        },
-    })
 }

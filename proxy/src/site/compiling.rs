@@ -3,7 +3,7 @@
 use super::{Context, Site, Tls};
 use crate::oidc::Provider;
 use crate::secrets::{SecretText, Secrets};
-use crate::session::{KeyRing, KeyRingError};
+use crate::session::{KeyRing, KeyRingError, Needs};
 use crate::store::{self, SettingsError, Store};
 use proxy_config::{Config, Problems, Secret};
 use std::sync::Arc;
@@ -59,7 +59,8 @@ impl<'a> Compiling<'a> {
         }
         let parts = store::Parts {
             ring: Arc::clone(ring),
-            providers: self.config.providers.iter().map(|provider| provider.id.clone()).collect(),
+            providers: self.config.providers.iter().map(store::Voucher::of).collect(),
+            needs: Needs::of(self.config),
             redis_url: secrets.redis_url,
             redis_password: secrets.redis_password,
             control: self.context.control.clone(),

@@ -9,7 +9,7 @@ pub(crate) use connection::Connection;
 pub(crate) use settings::{RedisSettings, SettingsError};
 
 use super::{StoreError, Ticket};
-use crate::session::{self, Session};
+use crate::session::{self, Opened, Session};
 use jiff::SignedDuration;
 use redis::{Cmd, cmd};
 use std::sync::Arc;
@@ -79,10 +79,10 @@ impl Records {
     pub(super) async fn create(
         &self,
         ticket: &Ticket,
-        session: &Session,
+        record: &Opened,
         kept_for: Option<SignedDuration>,
     ) -> Result<(), StoreError> {
-        let command = set(ticket, session, kept_for);
+        let command = set(ticket, record, kept_for)?;
         self.connection.run::<()>(&command).await.map_err(|error| unavailable(&error))
     }
 
@@ -90,10 +90,10 @@ impl Records {
     pub(super) async fn replace(
         &self,
         ticket: &Ticket,
-        session: &Session,
+        record: &Opened,
         kept_for: Option<SignedDuration>,
     ) -> Result<bool, StoreError> {
-        let command = set(ticket, session, kept_for).arg("XX").take();
+        let command = set(ticket, record, kept_for)?.arg("XX").take();
         let reply: Option<String> =
             self.connection.run(&command).await.map_err(|error| unavailable(&error))?;
         Ok(reply.is_some())
@@ -109,13 +109,21 @@ impl Records {
     }
 }
 
-fn set(ticket: &Ticket, session: &Session, kept_for: Option<SignedDuration>) -> Cmd {
-    let sealed = session::seal_record(ticket.secret(), ticket.id(), &session::encode(session));
+/// What could not be read again is not written: the person would sign in once more and be no further.
+fn set(
+    ticket: &Ticket,
+    record: &Opened,
+    kept_for: Option<SignedDuration>,
+) -> Result<Cmd, StoreError> {
+    let sealed = session::seal_record(ticket.secret(), ticket.id(), record);
+    if sealed.len() > MAX_RECORD {
+        return Err(StoreError::TooLarge(sealed.len()));
+    }
     let mut command = cmd("SET").arg(ticket.id()).arg(sealed).take();
     if let Some(time) = kept_for {
         command.arg("PX").arg(u64::try_from(time.as_millis()).unwrap_or(u64::MAX).max(1));
     }
-    command
+    Ok(command)
 }
 
 fn unreadable(reason: &impl ToString) -> StoredRecord {

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::identity::Identity;
-use crate::session::Token;
+use crate::session::{Binding, Fingerprint, Token};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 use jiff::ToSpan;
+
+const ISSUER: &str = "https://id.example";
 
 pub(crate) fn now() -> Timestamp {
     "2026-11-23T20:00:00Z".parse().unwrap()
@@ -12,14 +14,14 @@ pub(crate) fn now() -> Timestamp {
 
 pub(crate) fn session() -> Session {
     Session {
-        provider: "main".to_owned(),
-        created_at: now(),
+        binding: Some(Binding { id: [5; 16], issuer: Fingerprint::of(ISSUER) }),
         expires_at: Some(now() + 5.minutes()),
         access_token: Some(Token::new("access-0")),
         id_token: Some(Token::new("id-0")),
         refresh_token: Some(Token::new("refresh-0")),
         nonce: Some([1; 32]),
         identity: Identity { user: "kim".to_owned(), ..Identity::default() },
+        ..Session::new("main", now())
     }
 }
 
@@ -29,8 +31,26 @@ pub(crate) fn config(redis: Option<proxy_config::Redis>) -> proxy_config::Sessio
         keys: Vec::new(),
         cookie: proxy_config::Cookie::default(),
         lifetime: proxy_config::Duration::from_secs(3600),
+        absolute: proxy_config::Duration::ZERO,
         refresh: proxy_config::Duration::from_secs(60),
+        format: proxy_config::SessionFormat::V2,
     }
+}
+
+/// A configuration that uses all tokens.
+pub(crate) fn whole() -> proxy_config::Config {
+    let text = include_str!("../../config/golden/smallest.json");
+    let mut whole: proxy_config::Config = serde_json::from_str(text).unwrap();
+    whole.session = config(None);
+    whole.providers[0].id = "main".to_owned();
+    whole.providers[0].issuer_url = ISSUER.to_owned();
+    whole.request_headers = [proxy_config::Claim::AccessToken, proxy_config::Claim::IdToken]
+        .map(|claim| proxy_config::HeaderRule {
+            name: format!("X-{claim:?}"),
+            values: vec![proxy_config::HeaderValue { claim, prefix: String::new() }],
+        })
+        .to_vec();
+    whole
 }
 
 pub(crate) fn redis_config() -> proxy_config::Redis {
@@ -46,7 +66,8 @@ pub(crate) fn redis_config() -> proxy_config::Redis {
 pub(crate) fn parts(url: Option<&str>) -> Parts<'static> {
     Parts {
         ring: Arc::new(KeyRing::new(&["0123456789abcdef"]).unwrap()),
-        providers: vec!["main".to_owned()],
+        providers: vec![Voucher::of(&whole().providers[0])],
+        needs: Needs::of(&whole()),
         redis_url: url.map(|url| Zeroizing::new(url.to_owned())),
         redis_password: None,
         control: tokio::runtime::Handle::current(),
@@ -146,6 +167,87 @@ async fn a_session_past_its_end_or_of_an_unknown_provider_is_refused() {
     assert_eq!(reason(load(&store, &logged_in(&store, &old).await).await), "it has expired");
     let other = Session { provider: "gone".to_owned(), ..session() };
     assert!(reason(load(&store, &logged_in(&store, &other).await).await).contains("provider"));
+}
+
+#[tokio::test]
+async fn a_session_of_another_issuer_is_refused_and_one_of_the_first_format_is_not() {
+    let store = store(None);
+    let issuer = Fingerprint::of("https://other.example");
+    let other = Session { binding: Some(Binding { id: [5; 16], issuer }), ..session() };
+    let refused = reason(load(&store, &logged_in(&store, &other).await).await);
+    assert!(refused.contains("another issuer"), "{refused}");
+    let old = Session { binding: None, ..session() };
+    assert!(load(&store, &logged_in(&store, &old).await).await.unwrap().is_some());
+}
+
+/// With flags, sessions of the first format were named after the text on the button, if there was one.
+#[tokio::test]
+async fn only_a_session_of_the_first_format_may_be_named_after_the_button() {
+    let mut provider = whole().providers.remove(0);
+    provider.name = Some("Our login".to_owned());
+    let parts = Parts { providers: vec![Voucher::of(&provider)], ..parts(None) };
+    let store = Store::compile(&config(None), parts).unwrap();
+    let second = Session { provider: "Our login".to_owned(), ..session() };
+    assert!(reason(load(&store, &logged_in(&store, &second).await).await).contains("configured"));
+    let first = Session { binding: None, ..second };
+    assert!(load(&store, &logged_in(&store, &first).await).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_ticket_of_another_issuer_is_refused_without_asking_redis() {
+    let store = store(Some("redis://127.0.0.1:1"));
+    let issuer = Fingerprint::of("https://other.example");
+    let other = Session { binding: Some(Binding { id: [5; 16], issuer }), ..session() };
+    for (session, refused) in [(&other, true), (&session(), false)] {
+        let ticket = Ticket::issue("_oauth2_proxy", session);
+        let none = HeaderMap::new();
+        let lines = store.cookies(session, Some(&ticket), &RequestCookies::of(&none), "h").unwrap();
+        let found = load(&store, &browser(&lines)).await;
+        assert_eq!(
+            matches!(&found, Err(LoadError::Invalid(why)) if why.contains("issuer")),
+            refused
+        );
+        assert_eq!(matches!(found, Err(LoadError::Unavailable(_))), !refused);
+    }
+}
+
+#[tokio::test]
+async fn a_session_written_without_what_is_needed_now_is_due_or_asks_for_a_new_login() {
+    let mut slim = whole();
+    slim.request_headers.clear();
+    let compile = |config: &proxy_config::Config| {
+        let parts = Parts { needs: Needs::of(config), ..parts(None) };
+        Store::compile(&config.session, parts).unwrap()
+    };
+    let headers = logged_in(&compile(&slim), &session()).await;
+    let found = load(&compile(&slim), &headers).await.unwrap().unwrap();
+    assert!(found.session.access_token.is_none() && found.session.refresh_token.is_some());
+    assert!(!compile(&slim).is_due(&found.session, now()));
+    assert!(
+        compile(&whole())
+            .is_due(&load(&compile(&whole()), &headers).await.unwrap().unwrap().session, now())
+    );
+    let mut without_refresh = whole();
+    without_refresh.session.refresh = proxy_config::Duration::ZERO;
+    let why = reason(load(&compile(&without_refresh), &headers).await);
+    assert!(why.contains("needs more"), "{why}");
+}
+
+#[test]
+fn a_ticket_of_the_first_format_is_read_and_one_of_the_second_says_more() {
+    use proxy_config::SessionFormat::{V1, V2};
+    let ticket = Ticket::issue("n", &session());
+    let (first, second) = (ticket.to_bytes(V1), ticket.to_bytes(V2));
+    assert_eq!(first.len(), 48);
+    let read = |bytes: &[u8]| Ticket::from_bytes("n", bytes).unwrap();
+    assert_eq!(read(&first).issuer(), None);
+    assert_eq!(read(&second).issuer(), Some(Fingerprint::of(ISSUER)));
+    assert_eq!((read(&first).id(), read(&first).secret()), (ticket.id(), ticket.secret()));
+    assert_eq!((read(&second).id(), read(&second).secret()), (ticket.id(), ticket.secret()));
+    for end in 0..second.len() {
+        let cut = Ticket::from_bytes("n", &second[..end]);
+        assert!(cut.is_none() || end == 48, "{end}");
+    }
 }
 
 #[tokio::test]

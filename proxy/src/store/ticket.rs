@@ -1,12 +1,22 @@
 //! A ticket: which record in Redis, and the secret that the record is sealed with. Whoever reads Redis has no secret, and
 //! whoever steals the proxy's keys has no record.
+//!
+//! Written as `number (16) | secret (32)`, in the second format followed by [`crate::fields`].
 
+use crate::fields::{self, Fields, Malformed, room};
 use crate::random;
+use crate::session::{Fingerprint, Session};
+use proxy_config::SessionFormat;
 use std::fmt::Write;
 use zeroize::{Zeroize, Zeroizing};
 
 const ID: usize = 16;
 const SECRET: usize = 32;
+
+/// Field: what the session is bound to, so that a ticket of another issuer is refused without asking Redis.
+const ISSUER: u64 = 1;
+/// Field: which of the client's credentials; absent: 0.
+const CREDENTIALS: u64 = 2;
 
 /// Names a record and opens it. Wiped when dropped, never printed.
 #[derive(Clone)]
@@ -15,32 +25,70 @@ pub(crate) struct Ticket {
     /// `<cookie name>-<32 hex digits>`: the key in Redis.
     id: String,
     secret: Zeroizing<[u8; SECRET]>,
+    /// Of the first format: none.
+    issuer: Option<Fingerprint>,
+    credentials: u32,
 }
 
 impl Ticket {
     /// Longest sealed ticket that is read, in bytes of text.
     pub(crate) const MAX_TEXT: usize = 256;
 
-    /// A new ticket, guessable by nobody.
-    pub(crate) fn issue(cookie_name: &str) -> Self {
-        Self::new(cookie_name, random::array(), Zeroizing::new(random::array()))
+    /// A new ticket to `session`, guessable by nobody.
+    pub(crate) fn issue(cookie_name: &str, session: &Session) -> Self {
+        let mut ticket = Self::new(cookie_name, random::array(), Zeroizing::new(random::array()));
+        ticket.bind(session);
+        ticket
+    }
+
+    /// Takes over what `session` is bound to: a session of the first format gets a binding when it is refreshed.
+    pub(super) fn bind(&mut self, session: &Session) {
+        self.issuer = session.binding.map(|binding| binding.issuer);
+        self.credentials = session.login.credentials;
     }
 
     /// What is sealed into the cookie.
-    pub(super) fn to_bytes(&self) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(Vec::with_capacity(ID + SECRET));
-        bytes.extend_from_slice(&self.number);
-        bytes.extend_from_slice(self.secret.as_slice());
-        bytes
+    pub(super) fn to_bytes(&self, format: SessionFormat) -> Zeroizing<Vec<u8>> {
+        let mut head = Zeroizing::new(Vec::with_capacity(ID + SECRET));
+        head.extend_from_slice(&self.number);
+        head.extend_from_slice(self.secret.as_slice());
+        let mut fields = Fields::after(&head, room(8) + room(8));
+        if let (SessionFormat::V2, Some(issuer)) = (format, self.issuer) {
+            fields.bytes(ISSUER, &issuer.0);
+            if self.credentials != 0 {
+                fields.number(CREDENTIALS, self.credentials.into());
+            }
+        }
+        fields.finish()
     }
 
     /// Reads what [`Ticket::to_bytes`] wrote.
     pub(super) fn from_bytes(cookie_name: &str, bytes: &[u8]) -> Option<Self> {
-        let (number, secret) = bytes.split_first_chunk::<ID>()?;
-        let mut array: [u8; SECRET] = secret.try_into().ok()?;
-        let ticket = Self::new(cookie_name, *number, Zeroizing::new(array));
+        let (number, rest) = bytes.split_first_chunk::<ID>()?;
+        let (secret, rest) = rest.split_first_chunk::<SECRET>()?;
+        let mut array = *secret;
+        let mut ticket = Self::new(cookie_name, *number, Zeroizing::new(array));
         array.zeroize();
+        for field in fields::read(rest) {
+            field.and_then(|(number, value)| ticket.take(number, value)).ok()?;
+        }
         Some(ticket)
+    }
+
+    fn take(&mut self, number: u64, value: &[u8]) -> Result<(), Malformed> {
+        match number {
+            ISSUER => self.issuer = Some(Fingerprint(fields::array(value)?)),
+            CREDENTIALS => {
+                self.credentials = fields::number(value)?.try_into().map_err(|_| Malformed)?;
+            }
+            other => fields::unknown(other)?,
+        }
+        Ok(())
+    }
+
+    /// What the session is bound to, as far as the ticket says.
+    pub(super) fn issuer(&self) -> Option<Fingerprint> {
+        self.issuer
     }
 
     /// The key of its record in Redis.
@@ -57,6 +105,6 @@ impl Ticket {
         for byte in number {
             let _ = write!(id, "{byte:02x}");
         }
-        Self { number, id, secret }
+        Self { number, id, secret, issuer: None, credentials: 0 }
     }
 }

@@ -160,7 +160,7 @@ fn algorithm(algorithm: crds::SigningAlgorithm) -> file::SigningAlgorithm {
 }
 
 fn session(spec: &ValidSpec, session: &crds::Session, ring: &Ring) -> file::Session {
-    let crds::Session { store, redis, cookie: of_cookie } = session;
+    let crds::Session { store, redis, cookie: of_cookie, absolute: _, format } = session;
     file::Session {
         store: match (store, redis) {
             (crds::Store::Redis, Some(crds::Redis { url_secret_ref: _, ca_secret_ref })) => {
@@ -177,7 +177,12 @@ fn session(spec: &ValidSpec, session: &crds::Session, ring: &Ring) -> file::Sess
         keys: ring.names().iter().map(|name| secret(name)).collect(),
         cookie: cookie(spec, of_cookie),
         lifetime: spec.expire,
+        absolute: spec.absolute,
         refresh: spec.refresh,
+        format: match format {
+            crds::SessionFormat::V1 => file::SessionFormat::V1,
+            crds::SessionFormat::V2 => file::SessionFormat::V2,
+        },
     }
 }
 

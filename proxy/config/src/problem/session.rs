@@ -2,7 +2,7 @@
 
 use super::Problems;
 use super::text::is_token;
-use crate::{Cookie, Secret, Session, Store};
+use crate::{Cookie, Secret, Session, SessionFormat, Store};
 
 pub(super) fn check(session: &Session, problems: &mut Problems) {
     problems.add_if(
@@ -25,6 +25,20 @@ pub(super) fn check(session: &Session, problems: &mut Problems) {
             ),
         );
     }
+    if !session.absolute.is_zero() && session.refresh >= session.absolute {
+        problems.add(
+            "session.refresh",
+            format!(
+                "{} must be shorter than session.absolute, {}",
+                session.refresh, session.absolute
+            ),
+        );
+    }
+    problems.add_if(
+        !session.absolute.is_zero() && session.format == SessionFormat::V1,
+        "session.absolute",
+        "sessions that session.format v1 writes do not hold when the login was: leave session.format out",
+    );
     cookie(&session.cookie, problems);
     if let Store::Redis(redis) = &session.store {
         file(&redis.url, "session.store.redis.url", problems);

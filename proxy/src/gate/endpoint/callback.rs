@@ -56,7 +56,7 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
     }
     let saved = visit.site.store.save(&session, &visit.cookies(), visit.host()).await;
     visit.set_cookies.extend(saved.map_err(|error| match error {
-        StoreError::TooLong(_) => Refusal::Unsaved(error.to_string()),
+        StoreError::TooLong(_) | StoreError::TooLarge(_) => Refusal::Unsaved(error.to_string()),
         StoreError::Unavailable(reason) => Refusal::NoStore(reason),
     })?);
     Ok(session)
@@ -85,7 +85,14 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
     let line = ready.login_cookies.forget(&found.name, visit.host());
     let fresh = ready.used.take(&hash, visit.now);
     visit.set_cookies.push(line);
-    if fresh { Ok(found.state) } else { Err(NoLogin::Used.into()) }
+    if !fresh {
+        return Err(NoLogin::Used.into());
+    }
+    if !params.state().is_some_and(|parameter| found.state.is_bound_to(parameter)) {
+        visit.target = "/".to_owned();
+        return Err(NoLogin::OtherTarget.into());
+    }
+    Ok(found.state)
 }
 
 /// Untrusted text for a page and the log.

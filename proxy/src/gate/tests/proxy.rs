@@ -5,6 +5,7 @@ use crate::args::{self, Command};
 use crate::identity::Identity;
 use crate::session::{KeyRing, Purpose, Session, Token, encode};
 use jiff::Timestamp;
+use proxy_config::SessionFormat;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -188,7 +189,6 @@ pub(super) fn upstream(headers: &[(String, String)]) -> SocketAddr {
 /// The session of the recorded headers.
 pub(super) fn session() -> Session {
     Session {
-        provider: "oidc=app-7".to_owned(),
         created_at: "2026-11-23T11:58:21.123Z"
             .parse::<Timestamp>()
             .expect("a time")
@@ -196,19 +196,21 @@ pub(super) fn session() -> Session {
         expires_at: None,
         access_token: Some(Token::new("at-vector-0001")),
         id_token: Some(Token::new("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtYXJhIn0.c2ln")),
-        refresh_token: None,
-        nonce: None,
         identity: Identity {
             user: "5f1c7a90-user".to_owned(),
             email: Some("mara@vectors.example".to_owned()),
             groups: vec!["staff".to_owned(), "ops/oncall".to_owned(), "a,b".to_owned()],
             preferred_username: Some("mara".to_owned()),
         },
+        ..Session::new("oidc=app-7", Timestamp::UNIX_EPOCH)
     }
 }
 
 /// The `Cookie` header of a session.
 pub(super) fn cookie(session: &Session) -> String {
     let ring = KeyRing::new(&[SECRET]).expect("a ring");
-    format!("_oauth2_proxy={}", ring.seal(Purpose::Session, "_oauth2_proxy", &encode(session)))
+    format!(
+        "_oauth2_proxy={}",
+        ring.seal(Purpose::Session, "_oauth2_proxy", &encode(session, SessionFormat::V2))
+    )
 }

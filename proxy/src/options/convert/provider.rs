@@ -29,10 +29,10 @@ const OTHER_TYPES: [&str; 16] = [
 
 pub(super) fn convert(options: &Options, problems: &mut Problems) -> Provider {
     provider_type(&options.provider, problems);
-    let name = given(&options.provider_display_name);
     Provider {
-        id: name.clone().unwrap_or_else(|| format!("oidc={}", options.client_id)),
-        name,
+        // Not the text on the button, which may change: sessions are bound to it.
+        id: format!("oidc={}", options.client_id),
+        name: given(&options.provider_display_name),
         client_id: options.client_id.clone(),
         client_secret: client_secret(options, problems),
         client_authentication: None,

@@ -4,7 +4,7 @@ use super::{choice, given, span};
 use crate::options::cookie_secret;
 use crate::options::supported::Options;
 use proxy_config::{
-    Cookie, CsrfCookie, Duration, Problems, Redis, SameSite, Secret, Session, Store,
+    Cookie, CsrfCookie, Duration, Problems, Redis, SameSite, Secret, Session, SessionFormat, Store,
 };
 
 pub(super) fn convert(options: &Options, problems: &mut Problems) -> Session {
@@ -20,9 +20,35 @@ pub(super) fn convert(options: &Options, problems: &mut Problems) -> Session {
         store: store(options, problems),
         cookie: cookie(options, problems),
         lifetime: span(lifetime, "cookie-expire", problems),
+        absolute: absolute(options, problems),
         // oauth2-proxy takes a negative interval and never refreshes then.
         refresh: refresh.positive().unwrap_or(Duration::ZERO),
+        format: format(options, problems),
     }
+}
+
+fn absolute(options: &Options, problems: &mut Problems) -> Duration {
+    let (absolute, refresh) = (options.session_absolute_lifetime, options.cookie_refresh);
+    if absolute.0 > 0 && refresh >= absolute {
+        problems.add(
+            "cookie-refresh",
+            format!("{refresh} must be less than session-absolute-lifetime, {absolute}"),
+        );
+    }
+    span(absolute, "session-absolute-lifetime", problems)
+}
+
+fn format(options: &Options, problems: &mut Problems) -> SessionFormat {
+    let formats = [("v1", SessionFormat::V1), ("v2", SessionFormat::V2)];
+    let format =
+        choice(&options.session_format, &formats, "session-format", problems).unwrap_or_default();
+    if format == SessionFormat::V1 && options.session_absolute_lifetime.0 > 0 {
+        problems.add(
+            "session-absolute-lifetime",
+            "sessions that session-format=v1 writes do not hold when the login was: leave session-format out",
+        );
+    }
+    format
 }
 
 fn cookie(options: &Options, problems: &mut Problems) -> Cookie {

@@ -1,0 +1,51 @@
+//! Who may have vouched for a session: a provider's id is only a name, so it is its issuer that counts.
+
+use crate::session::{Fingerprint, Session};
+
+/// A configured provider, as sessions name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Voucher {
+    id: String,
+    /// The text on the button, which was the id of sessions of the first format that flags made.
+    name: Option<String>,
+    issuer: Fingerprint,
+}
+
+impl Voucher {
+    /// Of the configuration's provider.
+    pub(crate) fn of(provider: &proxy_config::Provider) -> Self {
+        Self {
+            id: provider.id.clone(),
+            name: provider.name.clone(),
+            issuer: Fingerprint::of(&provider.issuer_url),
+        }
+    }
+
+    /// Whether this is its issuer.
+    pub(super) fn is_at(&self, issuer: Fingerprint) -> bool {
+        self.issuer == issuer
+    }
+
+    /// Whether it made `session`. One of the first format does not say at which issuer.
+    fn made(&self, session: &Session) -> bool {
+        match &session.binding {
+            Some(binding) => self.id == session.provider && self.is_at(binding.issuer),
+            None => [Some(&self.id), self.name.as_ref()].contains(&Some(&session.provider)),
+        }
+    }
+}
+
+/// Whether one of the providers made `session`.
+///
+/// # Errors
+/// Why not, for the log.
+pub(super) fn check(vouchers: &[Voucher], session: &Session) -> Result<(), &'static str> {
+    if vouchers.iter().any(|voucher| voucher.made(session)) {
+        return Ok(());
+    }
+    Err(if vouchers.iter().any(|voucher| voucher.id == session.provider) {
+        "it is of another issuer than its identity provider has now"
+    } else {
+        "its identity provider is no longer configured"
+    })
+}
