@@ -1,0 +1,142 @@
+//! The modules at the top of a crate use each other in one direction only: where two need each other, neither can be read,
+//! tested or replaced alone. What counts is a path that begins with `crate::`, in code that is no test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+type Graph = BTreeMap<String, BTreeSet<String>>;
+
+/// Knots that are known. The list only ever gets shorter: whoever unties one takes it out.
+const KNOWN: [(&str, &[&[&str]]); 2] = [
+    ("proxy/src", &[]),
+    (
+        "operator/src",
+        &[&[
+            "context",
+            "controller",
+            "event",
+            "inject",
+            "metrics",
+            "object",
+            "pod",
+            "poke",
+            "proxy_controller",
+            "references",
+            "report",
+            "traffic",
+            "workload_controller",
+        ]],
+    ),
+];
+
+/// Notes what the sources below `folder` use; `module` is the top module that they belong to.
+fn read(folder: &Path, module: Option<&str>, graph: &mut Graph) {
+    for entry in fs::read_dir(folder).expect("the folder is there") {
+        let path = entry.expect("its entry").path();
+        let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
+        let top = module.unwrap_or(&name);
+        if name == "tests" || (module.is_none() && ["bin", "lib", "main"].contains(&top)) {
+            continue;
+        }
+        if path.is_dir() {
+            read(&path, Some(top), graph);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("a source is text");
+            let used = used_by(&text);
+            graph.entry(top.to_owned()).or_default().extend(used.into_iter().filter(|u| u != top));
+        }
+    }
+}
+
+/// The first names behind `crate::`, up to the tests at the end of a file.
+fn used_by(text: &str) -> BTreeSet<String> {
+    let code: String = text
+        .lines()
+        .map(|line| line.split("//").next().unwrap_or_default())
+        .collect::<Vec<_>>()
+        .join("\n");
+    let code = code.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let name = |text: &str| -> String {
+        text.trim_start().chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+    };
+    let mut used = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let Some(list) = rest.strip_prefix('{') else {
+            used.insert(name(rest));
+            continue;
+        };
+        let mut depth = 0_usize;
+        let end = list.find(|c| {
+            depth += usize::from(c == '{');
+            let over = c == '}' && depth == 0;
+            depth -= usize::from(c == '}' && depth > 0);
+            over
+        });
+        let mut depth = 0_usize;
+        let items = list[..end.unwrap_or(list.len())].split(|c| {
+            depth += usize::from(c == '{');
+            depth -= usize::from(c == '}');
+            c == ',' && depth == 0
+        });
+        used.extend(items.map(name));
+    }
+    used
+}
+
+fn reached(graph: &Graph, from: &str) -> BTreeSet<String> {
+    let (mut found, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
+    while let Some(module) = next.pop() {
+        let uses = graph.get(&module).into_iter().flatten();
+        next.extend(uses.filter(|used| found.insert((*used).clone())).cloned());
+    }
+    found
+}
+
+/// The sets of modules that all reach each other.
+fn knots(graph: &Graph) -> BTreeSet<Vec<String>> {
+    let all: BTreeMap<_, _> = graph.keys().map(|module| (module, reached(graph, module))).collect();
+    let meets = |a: &String, b: &String| all[a].contains(b) && all[b].contains(a);
+    let in_circle = graph.keys().filter(|module| all[*module].contains(*module));
+    in_circle.map(|a| graph.keys().filter(|b| meets(a, b)).cloned().collect()).collect()
+}
+
+#[test]
+fn the_modules_of_a_crate_use_each_other_in_one_direction() {
+    for (folder, known) in KNOWN {
+        let mut graph = Graph::new();
+        read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(folder), None, &mut graph);
+        assert!(graph.len() > 10, "{folder}: where are its modules?");
+        let known: BTreeSet<Vec<String>> =
+            known.iter().map(|knot| knot.iter().map(|name| (*name).to_owned()).collect()).collect();
+        let found = knots(&graph);
+        for knot in found.difference(&known) {
+            let inner = |module: &String| {
+                graph[module].iter().filter(|used| knot.contains(used)).cloned().collect::<Vec<_>>()
+            };
+            let uses: Vec<_> =
+                knot.iter().map(|m| format!("{m} uses {}", inner(m).join(", "))).collect();
+            panic!("{folder}: a circle of modules:\n{}", uses.join("\n"));
+        }
+        let gone: Vec<_> = known.difference(&found).collect();
+        assert!(gone.is_empty(), "{folder}: no circle any more, take it out of the list: {gone:?}");
+    }
+}
+
+#[test]
+fn a_circle_is_found_however_it_is_written() {
+    let used = used_by(
+        "use crate::{a, b::{c, d}, e as f};\nfn x() { crate::g::h(); } // crate::i\n#[cfg(test)]\nmod tests { use crate::j; }",
+    );
+    assert_eq!(used.iter().map(String::as_str).collect::<Vec<_>>(), ["a", "b", "e", "g"]);
+    let graph = |uses: &[(&str, &str)]| {
+        let mut graph = Graph::new();
+        for (a, b) in uses {
+            graph.entry((*a).to_owned()).or_default().insert((*b).to_owned());
+        }
+        graph
+    };
+    assert!(knots(&graph(&[("a", "b"), ("b", "c"), ("a", "c")])).is_empty());
+    let circle = knots(&graph(&[("a", "b"), ("b", "c"), ("c", "b"), ("a", "c")]));
+    assert_eq!(circle, BTreeSet::from([vec!["b".to_owned(), "c".to_owned()]]));
+}
