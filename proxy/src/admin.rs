@@ -7,7 +7,7 @@ mod direct;
 
 use crate::metrics::{self, Registry};
 use crate::reload::Status;
-use crate::server::{Farewell, Socket};
+use crate::server::{Farewell, Socket, breathe};
 use crate::site::SiteCell;
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
@@ -202,10 +202,4 @@ fn response(
     headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
     response
-}
-
-/// After a failed accept, most likely for want of file descriptors.
-async fn breathe(error: &std::io::Error) {
-    tracing::warn!(%error, "a connection to the admin listener can not be accepted");
-    tokio::time::sleep(Duration::from_millis(50)).await;
 }

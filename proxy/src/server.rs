@@ -17,7 +17,7 @@ mod worker;
 
 pub(crate) use bound::{BindError, Bound};
 pub(crate) use framing::Framing;
-pub(crate) use listener::Socket;
+pub(crate) use listener::{Socket, breathe};
 pub(crate) use tls::{Certificate, TlsError};
 pub(crate) use worker::{Farewell, Server, Settings, StartError};
 

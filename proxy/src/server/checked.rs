@@ -49,10 +49,14 @@ impl AsyncRead for Checked {
         if let Poll::Ready(Ok(())) = &poll {
             let read = buf.filled().get(before..).unwrap_or_default();
             if !read.is_empty() && !this.conn.is_raw() {
+                let in_body = this.framing.in_body();
                 if let Err(violation) = this.framing.feed(read) {
-                    this.conn.refuse(violation, this.framing.in_body());
-                    buf.set_filled(before);
-                    return Poll::Pending;
+                    // Requests that came whole before it are answered first.
+                    let whole = this.framing.whole();
+                    this.conn.refuse(violation, in_body && whole == 0);
+                    buf.set_filled(before + whole);
+                    this.conn.note_start(true);
+                    return if whole > 0 { Poll::Ready(Ok(())) } else { Poll::Pending };
                 }
                 this.conn.note_start(this.framing.at_start());
             }
@@ -91,9 +95,7 @@ impl AsyncWrite for Checked {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let poll = Pin::new(&mut this.stream).poll_flush(cx);
-        if poll.is_pending() {
-            this.conn.note_write(true);
-        }
+        this.conn.note_flush(poll.is_pending());
         poll
     }
 

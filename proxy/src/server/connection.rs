@@ -58,6 +58,10 @@ pub(super) struct Conn {
     in_body: AtomicBool,
     too_large: AtomicBool,
     answering: AtomicBool,
+    /// Streams of HTTP/2 that the client reset before they were answered to the end.
+    reset: AtomicU32,
+    /// No stream is answered any more.
+    leaving: AtomicBool,
 }
 
 impl Conn {
@@ -76,6 +80,8 @@ impl Conn {
             in_body: AtomicBool::new(false),
             too_large: AtomicBool::new(false),
             answering: AtomicBool::new(false),
+            reset: AtomicU32::new(0),
+            leaving: AtomicBool::new(false),
         })
     }
 
@@ -91,6 +97,11 @@ impl Conn {
         if !pending {
             self.peer.note_moved();
         }
+    }
+
+    /// What was written has been sent, or not yet. Nothing moved by that alone.
+    pub(super) fn note_flush(&self, pending: bool) {
+        self.write_pending.store(pending, Ordering::Relaxed);
     }
 
     pub(super) fn note_start(&self, at_start: bool) {
@@ -120,7 +131,13 @@ impl Conn {
 
     /// The refusal can be told now, because nothing that came before is unanswered.
     fn is_over(&self) -> bool {
-        self.is_refused() && (self.in_body.load(Ordering::Relaxed) || !self.in_flight())
+        self.is_refused()
+            && (self.in_body.load(Ordering::Relaxed) || !self.in_flight() && !self.is_sending())
+    }
+
+    /// Bytes of an answer wait for the client to take others.
+    pub(super) fn is_sending(&self) -> bool {
+        self.write_pending.load(Ordering::Relaxed)
     }
 
     /// The head of an answer is on its way.
@@ -135,6 +152,25 @@ impl Conn {
         InFlight(Arc::clone(self))
     }
 
+    /// Requests that came, and those of them that the client did not wait for.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        (self.served.load(Ordering::Relaxed), self.reset.load(Ordering::Relaxed))
+    }
+
+    /// A stream ended before its answer did.
+    pub(super) fn note_reset(&self) {
+        self.reset.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// From now on nothing is asked of anybody for this client.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
     pub(super) fn in_flight(&self) -> bool {
         self.in_flight.load(Ordering::Relaxed) > 0
     }
@@ -143,7 +179,7 @@ impl Conn {
     fn is_quiet(&self) -> bool {
         !self.in_flight()
             && self.read_pending.load(Ordering::Relaxed)
-            && !self.write_pending.load(Ordering::Relaxed)
+            && !self.is_sending()
             && self.at_start.load(Ordering::Relaxed)
     }
 }
@@ -251,7 +287,8 @@ where
             // A copy, even of nothing: the buffer itself would keep its eight kilobytes alive.
             Some(Parked { stream, framing, prefix: Bytes::copy_from_slice(&parts.read_buf) })
         }
-        End::Refused if !conn.answering.load(Ordering::Relaxed) => {
+        // Into the middle of an answer nothing may be written: then the end of the connection says it.
+        End::Refused if !conn.answering.load(Ordering::Relaxed) && !conn.is_sending() => {
             let stream = http.into_parts()?.io.into_inner().stream;
             Box::pin(goodbye::refuse(stream, conn.too_large.load(Ordering::Relaxed))).await;
             None
@@ -339,7 +376,7 @@ impl Watch {
         if conn.is_quiet() {
             return (!moved).then_some(End::Parked);
         }
-        if conn.in_flight() || conn.write_pending.load(Ordering::Relaxed) {
+        if conn.in_flight() || conn.is_sending() {
             *this.waited = Duration::ZERO;
             *this.stalled = if moved { Duration::ZERO } else { *this.stalled + *this.tick };
             return (*this.stalled >= this.bounds.stream_idle_timeout).then_some(End::Late);

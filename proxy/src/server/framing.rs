@@ -40,6 +40,8 @@ pub(crate) struct Framing {
     /// A line that has begun and not ended; empty whenever heads arrive whole.
     partial: Vec<u8>,
     max_head: usize,
+    /// See [`Framing::whole`].
+    whole: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,7 @@ struct Head {
 impl Framing {
     /// A reader that takes heads of up to `max_head` bytes.
     pub(crate) fn new(max_head: usize) -> Self {
-        Self { state: State::Start { skipped: false }, partial: Vec::new(), max_head }
+        Self { state: State::Start { skipped: false }, partial: Vec::new(), max_head, whole: 0 }
     }
 
     /// No request has begun that has not also ended.
@@ -85,8 +87,15 @@ impl Framing {
         !matches!(self.state, State::Start { .. } | State::Head(_))
     }
 
+    /// How many of the bytes that were fed last belong to requests that have ended.
+    pub(super) fn whole(&self) -> usize {
+        self.whole
+    }
+
     /// Reads on. After an error the connection is of no more use.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8]) -> Result<(), Violation> {
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+        let (all, mut bytes) = (bytes.len(), bytes);
+        self.whole = 0;
         while !bytes.is_empty() {
             bytes =
                 match self.state {
@@ -98,6 +107,9 @@ impl Framing {
                     }),
                     _ => self.line_of(bytes)?,
                 };
+            if self.at_start() {
+                self.whole = all - bytes.len();
+            }
         }
         Ok(())
     }

@@ -1,5 +1,6 @@
 //! HTTP/2, offered over TLS only. Streams, header lists and resets are capped; connections without a stream are told to go,
-//! and those on whose streams nothing moves are cut: pings alone would keep them for ever.
+//! and those on whose streams nothing moves are cut: pings alone would keep them for ever. Each stream that is opened and reset
+//! may cost a connection to an upstream, so a client that does hardly anything else has to go as well.
 
 use super::connection::Conn;
 use super::service::{Handle, Service};
@@ -21,6 +22,15 @@ const MAX_STREAMS: u32 = 100;
 const MAX_RESETS: usize = 20;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(500);
+/// Resets that a person may cause: leaving a page of a hundred pictures, or a search that is asked anew with each letter.
+const PATIENCE: u32 = 100;
+/// That many within this time are a flood,
+const FLOOD: Duration = Duration::from_secs(10);
+/// or that many of so many streams in a row, whatever time they take.
+const ROW: u32 = 2 * PATIENCE;
+
+/// Time for what is under way on a connection that has to go.
+const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Serves an HTTP/2 connection to its end.
 pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, conn: Arc<Conn>)
@@ -42,10 +52,18 @@ where
     let mut idle_since = Instant::now();
     let mut moved_at = idle_since;
     let mut told = false;
+    let mut resets = Resets::default();
     poll_fn(|cx| {
         loop {
             if Pin::new(&mut http).poll(cx).is_ready() {
                 return Poll::Ready(());
+            }
+            if !conn.is_leaving() && resets.are_too_many(&conn) {
+                conn.leave();
+                told = true;
+                idle_since = Instant::now();
+                Pin::new(&mut http).graceful_shutdown();
+                continue;
             }
             if timer.as_mut().poll(cx).is_pending() {
                 return Poll::Pending;
@@ -55,10 +73,13 @@ where
             if conn.peer.take_moved() || !conn.in_flight() {
                 moved_at = now;
             }
-            if conn.in_flight() {
+            if conn.in_flight() && !conn.is_leaving() {
                 idle_since = now;
             }
             if now.duration_since(moved_at) >= bounds.stream_idle_timeout {
+                return Poll::Ready(());
+            }
+            if conn.is_leaving() && now.duration_since(idle_since) >= FAREWELL {
                 return Poll::Ready(());
             }
             let idle = now.duration_since(idle_since) >= bounds.idle_timeout;
@@ -73,4 +94,37 @@ where
         }
     })
     .await;
+}
+
+/// How often the client did not wait for an answer, in the present stretch of time and the present row of streams.
+struct Resets {
+    since: Instant,
+    in_time: u32,
+    row: u32,
+    in_row: u32,
+}
+
+impl Default for Resets {
+    fn default() -> Self {
+        Self { since: Instant::now(), in_time: 0, row: 0, in_row: 0 }
+    }
+}
+
+impl Resets {
+    fn are_too_many(&mut self, conn: &Conn) -> bool {
+        let (served, reset) = conn.counts();
+        if reset.wrapping_sub(self.in_time) <= PATIENCE
+            && reset.wrapping_sub(self.in_row) <= PATIENCE
+        {
+            if served.wrapping_sub(self.row) >= ROW {
+                (self.row, self.in_row) = (served, reset);
+            }
+            // Asked for the time only now and then: this is looked at with every frame.
+            if reset != self.in_time && self.since.elapsed() >= FLOOD {
+                (self.since, self.in_time) = (Instant::now(), reset);
+            }
+            return false;
+        }
+        true
+    }
 }

@@ -7,8 +7,11 @@ use std::net::{Ipv6Addr, SocketAddr, TcpListener, ToSocketAddrs};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 const BACKLOG: i32 = 1024;
+/// For want of file descriptors or memory.
+const BREATH: Duration = Duration::from_millis(50);
 
 /// A bound and listening socket, not yet tied to a runtime.
 #[derive(Debug)]
@@ -111,4 +114,33 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
     listener.set_nonblocking(true)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o660))?;
     Ok(Socket::Unix(listener, SocketFile(path.to_owned())))
+}
+
+/// After a failed accept: waits, where the next one would fail as well. That a client is gone already is no such reason.
+pub(crate) async fn breathe(error: &io::Error) {
+    if is_want(error) {
+        tracing::warn!(%error, "a connection can not be accepted");
+        tokio::time::sleep(BREATH).await;
+    }
+}
+
+fn is_want(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOBUFS]
+        .iter()
+        .any(|want| error.raw_os_error() == Some(want.raw_os_error()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::io::Errno;
+
+    #[test]
+    fn accepting_pauses_for_want_of_something_and_not_for_a_client_that_has_gone() {
+        assert!(is_want(&Errno::MFILE.into()) && is_want(&Errno::NOMEM.into()));
+        for gone in [Errno::CONNABORTED, Errno::INTR, Errno::PROTO, Errno::NETDOWN] {
+            assert!(!is_want(&gone.into()), "{gone}");
+        }
+    }
 }

@@ -57,6 +57,9 @@ where
         let http2 = request.version() == Version::HTTP_2;
         let bodiless = http2 && request.method() == Method::HEAD;
         let answer = match admit(&mut request) {
+            Ok(()) if self.conn.is_leaving() => {
+                Answer::Refused { status: StatusCode::SERVICE_UNAVAILABLE }
+            }
             Ok(()) => {
                 let future = (self.handler)(Arc::clone(&self.conn.peer), request);
                 Answer::Coming { future: AssertUnwindSafe(future).catch_unwind() }
@@ -149,6 +152,15 @@ pin_project_lite::pin_project! {
         http2: bool,
         bodiless: bool,
     }
+
+    impl<F> PinnedDrop for Call<F> {
+        fn drop(this: Pin<&mut Self>) {
+            let this = this.project();
+            if *this.http2 && let Some(InFlight(conn)) = this.in_flight.as_ref() {
+                conn.note_reset();
+            }
+        }
+    }
 }
 
 pin_project_lite::pin_project! {
@@ -190,7 +202,13 @@ impl<F: Future<Output: Into<Answered>>> Future for Call<F> {
             }
         }
         let (in_flight, http2) = (this.in_flight.take(), *this.http2);
-        Poll::Ready(Ok(response.map(|body| Tracked { body, entry, in_flight, http2 })))
+        Poll::Ready(Ok(response.map(|body| Tracked {
+            ended: false,
+            body,
+            entry,
+            in_flight,
+            http2,
+        })))
     }
 }
 
@@ -206,6 +224,7 @@ fn take_body(response: &mut Response<Body>) {
 pub(super) struct Tracked {
     body: Body,
     entry: Option<Box<Entry>>,
+    ended: bool,
     in_flight: Option<InFlight>,
     http2: bool,
 }
@@ -219,6 +238,7 @@ impl http_body::Body for Tracked {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        self.ended |= frame.is_none() || self.body.is_end_stream();
         // Over HTTP/1 the socket tells.
         if self.http2
             && let Some(InFlight(conn)) = &self.in_flight
@@ -241,6 +261,18 @@ impl http_body::Body for Tracked {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        if self.http2
+            && !self.ended
+            && !http_body::Body::is_end_stream(&self.body)
+            && let Some(InFlight(conn)) = &self.in_flight
+        {
+            conn.note_reset();
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::bound::Bound;
 use super::connection::{self, Bounds, Conn};
-use super::listener::Socket;
+use super::listener::{Socket, breathe};
 use super::load::{Loads, Slot};
 use super::service::Handle;
 use super::{Certificate, Drain, TlsError, http2};
@@ -29,8 +29,8 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-/// After a failed accept, most likely for want of file descriptors.
-const BREATH: Duration = Duration::from_millis(50);
+/// Threads of a worker for names to be resolved and files to be read. Where these stall, more of them would stall as well.
+const BLOCKING: usize = 16;
 
 /// What a server needs beside its sockets.
 pub(crate) struct Settings<'a> {
@@ -279,7 +279,11 @@ where
         handed: mpsc::UnboundedReceiver<(Handed, Slot)>,
         stopped: watch::Receiver<Phase>,
     ) {
-        let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        let runtime = match tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(BLOCKING)
+            .build()
+        {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "a worker has no runtime and serves nothing");
@@ -403,11 +407,6 @@ where
             }
         }
     }
-}
-
-async fn breathe(error: &io::Error) {
-    tracing::warn!(%error, "a connection can not be accepted");
-    tokio::time::sleep(BREATH).await;
 }
 
 async fn handshake<H, F>(

@@ -3,7 +3,9 @@
 
 use super::hello;
 use super::support::Running;
+use crate::body::Body;
 use crate::metrics::Event;
+use http::Response;
 use proxy_config::Limits;
 use std::io::Read;
 
@@ -149,4 +151,54 @@ fn a_head_may_have_a_hundred_lines() {
         running.connect().ask(&format!("GET / HTTP/1.1\r\nHost: a\r\n{lines}\r\n")).status
     };
     assert_eq!((ask(99), ask(100)), (200, 431));
+}
+
+#[test]
+fn what_came_whole_before_a_broken_request_is_answered_first() {
+    let running = Running::start(&Limits { workers: 1, ..Limits::default() }, |_, _, request| {
+        assert!(!request.uri().path().starts_with("/broken"));
+        hello(request)
+    });
+    let good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for broken in [
+        "GET /broken HTTP/1.1\n",
+        "garbage\n\n",
+        "POST /broken HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ] {
+        let mut client = running.connect();
+        client.send(format!("{good}{good}{broken}").as_bytes());
+        let statuses = [(); 3].map(|()| client.answer().status);
+        assert_eq!(statuses, [200, 200, 400], "{broken:?}");
+        assert!(client.is_closed());
+    }
+}
+
+#[test]
+fn a_refusal_never_stands_in_the_middle_of_an_answer() {
+    // More than the buffers of both sides hold, so that the parser still has some of it when the next request comes.
+    const SIZE: usize = 16 << 20;
+    let running = Running::start(&Limits { workers: 1, ..Limits::default() }, |_, _, _| async {
+        Response::new(Body::full(vec![b'a'; SIZE]))
+    });
+    let good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for at_once in [true, false] {
+        let mut client = running.connect();
+        if at_once {
+            client.send(format!("{good}garbage\n\n").as_bytes());
+        } else {
+            client.send(good.as_bytes());
+            client.until(b"\r\n\r\n");
+            client.send(b"garbage\n\n");
+            // Until it has been seen, so that what is in flight meets it.
+            super::support::eventually("it is refused", || {
+                running.counted(Event::FramingRefused) == 2
+            });
+        }
+        if at_once {
+            client.until(b"\r\n\r\n");
+        }
+        let body = client.exactly(SIZE);
+        assert!(body.iter().all(|byte| *byte == b'a'), "at once: {at_once}");
+        assert!(client.until(b"\r\n").starts_with(b"HTTP/1.1 400 "));
+    }
 }

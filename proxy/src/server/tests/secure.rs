@@ -1,8 +1,16 @@
 //! TLS, and HTTP/2 over it, with a real client.
 
 use super::support::{PATIENCE, Running, eventually};
+use crate::access_log::Writer;
 use crate::body::{Body, BodyError};
-use crate::server::Certificate;
+use crate::metrics::Registry;
+use crate::peer::Peer;
+use crate::server::checked::Checked;
+use crate::server::connection::Conn;
+use crate::server::load::Loads;
+use crate::server::{Certificate, Framing};
+use crate::stream::Stream;
+use crate::worker::Worker;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response, Version};
@@ -14,9 +22,13 @@ use proxy_config::{Limits, TlsVersion};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 use rustls_pki_types::ServerName;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -218,4 +230,105 @@ async fn the_oldest_version_is_kept_to() {
     assert!(connect(&strict, only_12()).await.is_err());
     let (lenient, _) = serve(&pair, TlsVersion::Tls12);
     assert!(ask(&mut connect(&lenient, only_12()).await.unwrap()).await.contains("200 OK"));
+}
+
+/// Has the handler see a request, and resets it then.
+async fn reset(sender: &mut http2::SendRequest<Empty<Bytes>>, seen: &tokio::sync::Notify) -> bool {
+    let request = Request::get("https://proxy.example/slow").body(Empty::new()).unwrap();
+    let answer = sender.send_request(request);
+    tokio::select! {
+        _ = answer => false,
+        () = seen.notified() => true,
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_resets_stream_after_stream_has_to_go_and_others_are_served() {
+    let pair = pair();
+    let certificate = Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap();
+    let (seen, count) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
+    let (told, counted) = (Arc::clone(&seen), Arc::clone(&count));
+    let running = Running::start_tls(
+        &certificate,
+        TlsVersion::Tls12,
+        &Limits::default(),
+        move |_, _, request| {
+            let (told, counted) = (Arc::clone(&told), Arc::clone(&counted));
+            async move {
+                if request.uri().path() == "/slow" {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                    told.notify_one();
+                    std::future::pending::<()>().await;
+                }
+                Response::new(Body::from("here"))
+            }
+        },
+    );
+    let fine = Request::get("https://proxy.example/").body(Empty::<Bytes>::new()).unwrap();
+    // What a person may do who leaves one page after the other.
+    let mut person = http_2(&running, &pair).await;
+    for _ in 0..80 {
+        assert!(reset(&mut person, &seen).await);
+    }
+    assert_eq!(person.send_request(fine.clone()).await.unwrap().status(), 200);
+    let before = count.load(Ordering::Relaxed);
+    let mut stranger = http_2(&running, &pair).await;
+    let mut tries = 0;
+    while tries < 2000 && reset(&mut stranger, &seen).await {
+        tries += 1;
+    }
+    let caused = count.load(Ordering::Relaxed) - before;
+    assert!((100..150).contains(&caused), "{caused} requests reached the handler");
+    tokio::time::timeout(PATIENCE, async {
+        while stranger.ready().await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await
+    .expect("the connection ends");
+    assert_eq!(person.send_request(fine).await.unwrap().status(), 200);
+}
+
+/// A flush that had to wait and then went through leaves nothing behind: an idle connection would never be parked, and cut
+/// as one that stands still.
+#[tokio::test]
+async fn a_flush_that_went_through_is_not_remembered_as_one_that_waits() {
+    let pair = pair();
+    let certificate = Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (registry, address) = (Registry::new(), listener.local_addr().unwrap());
+    let connector = TlsConnector::from(Arc::new(config(&pair, rustls::ALL_VERSIONS, &[])));
+    let client = tokio::spawn(async move {
+        let stream = TcpStream::connect(address).await.unwrap();
+        connector.connect(ServerName::try_from("proxy.example").unwrap(), stream).await.unwrap()
+    });
+    let accepted = listener.accept().await.unwrap().0;
+    let acceptor = certificate.acceptor(TlsVersion::Tls12).unwrap();
+    let stream = acceptor.accept(accepted).await.unwrap();
+    let worker = Arc::new(Worker {
+        index: 0,
+        shard: registry.shard(),
+        log: Writer::start(Vec::new(), &registry).unwrap().log(),
+        busy: Arc::default(),
+    });
+    let slot = Loads::new(1, 1).enter(0).unwrap();
+    let conn = Conn::new(&worker, Peer::new(None, true), slot);
+    let stream = Stream::Tls(Box::new(stream.into()));
+    let mut checked = Checked::new(stream, Framing::new(4096), Arc::clone(&conn), Bytes::new());
+    let mut client = client.await.unwrap();
+    let chunk = [0; 1024];
+    while poll_fn(|cx| {
+        assert!(Pin::new(&mut checked).poll_write(cx, &chunk).is_ready());
+        Poll::Ready(Pin::new(&mut checked).poll_flush(cx).is_ready())
+    })
+    .await
+    {}
+    assert!(conn.is_sending());
+    let reading = tokio::spawn(async move {
+        let mut sink = [0; 65536];
+        while client.read(&mut sink).await.is_ok_and(|count| count > 0) {}
+    });
+    checked.flush().await.unwrap();
+    assert!(!conn.is_sending());
+    reading.abort();
 }
