@@ -58,8 +58,8 @@ impl NormalPath {
     ///
     /// # Errors
     /// A bad escape, a control character, a raw backslash, or a `..` that only some readers see: behind an encoded slash or
-    /// backslash, with `;` parameters, before an encoded `#` or `?`, with blanks, or encoded twice. What else readers could
-    /// see in two ways is data to many applications (`/queues/%2F/orders`): it passes, and no rule covers it.
+    /// backslash, with `;` parameters, before an encoded `#` or `?`, with blanks, or encoded twice. Also an encoded slash or
+    /// backslash at its beginning. What else readers could see in two ways is data to many applications (`/queues/%2F/orders`): it passes, and no rule covers it.
     pub(crate) fn of(target: &PathAndQuery) -> Result<Normalised, Malformed> {
         if is_plain(target.path().as_bytes()) {
             let received = target.clone();
@@ -72,6 +72,7 @@ impl NormalPath {
         }
         let scan = Scan::of(target.path())?;
         scan.refuse_hidden_parents()?;
+        scan.refuse_hidden_host()?;
         let clean = cleaned(&scan.canonical);
         if clean != scan.canonical {
             return Ok(Normalised::Moved(with_query(&clean, target.query())));
@@ -245,9 +246,23 @@ impl Scan {
         Ok(())
     }
 
+    /// `//name` is a host to some, and to every browser that is sent there by an application that repeats its path.
+    fn refuse_hidden_host(&self) -> Result<(), Malformed> {
+        match self.decoded.as_slice() {
+            [b'/', b'/' | b'\\', ..] if self.encoded_slash || self.encoded_backslash => {
+                Err(Malformed("it begins with an encoded slash or backslash"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn reading(&self) -> Reading {
         let Ok(decoded) = std::str::from_utf8(&self.decoded) else { return Reading::Unclear };
-        let vanishing = segments(&self.decoded).any(is_nothing_to_some);
+        // A last name of blanks alone leaves its folder: that is one other way, the one without blanks.
+        let blank = |name: &str| !name.is_empty() && name.chars().all(is_blank);
+        let named = decoded.rsplit_once('/').filter(|(_, name)| blank(name));
+        let named = named.map_or(decoded, |(folder, _)| folder);
+        let vanishing = !named.is_empty() && segments(named.as_bytes()).any(is_nothing_to_some);
         if self.encoded_backslash || vanishing || self.decoded_again().is_some() {
             return Reading::Unclear;
         }

@@ -117,7 +117,7 @@ fn what_is_data_to_an_application_passes_unchanged_and_no_rule_covers_it() {
         "/a/;/b",
         "/a/.;/b",
         "/a/%2Fb",
-        "/%2F/",
+        "/a/%20/",
         "/a%2F/b",
         "/a%2f%2Fb",
         "/a%2F.",
@@ -144,9 +144,29 @@ fn a_rule_must_hold_with_and_without_blanks_around_a_name_or_dots_behind_it() {
         assert!(!path.always(|p| p != "/private" && !p.starts_with("/private/")), "{path:?}");
         assert!(path.rewritten().is_none());
     }
-    for path in ["/public/a%20", "/public/a.", "/public/a.b", "/public/...", "/public/%20a/b"] {
+    for path in [
+        "/public/a%20",
+        "/public/%20",
+        "/public/a.",
+        "/public/a.b",
+        "/public/...",
+        "/public/%20a/b",
+    ] {
         assert!(normal(path).always(|p| p.starts_with("/public/")), "{path}");
     }
+}
+
+#[test]
+fn a_path_that_begins_with_an_encoded_slash_is_refused() {
+    for path in ["/%2F/", "/%2f", "/%2Fevil.example", "/%5Cevil.example", "/%2F%2e/x"] {
+        assert!(NormalPath::of(&target(path)).is_err(), "{path}");
+    }
+}
+
+#[test]
+fn a_last_name_of_blanks_alone_must_be_covered_with_and_without_it() {
+    assert!(!normal("/private/%20").always(|p| p != "/private/"));
+    assert!(!normal("/%20").always(|p| p != "/"));
 }
 
 #[test]
