@@ -6,6 +6,7 @@ mod attempt;
 mod connect;
 mod headers;
 mod http1;
+mod known;
 mod pool;
 mod reply;
 mod request_body;

@@ -1,7 +1,7 @@
 //! What both readers of HTTP/1 agree on (RFC 9112): the one of requests, in `server`, and the one of answers, in `upstream`.
 //! Functions of bytes and nothing else. Where a text can be read in two ways there is no value.
 
-use memchr::memchr;
+use memchr::{memchr, memmem};
 
 /// Longest line with the size of a chunk, extensions included.
 pub(crate) const CHUNK_LINE: usize = 4096;
@@ -36,6 +36,38 @@ pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Whether a reader that leaves bodies unread could take this one for its next request, or a part of it that others have left
+/// over. `body`: its first bytes, `whole`: there are no more.
+///
+/// Generous, because a text that is taken for a request costs a connection and nothing else: methods have any letters, and
+/// what separates words is what the most lenient readers split at.
+pub(crate) fn may_be_request(body: &[u8], whole: bool) -> bool {
+    /// What is looked through for a request line in the middle.
+    const MOST: usize = 16 * 1024;
+    begins_request(body).unwrap_or(!whole)
+        || memmem::find_iter(body.get(..MOST).unwrap_or(body), b"HTTP/")
+            .any(|at| at.checked_sub(1).and_then(|at| body.get(at)).copied().is_some_and(is_blank))
+}
+
+/// Whether the first line has a word that could be a method, and another. None: more bytes decide.
+fn begins_request(body: &[u8]) -> Option<bool> {
+    let start = body.iter().position(|byte| !is_blank(*byte))?;
+    let line = body.get(start..)?;
+    let end = line.iter().position(|byte| !is_token(*byte))?;
+    match line.get(end..)? {
+        _ if end == 0 => Some(false),
+        [b'\n', ..] | [b'\r', b'\n', ..] => Some(false),
+        [b'\r'] => None,
+        [byte, ..] => Some(is_blank(*byte)),
+        [] => None,
+    }
+}
+
+/// What any reader is known to split a line at, or to skip before it.
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | 0x1c..=b' ' | 0x85 | 0xa0)
+}
+
 /// Where the first empty line ends. Bytes before `scanned` are known not to have it.
 pub(crate) fn end_of_block(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
     while let Some(found) = memchr(b'\n', bytes.get(*scanned..)?) {
@@ -54,3 +86,6 @@ pub(crate) fn end_of_block(bytes: &[u8], scanned: &mut usize) -> Option<usize> {
     *scanned = bytes.len();
     None
 }
+
+#[cfg(test)]
+mod tests;

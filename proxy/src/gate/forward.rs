@@ -53,6 +53,7 @@ async fn answer(
         cookies: &visit.site.ready.own_cookies,
         forwarded: forwarded(visit),
         other_method: pass.other_method,
+        stranger: pass.person.is_none(),
     };
     let (worker, peer) = (visit.worker, visit.peer);
     let request = request(visit, target);

@@ -34,6 +34,8 @@ events! {
     UpstreamReused,
     /// A request was sent again, because the pooled connection turned out to be closed.
     UpstreamRetried,
+    /// An upstream sent something on an idle connection, where nobody had asked.
+    UpstreamUnasked,
     /// An upstream gave no answer.
     UpstreamFailed,
     /// A handler panicked; its request got a 500.
@@ -105,6 +107,10 @@ impl Event {
             Self::UpstreamRetried => (
                 "oauth2_proxy_upstream_retries_total",
                 "Requests sent again because the pooled connection turned out to be closed.",
+            ),
+            Self::UpstreamUnasked => (
+                "oauth2_proxy_upstream_unasked_answers_total",
+                "Idle connections closed because the upstream sent what nobody had asked for.",
             ),
             Self::UpstreamFailed => (
                 "oauth2_proxy_upstream_failures_total",

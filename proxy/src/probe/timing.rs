@@ -64,6 +64,7 @@ fn headers() -> Box<dyn FnMut()> {
             cookies: &cookies,
             forwarded,
             other_method: true,
+            stranger: false,
         };
         prepare(&mut map, &injection, Some(IpAddr::V4(Ipv4Addr::LOCALHOST)), None);
         black_box(map);

@@ -254,6 +254,8 @@ fn bounds(limits: &Limits) -> Bounds {
 
 fn http1_builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
+    // As most programs write them: old clients compare letters.
+    builder.title_case_headers(true);
     // The parser's own time-out would move a timer with every request; the connection has a lazy one.
     builder.timer(TokioTimer::new()).header_read_timeout(None);
     builder

@@ -1,10 +1,15 @@
 //! Getting an answer: in time, from a pooled connection or from a new one.
 
-use super::http1::{self, Answer, Connection, Upload};
-use super::pool;
+use super::connect::{CONNECT_TIMEOUT, late};
+use super::http1::{self, Answer, Connection, Error, Upload};
+use super::pool::{self, Taken};
 use super::{Target, UpstreamError};
 use crate::metrics::Event;
+use crate::stream::Stream;
 use crate::worker::Worker;
+use std::io;
+use std::sync::Arc;
+use tokio::time::timeout;
 
 impl Target {
     /// Sends the request and waits for the head of the answer.
@@ -15,8 +20,8 @@ impl Target {
     ) -> Result<Answer, UpstreamError> {
         let sent = upload.sent();
         let asking = async {
-            match pool::take(self.origin.id) {
-                Some(connection) => self.ask_pooled(worker, connection, upload).await,
+            match pool::take(worker, &self.origin.known, upload.is_repeatable()) {
+                Some(taken) => self.ask_pooled(worker, taken, upload).await,
                 None => Box::pin(self.ask_anew(worker, upload)).await,
             }
         };
@@ -35,14 +40,19 @@ impl Target {
     async fn ask_pooled(
         &self,
         worker: &Worker,
-        connection: Connection,
+        taken: Taken,
         upload: Upload,
     ) -> Result<Answer, UpstreamError> {
         worker.shard.count(Event::UpstreamReused);
-        let upload = match http1::ask(connection, upload).await {
+        let upload = match http1::ask(taken.connection, upload).await {
             Ok(answer) if answer.was_asked_for() => return Ok(answer),
             Ok(answer) => answer.into_request(),
-            Err(unanswered) => unanswered.again().map_err(UpstreamError::Broken)?,
+            Err(unanswered) => {
+                if matches!(unanswered.error(), Error::Closed(_)) {
+                    pool::note_closed(&self.origin.known, taken.since);
+                }
+                unanswered.again().map_err(UpstreamError::Broken)?
+            }
         };
         worker.shard.count(Event::UpstreamRetried);
         Box::pin(self.ask_anew(worker, upload)).await
@@ -50,10 +60,19 @@ impl Target {
 
     /// Its callers box it, because it is rare and large, and every request's future would have room for it.
     async fn ask_anew(&self, worker: &Worker, upload: Upload) -> Result<Answer, UpstreamError> {
-        let stream = self.origin.connect().await.map_err(UpstreamError::Connect)?;
+        let stream = self.connect().await.map_err(UpstreamError::Connect)?;
         worker.shard.count(Event::UpstreamConnected);
-        http1::ask(Connection::new(stream), upload)
+        http1::ask(Connection::new(stream, Arc::clone(&self.origin.known)), upload)
             .await
             .map_err(|unanswered| UpstreamError::Broken(unanswered.into_error()))
+    }
+
+    /// A new connection. Only so many are opened at a time, whatever number of clients comes and goes meanwhile.
+    async fn connect(&self) -> io::Result<Stream> {
+        let opening = pool::opening(&self.origin.known);
+        let turn = timeout(CONNECT_TIMEOUT, opening.acquire_owned()).await.map_err(late)?;
+        let stream = self.origin.connect().await;
+        drop(turn);
+        stream
     }
 }

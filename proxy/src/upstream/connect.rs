@@ -1,32 +1,32 @@
 //! Where an upstream is, and opening a connection to it.
 
+use super::known::Known;
 use super::tls;
 use crate::stream::Stream;
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A server to connect to.
 #[derive(Debug)]
 pub(crate) struct Origin {
-    /// Equal for equal places over all configurations of this process, so that pooled connections survive a reload.
-    pub(super) id: u64,
+    /// The same for equal places over all configurations of this process, so that pooled connections survive a reload.
+    pub(super) known: Arc<Known>,
     /// What to send as Host when the client's is not passed on.
     pub(super) host: HeaderValue,
     place: Place,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Place {
+pub(super) enum Place {
     Tcp { host: String, port: u16 },
     Tls { host: String, port: u16, insecure: bool },
     Unix(PathBuf),
@@ -44,8 +44,8 @@ pub(crate) enum OriginError {
 }
 
 impl Origin {
-    /// The server of an `http` or `https` URI; path and query are ignored.
-    pub(super) fn parse(text: &str, insecure: bool) -> Result<Self, OriginError> {
+    /// The server of an `http` or `https` URI; path and query are ignored. `upstream`: who leads to it.
+    pub(super) fn parse(text: &str, insecure: bool, upstream: &str) -> Result<Self, OriginError> {
         let url = url::Url::parse(text).map_err(|_| OriginError::NotAbsolute(text.to_owned()))?;
         let host = url.host_str().ok_or_else(|| OriginError::NotAbsolute(text.to_owned()))?;
         let bare = host.trim_start_matches('[').trim_end_matches(']').to_owned();
@@ -57,13 +57,17 @@ impl Origin {
         let header = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let header = HeaderValue::from_str(&header)
             .map_err(|_| OriginError::NotAbsolute(text.to_owned()))?;
-        Ok(Self { id: id_of(&place), host: header, place })
+        Ok(Self { known: Known::of(&place, upstream), host: header, place })
     }
 
     /// A server on a unix domain socket.
-    pub(super) fn unix(path: &Path) -> Self {
+    pub(super) fn unix(path: &Path, upstream: &str) -> Self {
         let place = Place::Unix(path.to_owned());
-        Self { id: id_of(&place), host: HeaderValue::from_static("localhost"), place }
+        Self {
+            known: Known::of(&place, upstream),
+            host: HeaderValue::from_static("localhost"),
+            place,
+        }
     }
 
     /// Opens a connection that the present thread's runtime watches.
@@ -87,15 +91,7 @@ impl Origin {
     }
 }
 
-fn id_of(place: &Place) -> u64 {
-    static KNOWN: Mutex<Option<HashMap<Place, u64>>> = Mutex::new(None);
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = known.get_or_insert_default();
-    let next = known.len() as u64;
-    *known.entry(place.clone()).or_insert(next)
-}
-
-fn late(_: tokio::time::error::Elapsed) -> io::Error {
+pub(super) fn late(_: tokio::time::error::Elapsed) -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
@@ -112,7 +108,7 @@ mod tests {
 
     #[test]
     fn equal_places_share_their_connections_and_others_do_not() {
-        let id = |text, insecure| Origin::parse(text, insecure).unwrap().id;
+        let id = |text, insecure| Origin::parse(text, insecure, "app").unwrap().known.id();
         assert_eq!(id("http://one.example/a", false), id("http://one.example:80/b?c", false));
         assert_ne!(id("http://one.example", false), id("https://one.example:80", false));
         assert_ne!(id("https://one.example", false), id("https://one.example", true));
@@ -121,7 +117,7 @@ mod tests {
     #[test]
     fn what_names_no_server_is_refused() {
         for text in ["", "/path", "localhost", "ftp://host/", "unix:///run/x"] {
-            assert!(Origin::parse(text, false).is_err(), "{text}");
+            assert!(Origin::parse(text, false, "app").is_err(), "{text}");
         }
     }
 
@@ -132,7 +128,7 @@ mod tests {
             ("http://h:8080", "h:8080"),
             ("https://[::1]:8443", "[::1]:8443"),
         ] {
-            assert_eq!(Origin::parse(uri, false).unwrap().host, host);
+            assert_eq!(Origin::parse(uri, false, "app").unwrap().host, host);
         }
     }
 }

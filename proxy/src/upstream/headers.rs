@@ -32,6 +32,8 @@ pub(crate) struct Injection<'a> {
     /// The client may ask the application for another method than that of its request line. Not where that method was why it
     /// needs no session.
     pub(crate) other_method: bool,
+    /// Nobody has signed in: an exemption lets the request pass.
+    pub(crate) stranger: bool,
 }
 
 /// What becomes of forwarded headers that the client sent.
@@ -52,13 +54,14 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
-/// Makes the client's headers those of the upstream's request. `upgrade`: the protocol asked for, if that may pass.
+/// Makes the client's headers those of the upstream's request. `upgrade`: the protocol asked for, if that may pass. Returns
+/// whether they tie the connection to somebody.
 pub(crate) fn prepare(
     headers: &mut HeaderMap,
     injection: &Injection<'_>,
     peer: Option<IpAddr>,
     upgrade: Option<HeaderValue>,
-) {
+) -> bool {
     let found = Found::scan(headers, injection);
     let trailers_wanted = found.te && has_token(headers, TE, b"trailers");
     let announces_trailers =
@@ -87,6 +90,16 @@ pub(crate) fn prepare(
         headers.insert(UPGRADE, protocol);
     }
     inject(headers, injection.headers);
+    found.authorization && headers.get(AUTHORIZATION).is_some_and(is_of_connection)
+}
+
+/// NTLM, or Negotiate that may lead to it, in a request or in an answer that asks for it: they tell who uses a connection, not
+/// who sends a request.
+pub(super) fn is_of_connection(value: &HeaderValue) -> bool {
+    let scheme = value.as_bytes().split(|byte| matches!(byte, b' ' | b',')).next();
+    scheme.is_some_and(|scheme| {
+        scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
+    })
 }
 
 /// Takes the hop-by-hop headers out of an answer.
@@ -130,6 +143,7 @@ struct Found {
     remove: Vec<HeaderName>,
     te: bool,
     cookie: bool,
+    authorization: bool,
     user_agent: bool,
     forwarded_for: bool,
     forwarded_host: bool,
@@ -142,7 +156,10 @@ impl Found {
         let mut connection = false;
         for name in headers.keys() {
             match injection.names.kind(name) {
-                None | Some(Kind::Length) => found.user_agent |= *name == USER_AGENT,
+                None | Some(Kind::Length) => {
+                    found.user_agent |= *name == USER_AGENT;
+                    found.authorization |= *name == AUTHORIZATION;
+                }
                 Some(Kind::Cookie) => found.cookie = true,
                 Some(Kind::Identity) => found.remove.push(name.clone()),
                 Some(Kind::Method) => {

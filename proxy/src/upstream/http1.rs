@@ -14,6 +14,7 @@ pub(crate) use download::Download;
 pub(crate) use early::Early;
 pub(super) use upload::Upload;
 
+use super::known::Known;
 use crate::stream::Stream;
 use bytes::{Buf, Bytes, BytesMut};
 use head::Head;
@@ -21,8 +22,11 @@ use http::{HeaderMap, StatusCode};
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::time::Instant;
 
 /// Space for one read: most answers fit with their heads.
 const ROOM: usize = 8 * 1024;
@@ -60,16 +64,58 @@ pub(crate) struct Connection<S = Stream> {
     buffer: BytesMut,
     /// The buffer has been larger than an idle connection should keep.
     large: bool,
+    past: Past,
+}
+
+/// What decides whether a connection may be used again.
+struct Past {
+    origin: Arc<Known>,
+    /// A request with a body went out on it, which the other side may have left unread.
+    body: bool,
+    /// How long the other side keeps it while it is idle, as far as it has said.
+    kept_for: Option<Duration>,
+}
+
+/// What became of a connection while it was idle.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    Kept,
+    /// Closed, or given up with a 408.
+    Ended,
+    /// Something came that nobody had asked for.
+    Broken,
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream) -> Self {
-        Self { stream, buffer: BytesMut::new(), large: false }
+    pub(super) fn new(stream: Stream, origin: Arc<Known>) -> Self {
+        let past = Past { origin, body: false, kept_for: None };
+        Self { stream, buffer: BytesMut::new(), large: false, past }
     }
 
     /// Keeps no more than it needs to wait.
-    fn into_idle(self) -> Self {
-        if self.large { Self::new(self.stream) } else { self }
+    fn into_idle(mut self) -> Self {
+        if self.large {
+            (self.buffer, self.large) = (BytesMut::new(), false);
+        }
+        self
+    }
+
+    /// Roughly what it costs to keep it, the system's part aside.
+    pub(super) fn weight(&self) -> usize {
+        /// The state of a TLS session with its keys and buffers.
+        const TLS: usize = 24 * 1024;
+        let tls = if self.stream.is_tls() { TLS } else { 0 };
+        512 + tls + self.buffer.capacity()
+    }
+
+    /// The other side has said that it will be closed about now.
+    pub(super) fn has_expired(&self, idle_since: Instant) -> bool {
+        self.past.kept_for.is_some_and(|kept| idle_since.elapsed() >= kept)
+    }
+
+    /// It carried a body, and the other side is known to leave them unread.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.past.body && self.past.origin.ignores_bodies()
     }
 
     /// Says goodbye where that is more than closing.
@@ -82,12 +128,31 @@ impl Connection {
         }
     }
 
-    /// Nobody has closed it, and nothing has come that was not asked for. Costs no system call unless something has come.
-    pub(super) fn is_idle(&mut self) -> bool {
-        let mut byte = [0];
+    /// Whether nobody has closed it, and nothing has come that was not asked for. Costs no system call unless something has
+    /// come.
+    ///
+    /// An answer to nothing on a connection that carried a body is most likely one to that body: the other side left it unread,
+    /// and took it for a request.
+    pub(super) fn silence(&mut self) -> Silence {
+        /// Enough for the status.
+        const LOOK: usize = 12;
+        let mut bytes = [0; LOOK];
         // A task that has used up its turn must not be told that nothing came.
-        let read = pin!(tokio::task::unconstrained(self.stream.read(&mut byte)));
-        self.buffer.is_empty() && read.poll(&mut Context::from_waker(Waker::noop())).is_pending()
+        let read = pin!(tokio::task::unconstrained(self.stream.read(&mut bytes)));
+        let count = match read.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Pending if self.buffer.is_empty() => return Silence::Kept,
+            Poll::Pending => 0,
+            Poll::Ready(Ok(0) | Err(_)) => return Silence::Ended,
+            Poll::Ready(Ok(count)) => count,
+        };
+        // So do some servers announce that they close an idle connection.
+        if bytes.get(..count).is_some_and(|bytes| bytes.ends_with(b" 408")) {
+            return Silence::Ended;
+        }
+        if self.past.body {
+            self.past.origin.note_ignored_body();
+        }
+        Silence::Broken
     }
 
     /// Takes the head of the final answer off what is read; interim ones are skipped, as they are hints that may get lost.
@@ -101,7 +166,8 @@ impl Connection {
             let before = self.buffer.len();
             match head::take(&mut self.buffer, &mut reading.scanned, to_head) {
                 Ok(Some(head)) if head.is_final() => return Poll::Ready(Ok(head)),
-                Ok(Some(_)) => {
+                Ok(Some(head)) => {
+                    reading.go_on |= head.status == StatusCode::CONTINUE;
                     reading.interim += before - self.buffer.len();
                     if reading.interim > head::MOST_BYTES {
                         return Poll::Ready(Err(Error::TooLarge));
@@ -153,6 +219,8 @@ struct Reading {
     scanned: usize,
     /// Bytes of interim answers that have come.
     interim: usize,
+    /// The body is wanted.
+    go_on: bool,
 }
 
 /// The head of an answer, and the connection from which the rest will come.
@@ -180,13 +248,21 @@ pub(super) async fn ask(
     mut connection: Connection,
     mut upload: Upload,
 ) -> Result<Answer, Box<Unanswered>> {
+    connection.past.body |= upload.has_body();
     let mut reading = Reading::default();
     let head = poll_fn(|cx| {
-        // An upstream that takes no more may still have said why.
-        if let Poll::Ready(Err(error)) = upload.poll(cx, &mut connection.stream) {
-            return Poll::Ready(Err(error));
+        loop {
+            // An upstream that takes no more may still have said why.
+            if let Poll::Ready(Err(error)) = upload.poll(cx, &mut connection.stream) {
+                return Poll::Ready(Err(error));
+            }
+            let head = connection.poll_head(cx, &mut reading, upload.is_head());
+            if head.is_pending() && reading.go_on && upload.is_waiting() {
+                upload.go_on();
+                continue;
+            }
+            return head;
         }
-        connection.poll_head(cx, &mut reading, upload.is_head())
     });
     let head = head.await;
     if upload.is_broken() && connection.stream.is_tls() {
@@ -203,7 +279,7 @@ impl Answer {
     /// Something of the request was sent. If not, the answer is to nothing, like the 408 with which some give up an idle
     /// connection.
     pub(super) fn was_asked_for(&self) -> bool {
-        !self.upload.is_unsent()
+        self.upload.has_begun()
     }
 
     /// The request once more.
@@ -232,10 +308,13 @@ impl Answer {
 
     /// The headers, the body, and the request if it is still being sent.
     pub(super) fn into_parts(self) -> (HeaderMap, Download, Option<Upload>) {
-        let Head { headers, coding, keep_alive, .. } = self.head;
-        let keep_alive = keep_alive && !self.upload.is_broken();
-        let upload = Some(self.upload).filter(Upload::is_running);
-        (headers, Download::new(self.connection, coding, keep_alive), upload)
+        let Head { headers, coding, keep_alive, kept_for, .. } = self.head;
+        let mut connection = self.connection;
+        connection.past.kept_for = kept_for.or(connection.past.kept_for);
+        let keep_alive = keep_alive && self.upload.may_be_followed();
+        // A body that was never asked for is not read.
+        let upload = Some(self.upload).filter(|upload| upload.is_running() && !upload.is_waiting());
+        (headers, Download::new(connection, coding, keep_alive), upload)
     }
 }
 
@@ -249,6 +328,10 @@ impl Unanswered {
             }
             error => Err(error),
         }
+    }
+
+    pub(super) fn error(&self) -> &Error {
+        &self.error
     }
 
     pub(super) fn into_error(self) -> Error {

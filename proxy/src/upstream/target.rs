@@ -1,7 +1,7 @@
 //! One request to one upstream and its answer back. Bodies stream both ways; nothing is buffered, and whoever goes away
 //! takes the other side's connection along.
 
-use super::headers::{Injection, clean_response, prepare};
+use super::headers::{Injection, clean_response, is_of_connection, prepare};
 use super::http1::{Answer, Early, Upload};
 use super::request_body::RequestBody;
 use super::upgrade::Wish;
@@ -9,8 +9,10 @@ use super::{Origin, OriginError, Reply, UpstreamError};
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::worker::Worker;
-use http::header::{CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
-use http::{HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{
+    CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, TRANSFER_ENCODING, WWW_AUTHENTICATE,
+};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use proxy_config::Target as Config;
 use std::sync::Arc;
@@ -43,14 +45,17 @@ impl Target {
                 proxy_web_sockets,
                 timeout,
             } => (
-                Origin::parse(uri, *insecure_skip_tls_verify)?,
+                Origin::parse(uri, *insecure_skip_tls_verify, &upstream.id)?,
                 *pass_host_header,
                 *proxy_web_sockets,
                 *timeout,
             ),
-            Config::Unix { socket, pass_host_header, proxy_web_sockets, timeout } => {
-                (Origin::unix(socket), *pass_host_header, *proxy_web_sockets, *timeout)
-            }
+            Config::Unix { socket, pass_host_header, proxy_web_sockets, timeout } => (
+                Origin::unix(socket, &upstream.id),
+                *pass_host_header,
+                *proxy_web_sockets,
+                *timeout,
+            ),
             Config::File { .. } | Config::Static { .. } => return Ok(None),
         };
         Ok(Some(Self {
@@ -74,9 +79,10 @@ impl Target {
         mut request: Request<Option<Incoming>>,
         injection: &Injection<'_>,
     ) -> impl Future<Output = Result<Response<Reply>, UpstreamError>> + use<'a> {
-        let wish = if self.upgrades { Wish::of(&mut request) } else { None };
-        let request = self.outgoing(peer, request, injection, wish.as_ref());
-        let upload = Upload::new(request);
+        // What follows an upgrade's head is the other protocol's: a body before it would be read by one as the other.
+        let plain = request.body().as_ref().is_none_or(http_body::Body::is_end_stream);
+        let wish = if self.upgrades && plain { Wish::of(&mut request) } else { None };
+        let upload = self.outgoing(peer, request, injection, wish.as_ref());
         async move {
             let answer = self.attempt(worker, upload).await;
             let response = answer.and_then(|answer| self.answer(answer, wish, worker, peer));
@@ -94,11 +100,12 @@ impl Target {
         request: Request<Option<Incoming>>,
         injection: &Injection<'_>,
         wish: Option<&Wish>,
-    ) -> Request<RequestBody> {
+    ) -> Upload {
         let (mut parts, body) = request.into_parts();
         let body = RequestBody::new(body, injection.names, &parts.headers, peer);
         let protocol = wish.map(|wish| wish.protocol.clone());
-        prepare(&mut parts.headers, injection, peer.address.map(|address| address.ip()), protocol);
+        let address = peer.address.map(|address| address.ip());
+        let bound = prepare(&mut parts.headers, injection, address, protocol);
         if !self.pass_host_header || !parts.headers.contains_key(HOST) {
             parts.headers.insert(HOST, self.origin.host.clone());
         }
@@ -109,7 +116,32 @@ impl Target {
         } else if !parts.headers.contains_key(CONTENT_LENGTH) {
             parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        Request::from_parts(parts, body)
+        let http11 = parts.version == Version::HTTP_11;
+        let close = !body.is_empty() && self.closes_after_body(&parts.method, injection);
+        // Over HTTP/2 a client can not be told to go on.
+        let waits = !body.is_empty() && http11 && asks_to_continue(&parts.headers);
+        let mut upload = Upload::new(Request::from_parts(parts, body));
+        if bound {
+            upload.be_last();
+        }
+        if close {
+            upload.close_after();
+        }
+        if waits {
+            upload.wait_for_continue();
+        }
+        upload
+    }
+
+    /// A server that leaves a body unread takes it for the next request on its connection, past every rule and with what its
+    /// sender wants to be. So nothing comes next where that is likely: by methods whose bodies mean nothing (RFC 9110 section
+    /// 9.3), for strangers, and for servers that are known for it. `Upload` looks at the others' bodies.
+    fn closes_after_body(&self, method: &Method, injection: &Injection<'_>) -> bool {
+        let meaningless = matches!(
+            *method,
+            Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
+        );
+        meaningless || injection.stranger || self.origin.known.ignores_bodies()
     }
 
     fn answer(
@@ -129,10 +161,13 @@ impl Target {
             // The hop-by-hop headers of an upgrade stay: they are its content.
             (headers, Reply::Empty)
         } else {
-            let (mut headers, download, upload) = answer.into_parts();
+            let (mut headers, mut download, upload) = answer.into_parts();
+            if binds_connection(status, &headers) {
+                download.be_last();
+            }
             clean_response(&mut headers);
             let body = match upload {
-                None => Reply::of(self.origin.id, download),
+                None => Reply::of(self.origin.known.id(), download),
                 Some(upload) => Reply::Early(Box::new(Early::new(download, upload))),
             };
             (headers, body)
@@ -143,6 +178,21 @@ impl Target {
         *response.headers_mut() = headers;
         Ok(response)
     }
+}
+
+/// `Expect: 100-continue`, the only expectation there is (RFC 9110 section 10.1.1).
+fn asks_to_continue(headers: &HeaderMap) -> bool {
+    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
+}
+
+/// Whether the server may tie what it learns of its client to the connection.
+fn binds_connection(status: StatusCode, headers: &HeaderMap) -> bool {
+    let name = match status {
+        StatusCode::UNAUTHORIZED => WWW_AUTHENTICATE,
+        StatusCode::PROXY_AUTHENTICATION_REQUIRED => PROXY_AUTHENTICATE,
+        _ => return false,
+    };
+    headers.get_all(name).iter().any(is_of_connection)
 }
 
 /// Methods for which the lack of a body is worth a `Content-Length: 0` (RFC 9110 section 8.6).

@@ -35,6 +35,7 @@ fn prepared(
         cookies: &OwnCookies::new("_oauth2_proxy"),
         forwarded,
         other_method: true,
+        stranger: false,
     };
     prepare(&mut headers, &injection, PEER, None);
     headers
@@ -150,6 +151,7 @@ fn another_target_passes_from_nobody_and_another_method_only_where_it_may() {
             cookies: &OwnCookies::new("_oauth2_proxy"),
             forwarded: Forwarded::Keep,
             other_method: false,
+            stranger: true,
         };
         prepare(&mut headers, &injection, None, None);
         assert_eq!(headers, HeaderMap::new(), "{name}");

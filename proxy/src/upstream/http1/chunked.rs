@@ -81,12 +81,14 @@ fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Error> {
 
 /// The trailers, most often none, once they are there to their last line.
 fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Error> {
-    match buffer.get(..2) {
-        None => return Ok(None),
-        Some(b"\r\n") => {
+    match buffer.get(..) {
+        None | Some([] | [b'\r']) => return Ok(None),
+        Some([b'\r', b'\n', ..]) => {
             buffer.advance(2);
             return Ok(Some(HeaderMap::new()));
         }
+        // Whoever ends lines so means the end, where others read on.
+        Some([b'\n', ..]) => return Err(Error::Chunk),
         Some(_) => {}
     }
     let end = end_of_block(buffer, &mut 0);
@@ -96,10 +98,15 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Error> {
     let Some(end) = end else { return Ok(None) };
     let block = buffer.split_to(end);
     let mut lines = [httparse::EMPTY_HEADER; TRAILER_LINES];
-    let Ok(httparse::Status::Complete((_, lines))) = httparse::parse_headers(&block, &mut lines)
+    let Ok(httparse::Status::Complete((length, lines))) =
+        httparse::parse_headers(&block, &mut lines)
     else {
         return Err(Error::Chunk);
     };
+    // Two readers, one end.
+    if length != block.len() {
+        return Err(Error::Chunk);
+    }
     let mut trailers = HeaderMap::with_capacity(lines.len());
     for line in lines {
         let name = HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Error::Chunk)?;

@@ -27,6 +27,11 @@ impl Download {
         Self { connection, coding, keep_alive, room: ROOM }
     }
 
+    /// Nobody else may use the connection afterwards.
+    pub(in crate::upstream) fn be_last(&mut self) {
+        self.keep_alive = false;
+    }
+
     /// All of the body, if it came with the head.
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
         let Coding::Length(left) = &mut self.coding else { return None };
@@ -52,9 +57,9 @@ impl Download {
         self,
     ) -> (Download<tokio::io::ReadHalf<Stream>>, tokio::io::WriteHalf<Stream>) {
         let Self { connection, coding, keep_alive, room } = self;
-        let Connection { stream, buffer, large } = connection;
+        let Connection { stream, buffer, large, past } = connection;
         let (stream, writer) = tokio::io::split(stream);
-        let connection = Connection { stream, buffer, large };
+        let connection = Connection { stream, buffer, large, past };
         (Download { connection, coding, keep_alive, room }, writer)
     }
 }

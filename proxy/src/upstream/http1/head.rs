@@ -10,7 +10,9 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
 use httparse::{Header, ParserConfig, Response, Status};
+use std::borrow::Cow;
 use std::mem::MaybeUninit;
+use std::time::Duration;
 
 /// Largest head.
 pub(super) const MOST_BYTES: usize = 256 * 1024;
@@ -26,6 +28,8 @@ pub(super) struct Head {
     pub(super) coding: Coding,
     /// The connection can be used again when the body has ended.
     pub(super) keep_alive: bool,
+    /// How long it may be idle, by what `Keep-Alive` says, less the time for a request to arrive.
+    pub(super) kept_for: Option<Duration>,
 }
 
 /// How the end of a body is found (RFC 9112 section 6.3).
@@ -82,19 +86,30 @@ fn parse_into<'b>(
     to_head: bool,
 ) -> Result<Head, Error> {
     let mut response = Response::new(&mut []);
+    // Both are the proxy's to put right (RFC 9112 sections 5.1 and 5.2), before anything is judged by these lines.
     let parsed = ParserConfig::default()
+        .allow_spaces_after_header_name_in_responses(true)
+        .allow_obsolete_multiline_headers_in_responses(true)
         .parse_response_with_uninit_headers(&mut response, bytes, lines)
         .map_err(Error::NotHttp)?;
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok());
-    let (Status::Complete(_), Some(status)) = (parsed, status) else {
+    let (Status::Complete(length), Some(status)) = (parsed, status) else {
         return Err(Error::NotHttp(httparse::Error::Status));
     };
+    if length != bytes.len() {
+        return Err(Error::NotHttp(httparse::Error::NewLine));
+    }
     let mut headers = HeaderMap::with_capacity(response.headers.len());
+    let mut kept_for = None;
     for line in response.headers.iter() {
+        if line.name.eq_ignore_ascii_case("keep-alive") {
+            kept_for = idle_time(line.value).or(kept_for);
+        }
         headers.append(name(line)?, value(bytes, line.value)?);
     }
+
     let http11 = response.version == Some(1);
-    let coding = coding(&mut headers, http11)?;
+    let (coding, unclear) = coding(&mut headers, http11)?;
     if status == StatusCode::NO_CONTENT {
         // RFC 9110 section 8.6.
         headers.remove(CONTENT_LENGTH);
@@ -104,7 +119,8 @@ fn parse_into<'b>(
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     Ok(Head {
         status,
-        keep_alive: http11 && !has_token(&headers, CONNECTION, b"close"),
+        keep_alive: http11 && !unclear && !has_token(&headers, CONNECTION, b"close"),
+        kept_for,
         coding: if bodiless { Coding::Length(0) } else { coding },
         headers,
     })
@@ -115,14 +131,38 @@ fn name(line: &Header<'_>) -> Result<HeaderName, Error> {
         .map_err(|_| Error::NotHttp(httparse::Error::HeaderName))
 }
 
-/// A value that shares the bytes it was read into.
+/// A value that shares the bytes it was read into, unless it was folded over several lines.
 fn value(bytes: &Bytes, value: &[u8]) -> Result<HeaderValue, Error> {
-    HeaderValue::from_maybe_shared(bytes.slice_ref(value))
-        .map_err(|_| Error::NotHttp(httparse::Error::HeaderValue))
+    let value = match unfolded(value) {
+        Cow::Borrowed(value) => HeaderValue::from_maybe_shared(bytes.slice_ref(value)),
+        Cow::Owned(value) => HeaderValue::from_maybe_shared(Bytes::from(value)),
+    };
+    value.map_err(|_| Error::NotHttp(httparse::Error::HeaderValue))
+}
+
+/// A line break and the blanks around it are one blank (RFC 9112 section 5.2).
+fn unfolded(value: &[u8]) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'\n', value).is_none() {
+        return Cow::Borrowed(value);
+    }
+    let lines: Vec<&[u8]> = value.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).collect();
+    Cow::Owned(lines.join(&b' '))
+}
+
+/// `timeout=5`, less a second for a request that is on its way when the time is over.
+fn idle_time(value: &[u8]) -> Option<Duration> {
+    let mut parameters = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let seconds = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_at_checked(b"timeout=".len())?;
+        if name.eq_ignore_ascii_case(b"timeout=") { plain_number(value) } else { None }
+    })?;
+    let told = Duration::from_secs(seconds);
+    Some(told.saturating_sub(Duration::from_secs(1)).max(told / 2))
 }
 
 /// Decides where the body ends, and leaves nothing in the headers by which others could decide differently.
-fn coding(headers: &mut HeaderMap, http11: bool) -> Result<Coding, Error> {
+/// Also tells whether it could have been decided differently: who tells two lengths may mean either (RFC 9112 section 6.1).
+fn coding(headers: &mut HeaderMap, http11: bool) -> Result<(Coding, bool), Error> {
     if headers.contains_key(TRANSFER_ENCODING) {
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
         let chunked =
@@ -130,18 +170,20 @@ fn coding(headers: &mut HeaderMap, http11: bool) -> Result<Coding, Error> {
         if !http11 || !codings.next().is_some_and(chunked) || codings.next().is_some() {
             return Err(Error::Coding);
         }
-        headers.remove(CONTENT_LENGTH);
-        return Ok(Coding::Chunked(Chunked::default()));
+        let unclear = headers.remove(CONTENT_LENGTH).is_some();
+        return Ok((Coding::Chunked(Chunked::default()), unclear));
     }
-    let Some(first) = headers.get(CONTENT_LENGTH) else { return Ok(Coding::UntilClose) };
+    let Some(first) = headers.get(CONTENT_LENGTH) else {
+        return Ok((Coding::UntilClose, false));
+    };
     if let Some(length) = plain_number(first.as_bytes())
         && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
     {
-        return Ok(Coding::Length(length));
+        return Ok((Coding::Length(length), false));
     }
     let length = length_of_several(headers).ok_or(Error::Length)?;
     headers.insert(CONTENT_LENGTH, length.into());
-    Ok(Coding::Length(length))
+    Ok((Coding::Length(length), false))
 }
 
 /// A length that was told several times, if each time the same.

@@ -1,10 +1,11 @@
-use super::{Answer, Connection, Error, Unanswered, Upload, ask, take};
+use super::{Answer, Connection, Error, Silence, Unanswered, Upload, ask, take};
 use crate::stream::Stream;
 use crate::upstream::request_body::RequestBody;
 use bytes::BytesMut;
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
@@ -12,7 +13,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn pair() -> (Connection, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    (Connection::new(Stream::Unix(ours)), theirs)
+    (Connection::new(Stream::Unix(ours), Arc::default()), theirs)
 }
 
 /// What comes of a request to which the other side says `answer` and then goes away.
@@ -160,13 +161,27 @@ async fn a_body_that_breaks_off_is_no_end() {
 
 #[tokio::test]
 async fn a_connection_that_was_closed_or_speaks_unasked_is_not_idle() {
-    let (mut connection, mut theirs) = pair();
-    assert!(connection.is_idle());
-    theirs.write_all(OK.as_bytes()).await.unwrap();
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    assert!(!connection.is_idle());
-    let (mut connection, theirs) = pair();
-    drop(theirs);
-    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    assert!(!connection.is_idle());
+    let cases = [
+        (OK, false, Silence::Broken, false),
+        (OK, true, Silence::Broken, true),
+        ("x", true, Silence::Broken, true),
+        ("HTTP/1.1 408 Request Timeout\r\n\r\n", true, Silence::Ended, false),
+        ("", true, Silence::Ended, false),
+    ];
+    for (said, body, silence, ignores_bodies) in cases {
+        let (mut connection, mut theirs) = pair();
+        connection.past.body = body;
+        assert_eq!(connection.silence(), Silence::Kept);
+        theirs.write_all(said.as_bytes()).await.unwrap();
+        theirs.shutdown().await.unwrap();
+        connection.stream.ready_to_read().await;
+        assert_eq!(connection.silence(), silence, "{said:?}");
+        assert_eq!(connection.past.origin.ignores_bodies(), ignores_bodies, "{said:?}");
+    }
+}
+
+impl Stream {
+    async fn ready_to_read(&self) {
+        poll_fn(|cx| self.poll_read_ready(cx)).await.unwrap();
+    }
 }

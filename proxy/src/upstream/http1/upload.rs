@@ -2,15 +2,25 @@
 
 use super::Error;
 use crate::upstream::request_body::{RequestBody, Sent};
+use crate::wire::may_be_request;
 use bytes::Bytes;
-use http::header::{CONTENT_LENGTH, HeaderMap, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
+};
 use http::{Method, Request, Uri};
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::io::{self, IoSlice, Write};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 use tokio::io::AsyncWrite;
+use tokio::time::{Sleep, sleep};
+
+/// How long a head is held back for the first piece of its body, by which is judged whether the connection may be used again.
+const TOGETHER: Duration = Duration::from_millis(100);
+/// How long an upstream is given to say that it wants a body, before its client is asked for it anyway.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// A request, as far as it has not been sent. Its head is written once and kept, so that it can be sent again.
 pub(in crate::upstream) struct Upload {
@@ -31,6 +41,14 @@ pub(in crate::upstream) struct Upload {
     state: State,
     to_head: bool,
     repeatable: bool,
+    carries_body: bool,
+    /// The connection may be used again after it.
+    followed: bool,
+    /// Where in the head the lines begin that concern the connection.
+    hop: usize,
+    /// The body is not taken from the client before the upstream has said that it wants it.
+    waiting: bool,
+    timer: Option<Pin<Box<Sleep>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,8 +64,9 @@ impl Upload {
         let (parts, body) = request.into_parts();
         let body = (!body.is_end_stream()).then_some(body);
         let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
+        let (front, hop) = head(&parts.method, &parts.uri, &parts.headers);
         Self {
-            front: head(&parts.method, &parts.uri, &parts.headers),
+            front,
             data: Bytes::new(),
             back: b"",
             written: 0,
@@ -57,8 +76,56 @@ impl Upload {
             to_head: parts.method == Method::HEAD,
             // RFC 9110 section 9.2.2.
             repeatable: body.is_none() && parts.method.is_idempotent(),
+            carries_body: body.is_some(),
+            followed: true,
+            hop,
+            waiting: false,
+            timer: None,
             body,
         }
+    }
+
+    /// Asks the other side to close the connection afterwards. Before anything is sent.
+    pub(in crate::upstream) fn close_after(&mut self) {
+        self.followed = false;
+        self.front.truncate(self.hop);
+        self.front.extend_from_slice(b"Connection: close\r\n\r\n");
+    }
+
+    /// Nothing may follow it on its connection, as this is bound to somebody.
+    pub(in crate::upstream) fn be_last(&mut self) {
+        self.followed = false;
+    }
+
+    /// Leaves the body with the client until the upstream has said that it wants it, or has said nothing for a while.
+    pub(in crate::upstream) fn wait_for_continue(&mut self) {
+        self.waiting = self.carries_body;
+    }
+
+    /// The upstream wants the body.
+    pub(super) fn go_on(&mut self) {
+        self.waiting = false;
+        self.timer = None;
+    }
+
+    /// The client has not been asked for the body.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// It has, or had, a body.
+    pub(super) fn has_body(&self) -> bool {
+        self.carries_body
+    }
+
+    /// Others may use its connection after it.
+    pub(super) fn may_be_followed(&self) -> bool {
+        self.followed && !self.is_broken()
+    }
+
+    /// Another try is harmless whatever became of the first.
+    pub(in crate::upstream) fn is_repeatable(&self) -> bool {
+        self.repeatable
     }
 
     /// Tells when its last byte has been taken from the client.
@@ -91,9 +158,9 @@ impl Upload {
         self.begun = true;
     }
 
-    /// The other side took nothing of it.
-    pub(super) fn is_unsent(&self) -> bool {
-        self.is_broken() && !self.begun
+    /// Something of it was sent.
+    pub(super) fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Another try can do no harm: nothing has been sent, or the method may be repeated.
@@ -123,12 +190,20 @@ impl Upload {
         stream: &mut W,
     ) -> Poll<Result<(), Error>> {
         while self.is_running() {
-            let more = self.poll_more(cx)?;
+            let more = if self.waiting { Poll::Pending } else { self.poll_more(cx)? };
+            if self.holds_back(cx, more.is_pending()) {
+                return Poll::Pending;
+            }
             let sent = if self.unsent() > 0 {
                 ready!(self.poll_write(cx, stream))
             } else {
                 let flushed = ready!(Pin::new(&mut *stream).poll_flush(cx));
                 if flushed.is_ok() {
+                    if self.waiting {
+                        ready!(self.poll_timer(cx, SILENCE));
+                        self.waiting = false;
+                        continue;
+                    }
                     ready!(more);
                     // A piece may have been empty: only the end of the body is the end.
                     if self.body.is_none() {
@@ -146,6 +221,26 @@ impl Upload {
             }
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Whether the head waits for the body's first bytes. A head that has to go without them asks for the connection to be
+    /// closed, because nothing is known of what will follow.
+    fn holds_back(&mut self, cx: &mut Context<'_>, nothing_came: bool) -> bool {
+        if self.begun || !nothing_came || !self.followed {
+            return false;
+        }
+        if !self.waiting && self.poll_timer(cx, TOGETHER).is_pending() {
+            return true;
+        }
+        self.close_after();
+        false
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>, time: Duration) -> Poll<()> {
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(time)));
+        ready!(timer.as_mut().poll(cx));
+        self.timer = None;
+        Poll::Ready(())
     }
 
     fn unsent(&self) -> usize {
@@ -193,7 +288,12 @@ impl Upload {
             (self.data, self.back, self.written) = (Bytes::new(), b"", 0);
         }
         match frame.map(http_body::Frame::into_data) {
-            Some(Ok(data)) => self.put(data, last)?,
+            Some(Ok(data)) => {
+                if !self.begun && self.followed && may_be_request(&data, last) {
+                    self.close_after();
+                }
+                self.put(data, last)?;
+            }
             Some(Err(frame)) => self.put_end(&frame.into_trailers().unwrap_or_default()),
             None => self.put_end(&HeaderMap::new()),
         }
@@ -227,7 +327,9 @@ impl Upload {
         self.body = None;
         if self.left.is_none() {
             self.front.extend_from_slice(b"0\r\n");
-            lines(&mut self.front, trailers);
+            for (name, value) in trailers {
+                line(&mut self.front, name, value);
+            }
             self.front.extend_from_slice(b"\r\n");
         }
     }
@@ -246,8 +348,8 @@ fn length(headers: &HeaderMap) -> u64 {
     })
 }
 
-/// The head of a request in origin form.
-fn head(method: &Method, target: &Uri, headers: &HeaderMap) -> Vec<u8> {
+/// The head of a request in origin form, and where in it the lines begin that concern the connection.
+fn head(method: &Method, target: &Uri, headers: &HeaderMap) -> (Vec<u8>, usize) {
     let target = target.path_and_query().map_or("/", |target| target.as_str());
     let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
     let mut head =
@@ -259,18 +361,39 @@ fn head(method: &Method, target: &Uri, headers: &HeaderMap) -> Vec<u8> {
     }
     head.extend_from_slice(target.as_bytes());
     head.extend_from_slice(b" HTTP/1.1\r\n");
-    lines(&mut head, headers);
+    let of_connection = |name: &HeaderName| *name == CONNECTION || *name == TE || *name == UPGRADE;
+    let mut last = false;
+    for (name, value) in headers {
+        if of_connection(name) {
+            last = true;
+        } else {
+            line(&mut head, name, value);
+        }
+    }
+    let hop = head.len();
+    if last {
+        for (name, value) in headers.iter().filter(|(name, _)| of_connection(name)) {
+            line(&mut head, name, value);
+        }
+    }
     head.extend_from_slice(b"\r\n");
-    head
+    (head, hop)
 }
 
-fn lines(text: &mut Vec<u8>, headers: &HeaderMap) {
-    for (name, value) in headers {
-        text.extend_from_slice(name.as_str().as_bytes());
-        text.extend_from_slice(b": ");
-        text.extend_from_slice(value.as_bytes());
-        text.extend_from_slice(b"\r\n");
+fn line(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    // Names have no case, but old servers compare letters, and so is how most programs write them.
+    let start = text.len();
+    text.extend_from_slice(name.as_str().as_bytes());
+    let mut first = true;
+    for byte in text.iter_mut().skip(start) {
+        if first {
+            byte.make_ascii_uppercase();
+        }
+        first = *byte == b'-';
     }
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value.as_bytes());
+    text.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

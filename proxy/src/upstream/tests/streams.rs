@@ -3,7 +3,8 @@
 use super::{ASK, OK, Side, failed, setup, target, to};
 use crate::metrics::Event;
 use crate::server::Certificate;
-use crate::server::tests::{secure, support::Running};
+use crate::server::tests::secure;
+use crate::server::tests::support::{PATIENCE, Running};
 use bytes::Bytes;
 use http::Request;
 use http_body::Frame;
@@ -19,7 +20,7 @@ fn a_request_streams_up_while_its_answer_streams_down() {
     let mut client = setup.running.connect();
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
     let mut side = Side::accept(&setup.listener);
-    assert!(side.head().contains("transfer-encoding: chunked\r\n"));
+    assert!(side.head().contains("Transfer-Encoding: chunked\r\n"));
     side.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     client.until(b"\r\n\r\n");
     for round in 0..3 {
@@ -140,13 +141,13 @@ fn trailers_pass_but_for_those_that_say_who_is_there() {
     let setup = setup();
     let mut client = setup.running.connect();
     client.send(
-        b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Sum, X-Forwarded-User\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\nX-Forwarded-User: root\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\nConnection: TE\r\nTrailer: X-Sum, X-Forwarded-User\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nX-Sum: 1\r\nX-Forwarded-User: root\r\n\r\n",
     );
     let mut side = Side::accept(&setup.listener);
     let head = side.head();
-    assert!(head.contains("te: trailers\r\n"), "{head}");
-    let body = String::from_utf8(side.exactly(b"1\r\na\r\n0\r\nx-sum: 1\r\n\r\n".len())).unwrap();
-    assert_eq!(body.to_ascii_lowercase(), "1\r\na\r\n0\r\nx-sum: 1\r\n\r\n");
+    assert!(head.contains("Te: trailers\r\n"), "{head}");
+    let body = String::from_utf8(side.exactly(b"1\r\n{\r\n0\r\nX-Sum: 1\r\n\r\n".len())).unwrap();
+    assert_eq!(body, "1\r\n{\r\n0\r\nX-Sum: 1\r\n\r\n");
     side.write(b"HTTP/1.1 200 OK\r\nTrailer: X-Done\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nX-Done: yes\r\n\r\n");
     let answer = client.answer();
     assert_eq!(
@@ -158,7 +159,44 @@ fn trailers_pass_but_for_those_that_say_who_is_there() {
 }
 
 #[test]
-fn a_request_that_expects_100_continue_gets_it_when_the_body_is_wanted() {
+fn a_request_that_expects_100_continue_gets_it_when_the_upstream_wants_the_body() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
+    let mut side = Side::accept(&setup.listener);
+    let head = side.head();
+    assert!(head.contains("Expect: 100-continue\r\n"), "{head}");
+    // Nothing is known of the body yet.
+    assert!(head.contains("Connection: close\r\n"), "{head}");
+    client.stream.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    assert!(client.stream.read(&mut [0; 1]).is_err(), "it was asked for the body too soon");
+    client.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    side.write(b"HTTP/1.1 100 Continue\r\n\r\n");
+    assert_eq!(client.until(b"\r\n\r\n"), b"HTTP/1.1 100 Continue\r\n\r\n");
+    client.send(b"hi");
+    assert_eq!(side.exactly(2), b"hi");
+    side.write(OK);
+    assert_eq!(client.answer().status, 200);
+}
+
+#[test]
+fn a_body_that_the_upstream_does_not_want_is_not_asked_for() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send(
+        b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 20000000\r\n\r\n",
+    );
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    side.write(b"HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nno!\n");
+    let answer = client.answer();
+    assert_eq!((answer.status, answer.body.as_str()), (413, "no!\n"));
+    assert!(side.is_closed());
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_silent_upstream_gets_the_body_all_the_same() {
     let setup = setup();
     let mut client = setup.running.connect();
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n");
@@ -181,7 +219,7 @@ fn answers_without_a_body_end_at_once_and_the_connection_is_used_again() {
     side.head();
     side.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
     let head = String::from_utf8(client.until(b"\r\n\r\n")).unwrap();
-    assert!(head.contains("content-length: 1000\r\n"), "{head}");
+    assert!(head.contains("Content-Length: 1000\r\n"), "{head}");
     for (code, status) in [(204, "204 No Content"), (304, "304 Not Modified")] {
         client.send(ASK.as_bytes());
         side.head();
@@ -233,15 +271,15 @@ fn a_body_without_a_length_is_passed_on_whatever_the_method() {
     let setup = setup();
     let mut client = setup.running.connect();
     let mut side = None;
-    for method in ["GET", "HEAD", "DELETE", "QUERY"] {
+    for method in ["QUERY", "PROPFIND", "GET"] {
         client.send(
-            format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+            format!("{method} / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\n<a>\r\n0\r\n\r\n")
                 .as_bytes(),
         );
         let side = side.get_or_insert_with(|| Side::accept(&setup.listener));
         let head = side.head();
-        assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
-        assert_eq!(side.exactly(13), b"3\r\nabc\r\n0\r\n\r\n", "{method}");
+        assert!(head.contains("Transfer-Encoding: chunked\r\n"), "{head}");
+        assert_eq!(side.exactly(13), b"3\r\n<a>\r\n0\r\n\r\n", "{method}");
         side.write(b"HTTP/1.1 204 No Content\r\n\r\n");
         assert_eq!(client.answer().status, 204);
     }
@@ -265,8 +303,8 @@ async fn a_body_without_a_length_is_passed_on_from_http_2_too() {
     let upstream = tokio::task::spawn_blocking(move || {
         let mut side = Side::accept(&listener);
         let head = side.head();
-        assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
-        assert!(!head.contains("trailer"), "{head}");
+        assert!(head.contains("Transfer-Encoding: chunked\r\n"), "{head}");
+        assert!(!head.contains("Trailer"), "{head}");
         // Trailers that the head did not announce do not follow.
         assert_eq!(side.exactly(13), b"3\r\nabc\r\n0\r\n\r\n");
         side.write(OK);

@@ -57,6 +57,9 @@ fn a_body_that_stops_has_not_ended() {
 #[test]
 fn what_can_be_read_in_two_ways_is_refused() {
     for text in [
+        "0\r\n\n",
+        "0\r\n\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+        "0\r\n\n\r\n",
         "\r\n",
         "x\r\n",
         " 1\r\n",

@@ -62,8 +62,8 @@ fn what_can_be_read_in_two_ways_is_refused() {
     }
     for head in [
         "HTTP/1.1 200 OK\r\n folded: 1\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nA: 1\r\n b\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length : 3\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA : \0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nA b: 1\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: \0\r\n\r\n",
         "HTTP/1.1 200 OK\r\nA: 1\rContent-Length: 3\r\n\r\n",
@@ -74,6 +74,54 @@ fn what_can_be_read_in_two_ways_is_refused() {
     ] {
         let error = refused(head);
         assert!(matches!(error, Error::NotHttp(_)), "{head:?}: {error}");
+    }
+}
+
+#[test]
+fn blanks_before_a_colon_are_taken_out_before_framing_is_judged() {
+    let head = head("HTTP/1.1 200 OK\r\nX-Odd : v\r\nContent-Length\t : 3\r\n\r\n");
+    assert_eq!(head.headers["x-odd"], "v");
+    assert_eq!(told(&head), ("3".to_owned(), Some("3")));
+    for line in ["Transfer-Encoding : gzip", "Content-Length : 3\r\nContent-Length: 4"] {
+        let error = refused(&format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n"));
+        assert!(matches!(error, Error::Coding | Error::Length), "{line:?}: {error}");
+    }
+    assert!(
+        !take(&mut BytesMut::from("HTTP/1.1 200 OK\r\nConnection : close\r\n\r\n"), &mut 0, false)
+            .unwrap()
+            .unwrap()
+            .keep_alive
+    );
+}
+
+#[test]
+fn folded_lines_become_one() {
+    let folded = head(
+        "HTTP/1.1 200 OK\r\nA: 1 \r\n\t 2\r\n  3\r\nB:\r\n 4\r\nContent-Length:\r\n 5\r\n\r\n",
+    );
+    assert_eq!(
+        (&folded.headers["a"], &folded.headers["b"]),
+        (&"1 2 3".parse().unwrap(), &"4".parse().unwrap())
+    );
+    assert_eq!(told(&folded), ("5".to_owned(), Some("5")));
+    for line in ["Content-Length: 1\r\n 2", "Transfer-Encoding: chunked,\r\n chunked"] {
+        let error = refused(&format!("HTTP/1.1 200 OK\r\n{line}\r\n\r\n"));
+        assert!(matches!(error, Error::Coding | Error::Length), "{line:?}: {error}");
+    }
+}
+
+#[test]
+fn an_idle_connection_is_kept_a_little_less_long_than_the_other_side_says() {
+    for (value, kept) in [
+        ("timeout=5", Some(4000)),
+        ("max=100, Timeout=60", Some(59_000)),
+        ("timeout=1", Some(500)),
+        ("timeout=0", Some(0)),
+        ("timeout=x", None),
+        ("max=1", None),
+    ] {
+        let head = head(&format!("HTTP/1.1 200 OK\r\nKeep-Alive: {value}\r\n\r\n"));
+        assert_eq!(head.kept_for.map(|kept| kept.as_millis()), kept, "{value}");
     }
 }
 
@@ -97,6 +145,8 @@ fn a_connection_stays_open_unless_the_answer_says_otherwise() {
         ("HTTP/1.1 200 OK\r\nConnection: keep-alive\r\n\r\n", true),
         ("HTTP/1.1 200 OK\r\nConnection: x, Close\r\n\r\n", false),
         ("HTTP/1.1 200 OK\r\nConnection: x\r\nConnection: close\r\n\r\n", false),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", true),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n", false),
         ("HTTP/1.0 200 OK\r\n\r\n", false),
         ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", false),
     ] {

@@ -26,7 +26,7 @@ fn a_request_goes_out_in_origin_form() {
         let (poll, sent) =
             send(&mut upload(Request::get(target).header("A", "1").header("A", "2")));
         assert!(matches!(poll, Poll::Ready(Ok(()))));
-        assert_eq!(sent, format!("{line}\r\na: 1\r\na: 2\r\n\r\n"));
+        assert_eq!(sent, format!("{line}\r\nA: 1\r\nA: 2\r\n\r\n"));
     }
 }
 

@@ -1,0 +1,51 @@
+use super::may_be_request;
+
+#[test]
+fn what_any_reader_could_take_for_a_request_is_seen() {
+    for body in [
+        "GET /admin HTTP/1.1\r\nHost: a\r\n\r\n",
+        "get /admin HTTP/1.1\r\n",
+        "GET /admin\r\n",
+        "\r\n\n\r\nGET /admin HTTP/1.1\r\n",
+        " \t GET /admin HTTP/1.1\r\n",
+        "GET\t/admin\tHTTP/1.1\r\n",
+        "GET\x0b/admin\x0cHTTP/1.1\r\n",
+        "GET\r/admin\rHTTP/1.1\r\n",
+        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        "VERSION-CONTROL /admin HTTP/1.1\r\n",
+        "X http://a/ HTTP/1.1\r\n",
+        "a=1&b=2GET /admin HTTP/1.1\r\n",
+        "{\"a\": 1}\r\nGET /admin HTTP/1.1\r\n",
+    ] {
+        assert!(may_be_request(body.as_bytes(), true), "{body:?}");
+    }
+    for body in [&b"GET\xa0/admin\xa0HTTP/1.1\r\n"[..], b"GET\x85/admin", b"GET\x1c/admin"] {
+        assert!(may_be_request(body, true), "{body:?}");
+    }
+}
+
+#[test]
+fn what_may_still_become_one_is_none_when_nothing_follows() {
+    for body in ["", "\r\n", "G", "GET", "\r\nGET", "GET\r"] {
+        assert!(may_be_request(body.as_bytes(), false), "{body:?}");
+        assert!(!may_be_request(body.as_bytes(), true), "{body:?}");
+    }
+}
+
+#[test]
+fn forms_and_documents_are_none() {
+    for body in [
+        "a=1&b=x+y",
+        "{\"method\": \"GET /admin\"}",
+        "[1, 2]",
+        "<a>GET / of</a>",
+        "--boundary\r\nContent-Disposition: form-data; name=a\r\n\r\nGET me\r\n--boundary--\r\n",
+        "\0\0\0\x05hello",
+        "\x1f\u{8b}",
+        "PK\x03\x04",
+        "eyJhbGciOiJub25lIn0=",
+        "word\r\nword\r\n",
+    ] {
+        assert!(!may_be_request(body.as_bytes(), false), "{body:?}");
+    }
+}
