@@ -32,6 +32,7 @@ use crate::worker::Worker;
 use authenticate::authenticate_for;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
+use login::Account;
 use std::sync::Arc;
 use visit::{Manner, Visit};
 
@@ -101,7 +102,7 @@ async fn ask_to_sign_in(
     }
     aim(visit, path);
     if visit.site.config.access.skip_provider_button {
-        return Box::pin(login::begin(visit)).await;
+        return Box::pin(login::begin(visit, Account::Any)).await;
     }
     Err(Refusal::SignIn)
 }

@@ -45,6 +45,8 @@ pub(crate) struct ErrorPage<'a> {
     pub(crate) redirect: &'a str,
     /// Path of the own endpoints, such as `/oauth2`.
     pub(crate) prefix: &'a str,
+    /// A new login asks for another account.
+    pub(crate) another_account: bool,
 }
 
 impl SignIn<'_> {
@@ -60,7 +62,7 @@ impl SignIn<'_> {
 impl ErrorPage<'_> {
     /// The page.
     pub(crate) fn render(&self) -> Page {
-        let Self { status, message, request_id, redirect, prefix } = *self;
+        let Self { status, message, request_id, redirect, prefix, another_account } = *self;
         let navigable =
             ["/", "http://", "https://"].iter().any(|start| redirect.starts_with(start));
         let template = ErrorTemplate {
@@ -71,6 +73,7 @@ impl ErrorPage<'_> {
             request_id,
             redirect: if navigable { redirect } else { "" },
             prefix,
+            another_account,
         };
         page(&template, &ERROR_POLICY)
     }
@@ -97,6 +100,7 @@ struct ErrorTemplate<'a> {
     request_id: &'a str,
     redirect: &'a str,
     prefix: &'a str,
+    another_account: bool,
 }
 
 fn stock_message(status: StatusCode) -> &'static str {

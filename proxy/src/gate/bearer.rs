@@ -23,11 +23,13 @@ pub(super) async fn authenticate(
     visit: &Visit<'_>,
     settings: &Bearer,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    let Some(value) = visit.head.headers.get(AUTHORIZATION).filter(|value| !value.is_empty())
-    else {
-        return Ok(None);
+    let mut values = visit.head.headers.get_all(AUTHORIZATION).iter();
+    let Some(value) = values.next().filter(|value| !value.is_empty()) else { return Ok(None) };
+    // Of two, the application could read the other.
+    let only = values.next().is_none().then_some(value);
+    let Some(token) = only.and_then(|value| value.to_str().ok()).and_then(token_of) else {
+        return refused(settings);
     };
-    let Some(token) = value.to_str().ok().and_then(token_of) else { return refused(settings) };
     let digest = Digest::of_bearer(&token);
     if let Some(person) =
         cache::get(digest, visit.site.epoch).filter(|person| person.is_good(visit.now))
@@ -58,9 +60,12 @@ fn refused(settings: &Bearer) -> Result<Option<Arc<Person>>, Refusal> {
 
 /// The token of `Bearer <token>`, or of `Basic` with a token as user (and no password or `x-oauth-basic`) or as password.
 fn token_of(header: &str) -> Option<Cow<'_, str>> {
+    // Names of schemes have no case (RFC 9110 section 11.1).
     match header.split_once(' ')? {
-        ("Bearer", token) => is_token(token).then_some(Cow::Borrowed(token)),
-        ("Basic", encoded) => {
+        (scheme, token) if scheme.eq_ignore_ascii_case("bearer") => {
+            is_token(token).then_some(Cow::Borrowed(token))
+        }
+        (scheme, encoded) if scheme.eq_ignore_ascii_case("basic") => {
             let pair = String::from_utf8(STANDARD.decode_to_vec(encoded).ok()?).ok()?;
             let (user, password) = pair.split_once(':')?;
             if is_token(user) && matches!(password, "" | "x-oauth-basic") {
@@ -97,6 +102,9 @@ mod tests {
         let basic = |pair: &str| format!("Basic {}", STANDARD.encode_to_string(pair));
         for header in [
             "Bearer eyA.eyB.c".to_owned(),
+            "bearer eyA.eyB.c".to_owned(),
+            "BEARER eyA.eyB.c".to_owned(),
+            basic("eyA.eyB.c:").replace("Basic", "basic"),
             basic("eyA.eyB.c:"),
             basic("eyA.eyB.c:x-oauth-basic"),
             basic("u:eyA.eyB.c"),
@@ -104,7 +112,7 @@ mod tests {
             assert_eq!(token_of(&header).as_deref(), Some("eyA.eyB.c"), "{header}");
         }
         for header in [
-            "bearer eyA.eyB.c",
+            "bearer:eyA.eyB.c",
             "Bearer  eyA.eyB.c",
             "Bearer eyA.eyB.",
             "Bearer eyA.eyB.c.d",

@@ -9,17 +9,30 @@ use base64_simd::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use url::Url;
 
+/// Who is to sign in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Account {
+    /// Whoever the provider thinks is there.
+    Any,
+    /// Somebody else than last time: the provider asks.
+    Another,
+}
+
 /// Sends the person to the provider; the login leads back to the visit's target.
 ///
 /// # Errors
 /// The provider is not there.
-pub(super) async fn begin(visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
+pub(super) async fn begin(
+    visit: &mut Visit<'_>,
+    account: Account,
+) -> Result<Response<Body>, Refusal> {
     visit.no_cache = true;
     let redirect_uri = redirect_uri(visit);
     let (target, encode) = (visit.target.clone(), visit.site.config.http.encode_state);
     let state = move |hash: &str| state_parameter(hash, &target, encode);
     let login = visit.site.provider.login(&redirect_uri, state).await;
     let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
+    let url = if account == Account::Another { login.as_another() } else { login.url };
     let cookies = visit.site.ready.login_cookies.remember(
         &visit.site.ring,
         &login.state,
@@ -28,7 +41,7 @@ pub(super) async fn begin(visit: &mut Visit<'_>) -> Result<Response<Body>, Refus
     );
     visit.set_cookies.extend(cookies);
     visit.worker.shard.count(Event::LoginStarted);
-    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &login.url))
+    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &url))
 }
 
 /// `<hash>:<target>`, as a whole in base64url if configured.

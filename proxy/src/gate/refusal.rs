@@ -20,6 +20,9 @@ pub(crate) enum Refusal {
     /// The parameters of an own endpoint.
     #[error(transparent)]
     Form(#[from] FormError),
+    /// Another site's page asks for the end of a session, and nobody sees that it does.
+    #[error("another site's page asks for the end of the session without being left")]
+    Embedded,
     /// Somebody has to sign in first.
     #[error("there is no session")]
     SignIn,
@@ -50,7 +53,7 @@ pub(crate) enum Refusal {
     /// The callback has no usable state.
     #[error("the authorization response has no state that is ours")]
     NoState,
-    /// The provider refused, and said nothing of a state.
+    /// An answer says that the provider refused, and belongs to no login of this browser: anybody may have written it.
     #[error("the provider refused the login: {0}")]
     Declined(String),
     /// The login failed at the provider.
@@ -82,9 +85,11 @@ impl Refusal {
             }
             Self::SignIn if manner != Manner::Page => StatusCode::UNAUTHORIZED,
             Self::Denied(_) if manner == Manner::Plain => StatusCode::UNAUTHORIZED,
-            Self::SignIn | Self::Denied(_) | Self::Restricted | Self::BadBearer => {
-                StatusCode::FORBIDDEN
-            }
+            Self::SignIn
+            | Self::Denied(_)
+            | Self::Restricted
+            | Self::BadBearer
+            | Self::Embedded => StatusCode::FORBIDDEN,
             Self::NoLogin(_) | Self::NotAllowed { .. } | Self::Declined(_) => StatusCode::FORBIDDEN,
             Self::NoStore(_) | Self::NoProvider(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Callback(error) => match error.failure() {
@@ -102,9 +107,7 @@ impl Refusal {
         match self {
             Self::NoLogin(why) => Cow::Borrowed(why.message()),
             Self::Callback(error) => Cow::Owned(error.message()),
-            Self::Declined(code) => {
-                Cow::Owned(format!("The identity provider did not let you sign in: {code}."))
-            }
+            Self::Declined(_) => Cow::Borrowed("The identity provider did not let you sign in."),
             Self::NotAllowed { shown, verdict } => Cow::Owned(format!(
                 "You have signed in as {shown}, and this account may not use the application: {}. Sign in with another \
                  account, or ask the administrator.",
@@ -126,10 +129,17 @@ impl Refusal {
             | Self::NoState
             | Self::SignIn
             | Self::Restricted => Cow::Borrowed(""),
-            Self::BadBearer | Self::NoStore(_) | Self::NoProvider(_) | Self::Upstream(_) => {
-                Cow::Borrowed("")
-            }
+            Self::Embedded
+            | Self::BadBearer
+            | Self::NoStore(_)
+            | Self::NoProvider(_)
+            | Self::Upstream(_) => Cow::Borrowed(""),
         }
+    }
+
+    /// Whether signing in again helps only as somebody else.
+    pub(crate) fn wants_another_account(&self) -> bool {
+        matches!(self, Self::Denied(_) | Self::NotAllowed { .. })
     }
 
     /// Whether a page has a way to sign in again.

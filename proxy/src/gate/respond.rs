@@ -41,7 +41,9 @@ pub(crate) fn refuse(visit: &Visit<'_>, refusal: &Refusal) -> Response<Body> {
 /// The form in which this refusal is given: some are always for people, some never.
 fn manner(visit: &Visit<'_>, refusal: &Refusal) -> Manner {
     match refusal {
-        Refusal::Path(_) | Refusal::Restricted | Refusal::BadBearer => Manner::Plain,
+        Refusal::Path(_) | Refusal::Restricted | Refusal::BadBearer | Refusal::Embedded => {
+            Manner::Plain
+        }
         Refusal::Upstream(_) | Refusal::Rewrite(_) => Manner::Page,
         Refusal::Denied(_)
             if visit.manner == Manner::Json && !visit.site.config.access.force_json_errors =>
@@ -70,6 +72,7 @@ fn error_page(visit: &Visit<'_>, refusal: &Refusal, status: StatusCode) -> Page 
         request_id: visit.request_id.to_str().unwrap_or_default(),
         redirect: if refusal.leads_back() { visit.shown_target() } else { "" },
         prefix: &visit.site.config.http.proxy_prefix,
+        another_account: refusal.wants_another_account(),
     }
     .render()
 }

@@ -110,10 +110,22 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Whether a page of another site asks for this without being left: an image, a frame, a script. A link and a form leave it.
+    pub(super) fn is_embedded_elsewhere(&self) -> bool {
+        let headers = &self.head.headers;
+        let elsewhere =
+            headers.get_all("sec-fetch-site").iter().any(|site| site.as_bytes() == b"cross-site");
+        elsewhere && told::once(headers, "sec-fetch-dest").is_none_or(|dest| dest != "document")
+    }
+
     /// Whether refusals are to be JSON (`reference/endpoints.md` section 14).
     pub(super) fn wants_json(&self, path: &NormalPath) -> bool {
         let asks = |value: &HeaderValue| {
-            value.as_bytes().split(|b| *b == b',').any(|t| t.trim_ascii() == b"application/json")
+            let json = b"application/json";
+            value
+                .as_bytes()
+                .split(|b| *b == b',')
+                .any(|t| t.trim_ascii().eq_ignore_ascii_case(json))
         };
         self.site.config.access.force_json_errors
             || self.head.headers.get_all(ACCEPT).iter().any(asks)

@@ -28,6 +28,8 @@ pub(super) struct Metadata {
     pub(super) algorithms: Vec<Algorithm>,
     /// Every authorization response has `iss` (RFC 9207 section 3).
     pub(super) iss_in_response: bool,
+    /// The `prompt` by which the provider asks who it is.
+    pub(super) asking: &'static str,
 }
 
 /// Why there is no usable description.
@@ -65,6 +67,7 @@ struct Document {
     code_challenge_methods_supported: Option<Vec<String>>,
     id_token_signing_alg_values_supported: Option<Vec<String>>,
     authorization_response_iss_parameter_supported: Option<bool>,
+    prompt_values_supported: Option<serde_json::Value>,
 }
 
 /// Asks the provider, or takes the configured endpoints if discovery is off.
@@ -119,6 +122,7 @@ fn configured(config: &Config) -> Result<Metadata, DiscoveryError> {
         code_challenge_methods_supported: None,
         id_token_signing_alg_values_supported: None,
         authorization_response_iss_parameter_supported: None,
+        prompt_values_supported: None,
     };
     combine(config, nothing)
 }
@@ -154,8 +158,16 @@ fn combine(config: &Config, document: Document) -> Result<Metadata, DiscoveryErr
             document.id_token_signing_alg_values_supported.as_deref(),
         )?,
         iss_in_response: document.authorization_response_iss_parameter_supported.unwrap_or(false),
+        asking: asking(document.prompt_values_supported.as_ref()),
         issuer: document.issuer,
     })
+}
+
+/// `login` where the provider lists its prompts (Initiating User Registration 1.0 section 4) and has no better one.
+fn asking(offered: Option<&serde_json::Value>) -> &'static str {
+    let offered = offered.and_then(serde_json::Value::as_array);
+    let offers = |name| offered.is_some_and(|prompts| prompts.iter().any(|p| p == name));
+    if offers("login") && !offers("select_account") { "login" } else { "select_account" }
 }
 
 /// S256 unless the provider lists its methods and S256 is not among them (RFC 8414 section 2).

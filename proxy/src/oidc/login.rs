@@ -29,6 +29,20 @@ pub(crate) struct Login {
     pub(crate) url: String,
     /// To be sealed into a cookie.
     pub(crate) state: LoginState,
+    /// The `prompt` by which this provider asks who it is.
+    pub(super) asking: &'static str,
+}
+
+impl Login {
+    /// The same page, where the provider asks who it is whatever is configured and whoever is signed in there.
+    pub(crate) fn as_another(&self) -> String {
+        let Ok(url) = Url::parse(&self.url) else { return self.url.clone() };
+        let ours = |name: &str| matches!(name, "prompt" | "approval_prompt");
+        let mut query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+        query.retain(|(name, _)| !ours(name));
+        query.push(("prompt".to_owned(), self.asking.to_owned()));
+        with_query(&url, query)
+    }
 }
 
 /// The scope that is asked for: as configured, else the default, with groups if some are required.

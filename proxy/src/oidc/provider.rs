@@ -170,7 +170,8 @@ impl Provider {
             state_parameter: &state_parameter,
             state: &state,
         };
-        Ok(Login { url: login::url(&metadata, config, &request), state })
+        let url = login::url(&metadata, config, &request);
+        Ok(Login { url, state, asking: metadata.asking })
     }
 
     /// How it stands with the provider.

@@ -18,7 +18,15 @@ fn sign_in<'a>(provider: &'a str, redirect: &'a str, message: &'a str) -> Page {
 
 fn error<'a>(status: u16, message: &'a str, redirect: &'a str) -> Page {
     let status = StatusCode::from_u16(status).unwrap();
-    ErrorPage { status, message, request_id: "4711-a", redirect, prefix: "/oauth2" }.render()
+    ErrorPage {
+        status,
+        message,
+        request_id: "4711-a",
+        redirect,
+        prefix: "/oauth2",
+        another_account: false,
+    }
+    .render()
 }
 
 #[test]
@@ -54,6 +62,24 @@ fn the_error_page_names_status_message_and_request_and_offers_two_ways_on() {
     assert!(error(502, "", "").html.contains("does not answer"));
     assert!(error(418, "Own words.", "").html.contains("<p>Own words.</p>"));
     assert!(!error(502, "", "").html.contains("<form"));
+}
+
+#[test]
+fn where_only_another_account_helps_the_page_asks_for_one() {
+    let status = StatusCode::FORBIDDEN;
+    let (prefix, redirect) = ("/oauth2", "/app?a=1");
+    let page =
+        ErrorPage { status, message: "", request_id: "", redirect, prefix, another_account: true };
+    let html = page.render().html;
+    for part in [
+        r#"<form method="get" action="/oauth2/start">"#,
+        r#"<input type="hidden" name="rd" value="/app?a=1">"#,
+        r#"<input type="hidden" name="prompt" value="select_account">"#,
+        "Sign in with another account</button>",
+    ] {
+        assert!(html.contains(part), "{part} is missing in {html}");
+    }
+    assert!(!html.contains("/oauth2/sign_in"), "{html}");
 }
 
 #[test]

@@ -140,3 +140,15 @@ fn settings_that_weaken_security_are_warned_about() {
         ]
     );
 }
+
+#[test]
+fn rules_that_a_proxy_in_front_could_let_its_clients_choose_are_warned_about() {
+    let mut config = config();
+    config.http.reverse_proxy = serde_json::from_str(r#"{"trustedProxies": ["10.0.0.0/8"]}"#).ok();
+    assert_eq!(config.warnings(), Vec::new());
+    config.access.skip_auth = serde_json::from_str(r#"[{"path": "^/public/"}]"#).unwrap();
+    let warnings = config.warnings();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert_eq!(warnings[0].field, "access.skipAuth");
+    assert!(warnings[0].message.contains("X-Forwarded-Uri"), "{warnings:?}");
+}

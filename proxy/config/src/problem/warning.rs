@@ -115,5 +115,8 @@ fn of_http(http: &Http, config: &Config, warnings: &mut Problems) {
         );
         let message = "no proxy is trusted, so nobody's address is known and nobody passes by these; name the proxies in front";
         warnings.add_if(!config.access.trusted_ips.is_empty(), "access.trustedIps", message);
+        return;
     }
+    let message = "where a proxy asks /oauth2/auth, these rules are judged by its X-Forwarded-Uri and X-Forwarded-Method: it must set both itself, or its clients choose what is judged";
+    warnings.add_if(!config.access.skip_auth.is_empty(), "access.skipAuth", message);
 }

@@ -2,12 +2,15 @@
 
 use crate::body::Body;
 use crate::gate::form::Form;
-use crate::gate::login;
+use crate::gate::login::{self, Account};
 use crate::gate::refusal::Refusal;
 use crate::gate::respond;
 use crate::gate::visit::Visit;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
+
+/// What our error page asks for where signing in helps only as somebody else.
+const ANOTHER: &str = "select_account";
 
 /// The sign-in page, or the login itself if nothing is to be clicked. It ends the session that the browser has.
 ///
@@ -19,6 +22,9 @@ pub(super) async fn page(
 ) -> Result<Response<Body>, Refusal> {
     if visit.site.config.access.skip_provider_button {
         return start(visit, path).await;
+    }
+    if visit.is_embedded_elsewhere() {
+        return Err(Refusal::Embedded);
     }
     aim(visit, path).await?;
     visit.clear_session().await?;
@@ -33,13 +39,14 @@ pub(super) async fn start(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
-    aim(visit, path).await?;
-    login::begin(visit).await
+    let form = aim(visit, path).await?;
+    let another = form.get("prompt")?.is_some_and(|prompt| prompt == ANOTHER);
+    login::begin(visit, if another { Account::Another } else { Account::Any }).await
 }
 
-async fn aim(visit: &mut Visit<'_>, path: &NormalPath) -> Result<(), Refusal> {
+async fn aim(visit: &mut Visit<'_>, path: &NormalPath) -> Result<Form, Refusal> {
     let form = Form::read(visit).await?;
     let rd = form.get("rd")?;
     visit.aim(path, rd.as_deref());
-    Ok(())
+    Ok(form)
 }

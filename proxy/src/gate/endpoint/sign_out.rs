@@ -23,6 +23,9 @@ pub(super) async fn leave(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
+    if visit.is_embedded_elsewhere() {
+        return Err(Refusal::Embedded);
+    }
     let form = Form::read(visit).await?;
     let rd = form.get("rd")?;
     visit.aim(path, rd.as_deref());

@@ -110,16 +110,65 @@ fn a_callback_that_is_no_response_is_a_bad_request() {
 }
 
 #[test]
-fn who_was_refused_by_the_provider_is_told_so_though_the_login_can_not_be_found() {
+fn a_refusal_that_belongs_to_no_login_is_shown_without_a_word_of_it() {
     let proxy = Proxy::start(&PLAIN);
     for state in ["", "&state=", "&state=x", "&state=a:/b"] {
-        let target = format!("/oauth2/callback?error=access_denied%3Cb%3E{state}");
-        let declined = proxy.get(&target, &[]);
-        assert_eq!(declined.status, 403, "{target}");
-        assert!(
-            declined.body.contains("access_denied") && !declined.body.contains("<b>"),
-            "{declined:?}"
-        );
+        for error in ["access_denied", "Your%20account%20is%20locked", "x%3Cb%3E"] {
+            let target = format!(
+                "/oauth2/callback?error={error}&error_description=Call%200800&error_uri=https://evil.example{state}"
+            );
+            let declined = proxy.get(&target, &[]);
+            assert_eq!(declined.status, 403, "{target}");
+            assert!(declined.body.contains("did not let you sign in."), "{declined:?}");
+            for word in ["access_denied", "locked", "<b>", "0800", "evil"] {
+                assert!(!declined.body.contains(word), "{word}: {declined:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn another_account_is_asked_for_where_this_one_may_not_pass() {
+    let proxy =
+        Proxy::start(&["--upstream=static://200", "--cookie-secure=false", "--allowed-group=x"]);
+    let cookie = cookie(&session());
+    let denied = proxy.get("/x", &[("Cookie", &cookie)]);
+    assert_eq!(denied.status, 403);
+    assert!(denied.body.contains("Sign in with another account</button>"), "{denied:?}");
+    let prompt = |query: &str| {
+        let answer = proxy.get(&format!("/oauth2/start?rd=%2Fx{query}"), &[]);
+        assert_eq!(answer.status, 302, "{answer:?}");
+        let url = Url::parse(answer.header("location")).expect("a URL");
+        url.query_pairs().find(|(name, _)| name == "prompt").map(|(_, value)| value.into_owned())
+    };
+    assert_eq!(prompt("&prompt=select_account").as_deref(), Some("select_account"));
+    assert_eq!(prompt("&prompt=none"), None);
+    assert_eq!(prompt(""), None);
+}
+
+#[test]
+fn a_page_of_another_site_ends_no_session_without_being_left() {
+    let proxy = Proxy::start(&PLAIN);
+    let cookie = cookie(&session());
+    for endpoint in ["sign_out", "sign_in"] {
+        let ask = |fetch: &[(&str, &str)]| {
+            let mut headers = vec![("Cookie", cookie.as_str())];
+            headers.extend(fetch);
+            let answer = proxy.get(&format!("/oauth2/{endpoint}"), &headers);
+            let cleared = answer.header("set-cookie").starts_with("_oauth2_proxy=;");
+            (answer.status, cleared)
+        };
+        let (cross, same) = (("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Site", "same-origin"));
+        for dest in ["image", "iframe", "script", "empty", "style", ""] {
+            assert_eq!(ask(&[cross, ("Sec-Fetch-Dest", dest)]), (403, false), "{endpoint} {dest}");
+        }
+        assert_eq!(ask(&[cross]), (403, false), "{endpoint}");
+        let document = ("Sec-Fetch-Dest", "document");
+        assert_eq!(ask(&[cross, document, document]), (403, false), "{endpoint}");
+        let done = if endpoint == "sign_in" { 200 } else { 302 };
+        for list in [&[cross, document][..], &[same, ("Sec-Fetch-Dest", "empty")], &[]] {
+            assert_eq!(ask(list), (done, true), "{endpoint} {list:?}");
+        }
     }
 }
 

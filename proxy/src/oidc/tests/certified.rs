@@ -162,7 +162,7 @@ async fn a_code_is_good_once_and_only_with_its_verifier() {
     let query = tokio::task::spawn_blocking(move || agree(&url)).await.unwrap();
     let error = finish(&client, two, &query).await.err().unwrap();
     assert_eq!(error.failure(), crate::oidc::Failure::TryAgain, "{error}");
-    let again = Login { state: one.state.clone(), url: one.url.clone() };
+    let again = Login { state: one.state.clone(), url: one.url.clone(), asking: one.asking };
     finish(&client, one, &query).await.unwrap();
     let error = finish(&client, again, &query).await.err().unwrap();
     assert!(error.to_string().contains("invalid_grant"), "{error}");

@@ -45,10 +45,10 @@ async fn a_document_that_is_none_is_refused_by_name() {
     let twice = format!("{{\"issuer\":\"{0}\",\"issuer\":\"{0}\"}}", hostile.issuer);
     for (reply, part) in [
         (Reply::Json(404, json!({})), "the status is 404"),
-        (Reply::Text(200, "text/html", "<html>".to_owned()), "expected value"),
+        (Reply::Text(200, "text/html", "<html>".to_owned()), "no JSON object"),
         (Reply::Text(200, "application/json", twice), "duplicate field `issuer`"),
         (Reply::Json(200, json!({"issuer": 7})), "invalid type: integer `7`"),
-        (Reply::Json(200, json!([])), "invalid"),
+        (Reply::Json(200, json!([])), "no JSON object"),
         (
             Reply::Json(200, json!({"token_endpoint_auth_methods_supported": "y".repeat(100_000)})),
             "invalid type: string \"yyy",

@@ -35,6 +35,37 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
 }
 
 #[tokio::test]
+async fn who_wants_another_account_is_asked_for_one_in_the_way_that_the_provider_has() {
+    for (offered, prompt) in [
+        (json!(null), "select_account"),
+        (json!(["none", "login", "consent", "select_account"]), "select_account"),
+        (json!(["none", "login", "consent"]), "login"),
+        (json!([]), "select_account"),
+        (json!("login"), "select_account"),
+        (json!([7, "login"]), "login"),
+    ] {
+        let hostile = Hostile::start().await;
+        hostile.describe(&json!({"prompt_values_supported": offered}));
+        let mut config = config(&hostile.issuer);
+        for name in ["prompt", "approval_prompt"] {
+            let values = vec!["none".to_owned()];
+            config.login_parameters.push(LoginParameter { name: name.to_owned(), values });
+        }
+        let login = login(&start(config)).await;
+        assert_eq!(parameter(&login.url, "prompt").as_deref(), Some("none"));
+        let another = login.as_another();
+        assert_eq!(parameter(&another, "prompt").as_deref(), Some(prompt), "{offered}");
+        assert_eq!(parameter(&another, "approval_prompt"), None);
+        let without = |url: &str| {
+            let url = Url::parse(url).unwrap();
+            let pairs = url.query_pairs().into_owned();
+            pairs.filter(|(name, _)| !name.contains("prompt")).collect::<Vec<_>>()
+        };
+        assert_eq!(without(&another), without(&login.url));
+    }
+}
+
+#[tokio::test]
 async fn every_login_has_its_own_secrets() {
     let hostile = Hostile::start().await;
     let client = start(config(&hostile.issuer));
