@@ -99,4 +99,76 @@ proptest::proptest! {
             }
         }
     }
+
+    #[test]
+    fn no_mix_of_odd_pieces_leads_a_browser_elsewhere(
+        start in proptest::sample::select(vec![
+            "/", "/", "//", "http://good.example", "https://good.example", "https://a.sub.example:8443", "https://",
+            "http:/", "https:\\\\", "",
+        ]),
+        pieces in proptest::collection::vec(proptest::sample::select(ODD.to_vec()), 0..7),
+    ) {
+        let list = Whitelist::new(&["good.example", ".sub.example:*"]);
+        let target = start.to_owned() + &pieces.concat();
+        if list.allows(&target) {
+            let base = Url::parse("http://app.example/").expect("a URL");
+            let seen = base.join(&location(&target)).expect("a browser reads it");
+            let listed = match (seen.host_str(), seen.port()) {
+                (Some("good.example"), None) => true,
+                (Some(host), _) => host == "sub.example" || host.ends_with(".sub.example"),
+                (None, _) => false,
+            };
+            let there = listed && matches!(seen.scheme(), "http" | "https");
+            proptest::prop_assert!(there || seen.origin() == base.origin(), "{} -> {}", target, seen);
+        }
+    }
 }
+
+/// What browsers, servers and this module read in different ways somewhere.
+const ODD: [&str; 45] = [
+    "/",
+    "\\",
+    "//",
+    "/\\",
+    "\\/",
+    ".",
+    "..",
+    ";",
+    "%2f",
+    "%5c",
+    "%09",
+    "\t",
+    "\n",
+    " ",
+    "\u{3000}",
+    "\u{ff0f}",
+    "\u{2215}",
+    "@",
+    ":",
+    "#",
+    "?",
+    "evil.example",
+    "good.example",
+    "app.example",
+    "http:",
+    "https:",
+    "HTTP:",
+    "javascript:",
+    "data:",
+    "%00",
+    "\0",
+    "&",
+    "[::1]",
+    "8080",
+    "\u{ad}",
+    "\u{feff}",
+    "xn--",
+    "|",
+    "^",
+    "`",
+    "<",
+    ">",
+    "\"",
+    "'",
+    "sub.example",
+];
