@@ -15,16 +15,19 @@ pub enum ConditionType {
     WorkloadsInjected,
     /// Requests to those workloads go through the proxy.
     TrafficRouted,
+    /// Proxies that refresh the same sessions know of each other. It does not count for `Ready`.
+    RefreshCoordinated,
 }
 
 impl ConditionType {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Ready,
         Self::ConfigRendered,
         Self::IssuerReachable,
         Self::WorkloadsInjected,
         Self::TrafficRouted,
+        Self::RefreshCoordinated,
     ];
 
     /// The name in the API.
@@ -36,6 +39,7 @@ impl ConditionType {
             Self::IssuerReachable => "IssuerReachable",
             Self::WorkloadsInjected => "WorkloadsInjected",
             Self::TrafficRouted => "TrafficRouted",
+            Self::RefreshCoordinated => "RefreshCoordinated",
         }
     }
 }
@@ -131,6 +135,10 @@ reasons! {
     DirectPathOpen,
     /// A connection reaches the application past the proxy.
     DirectConnections,
+    /// Sessions are not refreshed, or by one proxy at a time.
+    OneRefresher,
+    /// Several replicas refresh sessions in cookies without knowing of each other.
+    RefreshRaces,
     /// Traffic is left to the user.
     CompanionOnly,
     /// The object is being deleted.

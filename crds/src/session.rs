@@ -39,6 +39,12 @@ pub struct Session {
     /// version that knows no other: with it nobody has to sign in again while old and new pods answer side by side.
     #[serde(default)]
     pub format: SessionFormat,
+
+    /// How long a session that is due for a renewal (`cookie.refresh`) goes on without one while the provider can not be
+    /// asked, such as `1h`. After that requests get 503 and the session stays. `0s`: not at all.
+    #[serde(default = "hour")]
+    #[schemars(schema_with = "duration")]
+    pub refresh_grace: String,
 }
 
 impl Default for Session {
@@ -49,8 +55,13 @@ impl Default for Session {
             cookie: Cookie::default(),
             absolute: never(),
             format: SessionFormat::default(),
+            refresh_grace: hour(),
         }
     }
+}
+
+fn hour() -> String {
+    "1h".to_owned()
 }
 
 /// Formats of stored sessions.

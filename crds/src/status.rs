@@ -13,7 +13,7 @@ pub struct OAuth2ProxyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// `Ready` sums up the others: `ConfigRendered`, `IssuerReachable`, `WorkloadsInjected`, `TrafficRouted`.
+    /// `Ready` sums up the others: `ConfigRendered`, `IssuerReachable`, `WorkloadsInjected`, `TrafficRouted`. `RefreshCoordinated` stands by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]

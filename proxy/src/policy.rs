@@ -63,6 +63,11 @@ impl Policy {
         }
     }
 
+    /// Whether others are given tokens of sessions, which expire.
+    pub(crate) fn gives_tokens(&self) -> bool {
+        self.request_headers.give_tokens() || self.response_headers.give_tokens()
+    }
+
     /// Whether somebody may pass.
     pub(crate) fn verdict(&self, identity: &Identity) -> Verdict {
         if !self.emails.allow(identity.email.as_deref().filter(|email| !email.is_empty())) {

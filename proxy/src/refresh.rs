@@ -5,20 +5,30 @@
 //!   away can abort it; all others wait for it. Processes that share a Redis agree through a lease, and whoever gets it
 //!   second finds the record renewed. In cookie mode a browser's requests already on their way still carry the old cookie,
 //!   whose refresh token may be spent: for a minute they are given the outcome of the flight that used it.
-//! - A refused refresh token (`invalid_grant`) or another subject ends the session, for all requests at once. Everything
-//!   else (provider down, not yet discovered, wrong client secret, garbage) leaves it as it is until its own end: until
-//!   then it says who somebody is, which an expired access token does not change. What an expired access token itself is
-//!   worth is for the upstream that receives it to say. After a failure the same session is left alone for a while, and
-//!   no request waits longer than [`PATIENCE`].
+//! - A refused refresh token (`invalid_grant`) or another subject ends the session, for all requests at once. With the
+//!   cookie as the store a refused token may have been used by another process a moment ago, whose cookie is on its way: for
+//!   a minute after the first refusal the cookie is left alone, and counts as long as its access token lives.
+//! - Everything else (provider down, not yet discovered, wrong client secret, garbage) leaves the session as it is for the
+//!   time of grace that the configuration gives, at most to its own end: until then it says who somebody is, which an expired
+//!   access token does not change. After that it is [`Refresh::Overdue`]. After a failure the same session is left alone for
+//!   a while.
+//! - Whoever has a session that is alive waits [`BRIEFLY`] for its renewal, and then gets it with a later request. Only who
+//!   can not do without it waits for [`PATIENCE`]: past the time of grace, or where the upstream is given a token that has
+//!   expired. Nobody waits for a provider that is known to be away (`breaker`), and requests that pass without a session
+//!   never wait.
+//! - A session that was ended here is not brought back by a refresh that was under way, nor by an old cookie (`signed_out`).
 //! - A session without a refresh token is bound by its access token instead (see `session::lifetime`), and the provider is
 //!   asked whether it still stands.
 //! - Redis down is `Unavailable`. A session renewed at the provider whose record could not be written is kept here and
 //!   written when Redis is back, because its old refresh token may be spent.
 
+mod breaker;
 mod flights;
 mod renewal;
+mod signed_out;
 
 pub(crate) use renewal::Renew;
+pub(crate) use signed_out::SignedOut;
 
 use crate::clock::Clock;
 use crate::cookie::{RequestCookies, SetCookie};
@@ -26,14 +36,17 @@ use crate::random;
 use crate::session::Session;
 use crate::store::{Found, Store};
 use aws_lc_rs::hmac;
-use flights::{Flights, Joined, Key};
+use breaker::{Breakers, Prospect};
+use flights::{Flights, Joined, Key, Running};
 use renewal::Flight;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 
-/// Longest time that a request waits for a refresh before it goes on with the session as it is.
+/// Longest time that a request waits which can not go on without a refresh.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request waits that can: most answers come in this time, and then the browser gets its new cookie at once.
+const BRIEFLY: Duration = Duration::from_millis(300);
 /// How often a session may have been renewed while a request with its old cookie was on its way.
 const GENERATIONS: usize = 32;
 
@@ -50,8 +63,26 @@ pub(crate) enum Refresh {
     },
     /// It is over: clear the cookie and go on without a session.
     Ended,
+    /// Go on without a session, and leave the cookie alone: another process may have renewed it.
+    Absent,
+    /// It went too long without a refresh: 503, and leave the cookie alone.
+    Overdue {
+        /// When to try again.
+        retry_after: Duration,
+    },
     /// The store does not answer: 503, and leave the cookie alone.
     Unavailable,
+}
+
+/// What a request needs of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Need {
+    /// Nothing: it passes without one.
+    Nothing,
+    /// To know who it is.
+    Person,
+    /// To give its tokens to others, who look whether they are valid.
+    Tokens,
 }
 
 /// A session that is due, with what renewing it needs.
@@ -62,11 +93,15 @@ pub(crate) struct Due<P> {
     pub(crate) provider: Arc<P>,
     /// The session.
     pub(crate) found: Found,
+    /// What for.
+    pub(crate) need: Need,
 }
 
 /// All refreshes of the process. Lives as long as the process, across reloads.
 pub(crate) struct Refresher {
     flights: Arc<Flights>,
+    breakers: Arc<Breakers>,
+    signed_out: Arc<SignedOut>,
     /// Keys flights, so that what is remembered can not be searched for a cookie.
     digest: hmac::Key,
     control: Handle,
@@ -77,7 +112,13 @@ impl Refresher {
     /// A refresher that works on the control runtime.
     pub(crate) fn new(control: Handle, clock: Arc<dyn Clock>) -> Self {
         let digest = hmac::Key::new(hmac::HMAC_SHA256, &random::array::<32>());
-        Self { flights: Arc::default(), digest, control, clock }
+        let (flights, breakers, signed_out) = Default::default();
+        Self { flights, breakers, signed_out, digest, control, clock }
+    }
+
+    /// The sessions that were ended in this process.
+    pub(crate) fn signed_out(&self) -> &SignedOut {
+        &self.signed_out
     }
 
     /// The present form of a session that is due ([`Store::is_due`]), for a request that
@@ -88,7 +129,22 @@ impl Refresher {
         cookies: &RequestCookies<'_>,
         host: &str,
     ) -> Refresh {
-        let Due { store, provider, found: Found { session, ticket } } = due;
+        let family = due.found.family();
+        let refresh = self.look(due, cookies, host).await;
+        // The sign-out of a moment ago wins, whoever was faster.
+        if family.is_some_and(|family| self.signed_out.contains(&family)) {
+            return Refresh::Ended;
+        }
+        refresh
+    }
+
+    async fn look<P: Renew>(
+        &self,
+        due: Due<P>,
+        cookies: &RequestCookies<'_>,
+        host: &str,
+    ) -> Refresh {
+        let Due { store, provider, found: Found { session, ticket }, need } = due;
         let (mut session, mut newest) = (session, None);
         for _ in 0..GENERATIONS {
             let text = match (&ticket, &session.refresh_token, store.cookie().value(cookies)) {
@@ -101,16 +157,31 @@ impl Refresher {
                 (None, None, Some(value)) => value.to_string(),
                 (None, None, None) => break,
             };
-            let flight = |session: &Arc<Session>| Flight {
+            let flight = || Flight {
                 store: Arc::clone(&store),
                 provider: Arc::clone(&provider),
-                session: Arc::clone(session),
+                session: Arc::clone(&session),
                 ticket: ticket.clone(),
                 clock: Arc::clone(&self.clock),
+                breakers: Arc::clone(&self.breakers),
+                signed_out: Arc::clone(&self.signed_out),
             };
-            let (outcome, just_now) = self.outcome(&self.key(&text), || flight(&session)).await;
+            let patience = self.patience(&store, &session, need);
+            let (outcome, just_now) = self.outcome(&self.key(&text), patience, flight).await;
             match outcome {
-                None | Some(Outcome::Kept) => break,
+                None | Some(Outcome::Kept) => {
+                    if store.lifetime().is_overdue(&session, self.clock.now()) {
+                        return Refresh::Overdue {
+                            retry_after: self.breakers.pause(&session.provider),
+                        };
+                    }
+                    break;
+                }
+                Some(Outcome::Stands) => break,
+                Some(Outcome::Contested) if self.has_expired_token(&session) => {
+                    return Refresh::Absent;
+                }
+                Some(Outcome::Contested) => break,
                 Some(Outcome::Ended) => return Refresh::Ended,
                 Some(Outcome::Unavailable) => return Refresh::Unavailable,
                 Some(Outcome::Renewed(renewed)) => {
@@ -133,27 +204,57 @@ impl Refresher {
         Refresh::Renewed { session, set_cookies }
     }
 
+    /// How long a request may wait for the refresh of `session`, counted from its beginning.
+    fn patience(&self, store: &Store, session: &Session, need: Need) -> Duration {
+        let prospect = self.breakers.prospect(&session.provider);
+        if need == Need::Nothing || prospect == Prospect::Away {
+            return Duration::ZERO;
+        }
+        let indispensable = store.lacks(session)
+            || store.lifetime().is_overdue(session, self.clock.now())
+            || need == Need::Tokens && self.has_expired_token(session);
+        match prospect {
+            _ if indispensable => PATIENCE,
+            Prospect::Good => BRIEFLY,
+            Prospect::Slow | Prospect::Away => Duration::ZERO,
+        }
+    }
+
+    fn has_expired_token(&self, session: &Session) -> bool {
+        session.expires_at.is_some_and(|expiry| expiry <= self.clock.now())
+    }
+
     /// How the flight of `key` ends, if it does in time, and whether it ended only now; `flight` starts it if there is none.
     async fn outcome<P: Renew>(
         &self,
         key: &Key,
+        patience: Duration,
         flight: impl FnOnce() -> Flight<P>,
     ) -> (Option<Outcome>, bool) {
-        let mut outlook = match self.flights.join(key) {
-            Joined::Running(outlook) => outlook,
-            Joined::Full => return (None, true),
-            Joined::Start(landing, outlook) => {
-                self.control.spawn(flight().fly(landing));
-                outlook
+        let flight = flight();
+        let provider = flight.session.provider.clone();
+        let running = match self.flights.join(key, || self.breakers.admit(&provider)) {
+            Joined::Running(running) => running,
+            Joined::Not => return (None, true),
+            Joined::Start(landing, running) => {
+                self.control.spawn(flight.fly(landing));
+                running
             }
         };
+        let Running { mut outlook, since } = running;
         let just_now = outlook.borrow().is_none();
-        let settled = tokio::time::timeout(PATIENCE, outlook.wait_for(Option::is_some)).await;
-        let outcome = match settled {
-            Ok(Ok(settled)) => settled.clone(),
-            Ok(Err(_)) | Err(_) => None,
-        };
-        (outcome, just_now)
+        let settled =
+            tokio::time::timeout_at(since + patience, outlook.wait_for(Option::is_some)).await;
+        match settled {
+            Ok(Ok(settled)) => (settled.clone(), just_now),
+            Ok(Err(_)) => (None, just_now),
+            Err(_) => {
+                if patience == BRIEFLY {
+                    self.breakers.kept_waiting(&provider);
+                }
+                (None, just_now)
+            }
+        }
     }
 
     fn key(&self, text: &str) -> Key {
@@ -166,7 +267,12 @@ impl Refresher {
 #[derive(Clone)]
 enum Outcome {
     Renewed(Arc<Session>),
+    /// It needs no refresh: the provider says that it still stands.
+    Stands,
+    /// The provider could not be asked.
     Kept,
+    /// The provider refuses it, perhaps because another process was faster.
+    Contested,
     Ended,
     Unavailable,
 }

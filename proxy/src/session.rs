@@ -2,12 +2,14 @@
 //!
 //! Nothing here knows HTTP, cookies or a store. A sealed session is opaque and bound to a purpose and a name.
 
+mod family;
 mod keyring;
 mod lifetime;
 mod needs;
 mod record;
 mod seal;
 
+pub(crate) use family::Family;
 pub(crate) use keyring::{KeyRing, KeyRingError, Purpose};
 pub(crate) use lifetime::Lifetime;
 pub(crate) use needs::{LeftOut, Needs};

@@ -18,7 +18,7 @@ pub(crate) use voucher::Voucher;
 
 use self::redis::{Records, StoredRecord};
 use crate::cookie::{Attributes, MAX_VALUE, RequestCookies, SessionCookie, SetCookie, TooLong};
-use crate::session::{self, KeyRing, Lifetime, Needs, Purpose, Session};
+use crate::session::{self, Family, KeyRing, Lifetime, Needs, Purpose, Session};
 use jiff::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -60,6 +60,18 @@ pub(crate) struct Found {
     pub(crate) session: Arc<Session>,
     /// Its ticket, if it is in Redis.
     pub(crate) ticket: Option<Ticket>,
+}
+
+/// The family of a session, by the ticket of its record if it has one.
+pub(crate) fn family(session: &Session, ticket: Option<&Ticket>) -> Option<Family> {
+    ticket.map_or_else(|| Family::of(session), |ticket| Some(Family(*ticket.number())))
+}
+
+impl Found {
+    /// What ends together with it.
+    pub(crate) fn family(&self) -> Option<Family> {
+        family(&self.session, self.ticket.as_ref())
+    }
 }
 
 /// Why a request's session cookie gave no session.
@@ -133,6 +145,11 @@ impl Store {
     pub(crate) fn is_due(&self, session: &Session, now: Timestamp) -> bool {
         self.lifetime.is_refresh_due(session, now)
             || self.needs.lacks(session) && self.needs.can_refresh(session)
+    }
+
+    /// Whether it was written without something that the configuration needs by now.
+    pub(crate) fn lacks(&self, session: &Session) -> bool {
+        self.needs.lacks(session)
     }
 
     /// Whether sessions are in Redis.
@@ -278,6 +295,15 @@ impl Store {
             None => self.ring.seal(Purpose::Session, self.cookie.name(), &self.record(session)),
         };
         Ok(self.cookie.set(&value, cookies, host)?)
+    }
+
+    /// The family of the session that a request carries, by its cookie alone.
+    pub(crate) fn family(&self, cookies: &RequestCookies<'_>) -> Option<Family> {
+        let value = self.cookie.value(cookies)?;
+        if self.records.is_some() {
+            return self.open_ticket(&value).ok().map(|ticket| Family(*ticket.number()));
+        }
+        self.open_session(&value).ok().and_then(|session| Family::of(&session))
     }
 
     /// Ends the session that a request carries: the lines that clear every part of its cookie, which are to be sent

@@ -32,6 +32,8 @@ pub(crate) struct ValidSpec {
     pub(super) absolute: Duration,
     /// `session.cookie.refresh`.
     pub(super) refresh: Duration,
+    /// `session.refreshGrace`.
+    pub(super) refresh_grace: Duration,
     /// `session.cookie.csrf.expire`.
     pub(super) csrf_expire: Duration,
     /// `upstreams[].timeout`, in order.
@@ -73,6 +75,7 @@ pub(crate) fn validate_spec(object: &OAuth2Proxy) -> Result<ValidSpec, Vec<Findi
         expire: check.duration("spec.session.cookie.expire", &cookie.expire),
         absolute: check.duration("spec.session.absolute", &spec.session.absolute),
         refresh: check.duration("spec.session.cookie.refresh", &cookie.refresh),
+        refresh_grace: check.duration("spec.session.refreshGrace", &spec.session.refresh_grace),
         csrf_expire: check.duration("spec.session.cookie.csrf.expire", &cookie.csrf.expire),
         timeouts: spec
             .upstreams

@@ -30,6 +30,32 @@ pub struct Session {
     /// In which format sessions are written. All are read, always.
     #[serde(default, skip_serializing_if = "SessionFormat::is_default")]
     pub format: SessionFormat,
+    /// How long a session that is due for a refresh may go on without one because the provider can not be asked; zero: not
+    /// at all. After that requests get 503, and the cookie stays.
+    #[serde(default = "default_refresh_grace", skip_serializing_if = "is_default_refresh_grace")]
+    pub refresh_grace: Duration,
+    /// How many processes use these sessions at the same time, as far as the writer of this file knows.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    #[schemars(range(min = 1))]
+    pub replicas: u32,
+}
+
+fn default_refresh_grace() -> Duration {
+    Duration::from_secs(3600)
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_default_refresh_grace(grace: &Duration) -> bool {
+    *grace == default_refresh_grace()
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_one(count: &u32) -> bool {
+    *count == 1
 }
 
 /// Formats of stored sessions, tickets and logins in progress.

@@ -8,11 +8,15 @@ use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
 use crate::policy::{Exemption, Person};
-use crate::refresh::{Due, Refresh};
+use crate::refresh::{Due, Need, Refresh};
 use crate::session::Session;
 use crate::store::{Found, LoadError};
 use jiff::Timestamp;
 use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a request that needs no session waits for a store.
+const EXEMPT_PATIENCE: Duration = Duration::from_millis(100);
 
 /// The same as [`authenticate`], but where nobody is needed, nobody is found: an exempt request does not fail for a session.
 ///
@@ -22,7 +26,12 @@ pub(super) async fn authenticate_for(
     visit: &mut Visit<'_>,
     exemption: Option<Exemption>,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    let person = authenticate(visit).await;
+    let need = match exemption {
+        Some(_) => Need::Nothing,
+        None if visit.site.policy.gives_tokens() => Need::Tokens,
+        None => Need::Person,
+    };
+    let person = authenticate(visit, need).await;
     if exemption.is_some() { Ok(person.unwrap_or_default()) } else { person }
 }
 
@@ -30,28 +39,32 @@ pub(super) async fn authenticate_for(
 ///
 /// # Errors
 /// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
-async fn authenticate(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
+async fn authenticate(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
     if let Some(settings) = &visit.site.config.access.bearer {
         match bearer::authenticate(visit, settings).await {
             Ok(None) => {}
             Ok(person) => return Ok(person),
             Err(outage @ Refusal::NoProvider(_)) if settings.login_fallback => {
-                return Box::pin(stored_or(visit, outage)).await;
+                return Box::pin(stored_or(visit, need, outage)).await;
             }
             Err(refusal) => return Err(refusal),
         }
     }
-    stored(visit).await
+    stored(visit, need).await
 }
 
 /// A bearer token that can not be checked now, perhaps the application's own, is no reason to turn away somebody whose
 /// session needs no provider.
-async fn stored_or(visit: &mut Visit<'_>, outage: Refusal) -> Result<Option<Arc<Person>>, Refusal> {
-    stored(visit).await?.map(Some).ok_or(outage)
+async fn stored_or(
+    visit: &mut Visit<'_>,
+    need: Need,
+    outage: Refusal,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    stored(visit, need).await?.map(Some).ok_or(outage)
 }
 
 /// The person behind the session that the cookie carries or names.
-async fn stored(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
+async fn stored(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
     let Some(value) = visit.site.store.cookie().value(&visit.cookies()) else {
         // Parts without their beginning may be there all the same.
         forget(visit);
@@ -59,6 +72,7 @@ async fn stored(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
     };
     let digest = (!visit.site.store.has_records()).then(|| Digest::of_cookie(&value));
     drop(value);
+    cache::forget(visit.site.context.refresher.signed_out());
     if let Some(person) = digest.and_then(|digest| cache::get(digest, visit.site.epoch)) {
         if person.is_good(visit.now) {
             visit.worker.shard.count(Event::SessionCached);
@@ -66,7 +80,7 @@ async fn stored(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
         }
         digest.into_iter().for_each(cache::remove);
     }
-    let Some((session, good_until)) = Box::pin(load(visit)).await? else { return Ok(None) };
+    let Some((session, good_until)) = Box::pin(load(visit, need)).await? else { return Ok(None) };
     visit.worker.shard.count(Event::SessionOpened);
     let person = Arc::new(Person::of(&session, &visit.site.policy, good_until));
     if let Some(digest) = digest.filter(|_| person.is_good(visit.now)) {
@@ -76,9 +90,19 @@ async fn stored(visit: &mut Visit<'_>) -> Result<Option<Arc<Person>>, Refusal> {
 }
 
 /// The session of the cookie in its present form, and until when it may be used without asking again.
-async fn load(visit: &mut Visit<'_>) -> Result<Option<(Arc<Session>, Option<Timestamp>)>, Refusal> {
+async fn load(
+    visit: &mut Visit<'_>,
+    need: Need,
+) -> Result<Option<(Arc<Session>, Option<Timestamp>)>, Refusal> {
     let store = Arc::clone(&visit.site.store);
-    let found = match store.load(&visit.cookies(), visit.now).await {
+    let loading = async { store.load(&visit.cookies(), visit.now).await };
+    let loaded = match need {
+        Need::Nothing => tokio::time::timeout(EXEMPT_PATIENCE, loading).await,
+        Need::Person | Need::Tokens => Ok(loading.await),
+    };
+    let found = match loaded
+        .unwrap_or_else(|_| Err(LoadError::Unavailable("it is slow".to_owned())))
+    {
         Ok(found) => found,
         Err(LoadError::Invalid(reason)) => {
             visit.log_failure("-", &format!("a session cookie is refused and cleared: {reason}"));
@@ -88,20 +112,35 @@ async fn load(visit: &mut Visit<'_>) -> Result<Option<(Arc<Session>, Option<Time
         Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
     };
     let Some(found) = found else { return Ok(None) };
+    let signed_out = visit.site.context.refresher.signed_out();
+    if found.family().is_some_and(|family| signed_out.contains(&family)) {
+        // The cookie is a copy, or its record could not be removed then.
+        if let Err(error) = store.remove(found.ticket.as_ref()).await {
+            tracing::warn!(%error, "the record of a session that was signed out stays until it expires");
+        }
+        visit.log_failure(found.session.identity.shown(), "this session was signed out");
+        forget(visit);
+        return Ok(None);
+    }
     let lifetime = store.lifetime();
     if !store.is_due(&found.session, visit.now) {
         let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
         return Ok(Some((found.session, until.into_iter().flatten().min())));
     }
-    renew(visit, found).await.map(|session| session.map(|session| (session, Some(visit.now))))
+    renew(visit, found, need).await.map(|session| session.map(|session| (session, Some(visit.now))))
 }
 
-async fn renew(visit: &mut Visit<'_>, found: Found) -> Result<Option<Arc<Session>>, Refusal> {
+async fn renew(
+    visit: &mut Visit<'_>,
+    found: Found,
+    need: Need,
+) -> Result<Option<Arc<Session>>, Refusal> {
     let present = Arc::clone(&found.session);
     let due = Due {
         store: Arc::clone(&visit.site.store),
         provider: Arc::clone(&visit.site.provider),
         found,
+        need,
     };
     match visit.site.context.refresher.current(due, &visit.cookies(), visit.host()).await {
         Refresh::Unchanged => Ok(Some(present)),
@@ -114,6 +153,8 @@ async fn renew(visit: &mut Visit<'_>, found: Found) -> Result<Option<Arc<Session
             forget(visit);
             Ok(None)
         }
+        Refresh::Absent => Ok(None),
+        Refresh::Overdue { retry_after } => Err(Refusal::Overdue(retry_after)),
         Refresh::Unavailable => Err(Refusal::NoStore("it does not answer".to_owned())),
     }
 }

@@ -7,9 +7,11 @@
 
 use crate::policy::Person;
 use crate::random;
+use crate::refresh::SignedOut;
+use crate::session::Family;
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 use std::sync::{Arc, LazyLock};
 
@@ -60,10 +62,24 @@ pub(super) fn remove(digest: Digest) {
     CACHE.with_borrow_mut(|cache| cache.remove(digest));
 }
 
+/// Forgets the sessions that were ended since the last call, in whichever worker that was.
+pub(super) fn forget(ended: &SignedOut) {
+    CACHE.with_borrow_mut(|cache| {
+        if cache.ended == ended.count() {
+            return;
+        }
+        let (count, families) = ended.since(cache.ended);
+        cache.ended = count;
+        cache.forget(families.as_ref());
+    });
+}
+
 /// Two generations: a full young one becomes the old one, so what is used stays and nothing has to be sorted.
 #[derive(Default)]
 struct Cache {
     epoch: u64,
+    /// How many sessions had been ended when it was last looked.
+    ended: u64,
     young: HashMap<Digest, Arc<Person>>,
     old: HashMap<Digest, Arc<Person>>,
 }
@@ -87,7 +103,7 @@ impl Cache {
             return;
         }
         if epoch > self.epoch {
-            *self = Self { epoch, ..Self::default() };
+            *self = Self { epoch, ended: self.ended, ..Self::default() };
         }
         self.insert(digest, person);
     }
@@ -97,6 +113,16 @@ impl Cache {
             self.old = std::mem::take(&mut self.young);
         }
         self.young.insert(digest, person);
+    }
+
+    /// All of them, if nobody knows which.
+    fn forget(&mut self, families: Option<&HashSet<Family>>) {
+        let stays = |person: &Arc<Person>| {
+            families
+                .is_some_and(|ended| person.family.is_none_or(|family| !ended.contains(&family)))
+        };
+        self.young.retain(|_, person| stays(person));
+        self.old.retain(|_, person| stays(person));
     }
 
     fn remove(&mut self, digest: Digest) {
@@ -136,6 +162,19 @@ mod tests {
         }
         assert!(cache.young.len() + cache.old.len() <= 2 * GENERATION);
         assert!(cache.get(digest(50), 1).is_none());
+    }
+
+    #[test]
+    fn a_session_that_was_ended_elsewhere_is_not_found() {
+        let (ended, mut cache) = (SignedOut::default(), Cache::default());
+        let person = |n| Arc::new(Person { family: Some(Family([n; 16])), ..Person::nobody() });
+        cache.put(digest(1), 1, person(1));
+        cache.put(digest(2), 1, person(2));
+        ended.add(Family([1; 16]));
+        cache.forget(ended.since(0).1.as_ref());
+        assert!(cache.get(digest(1), 1).is_none() && cache.get(digest(2), 1).is_some());
+        cache.forget(None);
+        assert!(cache.get(digest(2), 1).is_none());
     }
 
     #[test]

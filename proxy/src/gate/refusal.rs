@@ -10,6 +10,7 @@ use crate::routing::rewrite::Unusable;
 use crate::upstream::UpstreamError;
 use http::StatusCode;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// A refusal. `Display` is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -44,6 +45,9 @@ pub(crate) enum Refusal {
     /// The provider is not there.
     #[error("{0}")]
     NoProvider(String),
+    /// The session has to be refreshed, and the provider can not be asked. The time after which to come again.
+    #[error("the session went too long without a refresh, and the provider can not be asked")]
+    Overdue(Duration),
     /// The callback belongs to no login of this browser.
     #[error(transparent)]
     NoLogin(#[from] NoLogin),
@@ -91,7 +95,9 @@ impl Refusal {
             | Self::BadBearer
             | Self::Embedded => StatusCode::FORBIDDEN,
             Self::NoLogin(_) | Self::NotAllowed { .. } | Self::Declined(_) => StatusCode::FORBIDDEN,
-            Self::NoStore(_) | Self::NoProvider(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::NoStore(_) | Self::NoProvider(_) | Self::Overdue(_) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Self::Callback(error) => match error.failure() {
                 Failure::Denied | Failure::TryAgain => StatusCode::FORBIDDEN,
                 Failure::Misconfigured => StatusCode::INTERNAL_SERVER_ERROR,
@@ -123,6 +129,10 @@ impl Refusal {
             Self::Rewrite(_) => {
                 Cow::Borrowed("The address could not be translated for the application.")
             }
+            Self::Overdue(_) => Cow::Borrowed(
+                "Your session could not be renewed, because the identity provider does not answer. You are still signed in: \
+                 please try again in a moment.",
+            ),
             Self::Path(_)
             | Self::Form(_)
             | Self::Params(_)
@@ -140,6 +150,14 @@ impl Refusal {
     /// Whether signing in again helps only as somebody else.
     pub(crate) fn wants_another_account(&self) -> bool {
         matches!(self, Self::Denied(_) | Self::NotAllowed { .. })
+    }
+
+    /// Seconds after which it is worth to come again, if that is known.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Overdue(pause) => Some(pause.as_secs().max(1)),
+            _ => None,
+        }
     }
 
     /// Whether a page has a way to sign in again.

@@ -9,7 +9,7 @@ use crate::body::Body;
 use crate::entry::Answered;
 use crate::page::{ErrorPage, Page, SignIn};
 use crate::reply;
-use http::header::{CACHE_CONTROL, CONNECTION, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONNECTION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
 
 /// The answer to a request that is refused.
@@ -30,6 +30,9 @@ pub(crate) fn refuse(visit: &Visit<'_>, refusal: &Refusal) -> Response<Body> {
         || status == StatusCode::SERVICE_UNAVAILABLE
     {
         reply::no_cache(response.headers_mut());
+    }
+    if let Some(seconds) = refusal.retry_after() {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     // What is still to come of the request would be taken for the next one. HTTP/2 has no such header, and hyper drops it.
     if status == StatusCode::REQUEST_TIMEOUT {

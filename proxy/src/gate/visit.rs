@@ -169,11 +169,15 @@ impl<'a> Visit<'a> {
         ))
     }
 
-    /// Ends the session that the request carries. The cookies are cleared whatever becomes of the record.
+    /// Ends the session that the request carries, here at once and for whoever has it in renewal. The cookies are cleared
+    /// whatever becomes of the record.
     ///
     /// # Errors
     /// The store did not remove the record.
     pub(super) async fn clear_session(&mut self) -> Result<(), Refusal> {
+        if let Some(family) = self.site.store.family(&self.cookies()) {
+            self.site.context.refresher.signed_out().add(family);
+        }
         let (lines, removed) = self.site.store.clear(&self.cookies(), self.host()).await;
         self.set_cookies.extend(lines);
         removed.map_err(|error| Refusal::NoStore(error.to_string()))

@@ -26,9 +26,12 @@ pub(crate) enum RefreshError {
     /// The account may not pass any more.
     #[error(transparent)]
     Denied(ClaimsRefused),
-    /// The provider is down, or refuses us rather than the session (a wrong client secret, for one).
+    /// The provider is down.
     #[error("the session could not be refreshed: {0}")]
     Unavailable(String),
+    /// The provider refuses us rather than the session (a wrong client secret, for one), or its answer is of no use.
+    #[error("the session could not be refreshed: {0}")]
+    Rejected(String),
     /// The new ID token does not pass. The old session is as good as before.
     #[error("the refreshed ID token is not accepted: {0}")]
     Refused(TokenRefused),
@@ -39,7 +42,9 @@ impl RefreshError {
     pub(crate) fn ends_session(&self) -> bool {
         match self {
             Self::InvalidGrant(_) | Self::SubjectChanged | Self::Denied(_) => true,
-            Self::NoRefreshToken | Self::Unavailable(_) | Self::Refused(_) => false,
+            Self::NoRefreshToken | Self::Unavailable(_) | Self::Rejected(_) | Self::Refused(_) => {
+                false
+            }
         }
     }
 }
@@ -70,12 +75,11 @@ async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshErr
     {
         Ok(tokens) => tokens,
         Err(error) if error.is_invalid_grant() => return Err(RefreshError::InvalidGrant(error)),
-        Err(error) => {
-            if error.is_outage() {
-                inner.suspect_change();
-            }
+        Err(error) if error.is_outage() => {
+            inner.suspect_change();
             return Err(RefreshError::Unavailable(error.to_string()));
         }
+        Err(error) => return Err(RefreshError::Rejected(error.to_string())),
     };
     renewed(inner, &metadata, session, tokens).await
 }

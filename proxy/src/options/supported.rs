@@ -221,6 +221,9 @@ options! {
         silence_ping_logging: Switch = "false", "silence-ping-logging" => "logging.silencePing";
     }
     Own {
+        /// How long a session that is due goes on without a refresh while the provider can not be asked; then requests get
+        /// 503.
+        refresh_grace: Span = "1h0m0s", "refresh-grace" => "session.refreshGrace";
         /// Listener with /livez, /readyz, /metrics and /status; unauthenticated, so keep it inside; empty: none.
         admin_address: Text = "", "admin-address" => "listeners.admin.address";
         /// Form of log lines: text or json.

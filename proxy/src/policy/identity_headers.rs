@@ -28,6 +28,12 @@ impl HeaderRules {
         Self(rules.iter().filter_map(compile).collect())
     }
 
+    /// Whether one of them carries a token.
+    pub(super) fn give_tokens(&self) -> bool {
+        let is_token = |rule: &ValueRule| matches!(rule.claim, Claim::AccessToken | Claim::IdToken);
+        self.0.iter().any(|(_, values)| values.iter().any(is_token))
+    }
+
     /// The headers for a session. A header without any value is left out.
     pub(crate) fn of(&self, session: &Session) -> Headers {
         self.0

@@ -3,7 +3,7 @@
 use super::Policy;
 use super::identity_headers::{Headers, single};
 use crate::identity::Identity;
-use crate::session::Session;
+use crate::session::{Family, Session};
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 
@@ -22,6 +22,8 @@ pub(crate) struct Person {
     pub(crate) response_headers: Headers,
     /// E-mail or else user, for the log.
     pub(crate) shown: HeaderValue,
+    /// What ends together with the session; `None`: nothing that is known.
+    pub(crate) family: Option<Family>,
     /// Until when the judgement may be used without looking at the session again; `None`: for ever.
     pub(crate) good_until: Option<Timestamp>,
 }
@@ -59,6 +61,7 @@ impl Person {
             request_headers: policy.request_headers.of(session),
             response_headers,
             shown,
+            family: Family::of(session),
             good_until,
             identity: session.identity.clone(),
         }
@@ -77,6 +80,7 @@ impl Person {
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             shown: HeaderValue::from_static(""),
+            family: None,
             good_until: None,
         }
     }

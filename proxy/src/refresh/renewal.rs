@@ -1,11 +1,12 @@
 //! One flight: agree with the other processes, look again, ask the provider once, write the result.
 
-use super::Outcome;
-use super::flights::Landing;
+use super::breaker::{Admission, Breakers};
+use super::flights::{Joined, Landing};
+use super::{Outcome, SignedOut};
 use crate::clock::Clock;
 use crate::oidc::{Provider, RefreshError, Validity};
 use crate::session::Session;
-use crate::store::{LoadError, Store, Ticket};
+use crate::store::{LoadError, Store, Ticket, family};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -15,16 +16,22 @@ const LEASE_WAIT: Duration = Duration::from_secs(20);
 /// How long writing a renewed session is tried again while requests wait, and the pause between attempts.
 const WRITE_AGAIN_FOR: Duration = Duration::from_secs(3);
 const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(300);
+/// After that, a session that waits for its store is tried so often, whether or not there are requests.
+const RESCUE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the provider made of a session.
 pub(crate) enum Renewal {
     /// A newer one.
     Renewed(Box<Session>),
-    /// It could not be renewed now, and stays as it is until its own end.
+    /// It could not be renewed now, and stays as it is: the provider answers with something else than a new or no session.
     Kept(String),
+    /// The same, because the provider does not answer.
+    Away(String),
     /// It has no refresh token and still stands.
     NotRenewable,
-    /// The provider refuses to renew it, or it has become somebody else's.
+    /// Its refresh token is not accepted: revoked, expired, or used before.
+    Refused(String),
+    /// It has become somebody else's, or may not pass any more.
     Ended(String),
 }
 
@@ -44,8 +51,10 @@ impl Renew for Provider {
             Err(RefreshError::NoRefreshToken) => match self.validate(session, false).await {
                 Validity::Valid => Renewal::NotRenewable,
                 Validity::Invalid(reason) => Renewal::Ended(reason),
-                Validity::Unavailable(reason) => Renewal::Kept(reason),
+                Validity::Unavailable(reason) => Renewal::Away(reason),
             },
+            Err(error @ RefreshError::InvalidGrant(_)) => Renewal::Refused(error.to_string()),
+            Err(error @ RefreshError::Unavailable(_)) => Renewal::Away(error.to_string()),
             Err(error) if error.ends_session() => Renewal::Ended(error.to_string()),
             Err(error) => Renewal::Kept(error.to_string()),
         }
@@ -59,15 +68,43 @@ pub(super) struct Flight<P> {
     pub(super) session: Arc<Session>,
     pub(super) ticket: Option<Ticket>,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) breakers: Arc<Breakers>,
+    pub(super) signed_out: Arc<SignedOut>,
 }
 
 impl<P: Renew> Flight<P> {
-    /// To the end, whoever is still waiting.
-    pub(super) async fn fly(self, landing: Landing) {
-        let outcome = match &self.ticket {
+    /// To the end, whoever is still waiting. A session that could not be written is tried again until it is, so that no
+    /// other process tries its spent refresh token because nobody came by here.
+    pub(super) async fn fly(self, mut landing: Landing) {
+        loop {
+            let (key, flights) = (*landing.key(), Arc::clone(landing.flights()));
+            self.once(landing).await;
+            landing = loop {
+                if flights.rescued(&key).is_none() {
+                    return;
+                }
+                tokio::time::sleep(RESCUE_EVERY).await;
+                if let Joined::Start(landing, _) = flights.join(&key, || Admission::Usual) {
+                    break landing;
+                }
+            };
+        }
+    }
+
+    async fn once(&self, landing: Landing) {
+        let mut outcome = match &self.ticket {
             None => self.ask(Arc::clone(&self.session), &landing).await,
             Some(ticket) => self.with_lease(ticket, &landing).await,
         };
+        let family = family(&self.session, self.ticket.as_ref());
+        if family.is_some_and(|family| self.signed_out.contains(&family)) {
+            // Whoever signed out may have found the store away.
+            if let Err(error) = self.store.remove(self.ticket.as_ref()).await {
+                tracing::warn!(%error, "the record of a session that was signed out stays until it expires");
+            }
+            landing.settled();
+            outcome = Outcome::Ended;
+        }
         landing.land(outcome, self.ticket.is_some());
     }
 
@@ -97,23 +134,34 @@ impl<P: Renew> Flight<P> {
     async fn look_again(&self, ticket: &Ticket, landing: &Landing) -> Outcome {
         let now = self.clock.now();
         match self.store.reload(ticket, now).await {
-            Ok(session) if !self.store.is_due(&session, now) => Outcome::Renewed(Arc::new(session)),
-            Ok(session) => match landing.rescued() {
+            Ok(session) if !self.store.is_due(&session, now) => {
+                landing.settled();
+                Outcome::Renewed(Arc::new(session))
+            }
+            Ok(session) => match landing.flights().rescued(landing.key()) {
                 Some(renewed) => self.write(renewed, landing).await,
                 None => self.ask(Arc::new(session), landing).await,
             },
-            Err(LoadError::Invalid(_)) => Outcome::Ended,
+            Err(LoadError::Invalid(_)) => {
+                landing.settled();
+                Outcome::Ended
+            }
             Err(LoadError::Unavailable(_)) => Outcome::Unavailable,
         }
     }
 
     async fn ask(&self, session: Arc<Session>, landing: &Landing) -> Outcome {
-        match self.provider.renew(&session).await {
+        let renewal = self.provider.renew(&session).await;
+        match &renewal {
+            Renewal::Away(_) => self.breakers.away(&session.provider, landing.admission()),
+            _ => self.breakers.answered(&session.provider),
+        }
+        match renewal {
             Renewal::Renewed(mut renewed) => {
                 renewed.created_at = self.clock.now();
                 self.write(Arc::new(*renewed), landing).await
             }
-            Renewal::Kept(reason) => {
+            Renewal::Kept(reason) | Renewal::Away(reason) => {
                 tracing::warn!(
                     reason,
                     user = session.identity.shown(),
@@ -121,8 +169,17 @@ impl<P: Renew> Flight<P> {
                 );
                 Outcome::Kept
             }
-            Renewal::NotRenewable => Outcome::Kept,
-            Renewal::Ended(reason) => self.end(&session, &reason).await,
+            Renewal::NotRenewable => Outcome::Stands,
+            // In a store the lease says that nobody else used the token.
+            Renewal::Refused(reason) if self.ticket.is_none() && landing.is_contested() => {
+                tracing::info!(
+                    reason,
+                    user = session.identity.shown(),
+                    "session not refreshed; another process may have renewed it"
+                );
+                Outcome::Contested
+            }
+            Renewal::Refused(reason) | Renewal::Ended(reason) => self.end(&session, &reason).await,
         }
     }
 
@@ -131,8 +188,14 @@ impl<P: Renew> Flight<P> {
         let give_up_at = Instant::now() + WRITE_AGAIN_FOR;
         while Instant::now() < give_up_at {
             match self.store.renew(&session, self.ticket.as_ref()).await {
-                Ok(true) => return Outcome::Renewed(session),
-                Ok(false) => return Outcome::Ended,
+                Ok(true) => {
+                    landing.settled();
+                    return Outcome::Renewed(session);
+                }
+                Ok(false) => {
+                    landing.settled();
+                    return Outcome::Ended;
+                }
                 Err(error) => tracing::warn!(%error, "renewed session not written"),
             }
             tokio::time::sleep(WRITE_AGAIN_AFTER).await;

@@ -20,6 +20,8 @@ pub(crate) struct Lifetime {
     lifetime: Option<SignedDuration>,
     absolute: Option<SignedDuration>,
     refresh: Option<SignedDuration>,
+    /// How long a session that is due may go on without a refresh.
+    grace: SignedDuration,
 }
 
 impl Lifetime {
@@ -33,6 +35,7 @@ impl Lifetime {
             lifetime: positive(config.lifetime),
             absolute: positive(config.absolute),
             refresh: positive(config.refresh),
+            grace: positive(config.refresh_grace).unwrap_or(SignedDuration::ZERO),
         }
     }
 
@@ -59,6 +62,11 @@ impl Lifetime {
     /// Whether the session should be refreshed before it is used.
     pub(crate) fn is_refresh_due(&self, session: &Session, now: Timestamp) -> bool {
         self.refresh_due_at(session).is_some_and(|due| now > due)
+    }
+
+    /// Whether it went so long without a refresh that it may not be used without one.
+    pub(crate) fn is_overdue(&self, session: &Session, now: Timestamp) -> bool {
+        self.refresh_due_at(session).is_some_and(|due| now > after(due, self.grace))
     }
 
     /// Time that a store should keep a session that is written `now`; `None`: for ever.

@@ -34,6 +34,8 @@ pub(crate) fn config(redis: Option<proxy_config::Redis>) -> proxy_config::Sessio
         absolute: proxy_config::Duration::ZERO,
         refresh: proxy_config::Duration::from_secs(60),
         format: proxy_config::SessionFormat::V2,
+        refresh_grace: proxy_config::Duration::from_secs(3600),
+        replicas: 1,
     }
 }
 

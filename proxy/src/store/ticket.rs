@@ -96,6 +96,11 @@ impl Ticket {
         &self.id
     }
 
+    /// What tells it apart from others.
+    pub(crate) fn number(&self) -> &[u8; ID] {
+        &self.number
+    }
+
     pub(super) fn secret(&self) -> &[u8; SECRET] {
         &self.secret
     }

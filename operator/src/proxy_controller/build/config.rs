@@ -160,7 +160,9 @@ fn algorithm(algorithm: crds::SigningAlgorithm) -> file::SigningAlgorithm {
 }
 
 fn session(spec: &ValidSpec, session: &crds::Session, ring: &Ring) -> file::Session {
-    let crds::Session { store, redis, cookie: of_cookie, absolute: _, format } = session;
+    let crds::Session { store, redis, cookie: of_cookie, absolute: _, format, refresh_grace: _ } =
+        session;
+    let replicas = spec.spec.deployment.as_ref().map_or(1, |deployment| deployment.replicas);
     file::Session {
         store: match (store, redis) {
             (crds::Store::Redis, Some(crds::Redis { url_secret_ref: _, ca_secret_ref })) => {
@@ -183,6 +185,9 @@ fn session(spec: &ValidSpec, session: &crds::Session, ring: &Ring) -> file::Sess
             crds::SessionFormat::V1 => file::SessionFormat::V1,
             crds::SessionFormat::V2 => file::SessionFormat::V2,
         },
+        refresh_grace: spec.refresh_grace,
+        // Of workloads nobody knows here how many pods they have; the object's condition tells.
+        replicas: u32::try_from(replicas).unwrap_or(1).max(1),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::proxy_controller::name;
 use crate::proxy_controller::outcome::{Finding, Outcome};
 use crate::report::FleetReport;
 use crds::ConditionType::{
-    ConfigRendered, IssuerReachable, Ready, TrafficRouted, WorkloadsInjected,
+    ConfigRendered, IssuerReachable, Ready, RefreshCoordinated, TrafficRouted, WorkloadsInjected,
 };
 use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason, Workload, WorkloadTraffic};
 use kube::ResourceExt as _;
@@ -19,6 +19,26 @@ pub(super) struct Facts<'a> {
     pub(super) before: &'a OAuth2ProxyStatus,
 }
 
+/// Sessions in cookies are refreshed by each replica on its own.
+fn refresh_coordinated(facts: &Facts<'_>) -> Decision {
+    let spec = &facts.object.spec;
+    let refresh = &spec.session.cookie.refresh;
+    let never = refresh.parse::<proxy_config::Duration>().is_ok_and(|refresh| refresh.is_zero());
+    let standalone = spec.deployment.as_ref().map(|deployment| i64::from(deployment.replicas));
+    let injected = facts.report.workloads.iter().map(|workload| i64::from(workload.pods));
+    let replicas = standalone.into_iter().chain(injected).max().unwrap_or_default();
+    if never || spec.session.store == crds::Store::Redis || replicas < 2 {
+        let message = "no two proxies refresh the same session at the same time";
+        return Decision::new(RefreshCoordinated, State::True, Reason::OneRefresher, message);
+    }
+    let message = format!(
+        "sessions are in cookies and refreshed every {refresh} by up to {replicas} pods that do not know of each other: at a \
+         provider that takes each refresh token once, a person may have to log in anew. Set spec.session.store: redis, or run \
+         one pod, or set spec.session.cookie.refresh: 0s"
+    );
+    Decision::new(RefreshCoordinated, State::False, Reason::RefreshRaces, message)
+}
+
 /// All conditions, `Ready` first.
 pub(super) fn decide(facts: &Facts<'_>) -> Vec<Decision> {
     let parts = [
@@ -26,6 +46,7 @@ pub(super) fn decide(facts: &Facts<'_>) -> Vec<Decision> {
         issuer_reachable(facts),
         workloads_injected(facts),
         traffic_routed(facts),
+        refresh_coordinated(facts),
     ];
     let ready = ready(facts, &parts);
     std::iter::once(ready).chain(parts).collect()
@@ -219,6 +240,8 @@ fn ready(facts: &Facts<'_>, parts: &[Decision]) -> Decision {
     let blocking = |part: &&Decision| match part.type_ {
         // Without a pod nobody can tell, and nothing is wrong.
         IssuerReachable => part.state == State::False,
+        // Everything works; some people log in more often than they should.
+        RefreshCoordinated => false,
         _ => part.state != State::True,
     };
     let (rendered, others) =

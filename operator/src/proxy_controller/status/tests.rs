@@ -248,3 +248,25 @@ fn injection_waits_for_the_configuration_of_the_present_specification() {
     object.metadata.generation = Some(4);
     assert!(config_is_rendered(&object).is_err());
 }
+
+#[test]
+fn several_pods_that_refresh_sessions_in_cookies_are_named_and_nothing_else_suffers() {
+    let cookie = |refresh: &str, replicas: i32| {
+        object(json!({
+            "deployment": {"replicas": replicas},
+            "session": {"cookie": {"refresh": refresh}},
+        }))
+    };
+    let rollout = || Some(Rollout { wanted: 2, updated: 2, available: 2, observed: true });
+    let of = |object: &OAuth2Proxy, report: &FleetReport| {
+        let status = decide(object, &applied(rollout()), report, now());
+        assert_eq!(condition(&status, ConditionType::Ready), pair("True", Reason::Ready));
+        condition(&status, ConditionType::RefreshCoordinated)
+    };
+    let nobody = fleet(vec![], vec![]);
+    assert_eq!(of(&cookie("1h", 2), &nobody), pair("False", Reason::RefreshRaces));
+    assert_eq!(of(&cookie("1h", 1), &nobody), pair("True", Reason::OneRefresher));
+    assert_eq!(of(&cookie("0s", 2), &nobody), pair("True", Reason::OneRefresher));
+    let pods = fleet(vec![Workload { pods: 3, up_to_date: 3, ..workload("app") }], vec![]);
+    assert_eq!(of(&cookie("1h", 1), &pods), pair("False", Reason::RefreshRaces));
+}

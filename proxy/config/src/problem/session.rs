@@ -39,6 +39,7 @@ pub(super) fn check(session: &Session, problems: &mut Problems) {
         "session.absolute",
         "sessions that session.format v1 writes do not hold when the login was: leave session.format out",
     );
+    problems.add_if(session.replicas == 0, "session.replicas", "there is one at least");
     cookie(&session.cookie, problems);
     if let Store::Redis(redis) = &session.store {
         file(&redis.url, "session.store.redis.url", problems);

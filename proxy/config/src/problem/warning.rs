@@ -93,6 +93,16 @@ fn of_session(session: &Session, warnings: &mut Problems) {
         "session.lifetime",
         "a session has no end on our side",
     );
+    if session.replicas > 1 && !session.refresh.is_zero() && session.store == Store::Cookie {
+        warnings.add(
+            "session.refresh",
+            format!(
+                "sessions are in cookies, and {} replicas refresh them without knowing of each other: at a provider that takes \
+                 each refresh token once, a person may have to log in anew; keep sessions in Redis, or run one replica",
+                session.replicas
+            ),
+        );
+    }
     let insecure = matches!(&session.store, Store::Redis(redis) if redis.insecure_skip_verify);
     warnings.add_if(
         insecure,

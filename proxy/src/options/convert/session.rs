@@ -24,6 +24,8 @@ pub(super) fn convert(options: &Options, problems: &mut Problems) -> Session {
         // oauth2-proxy takes a negative interval and never refreshes then.
         refresh: refresh.positive().unwrap_or(Duration::ZERO),
         format: format(options, problems),
+        refresh_grace: span(options.refresh_grace, "refresh-grace", problems),
+        replicas: 1,
     }
 }
 
