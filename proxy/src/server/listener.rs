@@ -44,9 +44,9 @@ impl Socket {
             Address::Tcp { host, port } => {
                 let address = resolve(host, *port)?;
                 if *port != 0 {
-                    drop(bind_tcp(address, false)?);
+                    look(address)?;
                 }
-                Ok(Self::Tcp(bind_tcp(address, true)?))
+                Ok(Self::Tcp(bind_tcp(address)?))
             }
         }
     }
@@ -54,7 +54,7 @@ impl Socket {
     /// Another socket on the same port; the kernel spreads connections over both.
     pub(super) fn sibling(&self) -> io::Result<Option<TcpListener>> {
         match self {
-            Self::Tcp(listener) => bind_tcp(listener.local_addr()?, true).map(Some),
+            Self::Tcp(listener) => bind_tcp(listener.local_addr()?).map(Some),
             Self::Unix(..) => Ok(None),
         }
     }
@@ -75,21 +75,34 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     (host, port).to_socket_addrs()?.next().ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
-fn bind_tcp(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
-    let open = |address: SocketAddr| {
-        let socket =
-            RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-        if address.is_ipv6() {
-            // All interfaces means both families, as it does for the peer.
-            socket.set_only_v6(!address.ip().is_unspecified())?;
-        }
-        socket.set_reuse_address(true)?;
-        socket.set_reuse_port(shared)?;
-        socket.bind(&address.into())?;
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        Ok::<_, io::Error>(TcpListener::from(socket))
-    };
+/// Whether this port is free. It is bound and not listened on: whoever connected at that moment would lose the connection.
+fn look(address: SocketAddr) -> io::Result<()> {
+    or_without_ipv6(address, |address| bound(address, false)).map(drop)
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = or_without_ipv6(address, |address| bound(address, true))?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    Ok(TcpListener::from(socket))
+}
+
+fn bound(address: SocketAddr, shared: bool) -> io::Result<RawSocket> {
+    let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // All interfaces means both families, as it does for the peer.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn or_without_ipv6<T>(
+    address: SocketAddr,
+    open: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
     match open(address) {
         // A machine without IPv6.
         Err(error)
@@ -135,6 +148,7 @@ fn is_want(error: &io::Error) -> bool {
 mod tests {
     use super::*;
     use rustix::io::Errno;
+    use std::net::{Ipv4Addr, TcpStream};
 
     #[test]
     fn accepting_pauses_for_want_of_something_and_not_for_a_client_that_has_gone() {
@@ -142,5 +156,22 @@ mod tests {
         for gone in [Errno::CONNABORTED, Errno::INTR, Errno::PROTO, Errno::NETDOWN] {
             assert!(!is_want(&gone.into()), "{gone}");
         }
+    }
+
+    #[test]
+    fn nobody_can_connect_while_we_look_whether_a_port_is_free() {
+        let socket = bound(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), false).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        let refused = TcpStream::connect(address).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+    }
+
+    #[test]
+    fn a_port_that_somebody_listens_on_is_not_free() {
+        let listener = bind_tcp(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(look(address).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        let sibling = bind_tcp(address).unwrap();
+        assert_eq!(sibling.local_addr().unwrap(), address, "the workers share it");
     }
 }
