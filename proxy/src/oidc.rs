@@ -26,7 +26,7 @@ mod verify;
 pub(crate) use callback::{CallbackError, Failure};
 pub(crate) use callback_params::{CallbackParams, ParamsError};
 pub(crate) use login_state::LoginState;
-pub(crate) use provider::{Provider, Unavailable};
+pub(crate) use provider::Provider;
 pub(crate) use refresh::RefreshError;
 pub(crate) use validate::Validity;
 

@@ -33,7 +33,7 @@ pub struct Provider {
     /// Endpoints; what discovery says replaces them unless it is skipped.
     #[serde(default)]
     pub endpoints: Endpoints,
-    /// Requested scope; absent: `openid email profile`, and ` groups` if groups are required.
+    /// Requested scope; absent: `openid email profile`, and ` groups` if groups are required and the provider names that scope.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
     /// PKCE (RFC 7636); absent: S256 unless the provider's discovery document says that it can not.
@@ -54,6 +54,9 @@ pub struct Provider {
     /// Accept a discovery document and tokens of another issuer.
     #[serde(default)]
     pub insecure_skip_issuer_verification: bool,
+    /// Use addresses that begin with `http:` although the issuer's begins with `https:`.
+    #[serde(default)]
+    pub insecure_allow_http_endpoints: bool,
     /// Send no nonce and check none.
     #[serde(default)]
     pub insecure_skip_nonce: bool,
@@ -77,11 +80,11 @@ pub enum ClientAuthentication {
     None,
 }
 
-/// Endpoints of the provider. All are `http` or `https` URLs.
+/// Endpoints of the provider: `http` or `https` URLs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Endpoints {
-    /// Authorization endpoint (`--login-url`).
+    /// Authorization endpoint (`--login-url`); may be a path on the host that the browser is at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authorization: Option<String>,
     /// Token endpoint (`--redeem-url`).
@@ -96,7 +99,7 @@ pub struct Endpoints {
     /// End-session endpoint.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_session: Option<String>,
-    /// Asked with the access token whether it is still valid (`--validate-url`); never discovered.
+    /// Asked after a refresh whether the access token is valid (`--validate-url`); never discovered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub validate: Option<String>,
 }

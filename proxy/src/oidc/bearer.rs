@@ -46,7 +46,7 @@ impl From<SignedError> for BearerError {
 
 impl Provider {
     /// The session that a bearer token stands for: the token is its access and ID token, and it ends with the token.
-    /// Without an e-mail claim the subject takes its place.
+    /// Without an e-mail claim the subject takes its place; a token without subject is known by its address alone.
     ///
     /// # Errors
     /// See [`BearerError`].
@@ -64,6 +64,9 @@ impl Provider {
         let subject = verify::check(&signed, &inner.config, &expected)?;
         let sources = Sources { token: &signed.claims, userinfo: None };
         let mut identity = claims::identity(subject, sources, &inner.config.claims)?;
+        if identity.email.is_none() && subject.is_empty() {
+            return Err(TokenRefused::Missing("sub").into());
+        }
         identity.email.get_or_insert_with(|| subject.to_owned());
         let expires =
             verify::seconds(&signed.claims, "exp")?.ok_or(TokenRefused::Missing("exp"))?;
@@ -81,7 +84,7 @@ impl Provider {
     async fn signed_bearer(&self, token: &str) -> Result<Signed, BearerError> {
         let metadata = self.inner.metadata().await?;
         match jws::verify(token, &self.inner.keys.present(), &metadata.algorithms) {
-            Err(SignatureError::UnknownKey(_) | SignatureError::Wrong) => {}
+            Err(SignatureError::UnknownKey(..) | SignatureError::Wrong) => {}
             other => return other.map_err(|error| BearerError::Refused(error.into())),
         }
         let (inner, token) = (Arc::clone(&self.inner), Token::new(token));

@@ -15,7 +15,6 @@ use super::login_state::{LoginState, hash};
 use super::provider::{Inner, Provider};
 use super::token::{self, Code, Tokens};
 use super::userinfo::{self, UserinfoError};
-use super::validate::{self, Validity};
 use super::verify::{self, Expected, Kind, Nonce};
 use crate::session::{Binding, Fingerprint, Session};
 use jiff::{SignedDuration, Timestamp};
@@ -114,24 +113,17 @@ async fn session(
     }
     let mut login = claims::login(&signed.claims, now);
     login.credentials = state.credentials();
-    let session = Session {
+    Ok(Session {
         binding: Some(Binding::new(Fingerprint::of(&inner.config.issuer_url))),
         login,
         expires_at: expiry(now, tokens.expires_in),
-        access_token: Some(tokens.access),
+        access_token: tokens.is_bearer.unwrap_or(false).then_some(tokens.access),
         id_token: Some(id_token),
         refresh_token: tokens.refresh,
         nonce: state.nonce(),
         identity,
         ..Session::new(&inner.config.id, now)
-    };
-    match validate::ask_endpoint(inner, &session).await {
-        Validity::Valid => Ok(session),
-        Validity::Invalid(reason) => Err(CallbackError::Invalid(reason)),
-        Validity::Unavailable(reason) => {
-            Err(CallbackError::Unavailable(super::Unavailable(reason)))
-        }
-    }
+    })
 }
 
 /// The userinfo claims, if something is missing in the token and they may be asked for.

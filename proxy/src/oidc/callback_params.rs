@@ -27,8 +27,12 @@ pub(crate) struct CallbackParams {
     pub(super) state: Option<String>,
     pub(super) error: Option<String>,
     pub(super) error_description: Option<String>,
+    /// Empty if it is there and empty: that is no issuer, and not the same as none.
     pub(super) issuer: Option<String>,
 }
+
+/// What only a reader looks at: a text that is broken there is shown as far as it can be read.
+const WORDS: [&str; 2] = ["error_description", "error_uri"];
 
 /// Why a text is no authorization response.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -61,11 +65,15 @@ impl CallbackParams {
                 return Err(ParamsError::Twice(name));
             }
             seen.push(name);
-            let value = Some(decode(value)?).filter(|value| !value.is_empty());
+            if name == "iss" {
+                params.issuer = Some(decode(value)?.to_string());
+                continue;
+            }
+            let value = if WORDS.contains(&name) { lossy(value) } else { decode(value)? };
+            let value = Some(value).filter(|value| !value.is_empty());
             match name {
                 "code" => params.code = value,
                 "state" => params.state = value.map(|v| v.to_string()),
-                "iss" => params.issuer = value.map(|v| v.to_string()),
                 "error" => params.error = value.map(|v| v.to_string()),
                 "error_description" => params.error_description = value.map(|v| v.to_string()),
                 _ => {}
@@ -83,6 +91,11 @@ impl CallbackParams {
     pub(crate) fn error(&self) -> Option<&str> {
         self.error.as_deref()
     }
+}
+
+fn lossy(text: &str) -> Zeroizing<String> {
+    let spaced = Zeroizing::new(text.replace('+', " "));
+    Zeroizing::new(percent_decode(spaced.as_bytes()).decode_utf8_lossy().into_owned())
 }
 
 fn decode(text: &str) -> Result<Zeroizing<String>, ParamsError> {
@@ -137,6 +150,21 @@ mod tests {
             assert_eq!(CallbackParams::parse(text).err(), Some(error), "{text}");
         }
         assert_eq!(CallbackParams::parse("state=%ff").err(), Some(ParamsError::Encoding));
+    }
+
+    #[test]
+    fn words_for_the_reader_may_be_broken() {
+        let params =
+            CallbackParams::parse("error=access_denied&error_description=%E4%zz&error_uri=%")
+                .unwrap();
+        assert_eq!(params.error(), Some("access_denied"));
+        assert_eq!(params.error_description.as_deref(), Some("\u{fffd}%zz"));
+    }
+
+    #[test]
+    fn an_issuer_that_is_empty_is_there() {
+        assert_eq!(CallbackParams::parse("code=c&iss=").unwrap().issuer.as_deref(), Some(""));
+        assert_eq!(CallbackParams::parse("code=c").unwrap().issuer, None);
     }
 
     #[test]

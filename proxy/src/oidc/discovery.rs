@@ -2,12 +2,13 @@
 //!
 //! Reading only: when to ask again is decided in `provider`.
 
+mod document;
 mod issuer;
 
 use super::http::{Answer, Client, Get, HttpError, MAX_ANSWER, address};
 use super::jws;
+use document::{Document, Optional};
 use proxy_config::{PkceMethod, Provider as Config, SigningAlgorithm as Algorithm};
-use serde::Deserialize;
 use url::Url;
 
 /// What is known about the provider: its document, completed and overridden by the configuration. Immutable.
@@ -15,6 +16,7 @@ use url::Url;
 pub(super) struct Metadata {
     /// What the provider calls itself; equal to the configured issuer unless that check is off.
     pub(super) issuer: String,
+    /// May be a path on the host that the browser is at; see [`login_page`].
     pub(super) authorization: Url,
     pub(super) token: Url,
     pub(super) jwks: Url,
@@ -30,6 +32,10 @@ pub(super) struct Metadata {
     pub(super) iss_in_response: bool,
     /// The `prompt` by which the provider asks who it is.
     pub(super) asking: &'static str,
+    /// The scopes that the provider names; `None` if it names none, or was not asked.
+    pub(super) scopes: Option<Vec<String>>,
+    /// Members of the document that were left out, in whole or in part, each with the reason.
+    pub(super) odd: Vec<String>,
 }
 
 /// Why there is no usable description.
@@ -39,7 +45,10 @@ pub(crate) enum DiscoveryError {
     #[error(transparent)]
     Http(#[from] HttpError),
     /// An answer that is no discovery document.
-    #[error("{address} is no discovery document: {reason}: check issuerUrl, or give discoveryUrl")]
+    #[error(
+        "{address} is no discovery document: {reason}: check issuerUrl (--oidc-issuer-url), or give discoveryUrl \
+         (--oidc-discovery-url)"
+    )]
     NoDocument {
         /// Where.
         address: String,
@@ -52,22 +61,6 @@ pub(crate) enum DiscoveryError {
     /// Something that a login needs is missing or unusable.
     #[error("{0}")]
     Unusable(String),
-}
-
-/// The members of the document that are used; others are ignored. A member twice or of a wrong type is an error.
-#[derive(Deserialize)]
-struct Document {
-    issuer: String,
-    authorization_endpoint: Option<String>,
-    token_endpoint: Option<String>,
-    jwks_uri: Option<String>,
-    userinfo_endpoint: Option<String>,
-    end_session_endpoint: Option<String>,
-    token_endpoint_auth_methods_supported: Option<Vec<String>>,
-    code_challenge_methods_supported: Option<Vec<String>>,
-    id_token_signing_alg_values_supported: Option<Vec<String>>,
-    authorization_response_iss_parameter_supported: Option<bool>,
-    prompt_values_supported: Option<serde_json::Value>,
 }
 
 /// Asks the provider, or takes the configured endpoints if discovery is off.
@@ -87,10 +80,10 @@ pub(super) async fn discover(config: &Config, client: &Client) -> Result<Metadat
 /// Where the document is: as configured, else under the issuer without its trailing slash (Discovery 1.0 section 4.1).
 pub(super) fn document_url(config: &Config) -> Result<Url, DiscoveryError> {
     if let Some(url) = &config.discovery_url {
-        return endpoint("discoveryUrl", url);
+        return endpoint("discoveryUrl (--oidc-discovery-url)", url);
     }
     let issuer = config.issuer_url.strip_suffix('/').unwrap_or(&config.issuer_url);
-    endpoint("issuerUrl", &format!("{issuer}/.well-known/openid-configuration"))
+    endpoint("issuerUrl (--oidc-issuer-url)", &format!("{issuer}/.well-known/openid-configuration"))
 }
 
 pub(super) fn read(
@@ -102,72 +95,103 @@ pub(super) fn read(
     if answer.status != 200 {
         return Err(refuse(format!("the status is {}", answer.status)));
     }
-    let document: Document =
-        jws::object(&answer.body).map_err(|error| refuse(jws::cut(&error.to_string())))?;
+    let document = Document::parse(&answer.body, takes_plain_http(config)).map_err(refuse)?;
     if document.issuer != config.issuer_url && !config.insecure_skip_issuer_verification {
         return Err(DiscoveryError::Issuer(issuer::mismatch(&config.issuer_url, &document.issuer)));
     }
     combine(config, document)
 }
 
+/// An issuer behind https may not lead to places that are not: the client secret, codes and tokens go there.
+fn takes_plain_http(config: &Config) -> bool {
+    config.insecure_allow_http_endpoints || !config.issuer_url.starts_with("https:")
+}
+
 fn configured(config: &Config) -> Result<Metadata, DiscoveryError> {
     let nothing = Document {
         issuer: config.issuer_url.clone(),
-        authorization_endpoint: None,
-        token_endpoint: None,
-        jwks_uri: None,
-        userinfo_endpoint: None,
-        end_session_endpoint: None,
-        token_endpoint_auth_methods_supported: None,
-        code_challenge_methods_supported: None,
-        id_token_signing_alg_values_supported: None,
-        authorization_response_iss_parameter_supported: None,
-        prompt_values_supported: None,
+        authorization: None,
+        token: None,
+        jwks: None,
+        optional: Optional::default(),
     };
     combine(config, nothing)
 }
 
 /// What the document says wins; a configured endpoint fills in what it does not name.
 fn combine(config: &Config, document: Document) -> Result<Metadata, DiscoveryError> {
-    let needed = |name: &'static str, found: Option<String>, own: &Option<String>| {
-        let text = found.or_else(|| own.clone()).ok_or_else(|| {
-            DiscoveryError::Unusable(format!("there is no {name} endpoint: set endpoints.{name}"))
-        })?;
-        endpoint(name, &text)
-    };
-    let wanted = |name: &'static str, found: Option<String>, own: &Option<String>| {
-        found.or_else(|| own.clone()).map(|text| endpoint(name, &text)).transpose()
-    };
     let own = &config.endpoints;
+    let optional = document.optional;
+    let wanted = |name: &'static str, found: Option<Url>, own: &Option<String>| match (found, own) {
+        (None, Some(own)) => endpoint(name, own).map(Some),
+        (found, _) => Ok(found),
+    };
     Ok(Metadata {
-        authorization: needed(
-            "authorization",
-            document.authorization_endpoint,
-            &own.authorization,
-        )?,
-        token: needed("token", document.token_endpoint, &own.token)?,
-        jwks: needed("jwks", document.jwks_uri, &own.jwks)?,
-        userinfo: wanted("userinfo", document.userinfo_endpoint, &own.userinfo)?,
-        end_session: wanted("endSession", document.end_session_endpoint, &own.end_session)?,
-        authentication_methods: document.token_endpoint_auth_methods_supported,
+        authorization: match (&document.authorization, &own.authorization) {
+            (None, Some(own)) => login_page(AUTHORIZATION.named, own)?,
+            (found, _) => AUTHORIZATION.of(config, found.as_deref(), None)?,
+        },
+        token: TOKEN.of(config, document.token.as_deref(), own.token.as_deref())?,
+        jwks: JWKS.of(config, document.jwks.as_deref(), own.jwks.as_deref())?,
+        userinfo: wanted("endpoints.userinfo (--profile-url)", optional.userinfo, &own.userinfo)?,
+        end_session: wanted("endpoints.endSession", optional.end_session, &own.end_session)?,
+        authentication_methods: optional.authentication_methods,
         pkce: config
             .code_challenge_method
-            .unwrap_or_else(|| pkce(document.code_challenge_methods_supported.as_deref())),
-        algorithms: algorithms(
-            &config.signing_algorithms,
-            document.id_token_signing_alg_values_supported.as_deref(),
-        )?,
-        iss_in_response: document.authorization_response_iss_parameter_supported.unwrap_or(false),
-        asking: asking(document.prompt_values_supported.as_ref()),
+            .unwrap_or_else(|| pkce(optional.pkce_methods.as_deref())),
+        algorithms: algorithms(&config.signing_algorithms, optional.algorithms.as_deref())?,
+        iss_in_response: optional.iss_in_response,
+        scopes: optional.scopes,
+        odd: optional.odd,
+        asking: asking(optional.prompts.as_deref()),
         issuer: document.issuer,
     })
 }
 
 /// `login` where the provider lists its prompts (Initiating User Registration 1.0 section 4) and has no better one.
-fn asking(offered: Option<&serde_json::Value>) -> &'static str {
-    let offered = offered.and_then(serde_json::Value::as_array);
+fn asking(offered: Option<&[String]>) -> &'static str {
     let offers = |name| offered.is_some_and(|prompts| prompts.iter().any(|p| p == name));
     if offers("login") && !offers("select_account") { "login" } else { "select_account" }
+}
+
+/// An endpoint without which there is no login: what it is called in a document, and how it is configured.
+struct Needed {
+    member: &'static str,
+    named: &'static str,
+}
+
+const AUTHORIZATION: Needed =
+    Needed { member: "authorization_endpoint", named: "endpoints.authorization (--login-url)" };
+const TOKEN: Needed = Needed { member: "token_endpoint", named: "endpoints.token (--redeem-url)" };
+const JWKS: Needed = Needed { member: "jwks_uri", named: "endpoints.jwks (--oidc-jwks-url)" };
+
+impl Needed {
+    fn of(
+        &self,
+        config: &Config,
+        found: Option<&str>,
+        own: Option<&str>,
+    ) -> Result<Url, DiscoveryError> {
+        let Some(found) = found else {
+            let own = own.ok_or_else(|| {
+                DiscoveryError::Unusable(format!(
+                    "the provider names no {}: set {}",
+                    self.member, self.named
+                ))
+            })?;
+            return endpoint(self.named, own);
+        };
+        let url = endpoint(self.member, found)?;
+        if url.scheme() == "http" && !takes_plain_http(config) {
+            return Err(DiscoveryError::Unusable(format!(
+                "{}: {} is not https although the issuer is: let the provider name it with https, or allow it with \
+                 insecureAllowHttpEndpoints (--insecure-oidc-allow-http-endpoints)",
+                self.member,
+                jws::shown(found)
+            )));
+        }
+        Ok(url)
+    }
 }
 
 /// S256 unless the provider lists its methods and S256 is not among them (RFC 8414 section 2).
@@ -187,8 +211,16 @@ fn algorithms(
     configured: &[Algorithm],
     offered: Option<&[String]>,
 ) -> Result<Vec<Algorithm>, DiscoveryError> {
-    let offered_here =
-        offered.map(|names| names.iter().filter_map(|name| jws::parse(name)).collect::<Vec<_>>());
+    let offered_here = offered.map(|names| {
+        // Two names may stand for one algorithm.
+        let mut known: Vec<Algorithm> = Vec::new();
+        for algorithm in names.iter().filter_map(|name| jws::parse(name)) {
+            if !known.contains(&algorithm) {
+                known.push(algorithm);
+            }
+        }
+        known
+    });
     let accepted: Vec<Algorithm> = match (configured, &offered_here) {
         ([], None) => vec![Algorithm::RS256],
         ([], Some(offered)) => offered.clone(),
@@ -210,8 +242,8 @@ fn algorithms(
             .collect::<Vec<_>>()
             .join(", ");
         return Err(DiscoveryError::Unusable(format!(
-            "no algorithm for ID tokens: accepted is {wanted}, the provider offers {offered}: change signingAlgorithms or \
-             the provider's setting for this client"
+            "no algorithm for ID tokens: accepted is {wanted}, the provider offers {offered}: change signingAlgorithms \
+             (--oidc-enabled-signing-alg) or the provider's setting for this client"
         )));
     }
     Ok(accepted)
@@ -229,4 +261,22 @@ pub(super) fn endpoint(name: &str, text: &str) -> Result<Url, DiscoveryError> {
         return Err(refuse("has a fragment"));
     }
     Ok(url)
+}
+
+/// Where a configured path is put, to be taken off again when the browser is sent there: a host that nobody has.
+const HERE: &str = "https://here.invalid";
+
+/// The page that the browser is sent to: an endpoint, or a path on the host that it is at already, since nobody but the
+/// browser resolves it.
+///
+/// # Errors
+/// As [`endpoint`].
+pub(super) fn login_page(name: &str, text: &str) -> Result<Url, DiscoveryError> {
+    let is_path = text.starts_with('/') && !text.starts_with("//") && !text.starts_with("/\\");
+    endpoint(name, &if is_path { format!("{HERE}{text}") } else { text.to_owned() })
+}
+
+/// `url` as the browser is to see it; see [`login_page`].
+pub(super) fn for_the_browser(url: &str) -> &str {
+    url.strip_prefix(HERE).unwrap_or(url)
 }

@@ -12,12 +12,18 @@ use serde_json::{Map, Value};
 /// Largest token in bytes; far above what fits into a header or a cookie.
 const MAX_TOKEN: usize = 256 * 1024;
 
+/// How many keys are tried for one token. Without a key id all of its algorithm are candidates, and each costs a verification
+/// for a token that anybody may have made up.
+const MAX_CANDIDATES: usize = 8;
+
 /// The claims of a JWT whose signature is good. Nothing else about them is known yet.
 pub(super) struct Signed {
     /// What the signature covers.
     pub(super) claims: Map<String, Value>,
     /// How it is signed.
     pub(super) algorithm: Algorithm,
+    /// The `typ` of the header: what kind of JWT it is (RFC 8725 section 3.11).
+    pub(super) kind: Option<String>,
 }
 
 /// Why a signature is not accepted.
@@ -28,18 +34,19 @@ pub(crate) enum SignatureError {
     Malformed(&'static str),
     /// Not among the accepted algorithms; `none` and the symmetric ones never are.
     #[error(
-        "it is signed by {got}, accepted is {wanted}: let the provider sign this client's tokens by one of these, or add \
-         {got} to signingAlgorithms if it is asymmetric"
+        "it is signed by {got}, accepted is {wanted}: let the provider sign this client's tokens by one of these{advice}"
     )]
     Algorithm {
         /// The `alg` of the token.
         got: String,
         /// The accepted ones.
         wanted: String,
+        /// What else may be done about it.
+        advice: &'static str,
     },
     /// No key of the provider has this id, or none fits the algorithm.
-    #[error("the provider publishes no key {0} for it")]
-    UnknownKey(String),
+    #[error("the provider publishes no key {0} for it{1}")]
+    UnknownKey(String, String),
     /// There is a key and it did not sign this.
     #[error("its signature is not the provider's")]
     Wrong,
@@ -50,6 +57,8 @@ struct Header {
     alg: String,
     #[serde(default)]
     kid: Option<String>,
+    #[serde(default)]
+    typ: Option<Value>,
     #[serde(default)]
     crit: Option<Value>,
     #[serde(default)]
@@ -81,22 +90,29 @@ pub(super) fn verify(
     let algorithm = parse(&header.alg).filter(|a| accepted.contains(a)).ok_or_else(|| {
         SignatureError::Algorithm {
             got: shown(&header.alg),
+            // Nothing that is not signed by a key of the provider's own can ever be accepted.
+            advice: if parse(&header.alg).is_some() {
+                ", or add that one to signingAlgorithms (--oidc-enabled-signing-alg)"
+            } else {
+                ""
+            },
             wanted: accepted.iter().map(|a| format!("{a:?}")).collect::<Vec<_>>().join(", "),
         }
     })?;
     let signature = decode(signature)?;
-    let mut candidates = keys.find(header.kid.as_deref(), algorithm).peekable();
+    let id = header.kid.as_deref();
+    let mut candidates = keys.find(id, algorithm).take(MAX_CANDIDATES).peekable();
     if candidates.peek().is_none() {
-        return Err(SignatureError::UnknownKey(
-            header.kid.as_deref().map_or_else(|| "without an id".to_owned(), shown),
-        ));
+        let named = id.map_or_else(|| "without an id".to_owned(), shown);
+        return Err(SignatureError::UnknownKey(named, keys.left_out()));
     }
     if !candidates.any(|key| key.verify_sig(message.as_bytes(), &signature).is_ok()) {
         return Err(SignatureError::Wrong);
     }
     let claims = serde_json::from_slice(&decode(payload)?)
         .map_err(|_| SignatureError::Malformed("the claims are no JSON object"))?;
-    Ok(Signed { claims, algorithm })
+    let kind = header.typ.as_ref().and_then(Value::as_str).map(str::to_owned);
+    Ok(Signed { claims, algorithm, kind })
 }
 
 /// The algorithm of this name, unless it is `none`, symmetric or unknown. `Ed25519` is RFC 9864's name for `EdDSA`.

@@ -19,6 +19,9 @@ use url::Url;
 /// More keys than any provider has.
 const MAX_COUNT: usize = 200;
 
+/// So many keys that are left out are named.
+const NAMED: usize = 5;
+
 /// Who needs a key that is not there. It bounds how often the keys are fetched for its sake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Need {
@@ -41,7 +44,11 @@ impl Need {
 
 /// A set of parsed keys. Immutable.
 #[derive(Default)]
-pub(super) struct KeySet(Vec<Key>);
+pub(super) struct KeySet {
+    keys: Vec<Key>,
+    /// Keys that can not be used, each with the reason; a few of them.
+    left_out: Vec<String>,
+}
 
 struct Key {
     id: Option<String>,
@@ -91,11 +98,27 @@ impl KeySet {
     /// Not an object with a list `keys`. Keys that can not be used are left out.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let document: Document = jws::object(text).map_err(|error| jws::cut(&error.to_string()))?;
-        let keys = document.keys.iter().take(MAX_COUNT).filter_map(|value| {
-            let (id, parsed) = jwk::parse(value)?;
-            Some(Key { id, parsed })
-        });
-        Ok(Self(keys.collect()))
+        let mut set = Self::default();
+        for value in document.keys.iter().take(MAX_COUNT) {
+            match jwk::parse(value) {
+                Ok((id, parsed)) => set.keys.push(Key { id, parsed }),
+                Err(reason) if set.left_out.len() < NAMED => {
+                    let id = value.get("kid").and_then(Value::as_str);
+                    let named = id.map_or_else(|| "one without an id".to_owned(), jws::shown);
+                    set.left_out.push(format!("{named} {reason}"));
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(set)
+    }
+
+    /// Which keys are left out and why, as the end of a sentence; empty if none is.
+    pub(super) fn left_out(&self) -> String {
+        if self.left_out.is_empty() {
+            return String::new();
+        }
+        format!("; keys that were left out: {}", self.left_out.join(", "))
     }
 
     /// The keys that may have made a signature by `algorithm` under key id `id`.
@@ -104,7 +127,7 @@ impl KeySet {
         id: Option<&str>,
         algorithm: Algorithm,
     ) -> impl Iterator<Item = &ParsedPublicKey> {
-        self.0.iter().filter(move |key| id.is_none() || key.id.as_deref() == id).flat_map(
+        self.keys.iter().filter(move |key| id.is_none() || key.id.as_deref() == id).flat_map(
             move |key| {
                 key.parsed.iter().filter(move |(a, _)| *a == algorithm).map(|(_, parsed)| parsed)
             },
@@ -113,7 +136,7 @@ impl KeySet {
 
     /// Whether there is no usable key.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.keys.is_empty()
     }
 }
 
@@ -184,7 +207,10 @@ fn read(url: &Url, answer: &Answer) -> Result<KeySet, KeysError> {
     }
     let keys = KeySet::parse(&answer.body).map_err(refuse)?;
     if keys.is_empty() {
-        return Err(refuse("it has no key for signatures that can be used here (RSA of 2048 bits, P-256, P-384, P-521, Ed25519)".to_owned()));
+        return Err(refuse(format!(
+            "it has no key for signatures that can be used here (RSA of 2048 bits, P-256, P-384, P-521, Ed25519){}",
+            keys.left_out()
+        )));
     }
     Ok(keys)
 }

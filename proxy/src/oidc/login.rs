@@ -1,6 +1,6 @@
 //! The authorization request (OpenID Connect Core 1.0 section 3.1.2.1; form of the URL: `reference/providers.md` 4).
 
-use super::discovery::Metadata;
+use super::discovery::{Metadata, for_the_browser};
 use super::login_state::{LoginState, hash};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_config::{PkceMethod, Provider as Config};
@@ -45,12 +45,15 @@ impl Login {
     }
 }
 
-/// The scope that is asked for: as configured, else the default, with groups if some are required.
-pub(super) fn scope(config: &Config, groups_required: bool) -> String {
+/// The scope that is asked for: as configured, else the default, with groups if some are required and the provider says that
+/// it knows such a scope: one that does not would refuse the whole login. Without discovery there is nobody to ask.
+pub(super) fn scope<'a>(config: &'a Config, groups_required: bool, metadata: &Metadata) -> &'a str {
+    let known = |scopes: &Vec<String>| scopes.iter().any(|scope| scope == "groups");
+    let has_groups = config.skip_discovery || metadata.scopes.as_ref().is_some_and(known);
     match &config.scope {
-        Some(scope) => scope.clone(),
-        None if groups_required => "openid email profile groups".to_owned(),
-        None => "openid email profile".to_owned(),
+        Some(scope) => scope,
+        None if groups_required && has_groups => "openid email profile groups",
+        None => "openid email profile",
     }
 }
 
@@ -112,7 +115,7 @@ pub(super) fn with_query(url: &Url, mut query: Vec<(String, String)>) -> String 
     let mut url = url.clone();
     url.set_query(None);
     let query = form(query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    format!("{url}?{query}")
+    format!("{}?{query}", for_the_browser(url.as_str()))
 }
 
 /// `application/x-www-form-urlencoded` text as Go writes it.

@@ -32,7 +32,9 @@ pub(crate) struct Provider {
 /// What the calls share.
 pub(super) struct Inner {
     pub(super) config: Config,
-    pub(super) scope: String,
+    groups_required: bool,
+    /// The way of client authentication that was found to work.
+    pub(super) learnt: token::Learnt,
     pub(super) client: Client,
     pub(super) keys: Keys,
     pub(super) clock: Arc<dyn Clock>,
@@ -97,7 +99,8 @@ impl Provider {
         let known = previous.map(|inner| inner.known.borrow().clone()).unwrap_or_default();
         let keys = previous.map(|inner| inner.keys.present()).unwrap_or_default();
         let inner = Arc::new(Inner {
-            scope: login::scope(&config, groups_required),
+            groups_required,
+            learnt: previous.map(|inner| inner.learnt.clone()).unwrap_or_default(),
             client: Client::new(config.tls.clone(), Arc::clone(&clock)),
             keys: Keys::new(keys),
             clock,
@@ -132,7 +135,12 @@ impl Provider {
                 problems
                     .add(format!("providers[0].{field}"), "is needed because skipDiscovery is set");
             }
-            if let Some(Err(error)) = text.map(|text| discovery::endpoint(field, text)) {
+            let read = if field == "endpoints.authorization" {
+                discovery::login_page
+            } else {
+                discovery::endpoint
+            };
+            if let Some(Err(error)) = text.map(|text| read(field, text)) {
                 problems.add(format!("providers[0].{field}"), error.to_string());
             }
         }
@@ -166,7 +174,7 @@ impl Provider {
         state.bind(&state_parameter);
         let request = login::Request {
             redirect_uri,
-            scope: &self.inner.scope,
+            scope: login::scope(config, self.inner.groups_required, &metadata),
             state_parameter: &state_parameter,
             state: &state,
         };
@@ -240,7 +248,7 @@ impl Inner {
         let metadata = self.metadata().await?;
         let verify = |keys: &KeySet| jws::verify(token, keys, &metadata.algorithms);
         match verify(&self.keys.present()) {
-            Err(SignatureError::UnknownKey(_) | SignatureError::Wrong) => {}
+            Err(SignatureError::UnknownKey(..) | SignatureError::Wrong) => {}
             other => return other.map_err(SignedError::Refused),
         }
         let fits = |keys: &KeySet| verify(keys).is_ok();
@@ -253,7 +261,12 @@ impl Inner {
 
     /// The token endpoint.
     pub(super) fn token_endpoint<'a>(&'a self, metadata: &'a Metadata) -> token::Endpoint<'a> {
-        token::Endpoint { config: &self.config, metadata, client: &self.client }
+        token::Endpoint {
+            config: &self.config,
+            metadata,
+            client: &self.client,
+            learnt: &self.learnt,
+        }
     }
 
     /// An answer suggests that the discovery document is out of date.

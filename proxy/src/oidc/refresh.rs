@@ -109,7 +109,9 @@ async fn renewed(
     if let Some(id_token) = tokens.id {
         update_identity(inner, metadata, &mut next, (&id_token, &tokens.access)).await?;
     }
-    next.access_token = Some(tokens.access);
+    // Who says nothing of the type says nothing new.
+    let is_bearer = tokens.is_bearer.unwrap_or(session.access_token.is_some());
+    next.access_token = is_bearer.then_some(tokens.access);
     Ok(next)
 }
 

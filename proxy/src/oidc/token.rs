@@ -1,4 +1,5 @@
-//! Requests to the token endpoint (RFC 6749 sections 2.3, 4.1.3, 5 and 6). A code or refresh token is sent once, in one way.
+//! Requests to the token endpoint (RFC 6749 sections 2.3, 4.1.3, 5 and 6). A code or refresh token is sent once, and once more
+//! only where the provider did not look at it, because it took us for nobody.
 
 mod answer;
 
@@ -9,6 +10,8 @@ use super::http::{Client, HttpError};
 use super::login::form;
 use crate::secrets;
 use proxy_config::{ClientAuthentication as Method, Provider as Config, Secret};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use zeroize::Zeroizing;
 
 /// Why there are no tokens. The texts show the provider's error code, never what was sent.
@@ -32,8 +35,8 @@ pub(crate) enum TokenError {
     Malformed(&'static str),
     /// No way of client authentication that both sides know.
     #[error(
-        "the provider offers only {0} for client authentication: set clientAuthentication to one that works, or allow \
-         client_secret_basic for this client at the provider"
+        "the provider offers only {0} for client authentication: set clientAuthentication (--client-authentication) to one that \
+         works, or allow client_secret_basic for this client at the provider"
     )]
     NoMethod(String),
     /// The client secret can not be read.
@@ -53,7 +56,13 @@ fn repeats(text: &str, secret: &str) -> bool {
 
 fn advice(code: &str) -> &'static str {
     match code {
-        "invalid_client" => ": the client id or secret is not what the provider has",
+        "invalid_client" => {
+            ": the client id or secret is not what the provider has, or it wants another way of client authentication \
+             (clientAuthentication, --client-authentication)"
+        }
+        "invalid_scope" => {
+            ": the provider does not know a scope that was asked for: set scope (--scope) to those that it has"
+        }
         "unauthorized_client" => {
             ": allow the authorization code flow for this client at the provider"
         }
@@ -68,6 +77,15 @@ impl TokenError {
     /// Whether the grant itself is dead, so that trying again is useless. Nothing else is (RFC 6749 section 5.2).
     pub(crate) fn is_invalid_grant(&self) -> bool {
         matches!(self, Self::Refused { status: 200..=499, code, .. } if code == "invalid_grant")
+    }
+
+    /// Whether the provider did not take us for the client, and so did not look at the grant (RFC 6749 section 5.2).
+    fn is_about_the_client(&self) -> bool {
+        match self {
+            Self::Refused { code, .. } if code == "invalid_client" => true,
+            Self::Refused { status: 401, code, .. } => code.is_empty(),
+            _ => false,
+        }
     }
 
     /// The same without the texts of a provider that repeats what it was `sent`: they go into logs and onto pages.
@@ -140,19 +158,71 @@ pub(super) struct Code<'a> {
     pub(super) verifier: Option<&'a str>,
 }
 
+/// The way of client authentication that was found to work where two are possible.
+#[derive(Clone, Default)]
+pub(super) struct Learnt(Arc<AtomicU8>);
+
+impl Learnt {
+    const BASIC: u8 = 1;
+    const POST: u8 = 2;
+
+    fn get(&self) -> Option<Method> {
+        match self.0.load(Ordering::Relaxed) {
+            Self::BASIC => Some(Method::ClientSecretBasic),
+            Self::POST => Some(Method::ClientSecretPost),
+            _ => None,
+        }
+    }
+
+    fn set(&self, method: Method) {
+        let number = if method == Method::ClientSecretPost { Self::POST } else { Self::BASIC };
+        self.0.store(number, Ordering::Relaxed);
+    }
+}
+
 /// The token endpoint of a provider and how to speak to it.
 pub(super) struct Endpoint<'a> {
     pub(super) config: &'a Config,
     pub(super) metadata: &'a Metadata,
     pub(super) client: &'a Client,
+    pub(super) learnt: &'a Learnt,
 }
 
 impl Endpoint<'_> {
-    async fn ask(&self, mut pairs: Vec<(&str, &str)>) -> Result<Tokens, TokenError> {
+    /// Asks in the way that is configured or known to work, and where neither is, in a second one if the provider takes us
+    /// for nobody: many do not say which way they want, or say both and mean one.
+    async fn ask(&self, pairs: Vec<(&str, &str)>) -> Result<Tokens, TokenError> {
         let secret = self.config.client_secret.as_ref().map(read).transpose()?;
         let secret = secret.as_ref().map(|text| text.as_str());
+        let method = self.method()?;
+        let first = self.ask_by(method, pairs.clone(), secret).await;
+        let Some(other) = self.alternative(method) else { return first };
+        if !first.as_ref().is_err_and(TokenError::is_about_the_client) {
+            return first;
+        }
+        let second = self.ask_by(other, pairs, secret).await;
+        if second.as_ref().is_err_and(|error| error.is_about_the_client() || error.is_outage()) {
+            return first;
+        }
+        let (provider, method) = (self.config.id.as_str(), name_of(other));
+        tracing::info!(
+            provider,
+            method,
+            "the identity provider takes this way of client authentication only, which is used from now on: configure it \
+             (clientAuthentication, --client-authentication) to save the attempt"
+        );
+        self.learnt.set(other);
+        second
+    }
+
+    async fn ask_by(
+        &self,
+        method: Method,
+        mut pairs: Vec<(&str, &str)>,
+        secret: Option<&str>,
+    ) -> Result<Tokens, TokenError> {
         let mut authorization = None;
-        match (method(self.config, self.metadata)?, secret) {
+        match (method, secret) {
             (Method::ClientSecretBasic, Some(secret)) => {
                 authorization = Some(basic(&self.config.client_id, secret));
             }
@@ -173,29 +243,62 @@ impl Endpoint<'_> {
             .client
             .post_form(&self.metadata.token, form, authorization.as_deref().map(String::as_str))
             .await?;
-        answer::read(&answer).map_err(|error| error.without(&sent))
+        let tokens = answer::read(&answer).map_err(|error| error.without(&sent))?;
+        if tokens.is_bearer != Some(true) {
+            tracing::warn!(
+                provider = self.config.id.as_str(),
+                "the identity provider does not say that its access token is a bearer token (token_type): it is kept from \
+                 applications"
+            );
+        }
+        Ok(tokens)
+    }
+
+    /// As configured, else what worked before, else the best that the provider offers. What it does not list counts as HTTP
+    /// Basic (Discovery 1.0 section 3).
+    fn method(&self) -> Result<Method, TokenError> {
+        if let Some(method) = self.config.client_authentication {
+            return Ok(method);
+        }
+        if self.config.client_secret.is_none() {
+            return Ok(Method::None);
+        }
+        if let Some(method) = self.learnt.get().filter(|method| self.offers(*method)) {
+            return Ok(method);
+        }
+        let ways = [Method::ClientSecretBasic, Method::ClientSecretPost];
+        ways.into_iter().find(|method| self.offers(*method)).ok_or_else(|| {
+            let offered = self.metadata.authentication_methods.as_deref().unwrap_or_default();
+            TokenError::NoMethod(super::jws::shown(&offered.join(", ")))
+        })
+    }
+
+    /// The other way, where nothing says that there is one only.
+    fn alternative(&self, method: Method) -> Option<Method> {
+        if self.config.client_authentication.is_some() {
+            return None;
+        }
+        let other = match method {
+            Method::ClientSecretBasic => Method::ClientSecretPost,
+            Method::ClientSecretPost => Method::ClientSecretBasic,
+            Method::None => return None,
+        };
+        Some(other).filter(|other| self.offers(*other))
+    }
+
+    /// A provider that lists nothing may take either.
+    fn offers(&self, method: Method) -> bool {
+        let Some(offered) = &self.metadata.authentication_methods else { return true };
+        offered.iter().any(|name| name == name_of(method))
     }
 }
 
-/// As configured, else the best that the provider offers. What it does not list counts as HTTP Basic (Discovery 1.0
-/// section 3).
-fn method(config: &Config, metadata: &Metadata) -> Result<Method, TokenError> {
-    if let Some(method) = config.client_authentication {
-        return Ok(method);
-    }
-    if config.client_secret.is_none() {
-        return Ok(Method::None);
-    }
-    let Some(offered) = &metadata.authentication_methods else {
-        return Ok(Method::ClientSecretBasic);
-    };
-    let offers = |name: &str| offered.iter().any(|method| method == name);
-    if offers("client_secret_basic") {
-        Ok(Method::ClientSecretBasic)
-    } else if offers("client_secret_post") {
-        Ok(Method::ClientSecretPost)
-    } else {
-        Err(TokenError::NoMethod(super::jws::shown(&offered.join(", "))))
+/// The registered name.
+fn name_of(method: Method) -> &'static str {
+    match method {
+        Method::ClientSecretBasic => "client_secret_basic",
+        Method::ClientSecretPost => "client_secret_post",
+        Method::None => "none",
     }
 }
 

@@ -83,6 +83,7 @@ async fn read(inner: &Inner, answer: &Answer) -> Result<Object, UserinfoError> {
         SignedError::Keys(error) => UserinfoError::Keys(error),
         SignedError::Unavailable(error) => UserinfoError::Unusable(error.to_string()),
     })?;
+    verify::check_kind(&signed)?;
     // Core section 5.3.2: a signed answer names its issuer and whom it is for; a provider that leaves them out is tolerated,
     // because the answer came over the channel that was asked.
     if let Some(issuer) = text(&signed.claims, "iss")?

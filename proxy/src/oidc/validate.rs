@@ -21,15 +21,18 @@ pub(crate) enum Validity {
 }
 
 impl Provider {
-    /// Asks the validation endpoint, if there is one, with the access token. Without one a session that was refreshed just
-    /// now (`refreshed`) stands, and of any other the ID token must still be good, which includes its expiry.
+    /// Whether a session that is due still stands. One that was refreshed just now (`refreshed`) does if the validation
+    /// endpoint, where there is one, says so of the new access token; of any other the ID token must still be good, which
+    /// includes its expiry.
     pub(crate) async fn validate(&self, session: &Session, refreshed: bool) -> Validity {
         let (inner, session) = (Arc::clone(&self.inner), session.clone());
         let work = async move {
-            if refreshed || inner.config.endpoints.validate.is_some() {
-                ask_endpoint(&inner, &session).await
-            } else {
-                check_id_token(&inner, &session).await
+            match (&inner.config.endpoints.validate, &session.access_token) {
+                (Some(url), Some(token)) if refreshed => {
+                    ask_endpoint(&inner, url, token.as_str()).await
+                }
+                (None, _) if refreshed => Validity::Valid,
+                _ => check_id_token(&inner, &session).await,
             }
         };
         self.on_control(work)
@@ -38,17 +41,13 @@ impl Provider {
     }
 }
 
-/// The validation endpoint's verdict; valid if there is no such endpoint.
-pub(super) async fn ask_endpoint(inner: &Inner, session: &Session) -> Validity {
-    let Some(url) = &inner.config.endpoints.validate else { return Validity::Valid };
-    let Some(token) = &session.access_token else {
-        return Validity::Invalid("it has no access token".to_owned());
-    };
-    let url = match discovery::endpoint("endpoints.validate", url) {
+/// The validation endpoint's verdict.
+async fn ask_endpoint(inner: &Inner, url: &str, token: &str) -> Validity {
+    let url = match discovery::endpoint("endpoints.validate (--validate-url)", url) {
         Ok(url) => url,
         Err(error) => return Validity::Unavailable(error.to_string()),
     };
-    let get = Get { accept: "application/json", bearer: Some(token.as_str()), limit: MAX_ANSWER };
+    let get = Get { accept: "application/json", bearer: Some(token), limit: MAX_ANSWER };
     match inner.client.get(&url, &get).await {
         Ok(answer) if answer.status == 200 => Validity::Valid,
         Ok(answer) if answer.status >= 500 || answer.status == 429 => {

@@ -59,17 +59,20 @@ pub(crate) enum TokenRefused {
     Issuer { got: String, wanted: String },
     #[error(
         "the token is refused: it is for {got} (claim {claim}), wanted is {wanted}: add this client to the token's audience \
-         at the provider, or the audience to claims.extraAudiences"
+         at the provider, or the audience to claims.extraAudiences (--oidc-extra-audience)"
     )]
     Audience { claim: String, got: String, wanted: String },
     #[error("the token is refused: it has no audience in {0}")]
     NoAudience(String),
     #[error("the token is refused: it was issued to {got} (claim azp), not to {wanted}")]
     AuthorizedParty { got: String, wanted: String },
+    #[error("the token is refused: it is {0}, which proves nobody's login")]
+    OtherKind(&'static str),
     #[error(
-        "the token is refused: it has several audiences and does not say to whom it was issued (claim azp)"
+        "the token is refused: it is bound to a key (claim cnf), and proofs of keys are not asked for here: let the provider \
+         issue plain bearer tokens to this client"
     )]
-    NoAuthorizedParty,
+    Bound,
     #[error("the token expired {0} s ago: compare the clocks of the provider and of this machine")]
     Expired(i64),
     #[error(
@@ -98,7 +101,6 @@ impl TokenRefused {
             Self::Audience { .. }
                 | Self::NoAudience(_)
                 | Self::AuthorizedParty { .. }
-                | Self::NoAuthorizedParty
                 | Self::LoginTooOld(_)
                 | Self::Nonce
                 | Self::Missing("nonce")
@@ -112,7 +114,7 @@ pub(super) fn is_issuer(found: &str, config: &Config) -> bool {
         || (config.issuer_url == "https://accounts.google.com" && found == "accounts.google.com")
 }
 
-/// Checks every claim that protects; returns the subject.
+/// Checks every claim that protects; returns the subject. Only a bearer token may have none: then it is empty.
 ///
 /// # Errors
 /// The first check that failed.
@@ -122,6 +124,7 @@ pub(super) fn check<'a>(
     expected: &Expected<'_>,
 ) -> Result<&'a str, TokenRefused> {
     let claims = &signed.claims;
+    check_kind(signed)?;
     if !config.insecure_skip_issuer_verification {
         let issuer = text(claims, "iss")?.ok_or(TokenRefused::Missing("iss"))?;
         if !is_issuer(issuer, config) {
@@ -131,8 +134,10 @@ pub(super) fn check<'a>(
             });
         }
     }
-    let subject =
-        text(claims, "sub")?.filter(|s| !s.is_empty()).ok_or(TokenRefused::Missing("sub"))?;
+    let subject = text(claims, "sub")?.unwrap_or_default();
+    if subject.is_empty() && expected.kind != Kind::Bearer {
+        return Err(TokenRefused::Missing("sub"));
+    }
     audience::check(claims, config)?;
     if expected.kind != Kind::Bearer {
         audience::check_authorized_party(claims, config)?;
@@ -146,6 +151,26 @@ pub(super) fn check<'a>(
         check_access_token_hash(claims, signed.algorithm, token)?;
     }
     Ok(subject)
+}
+
+/// Tokens that are signed by the provider and say something else than who somebody is (RFC 8725 section 2.8): a logout token
+/// (OpenID Connect Back-Channel Logout 1.0 section 2.4) or another security event, a proof of a key, a token bound to one.
+///
+/// # Errors
+/// It is one of these.
+pub(super) fn check_kind(signed: &Signed) -> Result<(), TokenRefused> {
+    let kind = signed.kind.as_deref().unwrap_or_default().to_ascii_lowercase();
+    match kind.strip_prefix("application/").unwrap_or(&kind) {
+        "logout+jwt" => return Err(TokenRefused::OtherKind("a logout token (typ)")),
+        "secevent+jwt" => return Err(TokenRefused::OtherKind("a security event (typ)")),
+        "dpop+jwt" => return Err(TokenRefused::OtherKind("a proof of a key (typ)")),
+        _ => {}
+    }
+    let has = |name: &str| signed.claims.get(name).is_some_and(|value| !value.is_null());
+    if has("events") {
+        return Err(TokenRefused::OtherKind("a logout token or another event (claim events)"));
+    }
+    if has("cnf") { Err(TokenRefused::Bound) } else { Ok(()) }
 }
 
 /// A claim that must be text if it is there.
@@ -176,7 +201,10 @@ fn check_access_token_hash(
     algorithm: Algorithm,
     access_token: &str,
 ) -> Result<(), TokenRefused> {
-    let Some(got) = text(claims, "at_hash")? else { return Ok(()) };
+    // Some providers write an empty one where they have none.
+    let Some(got) = text(claims, "at_hash")?.filter(|hash| !hash.is_empty()) else {
+        return Ok(());
+    };
     let hash = match algorithm {
         Algorithm::RS256 | Algorithm::PS256 | Algorithm::ES256 => &SHA256,
         Algorithm::RS384 | Algorithm::PS384 | Algorithm::ES384 => &SHA384,

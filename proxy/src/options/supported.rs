@@ -21,7 +21,7 @@ options! {
         oidc_issuer_url: Text = "", "oidc-issuer-url" => "providers[0].issuerUrl";
         /// Use the endpoints given by the options below and ask for no discovery document.
         skip_oidc_discovery: Switch = "false", "skip-oidc-discovery" => "providers[0].skipDiscovery";
-        /// Authorization endpoint; discovery replaces it.
+        /// Authorization endpoint, or a path on the host that the browser is at; discovery replaces it.
         login_url: Text = "", "login-url" => "providers[0].endpoints.authorization";
         /// Token endpoint; discovery replaces it.
         redeem_url: Text = "", "redeem-url" => "providers[0].endpoints.token";
@@ -29,9 +29,9 @@ options! {
         profile_url: Text = "", "profile-url" => "providers[0].endpoints.userinfo";
         /// Key set; used only with --skip-oidc-discovery.
         oidc_jwks_url: Text = "", "oidc-jwks-url" => "providers[0].endpoints.jwks";
-        /// Endpoint that says whether an access token is still valid; never discovered.
+        /// Endpoint that is asked after a refresh whether the new access token is valid; never discovered.
         validate_url: Text = "", "validate-url" => "providers[0].endpoints.validate";
-        /// Requested scope; default `openid email profile`, and ` groups` when groups are required.
+        /// Requested scope; default `openid email profile`, and ` groups` when groups are required and discovery names that scope.
         scope: Text = "", "scope" => "providers[0].scope";
         /// PKCE method: S256 or plain. Default: S256 wherever the provider can.
         code_challenge_method: Text = "", "code-challenge-method" => "providers[0].codeChallengeMethod";
@@ -228,6 +228,10 @@ options! {
         admin_address: Text = "", "admin-address" => "listeners.admin.address";
         /// Form of log lines: text or json.
         log_format: Text = "text", "log-format" => "logging.format";
+        /// How the client identifies itself at the token endpoint: client_secret_basic, client_secret_post or none. Default: a way that the provider offers, and another if it refuses that one.
+        client_authentication: Text = "", "client-authentication" => "providers[0].clientAuthentication";
+        /// Use endpoints with http although the issuer is https. Weakens security.
+        insecure_oidc_allow_http_endpoints: Switch = "false", "insecure-oidc-allow-http-endpoints" => "providers[0].insecureAllowHttpEndpoints";
         /// Where the discovery document is, if not under the issuer.
         oidc_discovery_url: Text = "", "oidc-discovery-url" => "providers[0].discoveryUrl";
         /// On sign-out, go on to the provider's end-session endpoint.

@@ -114,6 +114,7 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         },
         signing_algorithms: enabled_signing_algs.iter().copied().map(algorithm).collect(),
         insecure_skip_issuer_verification: *insecure_skip_issuer_verification,
+        insecure_allow_http_endpoints: false,
         insecure_skip_nonce: *insecure_skip_nonce,
         rp_initiated_logout: *rp_initiated_logout,
         tls: file::ProviderTls {

@@ -84,9 +84,11 @@ fn endpoints(provider: &Provider, field: &str, problems: &mut Problems) {
     ];
     for (name, url, needed) in all {
         let field = format!("{field}.endpoints.{name}");
-        match url.as_deref().map(web_url) {
+        // Only the browser follows it, so it may be a path on the host where that is.
+        let is_own = name == "authorization" && url.as_deref().is_some_and(is_path);
+        match url.as_deref().filter(|_| !is_own).map(web_url) {
             Some(Err(what)) => problems.add(field, what),
-            None if needed && provider.skip_discovery => {
+            None if needed && provider.skip_discovery && !is_own => {
                 problems
                     .add(field, "missing setting: without discovery this endpoint must be given");
             }
@@ -96,6 +98,12 @@ fn endpoints(provider: &Provider, field: &str, problems: &mut Problems) {
     if let Some(Err(what)) = provider.discovery_url.as_deref().map(web_url) {
         problems.add(format!("{field}.discoveryUrl"), what);
     }
+}
+
+/// A path of one slash: two would name a host.
+fn is_path(url: &str) -> bool {
+    let hidden = |c: char| c.is_control() || c.is_whitespace() || c == '\\' || c == '#';
+    url.starts_with('/') && !url.starts_with("//") && !url.contains(hidden)
 }
 
 fn claims(provider: &Provider, field: &str, problems: &mut Problems) {

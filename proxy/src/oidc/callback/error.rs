@@ -35,9 +35,11 @@ pub(crate) enum CallbackError {
     )]
     NoIssuer,
     /// The provider, or the person there, refused.
-    #[error("the provider refused the login: {code}{description}")]
+    #[error("the provider refused the login: {code}{description}{advice}", advice = declined_advice(known))]
     Declined {
-        /// RFC 6749 section 4.1.2.1 or OpenID Connect Core section 3.1.2.6; untrusted, shortened, without control characters.
+        /// One that is known, see [`KNOWN`]: nothing else of the response gets onto a page.
+        known: Option<&'static str>,
+        /// Untrusted, shortened, without control characters.
         code: String,
         /// ` (...)`, likewise, or empty.
         description: String,
@@ -65,9 +67,39 @@ pub(crate) enum CallbackError {
     /// The claims do not give an identity that may pass.
     #[error(transparent)]
     Claims(#[from] ClaimsRefused),
-    /// The validation endpoint said no.
-    #[error("the new session is not valid: {0}")]
-    Invalid(String),
+}
+
+/// The error codes of an authorization response (RFC 6749 section 4.1.2.1, OpenID Connect Core 1.0 section 3.1.2.6).
+/// Any other text may be anybody's.
+const KNOWN: [&str; 16] = [
+    "invalid_request",
+    "unauthorized_client",
+    "access_denied",
+    "unsupported_response_type",
+    "invalid_scope",
+    "server_error",
+    "temporarily_unavailable",
+    "interaction_required",
+    "login_required",
+    "account_selection_required",
+    "consent_required",
+    "invalid_request_uri",
+    "invalid_request_object",
+    "request_not_supported",
+    "request_uri_not_supported",
+    "registration_not_supported",
+];
+
+fn declined_advice(code: &Option<&'static str>) -> &'static str {
+    match code {
+        Some("invalid_scope") => {
+            ": the provider does not know a scope that was asked for: set scope (--scope) to those that it has"
+        }
+        Some("unauthorized_client") => {
+            ": allow the authorization code flow for this client at the provider"
+        }
+        _ => "",
+    }
 }
 
 /// What kind of answer a failure deserves.
@@ -87,7 +119,8 @@ impl CallbackError {
     /// The provider's own refusal, out of untrusted parameters.
     pub(super) fn declined(code: &str, description: Option<&str>) -> Self {
         let description = description.map(|text| format!(" ({})", shown(text))).unwrap_or_default();
-        Self::Declined { code: shown(code), description }
+        let known = KNOWN.into_iter().find(|known| *known == code);
+        Self::Declined { known, code: shown(code), description }
     }
 
     /// What kind of answer this deserves.
@@ -101,11 +134,15 @@ impl CallbackError {
             | Self::Issuer { .. }
             | Self::NoIssuer
             | Self::Refused(TokenRefused::Nonce) => Failure::TryAgain,
-            Self::Declined { code, .. } if code == "\"temporarily_unavailable\"" => {
+            Self::Declined { known: Some("temporarily_unavailable" | "server_error"), .. } => {
                 Failure::Unavailable
             }
+            Self::Declined {
+                known: Some("invalid_scope" | "unauthorized_client" | "unsupported_response_type"),
+                ..
+            } => Failure::Misconfigured,
             Self::Refused(error) if error.is_about_the_account() => Failure::Denied,
-            Self::Declined { .. } | Self::Claims(_) | Self::Invalid(_) => Failure::Denied,
+            Self::Declined { .. } | Self::Claims(_) => Failure::Denied,
             Self::Refused(_)
             | Self::NoCode
             | Self::Token(_)
@@ -118,10 +155,35 @@ impl CallbackError {
     pub(crate) fn message(&self) -> String {
         match self {
             Self::Claims(refused) => sentence(&refused.to_string()),
-            Self::Refused(refused @ (TokenRefused::Audience { .. } | TokenRefused::NoAudience(_))) => {
-                sentence(&refused.to_string())
+            // The page names claim and option; whom the token is for is nobody's business but the log's.
+            Self::Refused(TokenRefused::Audience { claim, .. }) => format!(
+                "The identity provider did not make this sign-in for this application (claim {claim}). Please tell the \
+                 administrator: the application is to be added to the token's audience there, or the audience to \
+                 claims.extraAudiences (--oidc-extra-audience)."
+            ),
+            Self::Refused(TokenRefused::NoAudience(claims)) => format!(
+                "The identity provider does not say which application this sign-in is for (claim {claims}). Please tell the \
+                 administrator."
+            ),
+            Self::Keys(KeysError::NoKeySet { .. }) => {
+                "The identity provider publishes no key that its answers could be checked with. Please tell the \
+                 administrator; the log of the proxy has the reason."
+                    .to_owned()
             }
-            Self::Declined { code, .. } => format!("The identity provider did not let you sign in: {code}."),
+            Self::Declined { known: Some("invalid_scope"), .. } => {
+                "The identity provider does not know a scope that was asked for (invalid_scope). Please tell the \
+                 administrator: the option is scope (--scope)."
+                    .to_owned()
+            }
+            Self::Declined { known: Some("access_denied"), .. } => {
+                "The identity provider did not let you sign in: access denied (access_denied).".to_owned()
+            }
+            Self::Declined { known: Some(code), .. } => {
+                format!("The identity provider did not let you sign in: {code}.")
+            }
+            Self::Declined { known: None, .. } => {
+                "The identity provider did not let you sign in, for a reason that is in the log of the proxy.".to_owned()
+            }
             Self::Token(TokenError::Refused { code, .. }) if !code.is_empty() && !self.may_help() => {
                 format!("The identity provider refused this application's request ({code}). Please tell the administrator.")
             }

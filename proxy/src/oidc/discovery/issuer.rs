@@ -10,7 +10,7 @@ pub(super) fn mismatch(configured: &str, found: &str) -> String {
         text.chars().nth(same).map_or_else(|| "its end".to_owned(), |c| format!("{c:?}"))
     };
     format!(
-        "the provider calls itself {}, issuerUrl is {}; they first differ at character {} ({} against {}): {}",
+        "the provider calls itself {}, issuerUrl (--oidc-issuer-url) is {}; they first differ at character {} ({} against {}): {}",
         shown(found),
         shown(configured),
         same + 1,
@@ -23,7 +23,7 @@ pub(super) fn mismatch(configured: &str, found: &str) -> String {
 fn advice(configured: &str, found: &str) -> &'static str {
     if found.contains('{') {
         return "the provider serves several tenants under one address: give the issuer of your tenant, or set \
-                insecureSkipIssuerVerification";
+                insecureSkipIssuerVerification (--insecure-oidc-skip-issuer-verification)";
     }
     if configured.trim_end_matches('/') == found.trim_end_matches('/') {
         return "only the trailing slash differs: write issuerUrl exactly as the provider does";
@@ -33,7 +33,7 @@ fn advice(configured: &str, found: &str) -> &'static str {
     };
     if ours.origin() != theirs.origin() && ours.path() == theirs.path() {
         return "the provider has another public address: set issuerUrl to it and, if the proxy can not reach that one, \
-                discoveryUrl to the address that it can; or correct the provider's host name setting";
+                discoveryUrl (--oidc-discovery-url) to the address that it can; or correct the provider's host name setting";
     }
     "set issuerUrl to what the provider says"
 }

@@ -25,53 +25,72 @@ static RSA: [(Algorithm, &RsaParameters); 6] = [
 /// A key in the form that one algorithm needs.
 pub(super) type Parsed = (Algorithm, ParsedPublicKey);
 
-/// The key id and the key once per algorithm that it may be used with. `None`: not a key for verifying signatures, of a
-/// kind that is not known, or broken.
-pub(super) fn parse(jwk: &Value) -> Option<(Option<String>, Vec<Parsed>)> {
+/// The key id and the key once per algorithm that it may be used with.
+///
+/// # Errors
+/// Why it is left out: not a key for verifying signatures, of a kind that is not known, or broken.
+pub(super) fn parse(jwk: &Value) -> Result<(Option<String>, Vec<Parsed>), &'static str> {
     // A member that is null says nothing.
     let member = |name: &str| jwk.get(name).filter(|value| !value.is_null());
     let text = |name: &str| member(name).and_then(Value::as_str);
     if member("use").is_some_and(|u| u != "sig") {
-        return None;
+        return Err("is not for signatures (use)");
     }
     if let Some(operations) = member("key_ops")
-        && !operations.as_array()?.iter().any(|o| o == "verify")
+        && !operations.as_array().is_some_and(|list| list.iter().any(|o| o == "verify"))
     {
-        return None;
+        return Err("is not for verifying (key_ops)");
     }
     let id = match member("kid") {
         None => None,
-        Some(id) => Some(id.as_str()?.to_owned()),
+        Some(id) => Some(id.as_str().ok_or("has an id that is no text")?.to_owned()),
     };
-    let mut parsed = match text("kty")? {
-        "RSA" => rsa(text("n")?, text("e")?)?,
-        "EC" => vec![elliptic(text("crv")?, text("x")?, text("y")?)?],
-        "OKP" if text("crv")? == "Ed25519" => {
-            let x = jws::decode(text("x")?).ok().filter(|x| x.len() == 32)?;
-            vec![(Algorithm::EdDSA, ParsedPublicKey::new(&ED25519, x).ok()?)]
+    let broken = "lacks a part";
+    let mut parsed = match text("kty").ok_or("does not say its kind (kty)")? {
+        "RSA" => rsa(text("n").ok_or(broken)?, text("e").ok_or(broken)?)?,
+        "EC" => {
+            let (curve, x, y) = (text("crv"), text("x"), text("y"));
+            let off = "is not on P-256, P-384 or P-521";
+            let point = elliptic(curve.ok_or(broken)?, x.ok_or(broken)?, y.ok_or(broken)?);
+            vec![point.ok_or(off)?]
         }
-        _ => return None,
+        "OKP" if text("crv") == Some("Ed25519") => {
+            let x = jws::decode(text("x").ok_or(broken)?).ok().filter(|x| x.len() == 32);
+            let key = x.and_then(|x| ParsedPublicKey::new(&ED25519, x).ok());
+            vec![(Algorithm::EdDSA, key.ok_or("is no point of Ed25519")?)]
+        }
+        "oct" => return Err("is a shared secret, which is never used"),
+        _ => return Err("is of a kind that is not known here (kty)"),
     };
     if let Some(algorithm) = member("alg") {
-        let only = jws::parse(algorithm.as_str()?)?;
+        let only = algorithm.as_str().and_then(jws::parse);
+        let only = only.ok_or("is for an algorithm that is not known here (alg)")?;
         parsed.retain(|(algorithm, _)| *algorithm == only);
     }
-    (!parsed.is_empty()).then_some((id, parsed))
+    if parsed.is_empty() {
+        Err("is for an algorithm of another kind of key (alg)")
+    } else {
+        Ok((id, parsed))
+    }
 }
 
-fn rsa(n: &str, e: &str) -> Option<Vec<Parsed>> {
-    let (n, e) = (jws::decode(n).ok()?, jws::decode(e).ok()?);
+fn rsa(n: &str, e: &str) -> Result<Vec<Parsed>, &'static str> {
+    let broken = "has parts that are not base64url, or zero";
+    let (n, e) = (jws::decode(n).map_err(|_| broken)?, jws::decode(e).map_err(|_| broken)?);
     // Some providers write a leading zero although RFC 7518 section 6.3.1.1 forbids it.
-    let n = n.iter().position(|b| *b != 0).and_then(|start| n.get(start..))?;
-    let e = e.iter().position(|b| *b != 0).and_then(|start| e.get(start..))?;
-    if !RSA_BYTES.contains(&n.len()) || e.len() > 4 || e == [1] {
-        return None;
+    let n = n.iter().position(|b| *b != 0).and_then(|start| n.get(start..)).ok_or(broken)?;
+    let e = e.iter().position(|b| *b != 0).and_then(|start| e.get(start..)).ok_or(broken)?;
+    if !RSA_BYTES.contains(&n.len()) {
+        return Err("is an RSA key of less than 2048 bits, or more than 8192");
+    }
+    if e.len() > 4 || e == [1] {
+        return Err("is an RSA key with an exponent that is 1 or very large");
     }
     let parsed = RSA.iter().map(|(algorithm, parameters)| {
         let key = RsaPublicKeyComponents { n, e }.to_parsed_public_key(parameters).ok()?;
         Some((*algorithm, key))
     });
-    parsed.collect()
+    parsed.collect::<Option<_>>().ok_or("is no RSA key that the library takes")
 }
 
 fn elliptic(curve: &str, x: &str, y: &str) -> Option<Parsed> {

@@ -45,6 +45,13 @@ async fn attempt(inner: &Inner) -> Result<(), String> {
     let jwks = metadata.jwks.clone();
     inner.known.send_modify(|known: &mut Known| {
         if known.metadata.as_deref() != Some(&metadata) {
+            if !metadata.odd.is_empty() {
+                tracing::warn!(
+                    provider = inner.config.id.as_str(),
+                    members = metadata.odd.join("; "),
+                    "parts of the provider's discovery document are unusable, and it is used without them"
+                );
+            }
             known.metadata = Some(Arc::new(metadata));
         }
         // Whoever waits for the first answer can go on; the keys are needed only when somebody comes back.

@@ -50,7 +50,10 @@ async fn a_bad_bearer_token_is_refused() {
         (json!({"exp": null}), "no exp"),
         (json!({"aud": "other"}), "is for \"other\""),
         (json!({"iss": "https://evil.test"}), "is from"),
-        (json!({"sub": null}), "no sub"),
+        (json!({"sub": null, "email": null}), "no sub"),
+        (json!({"sub": 7}), "sub has a wrong type"),
+        (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
+        (json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}), "logout"),
         (json!({"email_verified": false}), "not verified"),
     ] {
         let mut claims = good.clone();
@@ -82,6 +85,17 @@ async fn a_bad_bearer_token_is_refused() {
     }
     let stranger = Signer::stranger().token(&rs256(), &good);
     assert!(client.bearer(&stranger).await.is_err());
+}
+
+#[tokio::test]
+async fn a_bearer_token_without_subject_is_known_by_its_address() {
+    let hostile = Hostile::start().await;
+    let client = start(config(&hostile.issuer));
+    let mut claims = claims(&hostile, &client).await;
+    claims["sub"] = Value::Null;
+    let session = client.bearer(&Signer::shared().token(&rs256(), &claims)).await.unwrap();
+    assert_eq!(session.identity.email.as_deref(), Some("alice@example.com"));
+    assert_eq!(session.identity.user, "");
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use super::signer::{Signer, rs256};
 use super::{Login, parameter};
 use serde_json::{Value, json};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -29,6 +30,8 @@ pub(super) struct Hostile {
     pub(super) issuer: String,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     seen: Arc<Mutex<Vec<(String, String)>>>,
+    /// The token endpoint knows a client by its form only.
+    post_only: Arc<AtomicBool>,
 }
 
 impl Hostile {
@@ -36,10 +39,10 @@ impl Hostile {
     pub(super) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let hostile = Self::new(format!("http://{}", listener.local_addr().unwrap()));
-        let (replies, seen) = (Arc::clone(&hostile.replies), Arc::clone(&hostile.seen));
+        let shared = hostile.shared();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+                tokio::spawn(serve(stream, shared.clone()));
             }
         });
         hostile
@@ -50,11 +53,11 @@ impl Hostile {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let hostile =
             Self::new(format!("https://localhost:{}", listener.local_addr().unwrap().port()));
-        let (replies, seen) = (Arc::clone(&hostile.replies), Arc::clone(&hostile.seen));
+        let shared = hostile.shared();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 if let Ok(stream) = acceptor.accept(stream).await {
-                    tokio::spawn(serve(stream, Arc::clone(&replies), Arc::clone(&seen)));
+                    tokio::spawn(serve(stream, shared.clone()));
                 }
             }
         });
@@ -62,7 +65,12 @@ impl Hostile {
     }
 
     fn new(issuer: String) -> Self {
-        let hostile = Self { issuer, replies: Arc::default(), seen: Arc::default() };
+        let hostile = Self {
+            issuer,
+            replies: Arc::default(),
+            seen: Arc::default(),
+            post_only: Arc::default(),
+        };
         hostile.set("/.well-known/openid-configuration", Reply::Json(200, hostile.document()));
         hostile.set("/jwks", Reply::Json(200, Signer::shared().jwks()));
         hostile
@@ -88,6 +96,19 @@ impl Hostile {
             document[name] = value.clone();
         }
         self.set("/.well-known/openid-configuration", Reply::Json(200, document));
+    }
+
+    fn shared(&self) -> Shared {
+        Shared {
+            replies: Arc::clone(&self.replies),
+            seen: Arc::clone(&self.seen),
+            post_only: Arc::clone(&self.post_only),
+        }
+    }
+
+    /// From now on the token endpoint knows a client by its form only.
+    pub(super) fn wants_post(&self) {
+        self.post_only.store(true, Ordering::Relaxed);
     }
 
     /// From now on `path` is answered so.
@@ -126,15 +147,26 @@ impl Hostile {
     }
 }
 
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
-    mut stream: S,
+/// What the connections share.
+#[derive(Clone)]
+struct Shared {
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     seen: Arc<Mutex<Vec<(String, String)>>>,
+    post_only: Arc<AtomicBool>,
+}
+
+async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+    mut stream: S,
+    Shared { replies, seen, post_only }: Shared,
 ) {
     let Some(request) = read(&mut stream).await else { return };
     let target = request.split(' ').nth(1).unwrap_or_default();
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    let reply = replies.lock().unwrap().get(&path).cloned();
+    let mut reply = replies.lock().unwrap().get(&path).cloned();
+    if path == "/token" && post_only.load(Ordering::Relaxed) && !request.contains("client_secret=")
+    {
+        reply = Some(Reply::Json(401, json!({"error": "invalid_client"})));
+    }
     seen.lock().unwrap().push((path, request));
     let text = |status: u16, kind: &str, body: &str| {
         let length = body.len();

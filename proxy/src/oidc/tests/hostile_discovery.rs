@@ -46,13 +46,10 @@ async fn a_document_that_is_none_is_refused_by_name() {
     for (reply, part) in [
         (Reply::Json(404, json!({})), "the status is 404"),
         (Reply::Text(200, "text/html", "<html>".to_owned()), "no JSON object"),
-        (Reply::Text(200, "application/json", twice), "duplicate field `issuer`"),
-        (Reply::Json(200, json!({"issuer": 7})), "invalid type: integer `7`"),
+        (Reply::Text(200, "application/json", twice), "issuer is there twice"),
+        (Reply::Json(200, json!({"issuer": 7})), "issuer is no text"),
         (Reply::Json(200, json!([])), "no JSON object"),
-        (
-            Reply::Json(200, json!({"token_endpoint_auth_methods_supported": "y".repeat(100_000)})),
-            "invalid type: string \"yyy",
-        ),
+        (Reply::Json(200, json!({"token_endpoint": "https://a.test"})), "there is no issuer"),
         (Reply::Flood, "longer than 1048576 bytes"),
         (Reply::Redirect("ftp://127.0.0.1/".to_owned()), "not http"),
         (Reply::Redirect(DOCUMENT.to_owned()), "more than three times"),
@@ -68,22 +65,158 @@ async fn a_document_that_is_none_is_refused_by_name() {
 async fn endpoints_that_can_not_be_used_are_named() {
     let hostile = Hostile::start().await;
     for (members, part) in [
-        (json!({"token_endpoint": null}), "there is no token endpoint"),
+        (
+            json!({"token_endpoint": null}),
+            "names no token_endpoint: set endpoints.token (--redeem-url)",
+        ),
         (
             json!({"authorization_endpoint": "javascript:alert(1)"}),
-            "authorization: \"javascript:alert(1)\" is not an http",
+            "authorization_endpoint: \"javascript:alert(1)\" is not an http",
         ),
-        (json!({"jwks_uri": "/jwks"}), "jwks: \"/jwks\" is no URL"),
+        (json!({"authorization_endpoint": "/auth"}), "authorization_endpoint: \"/auth\" is no URL"),
+        (json!({"token_endpoint": 7}), "token_endpoint is no text"),
+        (json!({"token_endpoint": ""}), "token_endpoint: \"\" is no URL"),
+        (json!({"jwks_uri": ["x"]}), "jwks_uri is no text"),
+        (json!({"jwks_uri": "/jwks"}), "jwks_uri: \"/jwks\" is no URL"),
         (json!({"token_endpoint": "https://x.test/#frag"}), "has a fragment"),
         (
             json!({"id_token_signing_alg_values_supported": ["HS256", "none"]}),
             "the provider offers \"HS256\", \"none\"",
         ),
-        (json!({"id_token_signing_alg_values_supported": "RS256"}), "invalid type"),
     ] {
         hostile.describe(&members);
         let error = refused(&hostile).await;
         assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+/// What no login needs is odd in every way that a document can be odd; each way alone, and the login works.
+#[tokio::test]
+async fn what_no_login_needs_may_be_odd_in_every_way() {
+    let hostile = Hostile::start().await;
+    let lists = [
+        "token_endpoint_auth_methods_supported",
+        "code_challenge_methods_supported",
+        "id_token_signing_alg_values_supported",
+        "scopes_supported",
+        "prompt_values_supported",
+    ];
+    let no_list =
+        [json!("client_secret_basic"), json!(7), json!({}), json!(true), json!([null, "RS256"])];
+    let addresses = ["userinfo_endpoint", "end_session_endpoint"];
+    let no_address = [
+        json!(""),
+        json!("/logout"),
+        json!("https://a.test/#x"),
+        json!("x:y"),
+        json!(7),
+        json!([]),
+    ];
+    let no_switch = [json!("true"), json!(1), json!([])];
+    let mut odd: Vec<(&str, Value)> = Vec::new();
+    for name in lists {
+        odd.extend(no_list.iter().map(|value| (name, value.clone())));
+    }
+    for name in addresses {
+        odd.extend(no_address.iter().map(|value| (name, value.clone())));
+    }
+    odd.extend(
+        no_switch
+            .iter()
+            .map(|value| ("authorization_response_iss_parameter_supported", value.clone())),
+    );
+    for (name, value) in odd {
+        hostile.describe(&json!({ name: value }));
+        let client = start(config(&hostile.issuer));
+        let login = login(&client).await;
+        let metadata = client.inner.metadata_now().unwrap();
+        assert!(
+            matches!(&*metadata.odd, [one] if one.starts_with(name)),
+            "{name} {value}: {:?}",
+            metadata.odd
+        );
+        // A method that is not among those named is the reader's own doing, not the document's.
+        if name != "token_endpoint_auth_methods_supported" || !value.is_array() {
+            hostile.give(&hostile.claims(&login));
+            let outcome = finish(&client, login, "code=c").await;
+            assert!(outcome.is_ok(), "{name} {value}: {:?}", outcome.err());
+        }
+    }
+    // Null and absent say the same, and nothing odd.
+    for name in lists.iter().chain(&addresses) {
+        hostile.describe(&json!({ *name: null }));
+        let client = start(config(&hostile.issuer));
+        login(&client).await;
+        assert_eq!(client.inner.metadata_now().unwrap().odd, [""; 0], "{name}");
+    }
+    let twice = hostile.document().to_string().replacen(
+        '{',
+        "{\"scopes_supported\":[],\"scopes_supported\":[],",
+        1,
+    );
+    hostile.set(DOCUMENT, Reply::Text(200, "application/json", twice));
+    let client = start(config(&hostile.issuer));
+    login(&client).await;
+    assert_eq!(client.inner.metadata_now().unwrap().odd, ["scopes_supported is there twice"]);
+}
+
+#[tokio::test]
+async fn an_issuer_behind_https_leads_to_no_place_that_is_not_unless_told_so() {
+    let issuer = "https://idp.test";
+    let document = |changes: Value| {
+        let mut document = json!({
+            "issuer": issuer, "authorization_endpoint": "https://idp.test/a",
+            "token_endpoint": "https://idp.test/t", "jwks_uri": "https://idp.test/k",
+            "userinfo_endpoint": "https://idp.test/u", "end_session_endpoint": "https://idp.test/e",
+        });
+        for (name, value) in changes.as_object().unwrap() {
+            document[name] = value.clone();
+        }
+        document.to_string()
+    };
+    let read = |config: &Config, text: String| {
+        let url = Url::parse(issuer).unwrap();
+        let answer = crate::oidc::http::Answer {
+            status: 200,
+            media_type: String::new(),
+            body: zeroize::Zeroizing::new(text.into_bytes()),
+        };
+        crate::oidc::discovery::read(config, &url, &answer)
+    };
+    let strict = config(issuer);
+    let mut lenient = config(issuer);
+    lenient.insecure_allow_http_endpoints = true;
+    for name in ["authorization_endpoint", "token_endpoint", "jwks_uri"] {
+        let text = document(json!({ name: "http://idp.test/x" }));
+        let error = read(&strict, text.clone()).unwrap_err().to_string();
+        assert!(
+            error.contains(name) && error.contains("--insecure-oidc-allow-http-endpoints"),
+            "{error}"
+        );
+        assert!(read(&lenient, text).is_ok());
+    }
+    for name in ["userinfo_endpoint", "end_session_endpoint"] {
+        let text = document(json!({ name: "http://idp.test/x" }));
+        let found = read(&strict, text.clone()).unwrap();
+        assert!(matches!(&*found.odd, [one] if one.contains("is not https")), "{:?}", found.odd);
+        assert_eq!(found.userinfo.is_some() && found.end_session.is_some(), false);
+        assert!(read(&lenient, text).unwrap().odd.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn groups_are_asked_for_only_where_the_provider_knows_that_scope() {
+    let hostile = Hostile::start().await;
+    for (scopes, asked) in [
+        (json!(["openid", "groups"]), "openid email profile groups"),
+        (json!(["openid", "email"]), "openid email profile"),
+        (Value::Null, "openid email profile"),
+    ] {
+        hostile.describe(&json!({ "scopes_supported": scopes }));
+        let context = (&Handle::current(), Arc::new(SystemClock) as Arc<dyn crate::clock::Clock>);
+        let client = Provider::start(config(&hostile.issuer), true, context, None);
+        let url = login(&client).await.url;
+        assert_eq!(parameter(&url, "scope").as_deref(), Some(asked), "{scopes}");
     }
 }
 
@@ -181,14 +314,20 @@ async fn a_key_is_used_for_nothing_but_what_it_is_for() {
 #[tokio::test]
 async fn a_key_set_that_is_none_is_no_reason_to_refuse_anybody_for_good() {
     let hostile = Hostile::start().await;
-    for jwks in [
-        json!({"keys": []}),
-        json!([]),
-        json!({"keys": "x"}),
-        json!({"keys": [{"kty": "oct", "k": "AAAA"}]}),
+    for (jwks, part) in [
+        (json!({"keys": []}), "no key for signatures"),
+        (json!([]), "no JSON object"),
+        (json!({"keys": "x"}), "invalid type"),
+        (json!({"keys": [{"kty": "oct", "k": "AAAA"}]}), "one without an id is a shared secret"),
+        (
+            json!({"keys": [{"kty": "RSA", "kid": "weak", "n": "AQAB", "e": "AQAB"}]}),
+            "\"weak\" is an RSA key of less than 2048 bits",
+        ),
     ] {
         let error = with_keys(&hostile, jwks.clone()).await.err().unwrap();
         assert_eq!(error.failure(), crate::oidc::Failure::Unavailable, "{jwks}: {error}");
+        assert!(error.to_string().contains(part), "{jwks}: {error}");
+        assert!(error.message().contains("publishes no key"), "{}", error.message());
     }
     hostile.set("/jwks", Reply::Flood);
     let client = start(config(&hostile.issuer));

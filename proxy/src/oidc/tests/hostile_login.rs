@@ -123,9 +123,8 @@ async fn claims_that_protect_must_be_there_and_right() {
         (json!({"aud": 7}), "audience has a wrong type"),
         (json!({"aud": ["proxy", 7]}), "audience has a wrong type"),
         (json!({"aud": "account"}), "is for \"account\" (claim aud), wanted is \"proxy\""),
-        (json!({"aud": ["proxy", "other"]}), "does not say to whom"),
-        (json!({"aud": ["proxy", "other"], "azp": "other"}), "issued to \"other\""),
-        (json!({"azp": "other"}), "issued to \"other\""),
+        (json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}}), "logout"),
+        (json!({"cnf": {"jkt": "x"}}), "bound to a key"),
         (json!({"exp": null}), "no exp"),
         (json!({"exp": "soon"}), "exp has a wrong type"),
         (json!({"exp": now - 61}), "expired"),
@@ -140,7 +139,7 @@ async fn claims_that_protect_must_be_there_and_right() {
         let error = refused(&hostile, &rs256(), &changes).await;
         assert!(error.to_string().contains(part), "{changes}: {error}");
         let decided = error.failure() != Failure::Misconfigured;
-        let personal = [" is for ", "no audience", "does not say to whom", "issued to", "nonce"];
+        let personal = [" is for ", "no audience", "nonce"];
         assert_eq!(
             decided,
             personal.iter().any(|part| error.to_string().contains(part)),
@@ -206,9 +205,11 @@ async fn an_unverified_or_missing_address_is_denied_with_claim_and_option() {
 async fn the_issuer_of_the_response_is_checked_before_anything_is_sent() {
     let hostile = Hostile::start().await;
     let client = start(config(&hostile.issuer));
-    for query in
-        ["code=c&iss=https%3A%2F%2Fevil.test", "error=access_denied&iss=https%3A%2F%2Fevil.test"]
-    {
+    for query in [
+        "code=c&iss=https%3A%2F%2Fevil.test",
+        "error=access_denied&iss=https%3A%2F%2Fevil.test",
+        "code=c&iss=",
+    ] {
         let error = finish(&client, login(&client).await, query).await.err().unwrap();
         assert!(matches!(error, CallbackError::Issuer { .. }), "{error}");
     }
@@ -227,8 +228,16 @@ async fn a_refusal_of_the_provider_is_shown_clean_and_short() {
     let error = finish(&client, login(&client).await, &query).await.err().unwrap();
     let (log, page) = (error.to_string(), error.message());
     assert!(log.contains("access_denied??forged") && log.len() < 400, "{log}");
-    assert!(page.contains("access_denied??forged") && !page.contains("xxx"), "{page}");
-    assert_eq!(error.failure(), Failure::Denied);
+    assert!(!page.contains("forged") && !page.contains("xxx"), "{page}");
+    let query = "error=access_denied&error_description=%E4";
+    let page = finish(&client, login(&client).await, query).await.err().unwrap().message();
+    assert!(page.contains("access_denied"), "{page}");
+    let error = finish(&client, login(&client).await, "error=invalid_scope").await.err().unwrap();
+    assert!(
+        error.to_string().contains("--scope") && error.message().contains("--scope"),
+        "{error}"
+    );
+    assert_eq!(error.failure(), Failure::Misconfigured);
     let error =
         finish(&client, login(&client).await, "error=temporarily_unavailable").await.err().unwrap();
     assert_eq!(error.failure(), Failure::Unavailable);
@@ -258,7 +267,7 @@ async fn a_bad_token_answer_is_named_and_the_code_is_sent_once() {
         (Reply::Json(200, json!({"access_token": 7})), "not text", Failure::Misconfigured),
         (
             Reply::Json(200, json!({"access_token": "a", "token_type": "DPoP"})),
-            "not Bearer",
+            "proof of a key",
             Failure::Misconfigured,
         ),
         (
@@ -286,7 +295,9 @@ async fn a_bad_token_answer_is_named_and_the_code_is_sent_once() {
         let error = finish(&client, login(&client).await, "code=the-code").await.err().unwrap();
         assert!(error.to_string().contains(part), "{part}: {error}");
         assert_eq!(error.failure(), failure, "{part}");
-        assert_eq!(hostile.requests("/token").len(), before + 1, "{part}: the code was sent twice");
+        // A second time only where the provider did not look at it, because it did not know us.
+        let times = if part.contains("invalid_client") { 2 } else { 1 };
+        assert_eq!(hostile.requests("/token").len(), before + times, "{part}");
         for text in [error.to_string(), error.message(), format!("{error:?}")] {
             assert!(!text.contains("the-code") && !text.contains(SECRET), "{text}");
         }
@@ -310,7 +321,7 @@ async fn tolerated_token_answers_are_read() {
         };
         hostile.set("/token", Reply::Text(200, kind, body));
         let session = finish(&client, login, "code=c").await.unwrap();
-        assert!(session.access_token.is_some_and(|t| t.as_str() == "a+b"));
+        assert!(session.access_token.is_none(), "nobody said that it is a bearer token");
         assert_eq!(
             session.expires_at.map(|at| at.as_second() - session.created_at.as_second()),
             Some(90)
@@ -348,6 +359,121 @@ async fn client_authentication_is_one_that_the_provider_offers() {
         request.contains("client_id=proxy") && !request.contains("authorization:"),
         "{request}"
     );
+}
+
+#[tokio::test]
+async fn a_token_for_us_is_ours_whoever_had_it_issued() {
+    let hostile = Hostile::start().await;
+    for changes in [
+        json!({"aud": ["proxy", "other"]}),
+        json!({"aud": "proxy", "azp": "mobile-app"}),
+        json!({"azp": ""}),
+        json!({"at_hash": ""}),
+    ] {
+        let client = start(config(&hostile.issuer));
+        let login = login(&client).await;
+        let mut claims = hostile.claims(&login);
+        for (name, value) in changes.as_object().unwrap() {
+            claims[name] = value.clone();
+        }
+        hostile.give(&claims);
+        let outcome = finish(&client, login, "code=c").await;
+        assert!(outcome.is_ok(), "{changes}: {:?}", outcome.err());
+    }
+    let mut config = config(&hostile.issuer);
+    config.claims.extra_audiences = vec!["api".to_owned()];
+    let client = start(config);
+    let login = login(&client).await;
+    let mut claims = hostile.claims(&login);
+    claims["aud"] = json!("api");
+    claims["azp"] = json!("stranger");
+    hostile.give(&claims);
+    let error = finish(&client, login, "code=c").await.err().unwrap().to_string();
+    assert!(error.contains("issued to \"stranger\""), "{error}");
+}
+
+#[tokio::test]
+async fn tokens_of_other_kinds_are_no_id_tokens() {
+    let hostile = Hostile::start().await;
+    for kind in ["logout+jwt", "application/logout+JWT", "secevent+jwt", "dpop+jwt"] {
+        let header = json!({"alg": "RS256", "kid": "rsa", "typ": kind});
+        let error = refused(&hostile, &header, &json!({})).await.to_string();
+        assert!(error.contains("proves nobody's login"), "{kind}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_a_token_is_shown_on_the_page_of_a_wrong_audience() {
+    let hostile = Hostile::start().await;
+    let error = refused(&hostile, &rs256(), &json!({"aud": "some-other-client"})).await;
+    let page = error.message();
+    assert!(error.to_string().contains("some-other-client"), "{error}");
+    assert!(!page.contains("some-other-client"), "{page}");
+    assert!(page.contains("claim aud") && page.contains("--oidc-extra-audience"), "{page}");
+}
+
+#[tokio::test]
+async fn advice_about_an_algorithm_never_says_to_accept_none() {
+    let hostile = Hostile::start().await;
+    for (algorithm, advised) in [("none", false), ("HS256", false), ("RS512", true)] {
+        let error = refused(&hostile, &json!({"alg": algorithm, "kid": "rsa"}), &json!({})).await;
+        let error = error.to_string();
+        assert_eq!(error.contains("--oidc-enabled-signing-alg"), advised, "{error}");
+        assert_eq!(error.matches("EdDSA").count(), 1, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_of_no_named_type_is_kept_from_applications() {
+    let hostile = Hostile::start().await;
+    for kind in [Value::Null, json!(""), json!("JWT"), json!("N_A"), json!("bEARER")] {
+        let client = start(config(&hostile.issuer));
+        let login = login(&client).await;
+        let token = Signer::shared().token(&rs256(), &hostile.claims(&login));
+        let answer = json!({"access_token": "a", "token_type": kind, "id_token": token});
+        hostile.set("/token", Reply::Json(200, answer));
+        let session = finish(&client, login, "code=c").await.unwrap();
+        assert_eq!(session.access_token.is_some(), kind == "bEARER", "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_way_of_client_authentication_is_tried_once_and_remembered() {
+    let hostile = Hostile::start().await;
+    for offered in [Value::Null, json!(["client_secret_basic", "client_secret_post"])] {
+        hostile.describe(&json!({"token_endpoint_auth_methods_supported": offered}));
+        let client = start(config(&hostile.issuer));
+        hostile.wants_post();
+        for attempts in [2, 1, 1] {
+            let login = login(&client).await;
+            hostile.give(&hostile.claims(&login));
+            let before = hostile.requests("/token").len();
+            let outcome = finish(&client, login, "code=c").await;
+            assert!(outcome.is_ok(), "{offered}: {:?}", outcome.err());
+            assert_eq!(hostile.requests("/token").len(), before + attempts, "{offered}");
+        }
+    }
+    // What is configured is what is done.
+    let mut config = config(&hostile.issuer);
+    config.client_authentication = Some(proxy_config::ClientAuthentication::ClientSecretBasic);
+    let client = start(config);
+    let before = hostile.requests("/token").len();
+    let error = finish(&client, login(&client).await, "code=c").await.err().unwrap().to_string();
+    assert!(error.contains("--client-authentication"), "{error}");
+    assert_eq!(hostile.requests("/token").len(), before + 1);
+}
+
+#[tokio::test]
+async fn the_validation_endpoint_is_not_asked_at_a_login() {
+    let hostile = Hostile::start().await;
+    hostile.set("/validate", Reply::Json(401, json!({})));
+    let mut config = config(&hostile.issuer);
+    config.endpoints.validate = Some(format!("{}/validate", hostile.issuer));
+    let client = start(config);
+    let login = login(&client).await;
+    hostile.give(&hostile.claims(&login));
+    assert!(finish(&client, login, "code=c").await.is_ok());
+    assert!(hostile.requests("/validate").is_empty());
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::json;
 #[tokio::test]
 async fn the_login_url_has_every_parameter_in_order_of_names() {
     let hostile = Hostile::start().await;
-    hostile.describe(&json!({"authorization_endpoint": format!("{}/auth?tenant=a+b&state=theirs", hostile.issuer)}));
+    hostile.describe(&json!({"scopes_supported": ["groups"], "authorization_endpoint": format!("{}/auth?tenant=a+b&state=theirs", hostile.issuer)}));
     let mut config = config(&hostile.issuer);
     config.response_mode = Some("form_post".to_owned());
     let parameter = |name: &str, values: &[&str]| LoginParameter {
@@ -104,6 +104,34 @@ async fn configured_endpoints_replace_discovery_when_it_is_skipped() {
     hostile.give(&hostile.claims(&login));
     assert!(finish(&client, login, "code=c").await.is_ok());
     assert!(hostile.requests("/.well-known/openid-configuration").is_empty());
+}
+
+#[tokio::test]
+async fn a_login_page_may_be_a_path_because_only_the_browser_follows_it() {
+    let mut config = config("https://idp.test");
+    config.skip_discovery = true;
+    config.endpoints = Endpoints {
+        authorization: Some("/dex/auth?tenant=a".to_owned()),
+        token: Some("https://idp.test/token".to_owned()),
+        jwks: Some("https://idp.test/jwks".to_owned()),
+        ..Endpoints::default()
+    };
+    let mut problems = Problems::default();
+    Provider::check(&config, &mut problems);
+    assert_eq!(problems, Problems::default());
+    let url = login(&start(config.clone())).await.url;
+    assert!(url.starts_with("/dex/auth?client_id=proxy&") && url.contains("&tenant=a"), "{url}");
+    for elsewhere in ["//evil.test/auth", "/\\evil.test", "dex/auth"] {
+        config.endpoints.authorization = Some(elsewhere.to_owned());
+        let mut problems = Problems::default();
+        Provider::check(&config, &mut problems);
+        assert_ne!(problems, Problems::default(), "{elsewhere}");
+    }
+    config.endpoints.authorization = None;
+    config.endpoints.token = Some("/token".to_owned());
+    let mut problems = Problems::default();
+    Provider::check(&config, &mut problems);
+    assert!(problems.to_string().contains("endpoints.token"), "{problems}");
 }
 
 #[tokio::test]

@@ -12,9 +12,15 @@ use zeroize::Zeroize as _;
 /// No token lives longer; it keeps arithmetic with times in range.
 const MAX_LIFETIME: u64 = 10 * 366 * 24 * 3600;
 
+/// Types of tokens that are worth nothing without a proof at each use (RFC 9449, RFC 7800, draft-ietf-oauth-v2-http-mac).
+const PROVEN: [&str; 3] = ["DPoP", "PoP", "mac"];
+
 /// Tokens as received. Not verified.
 pub(in crate::oidc) struct Tokens {
     pub(in crate::oidc) access: Token,
+    /// Whether the provider says that whoever has the access token may use it; `None` if it says nothing. Otherwise nobody but
+    /// the provider is sent it.
+    pub(in crate::oidc) is_bearer: Option<bool>,
     pub(in crate::oidc) id: Option<Token>,
     pub(in crate::oidc) refresh: Option<Token>,
     /// Life of the access token; absent: not said.
@@ -41,15 +47,18 @@ pub(super) fn read(answer: &Answer) -> Result<Tokens, TokenError> {
                 .unwrap_or_default(),
         });
     }
-    if let Some(kind) = text(&members, "token_type")?
-        && !kind.eq_ignore_ascii_case("bearer")
-    {
-        return Err(TokenError::Malformed("the token_type is not Bearer"));
+    let kind = members.get("token_type").and_then(Value::as_str).unwrap_or_default();
+    if PROVEN.iter().any(|name| kind.eq_ignore_ascii_case(name)) {
+        return Err(TokenError::Malformed(
+            "the token_type is one that needs proof of a key, which can not be given here: let the provider issue bearer \
+             tokens to this client",
+        ));
     }
     Ok(Tokens {
         access: text(&members, "access_token")?
             .and_then(Token::optional)
             .ok_or(TokenError::Malformed("there is no access_token"))?,
+        is_bearer: (!kind.is_empty()).then(|| kind.eq_ignore_ascii_case("bearer")),
         id: text(&members, "id_token")?.and_then(Token::optional),
         refresh: text(&members, "refresh_token")?.and_then(Token::optional),
         expires_in: lifetime(members.get("expires_in"))?,
@@ -103,7 +112,7 @@ fn text<'a>(members: &'a Members, name: &'static str) -> Result<Option<&'a str>,
     match members.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(TokenError::Malformed("a token or its type is not text")),
+        Some(_) => Err(TokenError::Malformed("a token is not text")),
     }
 }
 

@@ -3,8 +3,8 @@
 use super::{choice, given};
 use crate::options::supported::Options;
 use proxy_config::{
-    Claims, Endpoints, LoginParameter, PkceMethod, Problems, Provider, ProviderTls, Secret,
-    SigningAlgorithm,
+    Claims, ClientAuthentication, Endpoints, LoginParameter, PkceMethod, Problems, Provider,
+    ProviderTls, Secret, SigningAlgorithm,
 };
 
 /// The types that oauth2-proxy v7.15.3 has beside `oidc`.
@@ -29,13 +29,15 @@ const OTHER_TYPES: [&str; 16] = [
 
 pub(super) fn convert(options: &Options, problems: &mut Problems) -> Provider {
     provider_type(&options.provider, problems);
+    let client_authentication = client_authentication(options, problems);
+    let is_public = matches!(client_authentication, Some(ClientAuthentication::None));
     Provider {
         // Not the text on the button, which may change: sessions are bound to it.
         id: format!("oidc={}", options.client_id),
         name: given(&options.provider_display_name),
         client_id: options.client_id.clone(),
-        client_secret: client_secret(options, problems),
-        client_authentication: None,
+        client_secret: client_secret(options, is_public, problems),
+        client_authentication,
         issuer_url: options.oidc_issuer_url.clone(),
         discovery_url: given(&options.oidc_discovery_url),
         skip_discovery: options.skip_oidc_discovery,
@@ -54,6 +56,7 @@ pub(super) fn convert(options: &Options, problems: &mut Problems) -> Provider {
         claims: claims(options),
         signing_algorithms: algorithms(&options.oidc_enabled_signing_algs, problems),
         insecure_skip_issuer_verification: options.insecure_oidc_skip_issuer_verification,
+        insecure_allow_http_endpoints: options.insecure_oidc_allow_http_endpoints,
         insecure_skip_nonce: options.insecure_oidc_skip_nonce,
         rp_initiated_logout: options.oidc_rp_initiated_logout,
         tls: ProviderTls {
@@ -77,7 +80,29 @@ fn provider_type(name: &str, problems: &mut Problems) {
     }
 }
 
-fn client_secret(options: &Options, problems: &mut Problems) -> Option<Secret> {
+fn client_authentication(
+    options: &Options,
+    problems: &mut Problems,
+) -> Option<ClientAuthentication> {
+    let known = [
+        ("", None),
+        ("client_secret_basic", Some(ClientAuthentication::ClientSecretBasic)),
+        ("client_secret_post", Some(ClientAuthentication::ClientSecretPost)),
+        ("none", Some(ClientAuthentication::None)),
+    ];
+    choice(&options.client_authentication, &known, "client-authentication", problems).flatten()
+}
+
+/// A public client has none; one that is given all the same is a contradiction.
+fn client_secret(options: &Options, is_public: bool, problems: &mut Problems) -> Option<Secret> {
+    let given_one = !options.client_secret.is_empty() || !options.client_secret_file.is_empty();
+    if is_public {
+        if given_one {
+            let message = "--client-authentication=none is for clients without a secret: leave out one of the two";
+            problems.add("client-secret", message);
+        }
+        return None;
+    }
     if !options.client_secret.is_empty() {
         return Some(Secret::Value(options.client_secret.clone()));
     }
