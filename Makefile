@@ -7,11 +7,20 @@ HARNESS  = $(CARGO) run --quiet --locked --package harness --bin harness --
 
 # Versions of the tools that `make check` installs into the cache.
 CARGO_DENY_VERSION = 0.20.2
+CARGO_FUZZ_VERSION = 0.13.2
+CARGO_MUTANTS_VERSION = 27.1.0
 CACHE ?= $(or $(OAUTH2_PROXY_OPERATOR_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/oauth2-proxy-operator)
 CARGO_DENY = $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ = $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
+CARGO_MUTANTS = $(CACHE)/tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)/bin/cargo-mutants
+
+# `make fuzz` and `make mutants`: how long each target runs, which sample is taken and how large it is.
+SECONDS ?= 60
+SEED ?= 1
+COUNT ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down cluster cluster-down images generate test check bench \
+.PHONY: help demo demo-down cluster cluster-down images generate test check bench fuzz mutants \
 	check-format check-clippy check-docs check-deny check-generated
 
 help: ## List the commands
@@ -45,6 +54,12 @@ bench: ## The proxy beside nginx and a bare reverse proxy
 	$(CARGO) bench --locked --package proxy --bench request
 	target/release/bench target/release/oauth2-proxy
 
+fuzz: $(CARGO_FUZZ) ## Every parser that faces strangers under libFuzzer, SECONDS=<n> each
+	tests/fuzz/run $(CARGO_FUZZ) $(SECONDS)
+
+mutants: $(CARGO_MUTANTS) ## COUNT=<n> changes of what protects, chosen by SEED=<n>: do the tests notice?
+	tests/mutants $(CARGO_MUTANTS) $(SEED) $(COUNT)
+
 images: ## Images of the programs in target/images, for ctr, docker and podman to load
 	@$(HARNESS) images
 
@@ -68,6 +83,12 @@ check-deny: $(CARGO_DENY)
 check-generated:
 	$(CARGO) run --quiet --locked --package crds --bin generate -- --check
 	$(CARGO) test --quiet --locked --package proxy --package proxy-config --lib is_fresh
+
+$(CARGO_FUZZ):
+	$(CARGO) install --locked --quiet --root $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION) cargo-fuzz@$(CARGO_FUZZ_VERSION)
+
+$(CARGO_MUTANTS):
+	$(CARGO) install --locked --quiet --root $(CACHE)/tools/cargo-mutants-$(CARGO_MUTANTS_VERSION) cargo-mutants@$(CARGO_MUTANTS_VERSION)
 
 $(CARGO_DENY):
 	$(CARGO) install --locked --quiet --root $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION) cargo-deny@$(CARGO_DENY_VERSION)

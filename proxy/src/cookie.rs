@@ -3,6 +3,8 @@
 
 mod attributes;
 mod chunk;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod jar;
 mod own;
 

@@ -11,6 +11,8 @@ mod cache;
 mod endpoint;
 mod form;
 mod forward;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod login;
 mod refusal;
 mod request_id;

@@ -14,6 +14,9 @@ mod command;
 mod cookie;
 mod entry;
 mod fields;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gate;
 mod identity;
 mod ip;

@@ -9,6 +9,8 @@ mod callback;
 mod callback_params;
 mod claims;
 mod discovery;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod http;
 mod jws;
 mod keys;

@@ -11,6 +11,8 @@ pub(crate) mod document;
 mod environment;
 mod file;
 pub(crate) mod flags;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod pod;
 mod row;
 mod spelling;

@@ -5,6 +5,8 @@
 
 mod decision;
 mod email;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod identity_headers;
 mod person;
 mod redirect;

@@ -3,6 +3,8 @@
 //! Pure and synchronous. A path is normalised once, in [`path`]; rules and the route table never see another form.
 
 mod endpoints;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 pub(crate) mod path;
 pub(crate) mod pattern;
 pub(crate) mod rewrite;

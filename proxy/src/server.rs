@@ -7,6 +7,8 @@ mod bound;
 mod checked;
 mod connection;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod goodbye;
 mod http2;
 mod listener;

@@ -3,6 +3,8 @@
 //! Nothing here knows HTTP, cookies or a store. A sealed session is opaque and bound to a purpose and a name.
 
 mod family;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod keyring;
 mod lifetime;
 mod needs;

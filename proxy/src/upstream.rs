@@ -16,6 +16,8 @@ mod upgrade;
 
 pub(crate) use connect::{Origin, OriginError};
 pub(crate) use headers::{Forwarded, Injection, Names, prepare};
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use http1::fuzzing;
 pub(crate) use pool::sweep;
 pub(crate) use reply::{Reply, Streamed};
 pub(crate) use target::Target;

@@ -87,7 +87,7 @@ impl Form {
     }
 }
 
-fn decoded(text: &str) -> Result<String, FormError> {
+pub(super) fn decoded(text: &str) -> Result<String, FormError> {
     percent::decoded(text).ok_or(FormError::Malformed)
 }
 

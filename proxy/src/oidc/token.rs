@@ -2,6 +2,8 @@
 //! only where the provider did not look at it, because it took us for nobody.
 
 mod answer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 
 pub(super) use answer::Tokens;
 

@@ -7,6 +7,8 @@
 mod chunked;
 mod download;
 mod early;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod head;
 mod upload;
 
