@@ -33,7 +33,7 @@ enum Kind {
 impl Backend {
     /// All upstreams of a configuration, in its order; what is wrong is noted.
     pub(crate) fn compile(config: &Config, problems: &mut Problems) -> Vec<Self> {
-        let idle = config.limits.stream_idle_timeout.get();
+        let idle = Some(config.limits.stream_idle_timeout.get()).filter(|time| !time.is_zero());
         let mut backends = Vec::with_capacity(config.upstreams.len());
         for (index, upstream) in config.upstreams.iter().enumerate() {
             match kind(upstream, idle) {
@@ -80,7 +80,7 @@ impl Backend {
     }
 }
 
-fn kind(upstream: &Upstream, idle: Duration) -> Result<Option<Kind>, OriginError> {
+fn kind(upstream: &Upstream, idle: Option<Duration>) -> Result<Option<Kind>, OriginError> {
     Ok(match &upstream.target {
         Target::Http { .. } | Target::Unix { .. } => {
             upstream::Target::compile(upstream, idle)?.map(Kind::Server)

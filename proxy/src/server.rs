@@ -13,6 +13,7 @@ mod goodbye;
 mod http2;
 mod listener;
 mod load;
+mod pace;
 mod service;
 mod tls;
 mod worker;

@@ -1,11 +1,20 @@
 //! A connected socket of either side, whatever lies between it and HTTP.
 
+use socket2::TcpKeepalive;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
+
+/// After so long without a byte a client is asked whether it is still there,
+const SILENT: Duration = Duration::from_secs(60);
+/// so often and
+const PROBES: u32 = 4;
+/// with so much time in between. Bytes that nobody acknowledges for as long end a connection as well.
+const PROBE: Duration = Duration::from_secs(15);
 
 /// A socket of a client or of an upstream.
 pub(crate) enum Stream {
@@ -88,4 +97,13 @@ impl AsyncWrite for Stream {
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
+}
+
+/// Connections may be silent for as long as they like, so the system has to find out which have nobody at their end.
+pub(crate) fn find_dead(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(SILENT).with_interval(PROBE).with_retries(PROBES);
+    // Whoever can not have this is not served worse.
+    let _ = socket.set_tcp_keepalive(&probes);
+    let _ = socket.set_tcp_user_timeout(Some(SILENT + PROBE * PROBES));
 }

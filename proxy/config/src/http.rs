@@ -74,8 +74,11 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// Time a connection may be idle between requests.
     pub idle_timeout: Duration,
-    /// Time without a byte in either direction after which a body or an upgraded connection is cut.
+    /// Time without a byte in either direction after which an answer under way or an upgraded connection is cut, while it is
+    /// the other side that is silent. Zero: they may be silent for ever.
     pub stream_idle_timeout: Duration,
+    /// Time the client may take none of the bytes that are there for it, or send none of a body that it announced.
+    pub stall_timeout: Duration,
     /// Time given to requests in flight when the process stops.
     pub drain_timeout: Duration,
     /// Size of the head of a request.
@@ -91,7 +94,8 @@ impl Default for Limits {
         Self {
             header_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(90),
-            stream_idle_timeout: Duration::from_secs(3600),
+            stream_idle_timeout: Duration::from_secs(0),
+            stall_timeout: Duration::from_secs(60),
             drain_timeout: Duration::from_secs(25),
             max_header_bytes: 128 * 1024,
             max_connections: 50_000,

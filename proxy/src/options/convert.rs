@@ -41,7 +41,8 @@ fn limits(options: &Options, problems: &mut Problems) -> Limits {
         workers: number(options.workers, "workers", problems),
         header_timeout: defaults.header_timeout,
         idle_timeout: defaults.idle_timeout,
-        stream_idle_timeout: defaults.stream_idle_timeout,
+        stream_idle_timeout: span(options.stream_idle_timeout, "stream-idle-timeout", problems),
+        stall_timeout: defaults.stall_timeout,
         max_header_bytes: defaults.max_header_bytes,
     }
 }

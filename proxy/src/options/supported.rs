@@ -244,6 +244,8 @@ options! {
         workers: Int = "0", "workers" => "limits.workers";
         /// Time after the login at which a session ends, however often it was refreshed; 0 means never. It holds for sessions that are there already.
         session_absolute_lifetime: Span = "0s", "session-absolute-lifetime" => "session.absolute";
+        /// Time without a byte after which an answer under way or an upgraded connection is cut, while the other side is silent; 0: never.
+        stream_idle_timeout: Span = "0s", "stream-idle-timeout" => "limits.streamIdleTimeout";
         /// Format in which sessions are written: v2, or v1 while older versions of this program share the sessions. All are read.
         session_format: Text = "v2", "session-format" => "session.format";
     }

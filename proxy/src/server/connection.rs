@@ -36,7 +36,10 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(super) struct Bounds {
     pub(super) header_timeout: Duration,
     pub(super) idle_timeout: Duration,
-    pub(super) stream_idle_timeout: Duration,
+    /// While the upstream is silent; `None`: for ever.
+    pub(super) stream_idle_timeout: Option<Duration>,
+    /// While the client takes nothing, or sends nothing of what it announced.
+    pub(super) stall_timeout: Duration,
     pub(super) max_header_bytes: usize,
 }
 
@@ -138,6 +141,12 @@ impl Conn {
     /// Bytes of an answer wait for the client to take others.
     pub(super) fn is_sending(&self) -> bool {
         self.write_pending.load(Ordering::Relaxed)
+    }
+
+    /// It is the client's turn: to take what was written, or to send the rest of its request.
+    fn awaits_client(&self) -> bool {
+        self.is_sending()
+            || !self.at_start.load(Ordering::Relaxed) && self.read_pending.load(Ordering::Relaxed)
     }
 
     /// The head of an answer is on its way.
@@ -334,7 +343,9 @@ pin_project_lite::pin_project! {
 
 impl Watch {
     fn new(bounds: Bounds) -> Self {
-        let tick = QUIET.min(bounds.header_timeout / 4).max(Duration::from_millis(1));
+        let tick = QUIET
+            .min(bounds.header_timeout.min(bounds.stall_timeout) / 4)
+            .max(Duration::from_millis(1));
         let timer = sleep(tick);
         Self {
             timer,
@@ -379,7 +390,12 @@ impl Watch {
         if conn.in_flight() || conn.is_sending() {
             *this.waited = Duration::ZERO;
             *this.stalled = if moved { Duration::ZERO } else { *this.stalled + *this.tick };
-            return (*this.stalled >= this.bounds.stream_idle_timeout).then_some(End::Late);
+            let limit = if conn.awaits_client() {
+                Some(this.bounds.stall_timeout)
+            } else {
+                this.bounds.stream_idle_timeout
+            };
+            return limit.is_some_and(|limit| *this.stalled >= limit).then_some(End::Late);
         }
         // The head of a request has begun. That bytes trickle in does not help.
         *this.waited = if progress { Duration::ZERO } else { *this.waited + *this.tick };

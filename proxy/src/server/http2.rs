@@ -3,6 +3,7 @@
 //! may cost a connection to an upstream, so a client that does hardly anything else has to go as well.
 
 use super::connection::Conn;
+use super::pace::Paced;
 use super::service::{Handle, Service};
 use crate::entry::Answered;
 use crate::peer::Peer;
@@ -10,7 +11,7 @@ use crate::stream::Stream;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -32,6 +33,9 @@ const ROW: u32 = 2 * PATIENCE;
 /// Time for what is under way on a connection that has to go.
 const FAREWELL: Duration = Duration::from_secs(5);
 
+/// A stream shares the way with others and is seen to move only when a whole piece of it was taken.
+const SHARES: u32 = 5;
+
 /// Serves an HTTP/2 connection to its end.
 pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, conn: Arc<Conn>)
 where
@@ -41,7 +45,8 @@ where
     let _busy = conn.worker.busy.enter();
     let service = Service::new(Arc::clone(&conn), handle.handler.clone());
     let bounds = handle.bounds;
-    let mut http = http2::Builder::new(TokioExecutor::new())
+    let paced = Paced::default();
+    let mut http = http2::Builder::new(paced.clone())
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_RESETS)
@@ -76,9 +81,11 @@ where
             if conn.in_flight() && !conn.is_leaving() {
                 idle_since = now;
             }
-            if now.duration_since(moved_at) >= bounds.stream_idle_timeout {
+            let silent = now.duration_since(moved_at);
+            if bounds.stream_idle_timeout.is_some_and(|limit| silent >= limit) {
                 return Poll::Ready(());
             }
+            paced.cut_stalled(now, bounds.stall_timeout * SHARES);
             if conn.is_leaving() && now.duration_since(idle_since) >= FAREWELL {
                 return Poll::Ready(());
             }

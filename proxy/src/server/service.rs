@@ -2,6 +2,7 @@
 //! answer needs. A panic of the handler costs its own request and nothing else.
 
 use super::connection::{Bounds, Conn, InFlight};
+use super::pace;
 use crate::body::{Body, BodyError};
 use crate::entry::{Answered, Entry};
 use crate::metrics::Event;
@@ -237,7 +238,11 @@ impl http_body::Body for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let poll = Pin::new(&mut self.body).poll_frame(cx);
+        if self.http2 {
+            pace::note(matches!(poll, Poll::Ready(Some(Ok(_)))));
+        }
+        let frame = ready!(poll);
         self.ended |= frame.is_none() || self.body.is_end_stream();
         // Over HTTP/1 the socket tells.
         if self.http2

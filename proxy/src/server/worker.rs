@@ -11,7 +11,7 @@ use crate::access_log::Writer;
 use crate::entry::Answered;
 use crate::metrics::{Event, Registry};
 use crate::peer::Peer;
-use crate::stream::Stream;
+use crate::stream::{Stream, find_dead};
 use crate::worker::{Busy, Worker};
 use http::Request;
 use hyper::body::Incoming;
@@ -247,7 +247,8 @@ fn bounds(limits: &Limits) -> Bounds {
     Bounds {
         header_timeout: limits.header_timeout.get(),
         idle_timeout: limits.idle_timeout.get(),
-        stream_idle_timeout: limits.stream_idle_timeout.get(),
+        stream_idle_timeout: Some(limits.stream_idle_timeout.get()).filter(|time| !time.is_zero()),
+        stall_timeout: limits.stall_timeout.get(),
         max_header_bytes: limits.max_header_bytes as usize,
     }
 }
@@ -393,6 +394,7 @@ where
             Accepted::Tcp(stream, address, tls) => {
                 // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
                 let _ = stream.set_nodelay(true);
+                find_dead(&stream);
                 let conn = Conn::new(&self.handle.worker, Peer::new(Some(address), tls), slot);
                 match self.acceptor.as_ref().filter(|_| tls) {
                     Some(acceptor) => {

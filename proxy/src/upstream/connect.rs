@@ -2,7 +2,7 @@
 
 use super::known::Known;
 use super::tls;
-use crate::stream::Stream;
+use crate::stream::{Stream, find_dead};
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
 use std::io;
@@ -99,6 +99,7 @@ async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream =
         timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await.map_err(late)??;
     stream.set_nodelay(true)?;
+    find_dead(&stream);
     Ok(stream)
 }
 

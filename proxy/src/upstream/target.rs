@@ -25,7 +25,7 @@ pub(crate) struct Target {
     pass_host_header: bool,
     upgrades: bool,
     pub(super) timeout: Option<Duration>,
-    stream_idle_timeout: Duration,
+    stream_idle_timeout: Option<Duration>,
 }
 
 impl Target {
@@ -35,7 +35,7 @@ impl Target {
     /// What is wrong with the URI, in words.
     pub(crate) fn compile(
         upstream: &proxy_config::Upstream,
-        stream_idle_timeout: Duration,
+        stream_idle_timeout: Option<Duration>,
     ) -> Result<Option<Self>, OriginError> {
         let (origin, pass_host_header, upgrades, timeout) = match &upstream.target {
             Config::Http {

@@ -111,8 +111,9 @@ fn handler(
     stranger: bool,
 ) -> impl Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Clone
 {
-    let server =
-        Arc::new(upstream::Target::compile(&upstream, Duration::from_mins(1)).unwrap().unwrap());
+    let server = Arc::new(
+        upstream::Target::compile(&upstream, Some(Duration::from_mins(1))).unwrap().unwrap(),
+    );
     let names = Arc::new(Names::compile(["X-Forwarded-User"], None));
     move |worker, peer, request| {
         let (server, names) = (Arc::clone(&server), Arc::clone(&names));

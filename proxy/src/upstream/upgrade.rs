@@ -43,11 +43,11 @@ impl Wish {
             .all(|token| tokens(&self.protocol).any(|asked| asked.eq_ignore_ascii_case(token)))
     }
 
-    /// Carries bytes both ways until one side ends or nothing has moved for `idle`; runs beside the request.
+    /// Carries bytes both ways until one side ends or nothing has moved for `idle`, if that is given; runs beside the request.
     pub(super) fn tunnel(
         self,
         upstream: Switched,
-        idle: Duration,
+        idle: Option<Duration>,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,
     ) {
@@ -69,7 +69,7 @@ fn is_http(token: &[u8]) -> bool {
         .any(|known| name.eq_ignore_ascii_case(known))
 }
 
-async fn carry(client: Upgraded, upstream: Switched, idle: Duration) -> io::Result<()> {
+async fn carry(client: Upgraded, upstream: Switched, idle: Option<Duration>) -> io::Result<()> {
     let Switched { stream: mut upstream, early } = upstream;
     let moved = Arc::new(AtomicBool::new(false));
     let mut client = Watched { io: TokioIo::new(client), moved: Arc::clone(&moved) };
@@ -79,6 +79,7 @@ async fn carry(client: Upgraded, upstream: Switched, idle: Duration) -> io::Resu
         tokio::io::copy_bidirectional(&mut client, &mut upstream).await
     };
     let quiet = async {
+        let Some(idle) = idle else { return std::future::pending().await };
         // One timer that looks back, instead of one that every byte has to move.
         let mut tick = tokio::time::interval(idle.max(Duration::from_millis(1)));
         tick.tick().await;

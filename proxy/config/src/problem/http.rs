@@ -132,7 +132,7 @@ pub(super) fn check_limits(limits: &Limits, problems: &mut Problems) {
     for (field, time) in [
         ("limits.headerTimeout", limits.header_timeout),
         ("limits.idleTimeout", limits.idle_timeout),
-        ("limits.streamIdleTimeout", limits.stream_idle_timeout),
+        ("limits.stallTimeout", limits.stall_timeout),
     ] {
         problems.add_if(time.is_zero(), field, "zero would cut every connection at once");
     }

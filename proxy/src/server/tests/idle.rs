@@ -2,6 +2,9 @@
 
 use super::hello;
 use super::support::{Running, eventually};
+use crate::body::Body;
+use crate::metrics::Event;
+use http::Response;
 use proxy_config::{Duration, Limits};
 use std::time::Duration as Std;
 
@@ -84,15 +87,44 @@ fn a_connection_that_says_nothing_is_closed() {
     assert!(running.connect().is_closed());
 }
 
-#[test]
-fn a_body_that_stands_still_is_cut_off() {
-    let limits = Limits {
+fn impatient() -> Limits {
+    Limits {
         header_timeout: milliseconds(200),
-        stream_idle_timeout: milliseconds(400),
+        stall_timeout: milliseconds(400),
         ..Limits::default()
-    };
-    let running = Running::start(&limits, |_, _, request| hello(request));
+    }
+}
+
+#[test]
+fn a_body_that_the_client_does_not_send_is_cut_off() {
+    let running = Running::start(&impatient(), |_, _, request| hello(request));
     let mut client = running.connect();
     client.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n123");
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_its_answers_is_cut_off() {
+    let running = Running::start(&Limits { workers: 1, ..impatient() }, |_, _, _| async {
+        Response::new(Body::full(vec![b'a'; 16 << 20]))
+    });
+    let mut clients: Vec<_> = (0..20).map(|_| running.connect()).collect();
+    for client in &mut clients {
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    eventually("all are gone", || running.counted(Event::ConnectionClosed) == 20);
+}
+
+#[test]
+fn while_only_the_upstream_is_silent_an_answer_may_take_its_time() {
+    let running = Running::start(&impatient(), |_, _, _| async {
+        tokio::time::sleep(Std::from_millis(1500)).await;
+        Response::new(Body::from("late"))
+    });
+    assert_eq!(running.connect().ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").body, "late");
+    let limits = Limits { stream_idle_timeout: milliseconds(400), ..impatient() };
+    let running = Running::start(&limits, |_, _, _| std::future::pending::<Response<Body>>());
+    let mut client = running.connect();
+    client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     assert!(client.is_closed());
 }

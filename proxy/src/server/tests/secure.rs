@@ -332,3 +332,54 @@ async fn a_flush_that_went_through_is_not_remembered_as_one_that_waits() {
     assert!(!conn.is_sending());
     reading.abort();
 }
+
+#[tokio::test]
+async fn over_http_2_one_stream_that_moves_keeps_no_other_that_stands_still() {
+    let pair = pair();
+    let limits = Limits { stall_timeout: Duration::from_millis(300).into(), ..Limits::default() };
+    let certificate = Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap();
+    let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (begins, ends) = (Arc::clone(&begun), Arc::clone(&ended));
+    let running =
+        Running::start_tls(&certificate, TlsVersion::Tls12, &limits, move |_, _, request| {
+            let left = Left(Arc::clone(&ends));
+            begins.fetch_add(1, Ordering::Relaxed);
+            let much = request.uri().path() == "/much";
+            async move {
+                // Pieces without end, or one every now and then.
+                let frames = stream::unfold(left, move |left| async move {
+                    if !much {
+                        tokio::time::sleep(Duration::from_millis(100)).await;
+                    }
+                    let size = if much { 65536 } else { 1 };
+                    Some((Ok::<_, BodyError>(Frame::data(Bytes::from(vec![0; size]))), left))
+                });
+                Response::new(Body::stream(Box::pin(StreamBody::new(frames))))
+            }
+        });
+    let mut sender = http_2(&running, &pair).await;
+    let mut ask = |path: &str| {
+        let uri = format!("https://proxy.example{path}");
+        sender.send_request(Request::get(uri).body(Empty::<Bytes>::new()).unwrap())
+    };
+    let mut moving = ask("/little").await.unwrap().into_body();
+    let standing = [ask("/much").await.unwrap(), ask("/much").await.unwrap()];
+    let gone = async {
+        while ended.load(Ordering::Relaxed) < 2 {
+            assert!(moving.frame().await.unwrap().is_ok());
+        }
+    };
+    tokio::time::timeout(PATIENCE, gone).await.expect("what nobody takes has an end");
+    assert!(moving.frame().await.unwrap().is_ok());
+    assert_eq!((begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed)), (3, 2));
+    drop(standing);
+}
+
+/// Counts when it is dropped.
+struct Left(Arc<AtomicUsize>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
