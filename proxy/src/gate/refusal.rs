@@ -93,8 +93,10 @@ impl Refusal {
             | Self::Denied(_)
             | Self::Restricted
             | Self::BadBearer
-            | Self::Embedded => StatusCode::FORBIDDEN,
-            Self::NoLogin(_) | Self::NotAllowed { .. } | Self::Declined(_) => StatusCode::FORBIDDEN,
+            | Self::Embedded
+            | Self::NoLogin(_)
+            | Self::NotAllowed { .. }
+            | Self::Declined(_) => StatusCode::FORBIDDEN,
             Self::NoStore(_) | Self::NoProvider(_) | Self::Overdue(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
@@ -138,8 +140,8 @@ impl Refusal {
             | Self::Params(_)
             | Self::NoState
             | Self::SignIn
-            | Self::Restricted => Cow::Borrowed(""),
-            Self::Embedded
+            | Self::Restricted
+            | Self::Embedded
             | Self::BadBearer
             | Self::NoStore(_)
             | Self::NoProvider(_)

@@ -9,10 +9,7 @@ use http::header::HOST;
 /// front says the person wanted, the request itself. Otherwise `/`.
 pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> String {
     let usable = |candidate: &&str| visit.site.policy.whitelist.allows(candidate);
-    let header = visit
-        .head
-        .headers
-        .get("x-auth-request-redirect")
+    let header = told::once(&visit.head.headers, "x-auth-request-redirect")
         .and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     if let Some(target) = [rd, header].into_iter().flatten().find(usable) {
         return target.to_owned();

@@ -268,9 +268,9 @@ impl Scan {
         }
         // Neither mark is in the path of a request target but as an escape.
         let up_to = |mark| decoded.split_once(mark).map(|(head, _)| head.to_owned());
-        let names = || decoded.split(['/', ';', '#', '?']);
-        let blanks = names().any(|name| name != name.trim_matches(is_blank));
-        let dots = names().any(|name| name != without_dots(name));
+        let pieces = || decoded.split(['/', ';', '#', '?']);
+        let blanks = pieces().any(|name| name != name.trim_matches(is_blank));
+        let dots = pieces().any(|name| name != without_dots(name));
         let mut others = [
             self.encoded_slash.then(|| with_slashes_kept(&self.canonical)),
             self.parameters.then(|| each_segment(decoded, |s| s.split(';').next().unwrap_or(s))),

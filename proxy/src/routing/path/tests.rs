@@ -323,11 +323,11 @@ fn readers(sent: &str) -> Vec<(&'static str, String)> {
         bytes.iter().map(|byte| char::from(*byte)).collect::<String>()
     };
     let clean = |text: &str| cleaned(text);
-    let bare = |text: &str| each_segment(text, |s| s.split(';').next().unwrap_or(s)).to_owned();
+    let bare = |text: &str| each_segment(text, |s| s.split(';').next().unwrap_or(s));
     let up_to = |text: &str, mark| text.split(mark).next().unwrap_or(text).to_owned();
     let one = decode(sent);
     let dots = |s: &str| s.chars().all(|c| matches!(c, '.' | ' '));
-    let trimmed: Vec<&str> = one.split('/').map(|s| s.trim()).collect();
+    let trimmed: Vec<&str> = one.split('/').map(str::trim).collect();
     let dropped: Vec<&str> =
         one.split('/').map(|s| if dots(s) { s } else { s.trim_end_matches(['.', ' ']) }).collect();
     vec![
