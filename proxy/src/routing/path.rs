@@ -6,7 +6,8 @@ mod segment;
 
 use http::uri::PathAndQuery;
 use segment::{
-    each_segment, is_blank, is_nothing_to_some, is_parent_to_some, segments, without_dots,
+    each_segment, has_loose_blanks, has_loose_dots, is_blank, is_dots, is_nothing_to_some,
+    is_parent_to_some, segments, trimmed,
 };
 use std::fmt::Write as _;
 
@@ -269,15 +270,15 @@ impl Scan {
         // Neither mark is in the path of a request target but as an escape.
         let up_to = |mark| decoded.split_once(mark).map(|(head, _)| head.to_owned());
         let pieces = || decoded.split(['/', ';', '#', '?']);
-        let blanks = pieces().any(|name| name != name.trim_matches(is_blank));
-        let dots = pieces().any(|name| name != without_dots(name));
+        let (blanks, dots) = (pieces().any(has_loose_blanks), pieces().any(has_loose_dots));
+        let bare = || each_segment(decoded, |s| if is_dots(s) { s } else { trimmed(s) });
         let mut others = [
             self.encoded_slash.then(|| with_slashes_kept(&self.canonical)),
             self.parameters.then(|| each_segment(decoded, |s| s.split(';').next().unwrap_or(s))),
             up_to('#'),
             up_to('?'),
-            blanks.then(|| each_segment(decoded, |s| s.trim_matches(is_blank))),
-            dots.then(|| each_segment(decoded, without_dots)),
+            blanks.then(bare),
+            dots.then(bare),
         ]
         .into_iter()
         .flatten();

@@ -29,13 +29,35 @@ pub(super) fn is_blank(character: char) -> bool {
     character.is_whitespace() || character == '\u{feff}'
 }
 
-fn is_dots(name: &str) -> bool {
+pub(super) fn is_dots(name: &str) -> bool {
     name.bytes().all(|byte| byte == b'.')
 }
 
-/// Some file systems drop dots behind a name.
-pub(super) fn without_dots(name: &str) -> &str {
-    if is_dots(name) { name } else { name.trim_end_matches('.') }
+/// A name without the blanks around it, which some drop, and the dots behind it, which some file systems drop.
+pub(super) fn trimmed(name: &str) -> &str {
+    name.trim_start_matches(is_blank).trim_end_matches(is_dropped)
+}
+
+/// Whether a name has blanks around it, or among the dots behind it.
+pub(super) fn has_loose_blanks(name: &str) -> bool {
+    name.starts_with(is_blank) || end(name).contains(is_blank)
+}
+
+/// Whether a name has dots behind it.
+pub(super) fn has_loose_dots(name: &str) -> bool {
+    end(name).contains('.')
+}
+
+/// What [`trimmed`] drops behind a name; nothing of one that is dots alone.
+fn end(name: &str) -> &str {
+    if is_dots(name) {
+        return "";
+    }
+    name.get(name.trim_end_matches(is_dropped).len()..).unwrap_or_default()
+}
+
+fn is_dropped(character: char) -> bool {
+    character == '.' || is_blank(character)
 }
 
 pub(super) fn each_segment(path: &str, change: impl Fn(&str) -> &str) -> String {
