@@ -26,9 +26,12 @@ pub(crate) enum RefreshError {
     /// The account may not pass any more.
     #[error(transparent)]
     Denied(ClaimsRefused),
-    /// The provider is down.
+    /// The provider does not answer.
     #[error("the session could not be refreshed: {0}")]
     Unavailable(String),
+    /// The provider answers that it can not serve now. That is soon said and keeps nobody waiting.
+    #[error("the session could not be refreshed: {0}")]
+    Failing(String),
     /// The provider refuses us rather than the session (a wrong client secret, for one), or its answer is of no use.
     #[error("the session could not be refreshed: {0}")]
     Rejected(String),
@@ -42,9 +45,11 @@ impl RefreshError {
     pub(crate) fn ends_session(&self) -> bool {
         match self {
             Self::InvalidGrant(_) | Self::SubjectChanged | Self::Denied(_) => true,
-            Self::NoRefreshToken | Self::Unavailable(_) | Self::Rejected(_) | Self::Refused(_) => {
-                false
-            }
+            Self::NoRefreshToken
+            | Self::Unavailable(_)
+            | Self::Failing(_)
+            | Self::Rejected(_)
+            | Self::Refused(_) => false,
         }
     }
 }
@@ -77,7 +82,11 @@ async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshErr
         Err(error) if error.is_invalid_grant() => return Err(RefreshError::InvalidGrant(error)),
         Err(error) if error.is_outage() => {
             inner.suspect_change();
-            return Err(RefreshError::Unavailable(error.to_string()));
+            let text = error.to_string();
+            return Err(match error {
+                TokenError::Http(_) => RefreshError::Unavailable(text),
+                _ => RefreshError::Failing(text),
+            });
         }
         Err(error) => return Err(RefreshError::Rejected(error.to_string())),
     };
