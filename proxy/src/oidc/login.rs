@@ -45,14 +45,15 @@ impl Login {
     }
 }
 
-/// The scope that is asked for: as configured, else the default, with groups if some are required and the provider says that
-/// it knows such a scope: one that does not would refuse the whole login. Without discovery there is nobody to ask.
+/// The scope that is asked for: as configured, else the default, with groups if some are required, unless the provider lists
+/// its scopes and this is none of them: then it would refuse the whole login. One that lists none says nothing, as the list
+/// is not required (Discovery 1.0 section 3), and is asked, as the peer does.
 pub(super) fn scope<'a>(config: &'a Config, groups_required: bool, metadata: &Metadata) -> &'a str {
     let known = |scopes: &Vec<String>| scopes.iter().any(|scope| scope == "groups");
-    let has_groups = config.skip_discovery || metadata.scopes.as_ref().is_some_and(known);
+    let may_have_groups = metadata.scopes.as_ref().is_none_or(known);
     match &config.scope {
         Some(scope) => scope,
-        None if groups_required && has_groups => "openid email profile groups",
+        None if groups_required && may_have_groups => "openid email profile groups",
         None => "openid email profile",
     }
 }

@@ -205,12 +205,13 @@ async fn an_issuer_behind_https_leads_to_no_place_that_is_not_unless_told_so() {
 }
 
 #[tokio::test]
-async fn groups_are_asked_for_only_where_the_provider_knows_that_scope() {
+async fn groups_are_not_asked_for_where_the_provider_lists_its_scopes_without_them() {
     let hostile = Hostile::start().await;
     for (scopes, asked) in [
         (json!(["openid", "groups"]), "openid email profile groups"),
         (json!(["openid", "email"]), "openid email profile"),
-        (Value::Null, "openid email profile"),
+        (json!([]), "openid email profile"),
+        (Value::Null, "openid email profile groups"),
     ] {
         hostile.describe(&json!({ "scopes_supported": scopes }));
         let context = (&Handle::current(), Arc::new(SystemClock) as Arc<dyn crate::clock::Clock>);
