@@ -74,6 +74,11 @@ impl Binding {
     pub(crate) fn new(issuer: Fingerprint) -> Self {
         Self { id: random::array(), issuer }
     }
+
+    /// One for a session of the first format that goes on in the second: whoever ends the one ends the other.
+    pub(crate) fn continuing(session: &Session, issuer: Fingerprint) -> Self {
+        Self { id: Family::of(session).map_or_else(random::array, |family| family.0), issuer }
+    }
 }
 
 /// What a login found out, and no refresh changes, unless it is said here.

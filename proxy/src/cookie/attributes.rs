@@ -42,9 +42,12 @@ impl Attributes {
         Self::new(cookie, lifetime, cookie.same_site)
     }
 
-    /// Those of the cookie that carries a login in progress.
-    pub(crate) fn login(cookie: &Cookie) -> Self {
-        Self::new(cookie, cookie.csrf.lifetime, cookie.csrf.same_site.or(cookie.same_site))
+    /// Those of the cookie that carries a login in progress. With nothing configured it is `Lax`, unless the answer of the
+    /// provider is a form that its page posts, with which browsers send no `Lax` cookie.
+    pub(crate) fn login(cookie: &Cookie, comes_by_post: bool) -> Self {
+        let same_site = cookie.csrf.same_site.or(cookie.same_site);
+        let lax = (!comes_by_post).then_some(SameSite::Lax);
+        Self::new(cookie, cookie.csrf.lifetime, same_site.or(lax))
     }
 
     fn new(cookie: &Cookie, max_age: Duration, same_site: Option<SameSite>) -> Self {
@@ -86,18 +89,36 @@ impl Attributes {
         tail
     }
 
-    /// The longest domain that ends the host; if none does, the shortest. Nothing if that is no domain.
+    /// The longest domain that browsers take from this host; with none the cookie is the host's alone.
     fn domain_for(&self, host: &str) -> Option<&str> {
-        let matching = self.domains.iter().find(|domain| host.ends_with(domain.as_str()));
+        let host = bare(host);
+        let matching = self.domains.iter().find(|domain| domain_matches(&host, domain));
         if matching.is_none() && !self.domains.is_empty() {
             tracing::warn!(
                 host,
-                "no cookie domain is a suffix of the request's host: browsers will drop the cookie"
+                "no cookie domain is that of the request's host: the cookie is set for this host alone"
             );
         }
-        let domain = matching.or_else(|| self.domains.last())?;
+        let domain = matching?;
         is_domain(domain).then(|| domain.strip_prefix('.').unwrap_or(domain))
     }
+}
+
+/// A host as domains are compared with it: no port, no last dot, lower case.
+fn bare(host: &str) -> String {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => host,
+    };
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// RFC 6265 section 5.1.3, for a host from [`bare`]: the same, or below it. An address has nothing below it.
+fn domain_matches(host: &str, domain: &str) -> bool {
+    let domain = domain.strip_prefix('.').unwrap_or(domain);
+    let domain = domain.strip_suffix('.').unwrap_or(domain).to_ascii_lowercase();
+    let below = |host: &str| host.strip_suffix(&domain).is_some_and(|rest| rest.ends_with('.'));
+    host == domain || host.parse::<Ipv4Addr>().is_err() && below(host)
 }
 
 /// Joins a line whose tail was made by [`Attributes::tail`].
@@ -144,4 +165,46 @@ fn is_domain(text: &str) -> bool {
     text.len() <= 255
         && name.split('.').all(label)
         && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cookie(domains: &[&str]) -> Cookie {
+        Cookie { domains: domains.iter().map(|&d| d.to_owned()).collect(), ..Cookie::default() }
+    }
+
+    #[test]
+    fn the_domain_is_the_longest_that_browsers_take_from_the_host() {
+        let attributes = Attributes::session(
+            &cookie(&["abcdef.test", ".xyz.test", "sub.xyz.test", "1.2.3.4"]),
+            Duration::ZERO,
+        );
+        for (host, domain) in [
+            ("abcdef.test", Some("abcdef.test")),
+            ("abcdef.test:8080", Some("abcdef.test")),
+            ("ABCdef.Test.:8080", Some("abcdef.test")),
+            ("a.sub.xyz.test", Some("sub.xyz.test")),
+            ("xyz.test", Some("xyz.test")),
+            ("notabcdef.test", None),
+            ("other.test", None),
+            ("1.2.3.4", Some("1.2.3.4")),
+            ("9.1.2.3.4", Some("1.2.3.4")),
+            ("[::1]:80", None),
+            ("", None),
+        ] {
+            assert_eq!(attributes.domain_for(host), domain, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_cookie_of_a_login_is_lax_unless_told_otherwise_or_its_answer_is_posted() {
+        let flags = |cookie: &Cookie, post| Attributes::login(cookie, post).flags;
+        assert!(flags(&cookie(&[]), false).ends_with("; SameSite=Lax"));
+        assert!(!flags(&cookie(&[]), true).contains("SameSite"));
+        let strict = Cookie { same_site: Some(SameSite::Strict), ..cookie(&[]) };
+        assert!(flags(&strict, false).ends_with("; SameSite=Strict"));
+        assert!(!Attributes::session(&cookie(&[]), Duration::ZERO).flags.contains("SameSite"));
+    }
 }

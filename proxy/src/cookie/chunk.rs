@@ -59,6 +59,11 @@ impl SessionCookie {
         Some(Cow::Owned(value))
     }
 
+    /// The whole cookie's value as it stands in the request, unread. Only good to be compared with one that was read.
+    pub(crate) fn raw<'a>(&self, cookies: &RequestCookies<'a>) -> Option<&'a [u8]> {
+        cookies.find_raw(&self.whole)
+    }
+
     /// The lines that set `value` for a request to `host`, and clear what a longer or shorter value left behind.
     ///
     /// # Errors
@@ -96,6 +101,10 @@ impl SessionCookie {
 
     /// The lines that clear every part that the request carries, in its order.
     pub(crate) fn clear(&self, cookies: &RequestCookies<'_>, host: &str) -> Vec<SetCookie> {
+        // Parts may have a shortened name.
+        if self.name.len() + 12 < MAX_NAME && !cookies.may_have(&self.whole) {
+            return Vec::new();
+        }
         self.present(cookies).map(|name| self.attributes.clear(name, host)).collect()
     }
 

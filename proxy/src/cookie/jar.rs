@@ -27,6 +27,17 @@ impl<'a> RequestCookies<'a> {
         self.lines().find_map(|line| find_in(line, name))
     }
 
+    /// The bytes behind the `=` of the first pair of this name, as they stand there: nothing says that they are a value. `None`
+    /// if there is none, or if it is written in a way that needs a closer look.
+    pub(crate) fn find_raw(&self, name: &memmem::Finder<'_>) -> Option<&'a [u8]> {
+        self.lines().find_map(|line| raw_in(line, name)).flatten()
+    }
+
+    /// Whether a name stands anywhere, be it as part of something else.
+    pub(crate) fn may_have(&self, name: &memmem::Finder<'_>) -> bool {
+        self.lines().any(|line| name.find(line).is_some())
+    }
+
     /// All cookies in order, as name and value.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         self.lines().flat_map(pairs).filter_map(pair)
@@ -47,6 +58,25 @@ fn find_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<&'a str> {
         let end = memchr::memchr(b';', from).unwrap_or(from.len());
         let (found, text) = pair(from.get(..end)?)?;
         (found.as_bytes() == name.needle()).then_some(text)
+    })
+}
+
+/// As [`find_in`], without a look at the value. The inner `None`: found, but not in the usual form.
+fn raw_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<Option<&'a [u8]>> {
+    name.find_iter(line).find_map(|at| {
+        let (before, from) = line.split_at_checked(at)?;
+        if !matches!(before.trim_ascii_end().last(), None | Some(b';')) {
+            return None;
+        }
+        let after = from.get(name.needle().len()..)?;
+        match after.first() {
+            Some(b'=') => {
+                let end = memchr::memchr(b';', after).unwrap_or(after.len());
+                Some(after.get(1..end))
+            }
+            Some(byte) if !byte.is_ascii_whitespace() && *byte != b';' => None,
+            _ => Some(None),
+        }
     })
 }
 

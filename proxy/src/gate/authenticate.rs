@@ -3,7 +3,7 @@
 //! Nothing here decides whether somebody may pass; [`crate::policy`] does.
 
 use super::bearer;
-use super::cache::{self, Digest};
+use super::cache;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
@@ -65,26 +65,38 @@ async fn stored_or(
 
 /// The person behind the session that the cookie carries or names.
 async fn stored(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    let epoch = visit.site.epoch;
+    cache::forget(visit.site.context.refresher.signed_out());
+    // Equal bytes were read and opened before. A session in Redis is asked for each time.
+    let raw = visit.site.store.cookie().raw(&visit.cookies());
+    if let Some(person) = raw.and_then(|raw| cache::get_cookie(raw, epoch))
+        && person.is_good(visit.now)
+    {
+        visit.worker.shard.count(Event::SessionCached);
+        return Ok(Some(person));
+    }
+    Box::pin(opened(visit, need)).await
+}
+
+/// The same for a cookie that is not known as it stands, or comes in parts.
+async fn opened(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    let epoch = visit.site.epoch;
     let Some(value) = visit.site.store.cookie().value(&visit.cookies()) else {
         // Parts without their beginning may be there all the same.
         forget(visit);
         return Ok(None);
     };
-    let digest = (!visit.site.store.has_records()).then(|| Digest::of_cookie(&value));
-    drop(value);
-    cache::forget(visit.site.context.refresher.signed_out());
-    if let Some(person) = digest.and_then(|digest| cache::get(digest, visit.site.epoch)) {
-        if person.is_good(visit.now) {
-            visit.worker.shard.count(Event::SessionCached);
-            return Ok(Some(person));
-        }
-        digest.into_iter().for_each(cache::remove);
+    let value = (!visit.site.store.has_records()).then(|| value.into_owned());
+    let known = value.as_ref().and_then(|value| cache::get_cookie(value.as_bytes(), epoch));
+    if let Some(person) = known.filter(|person| person.is_good(visit.now)) {
+        visit.worker.shard.count(Event::SessionCached);
+        return Ok(Some(person));
     }
-    let Some((session, good_until)) = Box::pin(load(visit, need)).await? else { return Ok(None) };
+    let Some((session, good_until)) = load(visit, need).await? else { return Ok(None) };
     visit.worker.shard.count(Event::SessionOpened);
     let person = Arc::new(Person::of(&session, &visit.site.policy, good_until));
-    if let Some(digest) = digest.filter(|_| person.is_good(visit.now)) {
-        cache::put(digest, visit.site.epoch, &person);
+    if let Some(value) = value.filter(|_| person.is_good(visit.now)) {
+        cache::put_cookie(value.as_bytes(), epoch, &person);
     }
     Ok(Some(person))
 }

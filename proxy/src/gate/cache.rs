@@ -1,8 +1,9 @@
 //! Sessions that this worker has seen, with everything that a request needs of them ready (performance: opening a cookie
 //! is cheap, making headers and decisions from it is not).
 //!
-//! Per thread, so no lock. The key is a keyed digest of the whole cookie or token: nobody can search it, aim at it, or find
-//! a session by anything but the exact bytes. An entry is good until its session ends or is due for a refresh, and for one
+//! Per thread, so no lock. A bearer token is found by a keyed digest of it. A cookie is found by one of its end, which is
+//! ciphertext and tag, and then compared as a whole with the one that was opened: comparing costs a small part of hashing.
+//! Nobody can search the keys, aim at them, or find a session by anything but the exact bytes. Bounded by bytes, not by count. An entry is good until its session ends or is due for a refresh, and for one
 //! configuration only. Sessions in Redis are never kept, because a sign-out elsewhere must count at once.
 
 use crate::policy::Person;
@@ -15,8 +16,12 @@ use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 use std::sync::{Arc, LazyLock};
 
-/// Entries in each of the two generations.
-const GENERATION: usize = 2048;
+/// Bytes that the persons of a worker may take, in two generations.
+const BUDGET: usize = 8 << 20;
+/// Bytes of an entry beside what it holds: places in the map, the person itself.
+const ENTRY: usize = 512;
+/// How much of a cookie's end is hashed.
+const TAIL: usize = 24;
 
 static KEY: LazyLock<[u8; 16]> = LazyLock::new(random::array);
 
@@ -29,37 +34,43 @@ thread_local! {
 pub(super) struct Digest(u128);
 
 impl Digest {
-    /// The digest of a session cookie's value.
-    pub(super) fn of_cookie(value: &str) -> Self {
-        Self::of(b'c', value)
+    /// The digest of the end of a session cookie's value; whoever finds an entry by it compares the whole.
+    pub(super) fn of_cookie(value: &[u8]) -> Self {
+        Self::of(b'c', value.get(value.len().saturating_sub(TAIL)..).unwrap_or_default())
     }
 
     /// The digest of a bearer token.
     pub(super) fn of_bearer(token: &str) -> Self {
-        Self::of(b'b', token)
+        Self::of(b'b', token.as_bytes())
     }
 
-    fn of(kind: u8, text: &str) -> Self {
+    fn of(kind: u8, text: &[u8]) -> Self {
         let mut hasher = SipHasher13::new_with_key(&KEY);
         hasher.write_u8(kind);
-        hasher.write(text.as_bytes());
+        hasher.write(text);
         Self(hasher.finish128().as_u128())
     }
 }
 
 /// The person behind a digest, if known under this epoch; the caller checks the times.
 pub(super) fn get(digest: Digest, epoch: u64) -> Option<Arc<Person>> {
-    CACHE.with_borrow_mut(|cache| cache.get(digest, epoch))
+    CACHE.with_borrow_mut(|cache| cache.get(digest, &[], epoch))
+}
+
+/// The person behind exactly this session cookie.
+pub(super) fn get_cookie(value: &[u8], epoch: u64) -> Option<Arc<Person>> {
+    CACHE.with_borrow_mut(|cache| cache.get(Digest::of_cookie(value), value, epoch))
 }
 
 /// Keeps a person.
 pub(super) fn put(digest: Digest, epoch: u64, person: &Arc<Person>) {
-    CACHE.with_borrow_mut(|cache| cache.put(digest, epoch, Arc::clone(person)));
+    CACHE.with_borrow_mut(|cache| cache.put(digest, (&[], epoch), Arc::clone(person)));
 }
 
-/// Forgets one entry.
-pub(super) fn remove(digest: Digest) {
-    CACHE.with_borrow_mut(|cache| cache.remove(digest));
+/// Keeps a person under a session cookie, which must have been read and opened as these bytes.
+pub(super) fn put_cookie(value: &[u8], epoch: u64, person: &Arc<Person>) {
+    let digest = Digest::of_cookie(value);
+    CACHE.with_borrow_mut(|cache| cache.put(digest, (value, epoch), Arc::clone(person)));
 }
 
 /// Forgets the sessions that were ended since the last call, in whichever worker that was.
@@ -80,24 +91,42 @@ struct Cache {
     epoch: u64,
     /// How many sessions had been ended when it was last looked.
     ended: u64,
-    young: HashMap<Digest, Arc<Person>>,
-    old: HashMap<Digest, Arc<Person>>,
+    young: HashMap<Digest, Entry>,
+    /// Bytes of the young ones.
+    bytes: usize,
+    old: HashMap<Digest, Entry>,
+}
+
+struct Entry {
+    /// The whole cookie; empty for a token, whose digest is that of the whole.
+    value: Box<[u8]>,
+    person: Arc<Person>,
+}
+
+impl Entry {
+    fn bytes(&self) -> usize {
+        ENTRY + self.value.len() + self.person.bytes()
+    }
 }
 
 impl Cache {
-    fn get(&mut self, digest: Digest, epoch: u64) -> Option<Arc<Person>> {
+    fn get(&mut self, digest: Digest, value: &[u8], epoch: u64) -> Option<Arc<Person>> {
         if self.epoch != epoch {
             return None;
         }
-        if let Some(person) = self.young.get(&digest) {
-            return Some(Arc::clone(person));
+        if let Some(entry) = self.young.get(&digest) {
+            return (*entry.value == *value).then(|| Arc::clone(&entry.person));
         }
-        let person = self.old.remove(&digest)?;
-        self.insert(digest, Arc::clone(&person));
+        if self.old.get(&digest).is_none_or(|entry| *entry.value != *value) {
+            return None;
+        }
+        let entry = self.old.remove(&digest)?;
+        let person = Arc::clone(&entry.person);
+        self.insert(digest, entry);
         Some(person)
     }
 
-    fn put(&mut self, digest: Digest, epoch: u64, person: Arc<Person>) {
+    fn put(&mut self, digest: Digest, (value, epoch): (&[u8], u64), person: Arc<Person>) {
         // A request that began before a reload ends after it: its entries are of no use to anybody.
         if epoch < self.epoch {
             return;
@@ -105,28 +134,38 @@ impl Cache {
         if epoch > self.epoch {
             *self = Self { epoch, ended: self.ended, ..Self::default() };
         }
-        self.insert(digest, person);
+        self.remove(digest);
+        self.insert(digest, Entry { value: value.into(), person });
     }
 
-    fn insert(&mut self, digest: Digest, person: Arc<Person>) {
-        if self.young.len() >= GENERATION {
+    fn insert(&mut self, digest: Digest, entry: Entry) {
+        let bytes = entry.bytes();
+        if self.bytes + bytes > BUDGET / 2 {
             self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
         }
-        self.young.insert(digest, person);
+        // One that is larger than all may be is not kept.
+        if bytes <= BUDGET / 2 {
+            self.bytes += bytes;
+            self.young.insert(digest, entry);
+        }
     }
 
     /// All of them, if nobody knows which.
     fn forget(&mut self, families: Option<&HashSet<Family>>) {
-        let stays = |person: &Arc<Person>| {
-            families
-                .is_some_and(|ended| person.family.is_none_or(|family| !ended.contains(&family)))
+        let stays = |entry: &Entry| {
+            let family = entry.person.family;
+            families.is_some_and(|ended| family.is_none_or(|family| !ended.contains(&family)))
         };
-        self.young.retain(|_, person| stays(person));
-        self.old.retain(|_, person| stays(person));
+        self.young.retain(|_, entry| stays(entry));
+        self.old.retain(|_, entry| stays(entry));
+        self.bytes = self.young.values().map(Entry::bytes).sum();
     }
 
     fn remove(&mut self, digest: Digest) {
-        self.young.remove(&digest);
+        if let Some(entry) = self.young.remove(&digest) {
+            self.bytes = self.bytes.saturating_sub(entry.bytes());
+        }
         self.old.remove(&digest);
     }
 }
@@ -135,50 +174,74 @@ impl Cache {
 mod tests {
     use super::*;
 
-    fn digest(n: u32) -> Digest {
-        Digest::of_cookie(&n.to_string())
+    fn value(n: u32) -> Vec<u8> {
+        format!("{n:032}").into_bytes()
+    }
+
+    fn get(cache: &mut Cache, n: u32, epoch: u64) -> bool {
+        cache.get(Digest::of_cookie(&value(n)), &value(n), epoch).is_some()
+    }
+
+    fn put(cache: &mut Cache, n: u32, epoch: u64) {
+        let person = Arc::new(Person::nobody());
+        cache.put(Digest::of_cookie(&value(n)), (&value(n), epoch), person);
     }
 
     #[test]
     fn entries_of_another_configuration_are_not_found() {
         let mut cache = Cache::default();
-        let person = Arc::new(Person::nobody());
-        cache.put(digest(1), 3, Arc::clone(&person));
-        assert!(cache.get(digest(1), 3).is_some());
-        assert!(cache.get(digest(1), 4).is_none() && cache.get(digest(1), 2).is_none());
-        cache.put(digest(2), 2, Arc::clone(&person));
-        assert!(cache.get(digest(2), 2).is_none() && cache.get(digest(1), 3).is_some());
-        cache.put(digest(2), 4, person);
-        assert!(cache.get(digest(1), 4).is_none() && cache.get(digest(2), 4).is_some());
+        put(&mut cache, 1, 3);
+        assert!(get(&mut cache, 1, 3) && !get(&mut cache, 1, 4) && !get(&mut cache, 1, 2));
+        put(&mut cache, 2, 2);
+        assert!(!get(&mut cache, 2, 2) && get(&mut cache, 1, 3));
+        put(&mut cache, 2, 4);
+        assert!(!get(&mut cache, 1, 4) && get(&mut cache, 2, 4));
     }
 
     #[test]
     fn it_does_not_grow_and_keeps_what_is_used() {
         let mut cache = Cache::default();
-        let person = Arc::new(Person::nobody());
-        for n in 0..100_000 {
-            cache.put(digest(n), 1, Arc::clone(&person));
-            assert!(cache.get(digest(0), 1).is_some(), "{n}");
+        for n in 0..50_000 {
+            put(&mut cache, n, 1);
+            assert!(get(&mut cache, 0, 1), "{n}");
+            assert!(cache.bytes <= BUDGET / 2);
         }
-        assert!(cache.young.len() + cache.old.len() <= 2 * GENERATION);
-        assert!(cache.get(digest(50), 1).is_none());
+        let held: usize = cache.young.values().chain(cache.old.values()).map(Entry::bytes).sum();
+        assert!(held <= BUDGET);
+        assert!(!get(&mut cache, 50, 1));
     }
 
     #[test]
     fn a_session_that_was_ended_elsewhere_is_not_found() {
         let (ended, mut cache) = (SignedOut::default(), Cache::default());
-        let person = |n| Arc::new(Person { family: Some(Family([n; 16])), ..Person::nobody() });
-        cache.put(digest(1), 1, person(1));
-        cache.put(digest(2), 1, person(2));
+        for n in [1, 2] {
+            let family = Some(Family([n; 16]));
+            let (person, value) = (Person { family, ..Person::nobody() }, value(n.into()));
+            cache.put(Digest::of_cookie(&value), (&value, 1), Arc::new(person));
+        }
         ended.add(Family([1; 16]));
         cache.forget(ended.since(0).1.as_ref());
-        assert!(cache.get(digest(1), 1).is_none() && cache.get(digest(2), 1).is_some());
+        assert!(!get(&mut cache, 1, 1) && get(&mut cache, 2, 1));
         cache.forget(None);
-        assert!(cache.get(digest(2), 1).is_none());
+        assert!(!get(&mut cache, 2, 1) && cache.bytes == 0);
+    }
+
+    #[test]
+    fn a_cookie_with_the_same_end_is_another_cookie() {
+        let mut cache = Cache::default();
+        put(&mut cache, 7, 1);
+        let mut other = value(7);
+        other[0] = b'x';
+        assert!(Digest::of_cookie(&other) == Digest::of_cookie(&value(7)));
+        assert!(cache.get(Digest::of_cookie(&other), &other, 1).is_none());
+        let mut longer = b"y".to_vec();
+        longer.extend(value(7));
+        assert!(cache.get(Digest::of_cookie(&longer), &longer, 1).is_none());
+        assert!(get(&mut cache, 7, 1));
     }
 
     #[test]
     fn a_cookie_is_no_bearer_token() {
-        assert!(Digest::of_cookie("x") != Digest::of_bearer("x"));
+        assert!(Digest::of_cookie(b"x") != Digest::of_bearer("x"));
     }
 }

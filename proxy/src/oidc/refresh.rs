@@ -106,7 +106,7 @@ async fn renewed(
     let mut next = Session {
         // A session of the first format may have been made under a name that the provider had then.
         provider: inner.config.id.clone(),
-        binding: session.binding.or_else(|| Some(Binding::new(issuer))),
+        binding: session.binding.or_else(|| Some(Binding::continuing(session, issuer))),
         created_at: now,
         seen_at: now,
         // The provider was asked for everything: what is not there now was not given.

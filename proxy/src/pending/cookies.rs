@@ -79,8 +79,8 @@ impl NoLogin {
 }
 
 impl LoginCookies {
-    /// From the session settings.
-    pub(crate) fn new(session: &Session) -> Self {
+    /// From the session settings. `comes_by_post`: the provider's answer is a form that its page posts.
+    pub(crate) fn new(session: &Session, comes_by_post: bool) -> Self {
         let cookie = &session.cookie;
         let limit = usize::try_from(cookie.csrf.limit).unwrap_or(DEFAULT_LIMIT);
         Self {
@@ -89,7 +89,7 @@ impl LoginCookies {
             limit: if limit == 0 { DEFAULT_LIMIT } else { limit },
             lifetime: SignedDuration::try_from(cookie.csrf.lifetime.get())
                 .unwrap_or(SignedDuration::MAX),
-            attributes: Attributes::login(cookie),
+            attributes: Attributes::login(cookie, comes_by_post),
             format: session.format,
         }
     }

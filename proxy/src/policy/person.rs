@@ -67,6 +67,18 @@ impl Person {
         }
     }
 
+    /// About how many bytes it takes beside its own size.
+    pub(crate) fn bytes(&self) -> usize {
+        /// A place in a list, a small allocation.
+        const PLACE: usize = 64;
+        let identity = &self.identity;
+        let names = [&identity.email, &identity.preferred_username].into_iter().flatten();
+        let texts = names.chain(&identity.groups).chain([&identity.user]);
+        let headers = self.request_headers.iter().chain(&self.response_headers);
+        texts.map(|text| PLACE + text.len()).sum::<usize>()
+            + headers.map(|(name, value)| PLACE + name.as_str().len() + value.len()).sum::<usize>()
+    }
+
     /// Whether the judgement still holds.
     pub(crate) fn is_good(&self, now: Timestamp) -> bool {
         self.good_until.is_none_or(|until| now < until)

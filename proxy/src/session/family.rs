@@ -8,8 +8,10 @@ use super::Session;
 pub(crate) struct Family(pub(crate) [u8; 16]);
 
 impl Family {
-    /// That of a session: the beginning of its login's nonce. A session that was stored without one has none.
+    /// That of a session: its id. Of the first format, which has none, the beginning of its login's nonce, which becomes the id
+    /// when it is refreshed; a session that was stored without one has none.
     pub(crate) fn of(session: &Session) -> Option<Self> {
-        session.nonce.and_then(|nonce| nonce.first_chunk().copied()).map(Self)
+        let nonce = || session.nonce.and_then(|nonce| nonce.first_chunk().copied());
+        session.binding.map(|binding| binding.id).or_else(nonce).map(Self)
     }
 }

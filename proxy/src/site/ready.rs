@@ -39,7 +39,10 @@ impl Ready {
             endpoints: Endpoints::new(&config.http),
             names: Names::compile(injected, real_ip),
             own_cookies: OwnCookies::new(&config.session.cookie.name),
-            login_cookies: LoginCookies::new(&config.session),
+            login_cookies: LoginCookies::new(
+                &config.session,
+                provider.is_some_and(|p| p.response_mode.as_deref() == Some("form_post")),
+            ),
             used: previous.map_or_else(Arc::default, |ready| Arc::clone(&ready.used)),
             // Its characters were checked with the configuration.
             request_id_header: HeaderName::from_bytes(config.http.request_id_header.as_bytes())
