@@ -23,6 +23,7 @@ mod ip;
 mod metrics;
 mod oidc;
 mod options;
+mod pace;
 mod page;
 mod peer;
 mod pending;

@@ -13,7 +13,6 @@ mod goodbye;
 mod http2;
 mod listener;
 mod load;
-mod pace;
 mod service;
 mod tls;
 mod worker;

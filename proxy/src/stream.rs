@@ -10,7 +10,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
 /// After so long without a byte a client is asked whether it is still there,
-const SILENT: Duration = Duration::from_secs(60);
+const SILENT: Duration = Duration::from_mins(1);
 /// so often and
 const PROBES: u32 = 4;
 /// with so much time in between. Bytes that nobody acknowledges for as long end a connection as well.

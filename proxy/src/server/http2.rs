@@ -2,10 +2,10 @@
 //! and those on whose streams nothing moves are cut: pings alone would keep them for ever. Each stream that is opened and reset
 //! may cost a connection to an upstream, so a client that does hardly anything else has to go as well.
 
-use super::connection::Conn;
-use super::pace::Paced;
+use super::connection::{Bounds, Conn};
 use super::service::{Handle, Service};
 use crate::entry::Answered;
+use crate::pace::Paced;
 use crate::peer::Peer;
 use crate::stream::Stream;
 use http::Request;
@@ -54,10 +54,7 @@ where
         .keep_alive_interval(PING_INTERVAL)
         .serve_connection(TokioIo::new(stream), service);
     let mut timer = pin!(sleep(TICK));
-    let mut idle_since = Instant::now();
-    let mut moved_at = idle_since;
-    let mut told = false;
-    let mut resets = Resets::default();
+    let (mut clock, mut resets) = (Clock::new(bounds), Resets::default());
     poll_fn(|cx| {
         loop {
             if Pin::new(&mut http).poll(cx).is_ready() {
@@ -65,8 +62,7 @@ where
             }
             if !conn.is_leaving() && resets.are_too_many(&conn) {
                 conn.leave();
-                told = true;
-                idle_since = Instant::now();
+                clock.tell(Instant::now());
                 Pin::new(&mut http).graceful_shutdown();
                 continue;
             }
@@ -75,32 +71,66 @@ where
             }
             let now = Instant::now();
             timer.as_mut().reset(now + TICK);
-            if conn.peer.take_moved() || !conn.in_flight() {
-                moved_at = now;
-            }
-            if conn.in_flight() && !conn.is_leaving() {
-                idle_since = now;
-            }
-            let silent = now.duration_since(moved_at);
-            if bounds.stream_idle_timeout.is_some_and(|limit| silent >= limit) {
-                return Poll::Ready(());
-            }
             paced.cut_stalled(now, bounds.stall_timeout * SHARES);
-            if conn.is_leaving() && now.duration_since(idle_since) >= FAREWELL {
-                return Poll::Ready(());
-            }
-            let idle = now.duration_since(idle_since) >= bounds.idle_timeout;
-            if told && idle {
-                return Poll::Ready(());
-            }
-            if (idle || conn.worker.busy.is_stopping()) && !told {
-                told = true;
-                idle_since = now;
-                Pin::new(&mut http).graceful_shutdown();
+            match clock.look(&conn, now) {
+                Step::Stay => {}
+                Step::Tell => Pin::new(&mut http).graceful_shutdown(),
+                Step::End => return Poll::Ready(()),
             }
         }
     })
     .await;
+}
+
+/// What is to be done with a connection.
+enum Step {
+    Stay,
+    /// The client is told that no more streams are taken.
+    Tell,
+    End,
+}
+
+/// For how long a connection has been idle, or silent.
+struct Clock {
+    bounds: Bounds,
+    idle_since: Instant,
+    moved_at: Instant,
+    told: bool,
+}
+
+impl Clock {
+    fn new(bounds: Bounds) -> Self {
+        let now = Instant::now();
+        Self { bounds, idle_since: now, moved_at: now, told: false }
+    }
+
+    fn tell(&mut self, now: Instant) {
+        self.told = true;
+        self.idle_since = now;
+    }
+
+    fn look(&mut self, conn: &Conn, now: Instant) -> Step {
+        if conn.peer.take_moved() || !conn.in_flight() {
+            self.moved_at = now;
+        }
+        if conn.in_flight() && !conn.is_leaving() {
+            self.idle_since = now;
+        }
+        let (silent, idle) =
+            (now.duration_since(self.moved_at), now.duration_since(self.idle_since));
+        let is_idle = idle >= self.bounds.idle_timeout;
+        if self.bounds.stream_idle_timeout.is_some_and(|limit| silent >= limit)
+            || (conn.is_leaving() && idle >= FAREWELL)
+            || (self.told && is_idle)
+        {
+            return Step::End;
+        }
+        if !self.told && (is_idle || conn.worker.busy.is_stopping()) {
+            self.tell(now);
+            return Step::Tell;
+        }
+        Step::Stay
+    }
 }
 
 /// How often the client did not wait for an answer, in the present stretch of time and the present row of streams.

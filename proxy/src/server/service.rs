@@ -2,10 +2,10 @@
 //! answer needs. A panic of the handler costs its own request and nothing else.
 
 use super::connection::{Bounds, Conn, InFlight};
-use super::pace;
 use crate::body::{Body, BodyError};
 use crate::entry::{Answered, Entry};
 use crate::metrics::Event;
+use crate::pace;
 use crate::peer::Peer;
 use crate::reply;
 use crate::worker::Worker;
@@ -240,7 +240,7 @@ impl http_body::Body for Tracked {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let poll = Pin::new(&mut self.body).poll_frame(cx);
         if self.http2 {
-            pace::note(matches!(poll, Poll::Ready(Some(Ok(_)))));
+            pace::note(matches!(poll, Poll::Ready(Some(Ok(_)))), poll.is_ready());
         }
         let frame = ready!(poll);
         self.ended |= frame.is_none() || self.body.is_end_stream();

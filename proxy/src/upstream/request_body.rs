@@ -1,6 +1,7 @@
 //! The body of a request on its way to the upstream: passed on as it comes, but for trailers that nobody may send.
 
 use super::headers::{Names, tokens, trailer_may_pass};
+use crate::pace;
 use crate::peer::Peer;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, TRAILER, TRANSFER_ENCODING};
@@ -88,7 +89,9 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let Self::Streaming(streaming) = &mut *self else { return Poll::Ready(None) };
-        let frame = ready!(Pin::new(&mut streaming.body).poll_frame(cx));
+        let poll = Pin::new(&mut streaming.body).poll_frame(cx);
+        pace::note(poll.is_pending(), poll.is_ready());
+        let frame = ready!(poll);
         streaming.peer.note_moved();
         if frame.is_none() || streaming.body.is_end_stream() {
             streaming.sent.notify_one();

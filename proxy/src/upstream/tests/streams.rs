@@ -318,3 +318,32 @@ async fn a_body_without_a_length_is_passed_on_from_http_2_too() {
     assert_eq!(sender.send_request(request).await.unwrap().status(), 200);
     upstream.await.unwrap();
 }
+
+#[tokio::test]
+async fn a_body_that_a_client_announces_over_http_2_and_does_not_send_ends_its_stream() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let pair = secure::pair();
+    let limits = proxy_config::Limits {
+        stall_timeout: Duration::from_millis(200).into(),
+        ..proxy_config::Limits::default()
+    };
+    let running = Running::start_tls(
+        &Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap(),
+        proxy_config::TlsVersion::Tls12,
+        &limits,
+        to(target(format!("http://{}", listener.local_addr().unwrap()))),
+    );
+    let client = secure::config(&pair, rustls::ALL_VERSIONS, &["h2"]);
+    let stream = TokioIo::new(secure::connect(&running, client).await.unwrap());
+    let (mut sender, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let frame = Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"begun")));
+    let frames = futures_util::stream::once(std::future::ready(frame));
+    let body =
+        StreamBody::new(futures_util::StreamExt::chain(frames, futures_util::stream::pending()));
+    let request = Request::post("https://proxy.example/").body(Box::pin(body)).unwrap();
+    let answer = tokio::time::timeout(PATIENCE, sender.send_request(request)).await;
+    assert!(answer.expect("it ends").is_err());
+    sender.ready().await.expect("the connection stays");
+}

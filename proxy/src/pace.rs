@@ -1,5 +1,5 @@
 //! Streams of one HTTP/2 connection, each in a task of its own that is ended when its client takes nothing of what is there
-//! for it: the connection as a whole may move all the while.
+//! for it, or sends nothing of what it announced: the connection as a whole may move all the while.
 
 use futures_util::task::AtomicWaker;
 use hyper::rt::Executor;
@@ -19,35 +19,38 @@ thread_local! {
 /// What is known of one stream.
 #[derive(Debug, Default)]
 struct Pace {
-    /// It was given a piece and did not come back for the next one.
-    has_piece: AtomicBool,
+    /// It has a piece of its answer and did not come back for the next one, or waits for a piece of its request.
+    clients_turn: AtomicBool,
     moved: AtomicBool,
     cut: AtomicBool,
     waker: AtomicWaker,
 }
 
-/// Notes that the stream whose task runs was asked for: it got a piece of its answer, or there was none yet.
-pub(super) fn note(has_piece: bool) {
+/// Notes of the stream whose task runs, if it is one, whose turn it is, and whether something has moved.
+pub(crate) fn note(clients_turn: bool, moved: bool) {
     PRESENT.with_borrow(|present| {
         if let Some(pace) = present {
-            pace.has_piece.store(has_piece, Ordering::Relaxed);
-            pace.moved.store(true, Ordering::Relaxed);
+            pace.clients_turn.store(clients_turn, Ordering::Relaxed);
+            pace.moved.fetch_or(moved, Ordering::Relaxed);
         }
     });
 }
 
+/// A stream, and since when it is its client's turn.
+type Stream = (Weak<Pace>, Option<Instant>);
+
 /// Starts the tasks of one connection, and knows those that live.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Paced(Arc<Mutex<Vec<(Weak<Pace>, Option<Instant>)>>>);
+pub(crate) struct Paced(Arc<Mutex<Vec<Stream>>>);
 
 impl Paced {
-    /// Ends the streams that have had a piece in hand for `limit`.
-    pub(super) fn cut_stalled(&self, now: Instant, limit: Duration) {
+    /// Ends the streams that have waited for their client for `limit`.
+    pub(crate) fn cut_stalled(&self, now: Instant, limit: Duration) {
         let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         streams.retain_mut(|(pace, since)| {
             let Some(pace) = pace.upgrade() else { return false };
             let moved = pace.moved.swap(false, Ordering::Relaxed);
-            if moved || !pace.has_piece.load(Ordering::Relaxed) {
+            if moved || !pace.clients_turn.load(Ordering::Relaxed) {
                 *since = None;
             } else if now.duration_since(*since.get_or_insert(now)) >= limit {
                 pace.cut.store(true, Ordering::Relaxed);
