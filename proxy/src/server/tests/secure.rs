@@ -325,7 +325,7 @@ async fn a_flush_that_went_through_is_not_remembered_as_one_that_waits() {
     {}
     assert!(conn.is_sending());
     let reading = tokio::spawn(async move {
-        let mut sink = [0; 65536];
+        let mut sink = vec![0; 65536];
         while client.read(&mut sink).await.is_ok_and(|count| count > 0) {}
     });
     checked.flush().await.unwrap();
