@@ -42,6 +42,11 @@ pub struct Upstream {
     #[serde(default = "yes")]
     pub proxy_web_sockets: bool,
 
+    /// Use a connection again after a request with a body. Set it to false for a server that leaves bodies unread and takes
+    /// them for requests: the log of the proxy and `oauth2_proxy_upstream_unasked_answers_total` tell.
+    #[serde(default = "yes")]
+    pub reuse_after_body: bool,
+
     /// Time to wait for the head of the response. `0s`: for ever.
     #[serde(default = "half_minute")]
     #[schemars(schema_with = "duration")]

@@ -17,6 +17,10 @@ pub struct Upstream {
     /// Replacement for the path, with `$1`, `${name}` for what the expression caught; may carry a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rewrite_target: Option<String>,
+    /// Use a connection again after a request with a body. `false` for a server that leaves bodies unread and takes them for
+    /// requests.
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub reuse_after_body: bool,
     /// What answers.
     pub target: Target,
 }
@@ -70,6 +74,11 @@ pub enum Target {
 
 fn yes() -> bool {
     true
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_yes(value: &bool) -> bool {
+    *value
 }
 
 fn default_timeout() -> Duration {

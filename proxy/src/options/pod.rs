@@ -42,6 +42,7 @@ fn application(port: u16) -> Upstream {
         id: "application".to_owned(),
         path: "/".to_owned(),
         rewrite_target: None,
+        reuse_after_body: true,
         target: Target::Http {
             uri: format!("http://127.0.0.1:{port}"),
             insecure_skip_tls_verify: false,

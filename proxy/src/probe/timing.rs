@@ -76,6 +76,7 @@ fn routing() -> Box<dyn FnMut()> {
         id: n.to_string(),
         path: if n == 0 { "/".to_owned() } else { format!("/service-{n}/") },
         rewrite_target: None,
+        reuse_after_body: true,
         target: Target::Static { code: 200 },
     };
     let upstreams: Vec<Upstream> = (0..20).map(upstream).collect();

@@ -169,6 +169,7 @@ mod tests {
                 id: (*path).to_owned(),
                 path: (*path).to_owned(),
                 rewrite_target: rewrite.map(str::to_owned),
+                reuse_after_body: true,
                 target: Target::Static { code: 200 },
             })
             .collect();
@@ -257,6 +258,7 @@ mod tests {
             id: "a".to_owned(),
             path: path.to_owned(),
             rewrite_target: rewrite.map(str::to_owned),
+            reuse_after_body: true,
             target: Target::Static { code: 200 },
         };
         let mut problems = Problems::default();

@@ -41,7 +41,8 @@ impl Known {
             tracing::warn!(
                 upstream = &*self.upstream,
                 "the upstream answered more than it was asked: it seems to leave bodies of requests unread and to take them \
-                 for requests. From now on its connections are not used again after a body; mend the application"
+                 for requests. From now on its connections are not used again after a body; set reuseAfterBody: false for it, \
+                 or mend the application"
             );
         }
     }

@@ -24,6 +24,7 @@ pub(crate) struct Target {
     pub(super) origin: Arc<Origin>,
     pass_host_header: bool,
     upgrades: bool,
+    reuse_after_body: bool,
     pub(super) timeout: Option<Duration>,
     stream_idle_timeout: Option<Duration>,
 }
@@ -62,6 +63,7 @@ impl Target {
             origin: Arc::new(origin),
             pass_host_header,
             upgrades,
+            reuse_after_body: upstream.reuse_after_body,
             timeout: (!timeout.is_zero()).then(|| timeout.get()),
             stream_idle_timeout,
         }))
@@ -141,7 +143,10 @@ impl Target {
             *method,
             Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE
         );
-        meaningless || injection.stranger || self.origin.known.ignores_bodies()
+        meaningless
+            || injection.stranger
+            || !self.reuse_after_body
+            || self.origin.known.ignores_bodies()
     }
 
     fn answer(

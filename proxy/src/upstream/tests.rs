@@ -101,8 +101,9 @@ fn to(
     target: Target,
 ) -> impl Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Clone
 {
+    let reuse_after_body = true;
     let (id, path) = ("app".to_owned(), "/".to_owned());
-    handler(Upstream { id, path, rewrite_target: None, target }, false)
+    handler(Upstream { id, path, rewrite_target: None, reuse_after_body, target }, false)
 }
 
 /// The same for any upstream. `stranger`: nobody has signed in.

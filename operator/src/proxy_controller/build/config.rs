@@ -274,6 +274,7 @@ fn upstream(upstream: &crds::Upstream, timeout: file::Duration) -> file::Upstrea
         static_code,
         pass_host_header,
         proxy_web_sockets,
+        reuse_after_body,
         timeout: _,
         insecure_skip_tls_verify,
     } = upstream;
@@ -281,6 +282,7 @@ fn upstream(upstream: &crds::Upstream, timeout: file::Duration) -> file::Upstrea
         id: id.clone(),
         path: path.clone(),
         rewrite_target: rewrite_target.clone(),
+        reuse_after_body: *reuse_after_body,
         target: match (uri, static_code) {
             (None, Some(code)) => file::Target::Static { code: *code },
             (uri, _) => file::Target::Http {

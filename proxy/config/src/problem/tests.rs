@@ -94,6 +94,7 @@ fn upstreams_with_one_id_or_path_are_told_apart_by_their_place() {
         id: "/".into(),
         path: "/".into(),
         rewrite_target: None,
+        reuse_after_body: true,
         target: serde_json::from_str::<Target>(&format!("{{\"http\": {{\"uri\": \"{uri}\"}}}}"))
             .unwrap(),
     };

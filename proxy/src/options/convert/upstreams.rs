@@ -31,7 +31,7 @@ fn upstream(entry: &str, options: &Options) -> Result<Upstream, String> {
         // What is neither http nor https is refused with the rest of the values, together with what else is wrong.
         _ => http(entry, options)?,
     };
-    Ok(Upstream { id, path, rewrite_target: None, target })
+    Ok(Upstream { id, path, rewrite_target: None, reuse_after_body: true, target })
 }
 
 type Route = (String, String, Target);

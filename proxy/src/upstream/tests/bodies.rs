@@ -90,10 +90,10 @@ fn answer(kind: Kind, path: &str, stream: &mut TcpStream) -> std::io::Result<()>
     write!(stream, "HTTP/1.1 {status}\r\nContent-Length: {}\r\n\r\n{path}", path.len())
 }
 
-fn proxy(address: &str, stranger: bool) -> Running {
+fn proxy(address: &str, stranger: bool, reuse_after_body: bool) -> Running {
     let (id, path) = ("app".to_owned(), "/".to_owned());
     let target = target(address.to_owned());
-    let upstream = Upstream { id, path, rewrite_target: None, target };
+    let upstream = Upstream { id, path, rewrite_target: None, reuse_after_body, target };
     Running::start(&Limits { workers: 1, ..Limits::default() }, handler(upstream, stranger))
 }
 
@@ -132,7 +132,7 @@ fn attacked(running: &Running, seen: &Seen, pieces: &[&str], what: &str) {
 fn a_request_in_a_body_reaches_nobody_and_its_answer_neither() {
     for kind in KINDS {
         let (address, seen) = serve(kind);
-        let running = proxy(&address, false);
+        let running = proxy(&address, false, true);
         for start in ["GET ", "get ", "\r\n\r\n  POST\t", "{}\r\nGET "] {
             let (head, body) = post("POST", &format!("{start}{FORGED}"));
             attacked(&running, &seen, &[&format!("{head}{body}")], &format!("{kind:?} {start:?}"));
@@ -155,14 +155,17 @@ fn bodies_of_strangers_and_of_methods_without_any_leave_nothing_behind() {
     let body = format!("{}\r\nGET {FORGED}", "x=".repeat(20_000));
     for kind in KINDS {
         let (address, seen) = serve(kind);
-        let strangers = proxy(&address, true);
+        let strangers = proxy(&address, true, true);
         let (head, body) = post("PUT", &body);
         attacked(&strangers, &seen, &[&format!("{head}{body}")], &format!("{kind:?} stranger"));
-        let people = proxy(&address, false);
+        let people = proxy(&address, false, true);
         for method in ["GET", "DELETE", "OPTIONS", "TRACE"] {
             let (head, body) = post(method, &body);
             attacked(&people, &seen, &[&format!("{head}{body}")], &format!("{kind:?} {method}"));
         }
+        let known = proxy(&address, false, false);
+        let (head, body) = post("POST", &body);
+        attacked(&known, &seen, &[&format!("{head}{body}")], &format!("{kind:?} known"));
     }
 }
 
