@@ -41,7 +41,7 @@ pub use provider::{
 pub use reference::{ConfigMapKeyRef, KeySource, SecretKeyRef, SecretRef};
 pub use reference_page::{PAGE_NAME, reference_page};
 pub use resources::Resources;
-pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, Store};
+pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, SessionFormat, Store};
 pub use sidecar::{Sidecar, Traffic};
 pub use status::{Mode, OAuth2ProxyStatus, Workload, WorkloadKind, WorkloadTraffic};
 pub use upstream::Upstream;
