@@ -50,7 +50,10 @@ fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
             continue;
         }
         let declaration = line.trim().trim_start_matches("pub").trim_start();
-        let declaration = declaration.strip_prefix("(crate)").unwrap_or(declaration).trim_start();
+        let declaration = match declaration.strip_prefix('(') {
+            Some(rest) => rest.split_once(')').map_or(rest, |(_, rest)| rest).trim_start(),
+            None => declaration,
+        };
         if let Some(name) = declaration.strip_prefix("mod ").and_then(|rest| rest.strip_suffix(';'))
         {
             let usual = folder.join(format!("{name}.rs"));
