@@ -4,13 +4,13 @@
 //! The thread that calls [`App::run`] becomes the control runtime: signals, reloads, discovery, token calls and the admin
 //! listeners. Requests are served by the workers' own threads.
 
-use crate::access_log::Writer;
 use crate::admin::{Admin, Answers};
 use crate::args::Settings;
 use crate::clock::SystemClock;
 use crate::gate;
 use crate::metrics::Registry;
 use crate::options::LoadError;
+use crate::output::Writer;
 use crate::reload::{self, Reloader, Seen, Status};
 use crate::server::{self, BindError, Bound, Drain, Server};
 use crate::site::{Context, SiteCell, SiteReader};
@@ -70,13 +70,28 @@ pub(crate) struct Addresses {
     pub(crate) metrics: Option<SocketAddr>,
 }
 
+/// Standard output and standard error. Dropped last, so that the last lines come out.
+struct Outputs {
+    out: Writer,
+    errors: Writer,
+}
+
+impl Outputs {
+    fn new(registry: &Registry) -> Self {
+        Self {
+            out: Writer::new(io::stdout(), registry),
+            errors: Writer::new(io::stderr(), registry),
+        }
+    }
+}
+
 /// A proxy that listens; it serves as soon as it exists.
 pub(crate) struct App {
     /// Where.
     pub(crate) addresses: Addresses,
     runtime: Runtime,
     server: Server,
-    writer: Writer,
+    outputs: Outputs,
     admin: Arc<Admin>,
     sockets: Vec<(server::Socket, Answers)>,
     reloader: Reloader,
@@ -101,7 +116,9 @@ impl App {
         // Another part of the process, such as a test, may have installed the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (loaded, seen) = reload::first(&source)?;
-        let telemetry = Telemetry::start(&loaded.config.logging);
+        let registry = Registry::new();
+        let outputs = Outputs::new(&registry);
+        let telemetry = Telemetry::start(&loaded.config.logging, (&outputs.out, &outputs.errors));
         let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock));
         let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
         let mut bound = Bound::bind(&site.config.listeners)?;
@@ -110,10 +127,8 @@ impl App {
             [(bound.admin.take(), Answers::Admin), (bound.metrics.take(), Answers::Metrics)];
         let sockets =
             sockets.into_iter().filter_map(|(socket, answers)| Some((socket?, answers))).collect();
-        let registry = Registry::new();
-        let writer = Writer::start(io::stdout(), &registry)?;
         let cell = SiteCell::new(site);
-        let server = serve(bound, &cell, &registry, &writer)?;
+        let server = serve(bound, &cell, &registry, &outputs.out)?;
         let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
         reload::warn(&loaded, &cell.load().config);
         let (at, state) = (Arc::clone(&cell), Arc::clone(&status));
@@ -122,12 +137,12 @@ impl App {
         let farewell = server.farewell();
         let admin =
             Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node });
-        Ok(Self { addresses, runtime, server, writer, admin, sockets, reloader, seen })
+        Ok(Self { addresses, runtime, server, outputs, admin, sockets, reloader, seen })
     }
 
     /// Serves until it is told to stop, then finishes what is in flight.
     pub(crate) fn run(self, mut signals: mpsc::Receiver<Signal>) {
-        let Self { addresses, runtime, server, writer, admin, sockets, reloader, seen } = self;
+        let Self { addresses, runtime, server, outputs, admin, sockets, reloader, seen } = self;
         let linger = if sockets.is_empty() { Duration::ZERO } else { LINGER };
         // Said only now: who reads it may send signals.
         announce(addresses);
@@ -151,7 +166,7 @@ impl App {
         });
         // Workers that a second signal cut off may still be there: nobody waits for them.
         runtime.shutdown_background();
-        drop(writer);
+        drop(outputs);
     }
 }
 

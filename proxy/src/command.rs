@@ -93,6 +93,7 @@ fn serve(settings: Settings) -> Result<(), String> {
     // Before anything listens: whoever sees an open port may send signals, and their default is to kill, or nothing in a
     // container, where this process is the first.
     let signals = signals(&runtime)?;
+    crate::telemetry::tell_panics();
     let app = App::bind(settings, runtime).map_err(|error| error.to_string())?;
     app.run(signals);
     Ok(())

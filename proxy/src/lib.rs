@@ -23,6 +23,7 @@ mod ip;
 mod metrics;
 mod oidc;
 mod options;
+mod output;
 mod pace;
 mod page;
 mod peer;

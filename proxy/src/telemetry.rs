@@ -2,17 +2,20 @@
 //! lines, or one JSON object a line with stable names.
 //!
 //! No value can end a line or start an escape sequence. Dependencies are heard from `warn` on only: what they say below
-//! that may hold headers and tokens.
+//! that may hold headers and tokens. Lines are written by the threads of `output`: whoever makes an event waits for nobody.
 
 mod line;
+mod sparing;
 
-use crate::clock::{self, Clock, SystemClock};
-use jiff::tz::TimeZone;
+pub(crate) use sparing::Sparing;
+
+use crate::clock::{Clock, SystemClock};
+use crate::output::{self, Log, Writer};
 use line::Line;
 use proxy_config::{LogFormat, Logging};
-use std::io::Write as _;
-use std::sync::Arc;
+use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use tracing::{Event, Level, Metadata, Subscriber, subscriber::Interest};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
@@ -33,15 +36,18 @@ struct Switches {
 pub(crate) struct Telemetry(Arc<Switches>);
 
 impl Telemetry {
-    /// Makes this process log, as `logging` says. A process has one; a second call, as in tests, changes nothing.
-    pub(crate) fn start(logging: &Logging) -> Self {
+    /// Makes this process log to these, errors to the second, as `logging` says. A process has one; a second call, as in
+    /// tests, changes nothing.
+    pub(crate) fn start(logging: &Logging, (out, errors): (&Writer, &Writer)) -> Self {
         let telemetry = Self(Arc::new(Switches {
             json: AtomicBool::new(false),
             standard: AtomicBool::new(true),
             authentication: AtomicBool::new(true),
         }));
         telemetry.apply(logging);
-        let output = Output { switches: Arc::clone(&telemetry.0), zone: clock::local_zone() };
+        let switches = Arc::clone(&telemetry.0);
+        let output =
+            OUTPUT.get_or_init(|| Output { switches, out: out.log(), errors: errors.log() });
         let _ =
             tracing::subscriber::set_global_default(tracing_subscriber::registry().with(output));
         telemetry
@@ -63,13 +69,25 @@ impl Telemetry {
     }
 }
 
-/// Writes events: errors to standard error, the rest to standard output.
+/// The one of this process, for panics as well.
+static OUTPUT: OnceLock<Output> = OnceLock::new();
+
+/// Takes events to where they are written: errors to standard error, the rest to standard output.
 struct Output {
     switches: Arc<Switches>,
-    zone: TimeZone,
+    out: Log,
+    errors: Log,
 }
 
-impl<S: Subscriber> Layer<S> for Output {
+impl Output {
+    fn put(&self, line: &Line, error: bool) {
+        let log = if error { &self.errors } else { &self.out };
+        let json = self.switches.json.load(Ordering::Relaxed);
+        log.event(&if json { line.json() } else { line.text(log.zone()) });
+    }
+}
+
+impl<S: Subscriber> Layer<S> for &'static Output {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         if wanted(metadata) { Interest::always() } else { Interest::never() }
     }
@@ -86,18 +104,29 @@ impl<S: Subscriber> Layer<S> for Output {
         }
         let mut line = Line::new(event.metadata(), SystemClock.now());
         event.record(&mut line);
-        let text = if self.switches.json.load(Ordering::Relaxed) {
-            line.json()
-        } else {
-            line.text(&self.zone)
-        };
-        // A closed output must not stop the proxy.
-        let _ = if *event.metadata().level() == Level::ERROR {
-            std::io::stderr().lock().write_all(text.as_bytes())
-        } else {
-            std::io::stdout().lock().write_all(text.as_bytes())
-        };
+        self.put(&line, *event.metadata().level() == Level::ERROR);
     }
+}
+
+/// Has panics told like errors, whatever is switched off, because standard error may be blocked when a worker panics in
+/// one request of many. Where a backtrace is asked for somebody is watching, and gets the usual text.
+pub(crate) fn tell_panics() {
+    if std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0") {
+        return;
+    }
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| match OUTPUT.get() {
+        Some(output) if !output::is_own_thread() => output.put(&told(panic), true),
+        _ => usual(panic),
+    }));
+}
+
+fn told(panic: &PanicHookInfo<'_>) -> Line {
+    let thread = std::thread::current();
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let what = panic.payload_as_str().unwrap_or("no message");
+    let text = format!("thread {} panicked at {place}: {what}", thread.name().unwrap_or("unnamed"));
+    Line::plain(Level::ERROR, "proxy", SystemClock.now(), &text)
 }
 
 fn wanted(metadata: &Metadata<'_>) -> bool {

@@ -4,8 +4,8 @@ mod busy;
 
 pub(crate) use busy::{Busy, BusyGuard};
 
-use crate::access_log::Log;
 use crate::metrics::Shard;
+use crate::output::Log;
 use std::sync::Arc;
 
 /// One worker, as its requests see it.

@@ -1,14 +1,15 @@
 //! One line of the access log.
 
+use super::Rules;
 use super::escape::{bare, json, quoted};
 use super::redact::redact;
-use super::{Log, Rules};
 use crate::ip;
+use crate::output::Log;
 use crate::peer::Peer;
 use http::header::{HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Version};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use proxy_config::LogFormat;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
@@ -179,12 +180,4 @@ fn protocol(version: Version) -> &'static [u8] {
         Version::HTTP_2 => b"HTTP/2.0",
         _ => b"HTTP/1.1",
     }
-}
-
-/// The instant truncated to its second, in the form of the peer's text lines.
-pub(super) fn stamp(second: i64, zone: &jiff::tz::TimeZone) -> String {
-    let time = Timestamp::UNIX_EPOCH
-        .saturating_add(SignedDuration::from_secs(second))
-        .unwrap_or(Timestamp::UNIX_EPOCH);
-    time.to_zoned(zone.clone()).strftime("%Y/%m/%d %H:%M:%S").to_string()
 }

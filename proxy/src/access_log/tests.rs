@@ -1,10 +1,9 @@
+use super::Rules;
 use super::escape::{bare, json, quoted};
 use super::redact::redact;
-use super::{Rules, Writer};
 use crate::body::Body;
 use crate::entry::Entry;
-use crate::metrics::Registry;
-use crate::server::tests::support::{Lines, Running};
+use crate::server::tests::support::Running;
 use http::{HeaderValue, Response};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -187,47 +186,4 @@ proptest! {
         let read: String = serde_json::from_str(&text).unwrap();
         prop_assert_eq!(read, String::from_utf8_lossy(&bytes));
     }
-}
-
-#[test]
-fn everything_is_written_before_the_writer_is_gone() {
-    let (lines, registry) = (Lines::default(), Registry::new());
-    let writer = Writer::start(lines.clone(), &registry).unwrap();
-    let logs: Vec<_> = (0..4).map(|_| writer.log()).collect();
-    std::thread::scope(|scope| {
-        for log in &logs {
-            scope.spawn(|| {
-                for n in 0..5000 {
-                    log.append(|out, _, _| out.extend_from_slice(format!("line {n}\n").as_bytes()));
-                }
-            });
-        }
-    });
-    drop(writer);
-    let text = lines.text();
-    assert_eq!(text.lines().count(), 20_000);
-    assert!(text.lines().all(|line| line.starts_with("line ")));
-}
-
-#[test]
-fn a_reader_that_stands_still_costs_lines_and_no_time() {
-    struct Stuck(std::sync::mpsc::Receiver<()>);
-    impl std::io::Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let registry = Registry::new();
-    let (release, stuck) = std::sync::mpsc::channel();
-    let writer = Writer::start(Stuck(stuck), &registry).unwrap();
-    let log = writer.log();
-    for _ in 0..20 * 1024 {
-        log.append(|out, _, _| out.extend_from_slice(&[b'x'; 1024]));
-    }
-    assert!(!registry.text().contains("oauth2_proxy_log_lines_dropped_total 0\n"));
-    drop(release);
 }

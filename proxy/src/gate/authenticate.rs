@@ -11,12 +11,17 @@ use crate::policy::{Exemption, Person};
 use crate::refresh::{Due, Need, Refresh};
 use crate::session::Session;
 use crate::store::{Found, LoadError};
+use crate::telemetry::Sparing;
 use jiff::Timestamp;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request that needs no session waits for a store.
 const EXEMPT_PATIENCE: Duration = Duration::from_millis(100);
+
+thread_local! {
+    static REFUSED: Sparing = const { Sparing::new() };
+}
 
 /// The same as [`authenticate`], but where nobody is needed, nobody is found: an exempt request does not fail for a session.
 ///
@@ -117,7 +122,10 @@ async fn load(
     {
         Ok(found) => found,
         Err(LoadError::Invalid(reason)) => {
-            visit.log_failure("-", &format!("a session cookie is refused and cleared: {reason}"));
+            REFUSED.with(|place| {
+                let message = format!("a session cookie is refused and cleared: {reason}");
+                visit.note_sparingly(place, &message);
+            });
             forget(visit);
             return Ok(None);
         }
@@ -161,7 +169,7 @@ async fn renew(
             Ok(Some(session))
         }
         Refresh::Ended => {
-            visit.log_failure(present.identity.shown(), "the provider has ended the session");
+            visit.note(present.identity.shown(), "the provider has ended the session");
             forget(visit);
             Ok(None)
         }

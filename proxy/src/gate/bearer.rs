@@ -5,6 +5,7 @@ use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
 use crate::policy::Person;
+use crate::telemetry::Sparing;
 use base64_simd::STANDARD;
 use http::header::AUTHORIZATION;
 use jiff::SignedDuration;
@@ -14,6 +15,10 @@ use std::sync::Arc;
 
 /// How long a token is not verified again: the bound on how late a withdrawn key is noticed.
 const VERIFIED_FOR: SignedDuration = SignedDuration::from_secs(60);
+
+thread_local! {
+    static REFUSED: Sparing = const { Sparing::new() };
+}
 
 /// The person whose token the request carries; `None` if there is none, or a bad one where that leads to the login.
 ///
@@ -48,7 +53,9 @@ pub(super) async fn authenticate(
         }
         Err(error) if error.is_outage() => Err(Refusal::NoProvider(error.to_string())),
         Err(error) => {
-            visit.log_failure("-", &format!("a bearer token is refused: {error}"));
+            REFUSED.with(|place| {
+                visit.note_sparingly(place, &format!("a bearer token is refused: {error}"));
+            });
             refused(settings)
         }
     }

@@ -162,6 +162,16 @@ impl Refusal {
         }
     }
 
+    /// Whether somebody tried to sign in and was turned away for who they are or what they brought, as oauth2-proxy counts
+    /// it. What failed before, for want of a cookie or of the provider, says nothing about them.
+    pub(crate) fn is_failed_attempt(&self) -> bool {
+        match self {
+            Self::NotAllowed { .. } | Self::Denied(_) => true,
+            Self::Callback(error) => error.is_failed_attempt(),
+            _ => false,
+        }
+    }
+
     /// Whether a page has a way to sign in again.
     pub(crate) fn leads_back(&self) -> bool {
         !matches!(self, Self::Upstream(_) | Self::Rewrite(_) | Self::Path(_))

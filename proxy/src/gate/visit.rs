@@ -11,7 +11,7 @@ use crate::peer::Peer;
 use crate::policy::Person;
 use crate::routing::NormalPath;
 use crate::site::Site;
-use crate::telemetry::AUTH;
+use crate::telemetry::{AUTH, Sparing};
 use crate::worker::Worker;
 use http::header::ACCEPT;
 use http::request::Parts;
@@ -21,6 +21,7 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 use std::net::IpAddr;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// A request being answered.
 pub(crate) struct Visit<'a> {
@@ -193,7 +194,22 @@ impl<'a> Visit<'a> {
         Refusal::Denied(person.verdict)
     }
 
-    /// Notes in the authentication log that something worked.
+    /// Notes in the standard log what came of a request. The authentication log is for those who count and ban: it has
+    /// what oauth2-proxy writes there, and nothing else.
+    pub(super) fn note(&self, user: &str, message: &str) {
+        let (client, request_id) = self.log_fields();
+        tracing::info!(client, request_id, user, "{message}");
+    }
+
+    /// The same for what anybody can cause with every request: one line a second for each `place` and worker.
+    pub(super) fn note_sparingly(&self, place: &Sparing, message: &str) {
+        let Some(left_out) = place.admit(Instant::now()) else { return };
+        let (client, request_id) = self.log_fields();
+        let left_out = (left_out > 0).then_some(left_out);
+        tracing::info!(client, request_id, left_out, "{message}");
+    }
+
+    /// Notes in the authentication log that somebody has signed in.
     pub(super) fn log_success(&self, user: &str, message: &str) {
         let (client, request_id) = self.log_fields();
         tracing::info!(target: AUTH, client, request_id, user, status = "AuthSuccess", "{message}");

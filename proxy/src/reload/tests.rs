@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::SystemClock;
 use crate::metrics::Registry;
+use crate::output::Writer;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -85,7 +86,9 @@ impl Running {
         let cell = SiteCell::new(compile(&loaded, &context, None).unwrap());
         let registry = Registry::new();
         let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
-        let telemetry = Telemetry::start(&loaded.config.logging);
+        let outputs = [(); 2].map(|()| Writer::new(std::io::sink(), &registry));
+        let [out, errors] = &outputs;
+        let telemetry = Telemetry::start(&loaded.config.logging, (out, errors));
         let (at, state) = (Arc::clone(&cell), Arc::clone(&status));
         let reloader = Reloader { source, cell: at, context, telemetry, status: state };
         let (demands, received) = mpsc::channel(1);

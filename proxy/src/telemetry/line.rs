@@ -28,6 +28,11 @@ impl Line {
         }
     }
 
+    /// A line with nothing but a message.
+    pub(super) fn plain(level: Level, target: &'static str, time: Timestamp, text: &str) -> Self {
+        Self { level, target, time, message: cleaned(text), fields: Vec::new() }
+    }
+
     /// The form of oauth2-proxy's lines, followed by what fields are left.
     pub(super) fn text(&self, zone: &TimeZone) -> String {
         let time = self.time.to_zoned(zone.clone()).strftime("%Y/%m/%d %H:%M:%S");

@@ -31,7 +31,12 @@ pub(super) async fn finish(
     if let Err(refusal) = &outcome {
         let user =
             if let Refusal::NotAllowed { shown, .. } = refusal { shown.as_str() } else { "-" };
-        visit.log_failure(user, &format!("login failed: {refusal}"));
+        let message = format!("login failed: {refusal}");
+        if refusal.is_failed_attempt() {
+            visit.log_failure(user, &message);
+        } else {
+            visit.note(user, &message);
+        }
         visit.worker.shard.count(Event::LoginFailed);
     }
     let session = outcome?;

@@ -116,6 +116,14 @@ pub(crate) enum Failure {
 }
 
 impl CallbackError {
+    /// Whether the tokens are not of this login or not valid, rather than not to be had.
+    pub(crate) fn is_failed_attempt(&self) -> bool {
+        matches!(
+            self,
+            Self::Invalid(_) | Self::Refused(TokenRefused::Nonce | TokenRefused::Missing("nonce"))
+        )
+    }
+
     /// The provider's own refusal, out of untrusted parameters.
     pub(super) fn declined(code: &str, description: Option<&str>) -> Self {
         let description = description.map(|text| format!(" ({})", shown(text))).unwrap_or_default();

@@ -1,8 +1,8 @@
 //! A server on a free port, and a client that speaks bytes.
 
-use crate::access_log::Writer;
 use crate::entry::Answered;
 use crate::metrics::{Event, Registry, Shard};
+use crate::output::Writer;
 use crate::peer::Peer;
 use crate::server::{Bound, Certificate, Server, Settings};
 use crate::worker::Worker;
@@ -104,7 +104,7 @@ impl Running {
         let bound = Bound::bind(listeners).unwrap();
         let address = bound.http_address().or_else(|| bound.https_address());
         let (registry, log) = (Registry::new(), Lines::default());
-        let writer = Writer::start(log.clone(), &registry).unwrap();
+        let writer = Writer::new(log.clone(), &registry);
         let shards: Arc<Mutex<Vec<Arc<Shard>>>> = Arc::default();
         let limits = Limits {
             workers: if limits.workers == 0 { 2 } else { limits.workers },
