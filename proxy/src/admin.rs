@@ -1,34 +1,32 @@
 //! The listeners for those who run the proxy: health, metrics, and the state of the configuration.
 //!
-//! They run on the control runtime, so that a busy worker delays no probe, and know nothing secret. Whether the identity
-//! provider answers never decides on health: restarting the proxy would not help.
+//! They know nothing secret. Whether the identity provider answers never decides on health, because restarting the proxy
+//! would not help; that something else answers in its place holds readiness back, because a rollout should then stop.
 
 mod direct;
+mod listener;
+mod slots;
+
+pub(crate) use listener::Listening;
 
 use crate::metrics::{self, Registry};
 use crate::reload::Status;
-use crate::server::{Farewell, Socket, breathe};
+use crate::server::Farewell;
 use crate::site::SiteCell;
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Response, StatusCode, header};
 use http_body_util::Full;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use listener::Caller;
 use serde_json::{Value as Json, json};
-use std::convert::Infallible;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::Semaphore;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-/// Probes, a scraper and the operator: more connections than this are somebody else's.
-const CONNECTIONS: usize = 64;
-const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
-/// A connection that is open longer is closed after its response; clients open another.
-const LIFETIME: Duration = Duration::from_mins(5);
+/// How long an answer to `/status` is given to whoever asks next: reading the kernel's tables takes its time.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// What the listeners show.
 pub(crate) struct Admin {
@@ -46,6 +44,8 @@ pub(crate) struct Admin {
     pub(crate) direct_port: Option<u16>,
     /// The node, whose probes are not listed.
     pub(crate) node: Option<IpAddr>,
+    /// The last answer to `/status`, and when it was made.
+    pub(crate) last: Mutex<Option<(Instant, Bytes)>>,
 }
 
 /// What a listener answers.
@@ -58,74 +58,11 @@ pub(crate) enum Answers {
 }
 
 impl Admin {
-    /// Serves `socket` until the runtime ends.
-    pub(crate) async fn serve(self: Arc<Self>, socket: Socket, answers: Answers) {
-        let slots = Arc::new(Semaphore::new(CONNECTIONS));
-        match socket {
-            Socket::Tcp(listener) => match tokio::net::TcpListener::from_std(listener) {
-                Ok(listener) => loop {
-                    match listener.accept().await {
-                        Ok((stream, peer)) => self.spawn(
-                            stream,
-                            (answers, peer.ip().to_canonical().is_loopback()),
-                            &slots,
-                        ),
-                        Err(error) => breathe(&error).await,
-                    }
-                },
-                Err(error) => tracing::error!(%error, "the admin listener can not be used"),
-            },
-            Socket::Unix(listener, _file) => match tokio::net::UnixListener::from_std(listener) {
-                Ok(listener) => loop {
-                    match listener.accept().await {
-                        Ok((stream, _)) => self.spawn(stream, (answers, true), &slots),
-                        Err(error) => breathe(&error).await,
-                    }
-                },
-                Err(error) => tracing::error!(%error, "the admin listener can not be used"),
-            },
-        }
-    }
-
-    fn spawn<S>(
-        self: &Arc<Self>,
-        stream: S,
-        (answers, local): (Answers, bool),
-        slots: &Arc<Semaphore>,
-    ) where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        // Without a free slot the connection is closed at once.
-        let Ok(slot) = Arc::clone(slots).try_acquire_owned() else { return };
-        let admin = Arc::clone(self);
-        tokio::spawn(async move {
-            let service = service_fn(move |request: Request<hyper::body::Incoming>| {
-                let admin = Arc::clone(&admin);
-                async move {
-                    let (method, path) = (request.method(), request.uri().path());
-                    Ok::<_, Infallible>(admin.answer(method, path, (answers, local)).await)
-                }
-            });
-            let mut builder = http1::Builder::new();
-            builder
-                .timer(TokioTimer::new())
-                .header_read_timeout(HEADER_TIMEOUT)
-                .max_buf_size(16 * 1024);
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
-            let mut connection = std::pin::pin!(connection);
-            if tokio::time::timeout(LIFETIME, connection.as_mut()).await.is_err() {
-                connection.as_mut().graceful_shutdown();
-                let _ = tokio::time::timeout(HEADER_TIMEOUT, connection).await;
-            }
-            drop(slot);
-        });
-    }
-
     async fn answer(
         &self,
         method: &Method,
         path: &str,
-        (answers, local): (Answers, bool),
+        Caller { answers, local, .. }: Caller,
     ) -> Response<Full<Bytes>> {
         if (answers, path, method) == (Answers::Admin, "/drain", &Method::POST) {
             return self.drain(local);
@@ -141,9 +78,7 @@ impl Admin {
                 response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
             (_, "/livez" | "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
-            (_, "/status") => {
-                response(StatusCode::OK, "application/json", self.state().await.to_string())
-            }
+            (_, "/status") => response(StatusCode::OK, "application/json", self.state().await),
             _ => response(
                 StatusCode::NOT_FOUND,
                 "text/plain",
@@ -164,7 +99,20 @@ impl Admin {
         response(StatusCode::OK, "text/plain", "draining\n")
     }
 
-    async fn state(&self) -> Json {
+    /// The status as text. Those who ask while it is made wait for it, and get the same.
+    async fn state(&self) -> Bytes {
+        let mut last = self.last.lock().await;
+        if let Some((at, text)) = last.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return text.clone();
+        }
+        let text = Bytes::from(self.fresh_state().await.to_string());
+        *last = Some((Instant::now(), text.clone()));
+        text
+    }
+
+    async fn fresh_state(&self) -> Json {
         let state = self.status.state();
         let site = self.cell.load();
         let provider = site.provider.status();

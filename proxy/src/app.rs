@@ -1,10 +1,10 @@
 //! The composition root: makes the parts, joins them, and ends them in order. The program and the tests start the proxy
 //! here and nowhere else.
 //!
-//! The thread that calls [`App::run`] becomes the control runtime: signals, reloads, discovery, token calls and the admin
-//! listeners. Requests are served by the workers' own threads.
+//! The thread that calls [`App::run`] becomes the control runtime: signals, reloads, discovery and token calls. Requests are
+//! served by the workers' own threads, and so are probes.
 
-use crate::admin::{Admin, Answers};
+use crate::admin::{Admin, Answers, Listening};
 use crate::args::Settings;
 use crate::clock::SystemClock;
 use crate::gate;
@@ -93,7 +93,7 @@ pub(crate) struct App {
     server: Server,
     outputs: Outputs,
     admin: Arc<Admin>,
-    sockets: Vec<(server::Socket, Answers)>,
+    listening: Option<Listening>,
     reloader: Reloader,
     seen: Seen,
 }
@@ -104,7 +104,10 @@ impl App {
     /// # Errors
     /// The system gives none.
     pub(crate) fn runtime() -> Result<Runtime, StartError> {
-        Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+        Ok(tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_blocking_threads(server::BLOCKING_THREADS)
+            .build()?)
     }
 
     /// Reads the configuration, opens the listeners and starts the workers.
@@ -125,7 +128,7 @@ impl App {
         let addresses = addresses(&bound);
         let sockets =
             [(bound.admin.take(), Answers::Admin), (bound.metrics.take(), Answers::Metrics)];
-        let sockets =
+        let sockets: Vec<_> =
             sockets.into_iter().filter_map(|(socket, answers)| Some((socket?, answers))).collect();
         let cell = SiteCell::new(site);
         let server = serve(bound, &cell, &registry, &outputs.out)?;
@@ -135,21 +138,21 @@ impl App {
         let reloader = Reloader { source, cell: at, context, telemetry, status: state };
         let draining = AtomicBool::new(false);
         let farewell = server.farewell();
+        let last = tokio::sync::Mutex::default();
         let admin =
-            Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node });
-        Ok(Self { addresses, runtime, server, outputs, admin, sockets, reloader, seen })
+            Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node, last });
+        let watched = !sockets.is_empty();
+        let listening = watched.then(|| admin.start(sockets)).transpose()?;
+        Ok(Self { addresses, runtime, server, outputs, admin, listening, reloader, seen })
     }
 
     /// Serves until it is told to stop, then finishes what is in flight.
     pub(crate) fn run(self, mut signals: mpsc::Receiver<Signal>) {
-        let Self { addresses, runtime, server, outputs, admin, sockets, reloader, seen } = self;
-        let linger = if sockets.is_empty() { Duration::ZERO } else { LINGER };
+        let Self { addresses, runtime, server, outputs, admin, listening, reloader, seen } = self;
+        let linger = if listening.is_some() { LINGER } else { Duration::ZERO };
         // Said only now: who reads it may send signals.
         announce(addresses);
         runtime.block_on(async {
-            for (socket, answers) in sockets {
-                tokio::spawn(Arc::clone(&admin).serve(socket, answers));
-            }
             let (demand, demands) = mpsc::channel(1);
             tokio::spawn(reloader.run(seen, demands));
             while signals.recv().await == Some(Signal::Reload) {
@@ -166,6 +169,7 @@ impl App {
         });
         // Workers that a second signal cut off may still be there: nobody waits for them.
         runtime.shutdown_background();
+        drop(listening);
         drop(outputs);
     }
 }

@@ -20,6 +20,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+#[path = "process/flood.rs"]
+mod flood;
 #[path = "process/tls.rs"]
 mod tls;
 
@@ -57,12 +59,16 @@ impl Proxy {
         });
         let mut proxy = Self { child, addresses: Vec::new(), lines };
         let line = proxy.line("] listening ");
-        proxy.addresses = line
-            .split_whitespace()
+        proxy.addresses = Self::addresses_of(&line);
+        proxy
+    }
+
+    /// What the line that tells of the listeners says.
+    fn addresses_of(line: &str) -> Vec<(String, SocketAddr)> {
+        line.split_whitespace()
             .filter_map(|word| word.split_once('='))
             .filter_map(|(name, address)| Some((name.to_owned(), address.parse().ok()?)))
-            .collect();
-        proxy
+            .collect()
     }
 
     /// Waits for a line of output that holds `text`.
@@ -277,6 +283,7 @@ fn hang_up_reloads_and_terminate_drains_and_ends_with_success() {
         "new connections are served until balancers have noticed"
     );
     assert_eq!(proxy.wait().code(), Some(0));
+    proxy.line("] stopped");
 }
 
 #[test]

@@ -30,14 +30,16 @@ struct Source {
 }
 
 /// The connections to `port` that are established and stay so. Those from loopback and from `node`, which probes, are left
-/// out.
+/// out. The kernel takes long to print a table with many connections, so it is read where that holds nobody up.
 pub(super) async fn lasting(port: u16, node: Option<IpAddr>) -> Direct {
     let table = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
-    let now = || remotes(&[table("/proc/net/tcp"), table("/proc/net/tcp6")], port, node);
-    let mut found = now();
+    let read = move || remotes(&[table("/proc/net/tcp"), table("/proc/net/tcp6")], port, node);
+    // It fails only when the process ends.
+    let now = || async { tokio::task::spawn_blocking(read).await.unwrap_or_default() };
+    let mut found = now().await;
     if !found.is_empty() {
         tokio::time::sleep(LASTING).await;
-        let later = now();
+        let later = now().await;
         found.retain(|remote| later.contains(remote));
     }
     counted(&found, port)

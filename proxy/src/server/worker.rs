@@ -6,7 +6,7 @@ use super::connection::{self, Bounds, Conn};
 use super::listener::{Socket, breathe};
 use super::load::{Loads, Slot};
 use super::service::Handle;
-use super::{Certificate, Drain, TlsError, http2};
+use super::{BLOCKING_THREADS, Certificate, Drain, TlsError, http2};
 use crate::entry::Answered;
 use crate::metrics::{Event, Registry};
 use crate::output::Writer;
@@ -29,8 +29,6 @@ use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
 const HOUSEKEEPING: Duration = Duration::from_secs(10);
-/// Threads of a worker for names to be resolved and files to be read. Where these stall, more of them would stall as well.
-const BLOCKING: usize = 16;
 
 /// What a server needs beside its sockets.
 pub(crate) struct Settings<'a> {
@@ -282,11 +280,8 @@ where
         handed: mpsc::UnboundedReceiver<(Handed, Slot)>,
         stopped: watch::Receiver<Phase>,
     ) {
-        let runtime = match tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(BLOCKING)
-            .build()
-        {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        let runtime = match builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build() {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "a worker has no runtime and serves nothing");
