@@ -99,6 +99,8 @@ reasons! {
     IssuerAnswers,
     /// The provider does not answer, or not as it should.
     IssuerUnreachable,
+    /// The provider does not take the proxy for the client: nobody can sign in.
+    ClientRefused,
     /// No pod of the proxy runs, so nobody has asked the provider yet.
     NoPods,
     /// No workload asks for the object.

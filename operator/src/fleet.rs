@@ -64,6 +64,32 @@ pub(crate) struct Provider {
     pub(crate) ready: bool,
     /// Why not.
     pub(crate) error: Option<String>,
+    /// The last call of any kind; absent: there was none, or the proxy does not tell.
+    pub(crate) last_call: Option<LastCall>,
+    /// The last call for which the client had to say who it is.
+    pub(crate) last_token_call: Option<LastCall>,
+}
+
+/// How a call to the provider went.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(crate) struct LastCall {
+    /// See [`Outcome`].
+    pub(crate) outcome: Outcome,
+    /// What was wrong, if it concerns everybody.
+    pub(crate) error: Option<String>,
+}
+
+/// Kinds of ends of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Outcome {
+    /// The provider does not take the proxy for the client.
+    ClientRefused,
+    /// No answer.
+    Unreachable,
+    /// All others, which are no business of ours.
+    #[serde(other)]
+    Other,
 }
 
 /// Connections to the protected port from outside the pod, the node's probes left out.
@@ -164,12 +190,17 @@ mod tests {
 
     #[tokio::test]
     async fn the_answer_of_a_pod_is_read() {
-        let body = r#"{"version":"0.1.0","configHash":"ab","reload":{"lastError":null},"provider":{"id":"oidc","ready":true,"error":null},
+        let body = r#"{"version":"0.1.0","configHash":"ab","reload":{"lastError":null},"provider":{"id":"oidc","ready":true,"error":null,
+            "lastCall":{"at":"2026-11-23T03:54:20Z","outcome":"succeeded","error":null},
+            "lastTokenCall":{"at":"2026-11-23T03:54:20Z","outcome":"clientRefused","error":"invalid_client"},"lastLogin":null},
             "directConnections":{"port":8080,"total":2,"sources":[{"address":"10.0.0.7","count":2}]}}"#;
         let said = said("200 OK", body).await.unwrap();
         assert_eq!(said.config_hash.as_deref(), Some("ab"));
         assert_eq!(said.direct_connections.unwrap().sources[0].address, "10.0.0.7");
-        assert!(said.provider.unwrap().ready);
+        let provider = said.provider.unwrap();
+        assert!(provider.ready);
+        assert_eq!(provider.last_call.unwrap().outcome, Outcome::Other);
+        assert_eq!(provider.last_token_call.unwrap().outcome, Outcome::ClientRefused);
     }
 
     #[tokio::test(start_paused = true)]

@@ -3,7 +3,7 @@
 //! Kept in memory only: after a restart everything is asked again, and until then nothing is taken as confirmed.
 
 use crate::controller::Queue;
-use crds::{OAuth2Proxy, Workload};
+use crds::{OAuth2Proxy, Reason, Workload};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::{BTreeMap, HashMap};
@@ -35,8 +35,17 @@ pub(crate) struct PodReport {
     pub(crate) config_hash: Option<String>,
     /// Why the present configuration was refused, if it was.
     pub(crate) reload_error: Option<String>,
-    /// Whether the pod has the provider's discovery document and keys, or why not; absent: it has not answered.
-    pub(crate) issuer: Option<Result<(), String>>,
+    /// Whether people can sign in at this pod, as far as it has seen, or why not; absent: it has not answered.
+    pub(crate) issuer: Option<Result<(), NoLogin>>,
+}
+
+/// Why nobody can sign in at a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoLogin {
+    /// `IssuerUnreachable` or `ClientRefused`.
+    pub(crate) reason: Reason,
+    /// In the words of the pod.
+    pub(crate) error: String,
 }
 
 impl FleetReport {

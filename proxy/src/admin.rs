@@ -77,6 +77,11 @@ impl Admin {
             (_, "/readyz") if self.draining.load(Ordering::Relaxed) => {
                 response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
+            (_, "/readyz") if !self.cell.load().provider.may_work().await => response(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "text/plain",
+                "what answers is not the identity provider that is configured: see /status\n",
+            ),
             (_, "/livez" | "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
             (_, "/status") => response(StatusCode::OK, "application/json", self.state().await),
             _ => response(
@@ -122,7 +127,11 @@ impl Admin {
             ("reload", json!({"lastError": state.last_error})),
             (
                 "provider",
-                json!({"id": provider.id, "ready": provider.ready, "error": provider.error}),
+                json!({
+                    "id": provider.id, "ready": provider.ready, "error": provider.error,
+                    "impossible": provider.impossible, "lastCall": provider.lasts.call,
+                    "lastTokenCall": provider.lasts.token, "lastLogin": provider.lasts.login,
+                }),
             ),
             ("draining", self.draining.load(Ordering::Relaxed).into()),
         ]

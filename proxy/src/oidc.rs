@@ -17,6 +17,7 @@ mod keys;
 mod login;
 mod login_state;
 mod logout;
+mod outcome;
 pub mod probe;
 mod provider;
 mod refresh;

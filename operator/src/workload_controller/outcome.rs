@@ -4,9 +4,9 @@
 
 use super::pods::{PodFacts, direct, lingering};
 use super::services::Routing;
-use crate::fleet::Said;
+use crate::fleet::{LastCall, Outcome as Ends, Provider, Said};
 use crate::inject::{Ports, Refusal};
-use crate::report::PodReport;
+use crate::report::{NoLogin, PodReport};
 use crate::traffic::Companion;
 use crds::{Reason, Traffic, Workload, WorkloadKind, WorkloadTraffic};
 use std::time::Duration;
@@ -194,14 +194,25 @@ pub(super) fn report((pod, said): &(PodFacts, Option<Result<Said, String>>)) -> 
         name: pod.name.clone(),
         config_hash: said.and_then(|said| said.config_hash.clone()),
         reload_error: said.and_then(|said| said.reload.last_error.clone()),
-        issuer: said.and_then(|said| said.provider.as_ref()).map(|provider| {
-            if provider.ready {
-                Ok(())
-            } else {
-                Err(provider.error.clone().unwrap_or_else(|| "not reached yet".to_owned()))
-            }
-        }),
+        issuer: said.and_then(|said| said.provider.as_ref()).map(issuer),
     })
+}
+
+/// Whether people can sign in. A client that is refused comes first: then the provider does answer.
+fn issuer(provider: &Provider) -> Result<(), NoLogin> {
+    let ended = |call: &Option<LastCall>, outcome| {
+        call.as_ref().filter(|call| call.outcome == outcome).map(|call| call.error.clone())
+    };
+    let refused = ended(&provider.last_token_call, Ends::ClientRefused);
+    let silent = ended(&provider.last_call, Ends::Unreachable);
+    let (reason, error) = match (refused, silent) {
+        (Some(error), _) => (Reason::ClientRefused, error),
+        (None, Some(error)) => (Reason::IssuerUnreachable, error),
+        (None, None) if !provider.ready => (Reason::IssuerUnreachable, None),
+        (None, None) => return Ok(()),
+    };
+    let error = error.or_else(|| provider.error.clone());
+    Err(NoLogin { reason, error: error.unwrap_or_else(|| "not reached yet".to_owned()) })
 }
 
 /// All that is in the way, within what the status may hold.

@@ -35,8 +35,12 @@ impl Provider {
     ) -> Result<Session, CallbackError> {
         let (inner, params, redirect_uri) =
             (Arc::clone(&self.inner), params.clone(), redirect_uri.to_owned());
-        self.on_control(async move { complete(&inner, &params, &state, &redirect_uri).await })
-            .await?
+        let work = async move {
+            let result = complete(&inner, &params, &state, &redirect_uri).await;
+            inner.outcomes.login(inner.clock.now(), result.as_ref().err());
+            result
+        };
+        self.on_control(work).await?
     }
 }
 
@@ -56,12 +60,7 @@ async fn complete(
     }
     let code = params.code.as_ref().ok_or(CallbackError::NoCode)?;
     let code = Code { value: code, redirect_uri, verifier: state.verifier() };
-    let tokens =
-        token::redeem(&inner.token_endpoint(&metadata), &code).await.inspect_err(|error| {
-            if error.is_outage() {
-                inner.suspect_change();
-            }
-        })?;
+    let tokens = inner.noted(token::redeem(&inner.token_endpoint(&metadata), &code).await)?;
     session(inner, &metadata, state, tokens).await
 }
 

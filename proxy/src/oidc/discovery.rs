@@ -55,12 +55,36 @@ pub(crate) enum DiscoveryError {
         /// What was found.
         reason: String,
     },
+    /// An answer that says that the provider is in trouble.
+    #[error(
+        "{address} is no discovery document: the status is {status}, so the provider is not well"
+    )]
+    Trouble {
+        /// Where.
+        address: String,
+        /// HTTP status.
+        status: u16,
+    },
     /// The document is another issuer's. The text shows both, where they differ and what to do.
     #[error("{0}")]
     Issuer(String),
     /// Something that a login needs is missing or unusable.
     #[error("{0}")]
     Unusable(String),
+}
+
+impl DiscoveryError {
+    /// Whether something answered that is not the provider as it is configured, rather than nothing, or a provider in
+    /// trouble.
+    pub(super) fn is_answer(&self) -> bool {
+        match self {
+            Self::Http(error) => {
+                matches!(error, HttpError::TooLarge { .. } | HttpError::Redirect { .. })
+            }
+            Self::Trouble { .. } => false,
+            Self::NoDocument { .. } | Self::Issuer(_) | Self::Unusable(_) => true,
+        }
+    }
 }
 
 /// Asks the provider, or takes the configured endpoints if discovery is off.
@@ -92,6 +116,9 @@ pub(super) fn read(
     answer: &Answer,
 ) -> Result<Metadata, DiscoveryError> {
     let refuse = |reason| DiscoveryError::NoDocument { address: address(url), reason };
+    if answer.status >= 500 || answer.status == 429 {
+        return Err(DiscoveryError::Trouble { address: address(url), status: answer.status });
+    }
     if answer.status != 200 {
         return Err(refuse(format!("the status is {}", answer.status)));
     }

@@ -10,7 +10,8 @@ use super::jws::{self, SignatureError, Signed};
 use super::keys::{KeySet, Keys, KeysError, Need};
 use super::login::{self, Login};
 use super::login_state::LoginState;
-use super::token;
+use super::outcome::{Lasts, Outcomes};
+use super::token::{self, TokenError, Tokens};
 use crate::clock::Clock;
 use proxy_config::{PkceMethod, Problems, Provider as Config};
 use std::sync::Arc;
@@ -21,6 +22,9 @@ use tokio::task::AbortHandle;
 
 /// How long the first requests after the start wait for the first answer of the provider.
 const FIRST_WAIT: Duration = Duration::from_secs(3);
+
+/// The same for readiness. A kubelet waits for a second.
+const READY_WAIT: Duration = Duration::from_millis(500);
 
 /// An OpenID Connect provider. Dropping it ends its background work; calls under way are finished.
 pub(crate) struct Provider {
@@ -38,6 +42,7 @@ pub(super) struct Inner {
     pub(super) client: Client,
     pub(super) keys: Keys,
     pub(super) clock: Arc<dyn Clock>,
+    pub(super) outcomes: Outcomes,
     known: watch::Sender<Known>,
     /// Something suggests that the provider has changed.
     again: Notify,
@@ -49,6 +54,14 @@ struct Known {
     /// The last attempt's, whatever is known from earlier ones.
     error: Option<String>,
     attempted: bool,
+    /// The last answer, whatever else was tried since, was not that of the provider that is configured.
+    wrong: bool,
+}
+
+impl Known {
+    fn is_impossible(&self) -> bool {
+        self.wrong && self.metadata.is_none()
+    }
 }
 
 /// The provider for the status page of the admin listener.
@@ -60,8 +73,12 @@ pub(crate) struct Status {
     pub(crate) ready: bool,
     /// What went wrong at the last attempt to ask the provider about itself, and what to do; it may be ready all the same.
     pub(crate) error: Option<String>,
+    /// Something answers that is not the provider as it is configured, and there never was a login that could have worked.
+    pub(crate) impossible: bool,
     /// By how many seconds its clock was ahead of ours when it last answered.
     pub(crate) clock_skew: Option<i64>,
+    /// How the last calls went.
+    pub(crate) lasts: Lasts,
 }
 
 /// Nothing is known about the provider yet, or the process is stopping.
@@ -104,6 +121,7 @@ impl Provider {
             client: Client::new(config.tls.clone(), Arc::clone(&clock)),
             keys: Keys::new(keys),
             clock,
+            outcomes: Outcomes::default(),
             known: watch::Sender::new(known),
             again: Notify::new(),
             config,
@@ -189,8 +207,20 @@ impl Provider {
             id: self.inner.config.id.clone(),
             ready: known.metadata.is_some(),
             error: known.error.clone(),
+            impossible: known.is_impossible(),
             clock_skew: self.inner.client.skew(),
+            lasts: self.inner.outcomes.lasts(),
         }
+    }
+
+    /// Whether logins may work, as far as is known: not while something else answers in the provider's place and none could
+    /// ever have worked. A provider that does not answer is no reason: it may come, and sessions do without it. Right after
+    /// the start this waits a moment for the first answer, so that a rollout does not get past it.
+    pub(crate) async fn may_work(&self) -> bool {
+        let mut known = self.inner.known.subscribe();
+        let first = known.wait_for(|known| known.attempted);
+        drop(tokio::time::timeout(READY_WAIT, first).await);
+        !self.inner.known.borrow().is_impossible()
     }
 
     /// Runs `work` on the control runtime to its end, even if the caller goes away.
@@ -267,6 +297,15 @@ impl Inner {
             client: &self.client,
             learnt: &self.learnt,
         }
+    }
+
+    /// Passes on what the token endpoint answered, and takes note of it.
+    pub(super) fn noted(&self, result: Result<Tokens, TokenError>) -> Result<Tokens, TokenError> {
+        self.outcomes.token(self.clock.now(), result.as_ref().err());
+        if result.as_ref().is_err_and(TokenError::is_outage) {
+            self.suspect_change();
+        }
+        result
     }
 
     /// An answer suggests that the discovery document is out of date.

@@ -75,13 +75,11 @@ impl Provider {
 async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshError> {
     let refresh_token = session.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
     let metadata = inner.metadata().await?;
-    let tokens = match token::refresh(&inner.token_endpoint(&metadata), refresh_token.as_str())
-        .await
-    {
+    let answer = token::refresh(&inner.token_endpoint(&metadata), refresh_token.as_str()).await;
+    let tokens = match inner.noted(answer) {
         Ok(tokens) => tokens,
         Err(error) if error.is_invalid_grant() => return Err(RefreshError::InvalidGrant(error)),
         Err(error) if error.is_outage() => {
-            inner.suspect_change();
             let text = error.to_string();
             return Err(match error {
                 TokenError::Http(_) => RefreshError::Unavailable(text),

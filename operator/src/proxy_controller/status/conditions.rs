@@ -3,7 +3,7 @@
 use crate::condition::{Decision, State, find};
 use crate::proxy_controller::name;
 use crate::proxy_controller::outcome::{Finding, Outcome};
-use crate::report::FleetReport;
+use crate::report::{FleetReport, NoLogin};
 use crds::ConditionType::{
     ConfigRendered, IssuerReachable, Ready, RefreshCoordinated, TrafficRouted, WorkloadsInjected,
 };
@@ -111,8 +111,16 @@ fn issuer_reachable(facts: &Facts<'_>) -> Decision {
         pods.iter().filter_map(|pod| Some((&pod.name, pod.issuer.as_ref()?))).collect();
     let failures: Vec<_> =
         answers.iter().filter_map(|(name, issuer)| Some((name, issuer.as_ref().err()?))).collect();
-    match failures.first() {
-        Some((pod, error)) => {
+    let refused = failures.iter().find(|(_, why)| why.reason == Reason::ClientRefused);
+    match refused.or(failures.first()) {
+        Some((pod, NoLogin { reason: Reason::ClientRefused, error })) => {
+            let message = format!(
+                "the provider does not take the proxy for the client, so nobody can sign in, for instance at {pod}: {error}. \
+                 Check spec.provider.clientID and the client secret; people who are signed in already are not affected"
+            );
+            Decision::new(IssuerReachable, State::False, Reason::ClientRefused, message)
+        }
+        Some((pod, NoLogin { reason: _, error })) => {
             let issuer = &facts.object.spec.provider.issuer_url;
             let message = format!(
                 "{} of {} pods do not reach {issuer}, for instance {pod}: {error}. Check spec.provider.issuerURL, DNS and \

@@ -4,7 +4,7 @@ use crate::controller::Failure;
 use crate::proxy_controller::apply::{Applied, Rollout};
 use crate::proxy_controller::outcome::Finding;
 use crate::proxy_controller::tests::object;
-use crate::report::PodReport;
+use crate::report::{NoLogin, PodReport};
 use crds::{Reason, WorkloadKind, WorkloadTraffic};
 use serde_json::json;
 
@@ -190,19 +190,32 @@ fn an_open_path_is_never_ready() {
 #[test]
 fn the_issuer_is_judged_by_the_pods() {
     let good = PodReport { issuer: Some(Ok(())), ..pod(Some("present-hash-0123")) };
-    let bad = PodReport { issuer: Some(Err("connection refused".to_owned())), ..good.clone() };
+    let no = |reason, error: &str| Some(Err(NoLogin { reason, error: error.to_owned() }));
+    let bad = PodReport {
+        issuer: no(Reason::IssuerUnreachable, "connection refused"),
+        ..good.clone()
+    };
     let status =
         decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good.clone()]), now());
     assert_eq!(
         condition(&status, ConditionType::IssuerReachable),
         pair("True", Reason::IssuerAnswers)
     );
-    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good, bad]), now());
+    let pods = vec![good.clone(), bad.clone()];
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], pods), now());
     assert_eq!(
         condition(&status, ConditionType::IssuerReachable),
         pair("False", Reason::IssuerUnreachable)
     );
     assert_eq!(condition(&status, ConditionType::Ready), pair("False", Reason::IssuerUnreachable));
+    let refused =
+        PodReport { issuer: no(Reason::ClientRefused, "invalid_client"), ..good.clone() };
+    let pods = vec![good, bad, refused];
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], pods), now());
+    for type_ in [ConditionType::IssuerReachable, ConditionType::Ready] {
+        assert_eq!(condition(&status, type_), pair("False", Reason::ClientRefused));
+        assert!(find(&status.conditions, type_).unwrap().message.contains("invalid_client"));
+    }
 }
 
 #[test]

@@ -20,12 +20,17 @@ const WORTH_A_WARNING: u64 = 30;
 pub(super) async fn run(inner: Arc<Inner>) {
     let mut failures: u32 = 0;
     loop {
-        let error = attempt(&inner).await.err();
+        let (error, wrong) = match attempt(&inner).await {
+            Ok(()) => (None, Some(false)),
+            Err(Failed { error, wrong }) => (Some(error), wrong),
+        };
+        inner.outcomes.asked(inner.clock.now(), error.as_deref());
         failures = if error.is_some() { failures.saturating_add(1) } else { 0 };
         report(&inner, error.as_deref(), failures);
         inner.known.send_modify(|known| {
             known.attempted = true;
             known.error = error;
+            known.wrong = wrong.unwrap_or(known.wrong);
         });
         let changed = async {
             tokio::time::sleep(LAST_RETRY).await;
@@ -38,10 +43,17 @@ pub(super) async fn run(inner: Arc<Inner>) {
     }
 }
 
-async fn attempt(inner: &Inner) -> Result<(), String> {
-    let metadata = discovery::discover(&inner.config, &inner.client)
-        .await
-        .map_err(|error| error.to_string())?;
+/// A failed attempt.
+struct Failed {
+    error: String,
+    /// Whether what answered is not the provider that is configured; not known if nothing did.
+    wrong: Option<bool>,
+}
+
+async fn attempt(inner: &Inner) -> Result<(), Failed> {
+    let metadata = discovery::discover(&inner.config, &inner.client).await.map_err(|error| {
+        Failed { error: error.to_string(), wrong: error.is_answer().then_some(true) }
+    })?;
     let jwks = metadata.jwks.clone();
     inner.known.send_modify(|known: &mut Known| {
         if known.metadata.as_deref() != Some(&metadata) {
@@ -57,7 +69,8 @@ async fn attempt(inner: &Inner) -> Result<(), String> {
         // Whoever waits for the first answer can go on; the keys are needed only when somebody comes back.
         known.attempted = true;
     });
-    inner.keys.renew(&inner.client, &jwks).await.map_err(|error| error.to_string())
+    let renewed = inner.keys.renew(&inner.client, &jwks).await;
+    renewed.map_err(|error| Failed { error: error.to_string(), wrong: Some(false) })
 }
 
 /// Half of the pause is certain and half is random, so that many proxies do not ask at the same moment.
