@@ -37,6 +37,7 @@ pub(crate) struct Reloader {
 impl Reloader {
     /// Reloads whenever a file has changed since it was `seen`, and whenever `demands` says so. Ends when `demands` does.
     pub(crate) async fn run(self, mut seen: Seen, mut demands: mpsc::Receiver<()>) {
+        let reloader = Arc::new(self);
         let mut watcher = Watcher::new();
         loop {
             watcher.watch(seen.files());
@@ -53,7 +54,11 @@ impl Reloader {
             }
             seen.settle().await;
             if demanded || seen.now() != seen {
-                seen = self.reload();
+                // Files and thousands of expressions take their time, in which this thread has refreshes to make.
+                let (reloader, before) = (Arc::clone(&reloader), seen);
+                let work = tokio::task::spawn_blocking(move || reloader.reload());
+                // A panic has been told; the files that led to it are not tried again as they are.
+                seen = work.await.unwrap_or_else(|_| before.now());
             }
         }
     }
