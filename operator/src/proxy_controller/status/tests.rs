@@ -191,10 +191,8 @@ fn an_open_path_is_never_ready() {
 fn the_issuer_is_judged_by_the_pods() {
     let good = PodReport { issuer: Some(Ok(())), ..pod(Some("present-hash-0123")) };
     let no = |reason, error: &str| Some(Err(NoLogin { reason, error: error.to_owned() }));
-    let bad = PodReport {
-        issuer: no(Reason::IssuerUnreachable, "connection refused"),
-        ..good.clone()
-    };
+    let bad =
+        PodReport { issuer: no(Reason::IssuerUnreachable, "connection refused"), ..good.clone() };
     let status =
         decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good.clone()]), now());
     assert_eq!(
@@ -208,8 +206,7 @@ fn the_issuer_is_judged_by_the_pods() {
         pair("False", Reason::IssuerUnreachable)
     );
     assert_eq!(condition(&status, ConditionType::Ready), pair("False", Reason::IssuerUnreachable));
-    let refused =
-        PodReport { issuer: no(Reason::ClientRefused, "invalid_client"), ..good.clone() };
+    let refused = PodReport { issuer: no(Reason::ClientRefused, "invalid_client"), ..good.clone() };
     let pods = vec![good, bad, refused];
     let status = decide(&object(json!({})), &applied(None), &fleet(vec![], pods), now());
     for type_ in [ConditionType::IssuerReachable, ConditionType::Ready] {

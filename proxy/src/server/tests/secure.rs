@@ -1,9 +1,9 @@
 //! TLS, and HTTP/2 over it, with a real client.
 
 use super::support::{PATIENCE, Running, eventually};
-use crate::access_log::Writer;
 use crate::body::{Body, BodyError};
 use crate::metrics::Registry;
+use crate::output::Writer;
 use crate::peer::Peer;
 use crate::server::checked::Checked;
 use crate::server::connection::Conn;
@@ -308,7 +308,7 @@ async fn a_flush_that_went_through_is_not_remembered_as_one_that_waits() {
     let worker = Arc::new(Worker {
         index: 0,
         shard: registry.shard(),
-        log: Writer::start(Vec::new(), &registry).unwrap().log(),
+        log: Writer::new(Vec::new(), &registry).log(),
         busy: Arc::default(),
     });
     let slot = Loads::new(1, 1).enter(0).unwrap();
