@@ -117,20 +117,19 @@ async fn load(
         Need::Nothing => tokio::time::timeout(EXEMPT_PATIENCE, loading).await,
         Need::Person | Need::Tokens => Ok(loading.await),
     };
-    let found = match loaded
-        .unwrap_or_else(|_| Err(LoadError::Unavailable("it is slow".to_owned())))
-    {
-        Ok(found) => found,
-        Err(LoadError::Invalid(reason)) => {
-            REFUSED.with(|place| {
-                let message = format!("a session cookie is refused and cleared: {reason}");
-                visit.note_sparingly(place, &message);
-            });
-            forget(visit);
-            return Ok(None);
-        }
-        Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
-    };
+    let found =
+        match loaded.unwrap_or_else(|_| Err(LoadError::Unavailable("it is slow".to_owned()))) {
+            Ok(found) => found,
+            Err(LoadError::Invalid(reason)) => {
+                REFUSED.with(|place| {
+                    let message = format!("a session cookie is refused and cleared: {reason}");
+                    visit.note_sparingly(place, &message);
+                });
+                forget(visit);
+                return Ok(None);
+            }
+            Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
+        };
     let Some(found) = found else { return Ok(None) };
     let signed_out = visit.site.context.refresher.signed_out();
     if found.family().is_some_and(|family| signed_out.contains(&family)) {
@@ -138,7 +137,7 @@ async fn load(
         if let Err(error) = store.remove(found.ticket.as_ref()).await {
             tracing::warn!(%error, "the record of a session that was signed out stays until it expires");
         }
-        visit.log_failure(found.session.identity.shown(), "this session was signed out");
+        visit.note(found.session.identity.shown(), "this session was signed out");
         forget(visit);
         return Ok(None);
     }
