@@ -44,7 +44,6 @@ fn default_refresh_grace() -> Duration {
     Duration::from_secs(3600)
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_default_refresh_grace(grace: &Duration) -> bool {
     *grace == default_refresh_grace()
 }
@@ -70,6 +69,7 @@ pub enum SessionFormat {
 }
 
 impl SessionFormat {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
     fn is_default(&self) -> bool {
         *self == Self::default()
     }
