@@ -116,12 +116,9 @@ pub(crate) enum Failure {
 }
 
 impl CallbackError {
-    /// Whether the tokens are not of this login or not valid, rather than not to be had.
+    /// Whether the tokens are not of this login, rather than not to be had.
     pub(crate) fn is_failed_attempt(&self) -> bool {
-        matches!(
-            self,
-            Self::Invalid(_) | Self::Refused(TokenRefused::Nonce | TokenRefused::Missing("nonce"))
-        )
+        matches!(self, Self::Refused(TokenRefused::Nonce | TokenRefused::Missing("nonce")))
     }
 
     /// The provider's own refusal, out of untrusted parameters.
