@@ -31,7 +31,7 @@ const FLOOD: Duration = Duration::from_secs(10);
 const ROW: u32 = 2 * PATIENCE;
 
 /// Time for what is under way on a connection that has to go.
-const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A stream shares the way with others and is seen to move only when a whole piece of it was taken.
 const SHARES: u32 = 5;
