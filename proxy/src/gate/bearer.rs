@@ -13,7 +13,8 @@ use proxy_config::Bearer;
 use std::borrow::Cow;
 use std::sync::Arc;
 
-/// How long a token is not verified again: the bound on how late a withdrawn key is noticed.
+/// How long a token is not verified again, though its keys stay. A withdrawn key is noticed when the keys are next fetched
+/// (`oidc/provider/upkeep.rs`), and then at once.
 const VERIFIED_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 thread_local! {
@@ -35,12 +36,15 @@ pub(super) async fn authenticate(
     let Some(token) = only.and_then(|value| value.to_str().ok()).and_then(token_of) else {
         return refused(settings);
     };
-    let digest = Digest::of_bearer(&token);
+    let digest = Digest::of_bearer(&token, visit.site.provider.bearer_epoch());
     if let Some(person) =
         cache::get(digest, visit.site.epoch).filter(|person| person.is_good(visit.now))
     {
         visit.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
+    }
+    if cache::was_refused(digest, visit.now) {
+        return refused(settings);
     }
     match Box::pin(visit.site.provider.bearer(&token)).await {
         Ok(session) => {
@@ -53,6 +57,7 @@ pub(super) async fn authenticate(
         }
         Err(error) if error.is_outage() => Err(Refusal::NoProvider(error.to_string())),
         Err(error) => {
+            cache::refuse(digest, visit.now);
             REFUSED.with(|place| {
                 visit.note_sparingly(place, &format!("a bearer token is refused: {error}"));
             });

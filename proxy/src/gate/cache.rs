@@ -10,6 +10,7 @@ use crate::policy::Person;
 use crate::random;
 use crate::refresh::SignedOut;
 use crate::session::Family;
+use jiff::{SignedDuration, Timestamp};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
@@ -23,10 +24,16 @@ const ENTRY: usize = 512;
 /// How much of a cookie's end is hashed.
 const TAIL: usize = 24;
 
+/// Refused tokens that are remembered; when there are more, all are forgotten.
+const REFUSALS: usize = 1024;
+/// How long a refused token is not looked at again; as long as unknown keys are not looked for again.
+const REFUSED_FOR: SignedDuration = SignedDuration::from_secs(10);
+
 static KEY: LazyLock<[u8; 16]> = LazyLock::new(random::array);
 
 thread_local! {
     static CACHE: RefCell<Cache> = RefCell::new(Cache::default());
+    static REFUSED: RefCell<HashMap<Digest, Timestamp>> = RefCell::new(HashMap::new());
 }
 
 /// What an entry is found by. One round for each word is enough, because nobody gets to see a digest.
@@ -39,9 +46,14 @@ impl Digest {
         Self::of(b'c', value.get(value.len().saturating_sub(TAIL)..).unwrap_or_default())
     }
 
-    /// The digest of a bearer token.
-    pub(super) fn of_bearer(token: &str) -> Self {
-        Self::of(b'b', token.as_bytes())
+    /// The digest of a bearer token under the provider and keys that `epoch` stands for.
+    pub(super) fn of_bearer(token: &str, (provider, keys): (u64, u64)) -> Self {
+        let mut hasher = SipHasher13::new_with_key(&KEY);
+        hasher.write_u8(b'b');
+        hasher.write_u64(provider);
+        hasher.write_u64(keys);
+        hasher.write(token.as_bytes());
+        Self(hasher.finish128().as_u128())
     }
 
     fn of(kind: u8, text: &[u8]) -> Self {
@@ -65,6 +77,22 @@ pub(super) fn get_cookie(value: &[u8], epoch: u64) -> Option<Arc<Person>> {
 /// Keeps a person.
 pub(super) fn put(digest: Digest, epoch: u64, person: &Arc<Person>) {
     CACHE.with_borrow_mut(|cache| cache.put(digest, (&[], epoch), Arc::clone(person)));
+}
+
+/// Whether the token behind a digest was refused a moment ago. Sent again it costs its digest, not a signature.
+pub(super) fn was_refused(digest: Digest, now: Timestamp) -> bool {
+    REFUSED.with_borrow(|refused| refused.get(&digest).is_some_and(|until| now < *until))
+}
+
+/// Remembers that a token was refused.
+pub(super) fn refuse(digest: Digest, now: Timestamp) {
+    let Ok(until) = now.checked_add(REFUSED_FOR) else { return };
+    REFUSED.with_borrow_mut(|refused| {
+        if refused.len() >= REFUSALS {
+            refused.clear();
+        }
+        refused.insert(digest, until);
+    });
 }
 
 /// Keeps a person under a session cookie, which must have been read and opened as these bytes.
@@ -242,6 +270,9 @@ mod tests {
 
     #[test]
     fn a_cookie_is_no_bearer_token() {
-        assert!(Digest::of_cookie(b"x") != Digest::of_bearer("x"));
+        let bearer = |epoch| Digest::of_bearer("x", epoch);
+        assert!(Digest::of_cookie(b"x") != bearer((1, 1)));
+        assert!(bearer((1, 1)) == bearer((1, 1)));
+        assert!(bearer((1, 1)) != bearer((2, 1)) && bearer((1, 1)) != bearer((1, 2)));
     }
 }

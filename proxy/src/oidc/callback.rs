@@ -59,6 +59,7 @@ async fn complete(
         return Err(CallbackError::declined(code, params.error_description.as_deref()));
     }
     let code = params.code.as_ref().ok_or(CallbackError::NoCode)?;
+    let _place = inner.calls.login().await?;
     let code = Code { value: code, redirect_uri, verifier: state.verifier() };
     let tokens = inner.noted(token::redeem(&inner.token_endpoint(&metadata), &code).await)?;
     session(inner, &metadata, state, tokens).await

@@ -6,10 +6,12 @@ mod jwk;
 
 use super::http::{Answer, Client, Get, HttpError, MAX_KEYS, address};
 use super::jws;
+use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::ParsedPublicKey;
 use proxy_config::SigningAlgorithm as Algorithm;
 use serde::Deserialize;
 use serde_json::Value;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -48,6 +50,8 @@ pub(super) struct KeySet {
     keys: Vec<Key>,
     /// Keys that can not be used, each with the reason; a few of them.
     left_out: Vec<String>,
+    /// A hash of the text that it was read from; empty if that is not known.
+    print: Vec<u8>,
 }
 
 struct Key {
@@ -75,6 +79,10 @@ pub(crate) enum KeysError {
 /// The present keys.
 pub(super) struct Keys {
     present: RwLock<Arc<KeySet>>,
+    /// Counts the sets that differ from the one before: what was verified under another number may have lost its key.
+    epoch: AtomicU64,
+    /// The outcome of the last fetch for a key that was missed, for those who do not want to wait behind whoever fetches.
+    outcome: RwLock<Option<(Instant, Result<(), KeysError>)>>,
     /// Held by whoever fetches. The last fetch for a key that was missed; what is fetched without need does not count, so a
     /// key that is newer is found at once.
     missed: Mutex<Option<Fetch>>,
@@ -143,12 +151,30 @@ impl KeySet {
 impl Keys {
     /// With the keys that are known already, if any.
     pub(super) fn new(known: Arc<KeySet>) -> Self {
-        Self { present: RwLock::new(known), missed: Mutex::new(None) }
+        Self {
+            present: RwLock::new(known),
+            epoch: AtomicU64::new(0),
+            outcome: RwLock::new(None),
+            missed: Mutex::new(None),
+        }
     }
 
     /// The keys as they were last fetched.
     pub(super) fn present(&self) -> Arc<KeySet> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Which set of keys is in force; see [`Provider::bearer_epoch`](super::Provider::bearer_epoch).
+    pub(super) fn epoch(&self) -> u64 {
+        self.epoch.load(Ordering::Acquire)
+    }
+
+    /// The outcome of the last fetch for a missed key if so little time has passed that a bearer token is no reason for
+    /// another. Known on every thread without waiting, so that tokens nobody signed never get as far as the control runtime.
+    pub(super) fn rests(&self) -> Option<Result<(), KeysError>> {
+        let outcome = self.outcome.read().unwrap_or_else(PoisonError::into_inner);
+        let (ended, result) = outcome.as_ref()?;
+        (ended.elapsed() < Need::Bearer.pause()).then(|| result.clone())
     }
 
     /// Fetches the keys, because it is time.
@@ -173,7 +199,8 @@ impl Keys {
     ) -> Result<(), KeysError> {
         let came = Instant::now();
         let mut missed = self.missed.lock().await;
-        if fits(&self.present()) {
+        // Who came before the last fetch began has its result; so has a bearer token that came soon after.
+        if need == Need::Login && fits(&self.present()) {
             return Ok(());
         }
         if let Some(Fetch { began, ended, result }) = missed.as_ref() {
@@ -184,7 +211,10 @@ impl Keys {
         }
         let began = Instant::now();
         let result = self.fetch(client, url).await;
-        *missed = Some(Fetch { began, ended: Instant::now(), result: result.clone() });
+        let ended = Instant::now();
+        *self.outcome.write().unwrap_or_else(PoisonError::into_inner) =
+            Some((ended, result.clone()));
+        *missed = Some(Fetch { began, ended, result: result.clone() });
         result
     }
 
@@ -194,8 +224,14 @@ impl Keys {
             bearer: None,
             limit: MAX_KEYS,
         };
-        let keys = read(url, &client.get(url, &get).await?)?;
-        *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        let answer = client.get(url, &get).await?;
+        let mut keys = read(url, &answer)?;
+        keys.print = digest(&SHA256, &answer.body).as_ref().to_vec();
+        let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);
+        if present.print != keys.print {
+            self.epoch.fetch_add(1, Ordering::AcqRel);
+        }
+        *present = Arc::new(keys);
         Ok(())
     }
 }

@@ -15,9 +15,10 @@ use super::token::{self, TokenError, Tokens};
 use crate::clock::Clock;
 use proxy_config::{PkceMethod, Problems, Provider as Config};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use tokio::task::AbortHandle;
 
 /// How long the first requests after the start wait for the first answer of the provider.
@@ -33,6 +34,47 @@ pub(crate) struct Provider {
     upkeep: AbortHandle,
 }
 
+static SERIAL: AtomicU64 = AtomicU64::new(1);
+
+/// How many calls may be under way at once. Anybody can come back from a login that never was, so these can not take what
+/// refreshes need; together they bound what the control runtime, which carries more than this, has to do.
+pub(super) struct Calls {
+    logins: Semaphore,
+    refreshes: Semaphore,
+}
+
+impl Calls {
+    const LOGINS: usize = 24;
+    const REFRESHES: usize = 40;
+    /// Who waited so long is told that the provider is busy.
+    const PATIENCE: Duration = Duration::from_secs(10);
+
+    /// A place among the logins that are being completed.
+    pub(super) async fn login(&self) -> Result<SemaphorePermit<'_>, Unavailable> {
+        Self::place(&self.logins).await
+    }
+
+    /// A place among the sessions that are being refreshed or looked at.
+    pub(super) async fn refresh(&self) -> Result<SemaphorePermit<'_>, Unavailable> {
+        Self::place(&self.refreshes).await
+    }
+
+    async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, Unavailable> {
+        match tokio::time::timeout(Self::PATIENCE, places.acquire()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => {
+                Err(Unavailable("too many calls to it are under way already".to_owned()))
+            }
+        }
+    }
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { logins: Semaphore::new(Self::LOGINS), refreshes: Semaphore::new(Self::REFRESHES) }
+    }
+}
+
 /// What the calls share.
 pub(super) struct Inner {
     pub(super) config: Config,
@@ -43,6 +85,11 @@ pub(super) struct Inner {
     pub(super) keys: Keys,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) outcomes: Outcomes,
+    /// No two providers of this process have the same.
+    pub(super) serial: u64,
+    /// Bearer tokens were verified since it was last looked.
+    pub(super) bearers: AtomicBool,
+    pub(super) calls: Calls,
     known: watch::Sender<Known>,
     /// Something suggests that the provider has changed.
     again: Notify,
@@ -122,6 +169,9 @@ impl Provider {
             keys: Keys::new(keys),
             clock,
             outcomes: Outcomes::default(),
+            serial: SERIAL.fetch_add(1, Ordering::Relaxed),
+            bearers: AtomicBool::new(false),
+            calls: Calls::default(),
             known: watch::Sender::new(known),
             again: Notify::new(),
             config,
@@ -287,6 +337,13 @@ impl Inner {
             return Err(SignedError::Keys(error));
         }
         verify(&self.keys.present()).map_err(SignedError::Refused)
+    }
+
+    /// Fetches the keys because a bearer token has one that is not known, at the rate that such tokens are worth.
+    pub(super) async fn look_for_keys(&self) -> Result<(), KeysError> {
+        let Some(metadata) = self.metadata_now() else { return Ok(()) };
+        let fetched = self.keys.refresh((&self.client, &metadata.jwks), Need::Bearer, |_| false);
+        fetched.await.inspect_err(|_| self.again.notify_one())
     }
 
     /// The token endpoint.

@@ -75,6 +75,7 @@ impl Provider {
 async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshError> {
     let refresh_token = session.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
     let metadata = inner.metadata().await?;
+    let _place = inner.calls.refresh().await?;
     let answer = token::refresh(&inner.token_endpoint(&metadata), refresh_token.as_str()).await;
     let tokens = match inner.noted(answer) {
         Ok(tokens) => tokens,
@@ -117,7 +118,7 @@ async fn renewed(
         update_identity(inner, metadata, &mut next, (&id_token, &tokens.access)).await?;
     }
     // Who says nothing of the type says nothing new.
-    let is_bearer = tokens.is_bearer.unwrap_or(session.access_token.is_some());
+    let is_bearer = tokens.is_bearer.unwrap_or_else(|| session.access_token.is_some());
     next.access_token = is_bearer.then_some(tokens.access);
     Ok(next)
 }

@@ -47,6 +47,10 @@ async fn ask_endpoint(inner: &Inner, url: &str, token: &str) -> Validity {
         Ok(url) => url,
         Err(error) => return Validity::Unavailable(error.to_string()),
     };
+    let _place = match inner.calls.refresh().await {
+        Ok(place) => place,
+        Err(busy) => return Validity::Unavailable(busy.to_string()),
+    };
     let get = Get { accept: "application/json", bearer: Some(token), limit: MAX_ANSWER };
     match inner.client.get(&url, &get).await {
         Ok(answer) if answer.status == 200 => Validity::Valid,

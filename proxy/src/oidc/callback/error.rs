@@ -35,7 +35,7 @@ pub(crate) enum CallbackError {
     )]
     NoIssuer,
     /// The provider, or the person there, refused.
-    #[error("the provider refused the login: {code}{description}{advice}", advice = declined_advice(known))]
+    #[error("the provider refused the login: {code}{description}{advice}", advice = declined_advice(*known))]
     Declined {
         /// One that is known, see [`KNOWN`]: nothing else of the response gets onto a page.
         known: Option<&'static str>,
@@ -90,7 +90,7 @@ const KNOWN: [&str; 16] = [
     "registration_not_supported",
 ];
 
-fn declined_advice(code: &Option<&'static str>) -> &'static str {
+fn declined_advice(code: Option<&'static str>) -> &'static str {
     match code {
         Some("invalid_scope") => {
             ": the provider does not know a scope that was asked for: set scope (--scope) to those that it has"

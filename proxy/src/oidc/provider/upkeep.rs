@@ -5,6 +5,7 @@ use super::{Inner, Known};
 use crate::oidc::discovery;
 use crate::random;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 /// Pause after success.
@@ -13,6 +14,8 @@ const FRESH: Duration = Duration::from_mins(30);
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// Longest pause after a failure, and the least pause before a change is looked for.
 const LAST_RETRY: Duration = Duration::from_secs(30);
+/// How old the keys may be by which bearer tokens are accepted: nothing else tells that one was withdrawn.
+const KEYS_FRESH: Duration = Duration::from_mins(5);
 /// A clock that differs by more seconds will break logins sooner or later.
 const WORTH_A_WARNING: u64 = 30;
 
@@ -39,6 +42,17 @@ pub(super) async fn run(inner: Arc<Inner>) {
         tokio::select! {
             () = tokio::time::sleep(pause(failures)) => {}
             () = changed => {}
+            () = keys_in_use(&inner) => {}
+        }
+    }
+}
+
+/// Ends when the keys are old and bearer tokens were accepted by them meanwhile.
+async fn keys_in_use(inner: &Inner) {
+    loop {
+        tokio::time::sleep(KEYS_FRESH).await;
+        if inner.bearers.swap(false, Ordering::Relaxed) {
+            return;
         }
     }
 }

@@ -105,6 +105,87 @@ async fn a_rotated_client_secret_takes_along_what_is_known_of_the_provider() {
     assert!(new.login(REDIRECT, str::to_owned).await.is_err(), "it is another provider");
 }
 
+/// The control runtime is shared by everybody, so it stands still here: whoever needs it would wait for ever.
+#[test]
+fn tokens_that_nobody_signed_need_nothing_that_everybody_shares() {
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let worker = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (hostile, client, bad) = control.block_on(async {
+        let hostile = Hostile::start().await;
+        let client = start(config(&hostile.issuer));
+        let bad = bearer(&hostile, &client, "unknown").await;
+        eventually("the first fetch", || hostile.requests("/jwks").len() == 1).await;
+        // The first such token is a reason to look for new keys.
+        assert!(client.bearer(&bad).await.is_err());
+        (hostile, client, bad)
+    });
+    let stranger = Signer::stranger().token(&rs256(), &json!({"sub": "x"}));
+    worker.block_on(async {
+        for token in [&bad, &stranger].into_iter().cycle().take(500) {
+            let answer = tokio::time::timeout(Duration::from_secs(5), client.bearer(token)).await;
+            let error = answer.expect("it waits for the control runtime").err().unwrap();
+            assert!(!error.is_outage(), "{error}");
+        }
+    });
+    assert_eq!(hostile.requests("/jwks").len(), 2);
+}
+
+#[tokio::test]
+async fn a_withdrawn_key_counts_for_minutes_only_while_bearer_tokens_are_in_use() {
+    let hostile = Hostile::start().await;
+    let client = start(config(&hostile.issuer));
+    let token = bearer(&hostile, &client, "rsa").await;
+    assert!(client.bearer(&token).await.is_ok());
+    let before = client.bearer_epoch();
+    hostile.set("/jwks", Reply::Json(200, Signer::stranger().jwks()));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(5 * 60 + 1)).await;
+    tokio::time::resume();
+    eventually("the keys are fetched anew", || client.bearer_epoch() != before).await;
+    assert!(client.bearer(&token).await.is_err());
+    let other = start(config(&hostile.issuer));
+    assert_ne!(other.bearer_epoch().0, client.bearer_epoch().0);
+}
+
+#[tokio::test]
+async fn a_token_without_key_id_costs_a_bounded_number_of_tries() {
+    let mut keys: Vec<Value> = Vec::new();
+    for number in 0..20 {
+        keys.push(Signer::stranger().jwk("RSA", &number.to_string()));
+    }
+    keys.push(Signer::shared().jwk("RSA", "last"));
+    let hostile = Hostile::start().await;
+    hostile.set("/jwks", Reply::Json(200, json!({ "keys": keys })));
+    let client = start(config(&hostile.issuer));
+    let mut claims = hostile.claims(&login(&client).await);
+    claims["nonce"] = Value::Null;
+    let token = |header: Value| Signer::shared().token(&header, &claims);
+    assert!(client.bearer(&token(json!({"alg": "RS256", "kid": "last"}))).await.is_ok());
+    assert!(client.bearer(&token(json!({"alg": "RS256"}))).await.is_err());
+}
+
+#[tokio::test]
+async fn logins_that_hang_leave_room_for_refreshes() {
+    let hostile = Hostile::start().await;
+    let client = start(config(&hostile.issuer));
+    let begun = login(&client).await;
+    hostile.give(&hostile.claims(&begun));
+    let session = finish(&client, begun, "code=c").await.unwrap();
+    hostile.set("/token", Reply::Silence);
+    let before = hostile.requests("/token").len();
+    let mut flood = Vec::new();
+    for _ in 0..200 {
+        let (client, login) = (Arc::clone(&client), login(&client).await);
+        flood.push(tokio::spawn(async move { finish(&client, login, "code=c").await }));
+    }
+    eventually("as many calls as may be", || hostile.requests("/token").len() == before + 24).await;
+    hostile.set("/token", Reply::Json(200, json!({"access_token": "a", "token_type": "Bearer"})));
+    let refreshed = tokio::time::timeout(Duration::from_secs(2), client.refresh(&session)).await;
+    assert!(refreshed.expect("it waits behind the logins").is_ok());
+    assert_eq!(hostile.requests("/token").len(), before + 25);
+    flood.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
 #[tokio::test]
 async fn a_key_on_the_largest_curve_verifies_too() {
     let hostile = Hostile::start().await;
