@@ -55,11 +55,9 @@ fn begins_request(body: &[u8]) -> Option<bool> {
     let line = body.get(start..)?;
     let end = line.iter().position(|byte| !is_token(*byte))?;
     match line.get(end..)? {
-        _ if end == 0 => Some(false),
         [b'\n', ..] | [b'\r', b'\n', ..] => Some(false),
-        [b'\r'] => None,
-        [byte, ..] => Some(is_blank(*byte)),
-        [] => None,
+        [] | [b'\r'] => None,
+        [byte, ..] => Some(end > 0 && is_blank(*byte)),
     }
 }
 

@@ -167,7 +167,7 @@ impl Pool {
 
     /// It may be closing just now. An eighth is for the way there and for clocks.
     fn is_stale(&self, since: Instant) -> bool {
-        self.closes_after.is_some_and(|(after, _)| since.elapsed() >= after - after / 8)
+        self.closes_after.is_some_and(|(after, _)| since.elapsed() >= after.mul_f32(0.875))
     }
 
     fn note_closed(&mut self, since: Instant, now: Instant) {

@@ -103,17 +103,18 @@ fn to(
 {
     let reuse_after_body = true;
     let (id, path) = ("app".to_owned(), "/".to_owned());
-    handler(Upstream { id, path, rewrite_target: None, reuse_after_body, target }, false)
+    handler(&Upstream { id, path, rewrite_target: None, reuse_after_body, target }, false)
 }
 
 /// The same for any upstream. `stranger`: nobody has signed in.
 fn handler(
-    upstream: Upstream,
+    upstream: &Upstream,
     stranger: bool,
-) -> impl Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> BoxFuture<'static, Response<Body>> + Clone
-{
+) -> impl Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> BoxFuture<'static, Response<Body>>
++ Clone
++ use<> {
     let server = Arc::new(
-        upstream::Target::compile(&upstream, Some(Duration::from_mins(1))).unwrap().unwrap(),
+        upstream::Target::compile(upstream, Some(Duration::from_mins(1))).unwrap().unwrap(),
     );
     let names = Arc::new(Names::compile(["X-Forwarded-User"], None));
     move |worker, peer, request| {
@@ -130,11 +131,8 @@ fn handler(
                 other_method: true,
                 stranger,
             };
-            server
-                .forward(&worker, &peer, request.map(Some), &injection)
-                .await
-                .map(|answer| answer.map(Body::from))
-                .unwrap_or_else(|error| {
+            server.forward(&worker, &peer, request.map(Some), &injection).await.map_or_else(
+                |error| {
                     let kind = match error {
                         UpstreamError::Connect(_) => "connect",
                         UpstreamError::Broken(http1::Error::Coding) => "coding",
@@ -145,7 +143,9 @@ fn handler(
                     let mut response = Response::new(Body::from(kind));
                     *response.status_mut() = StatusCode::BAD_GATEWAY;
                     response
-                })
+                },
+                |answer| answer.map(Body::from),
+            )
         })
     }
 }

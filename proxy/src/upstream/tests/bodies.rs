@@ -64,7 +64,7 @@ fn converse(kind: Kind, stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
                 return Ok(());
             }
         }
-        seen.lock().unwrap().push(head.clone());
+        note(seen, &head);
         // What any real handler takes: so the next request may already wait when its answer comes.
         if path.starts_with("/admin") {
             std::thread::sleep(Duration::from_millis(30));
@@ -81,6 +81,10 @@ fn converse(kind: Kind, stream: TcpStream, seen: &Seen) -> std::io::Result<()> {
     }
 }
 
+fn note(seen: &Seen, head: &str) {
+    seen.lock().unwrap().push(head.to_owned());
+}
+
 fn answer(kind: Kind, path: &str, stream: &mut TcpStream) -> std::io::Result<()> {
     let status = match kind {
         Kind::Redirect => "302 Found\r\nLocation: /elsewhere",
@@ -94,7 +98,7 @@ fn proxy(address: &str, stranger: bool, reuse_after_body: bool) -> Running {
     let (id, path) = ("app".to_owned(), "/".to_owned());
     let target = target(address.to_owned());
     let upstream = Upstream { id, path, rewrite_target: None, reuse_after_body, target };
-    Running::start(&Limits { workers: 1, ..Limits::default() }, handler(upstream, stranger))
+    Running::start(&Limits { workers: 1, ..Limits::default() }, handler(&upstream, stranger))
 }
 
 fn post(method: &str, body: &str) -> (String, String) {
