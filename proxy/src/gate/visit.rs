@@ -179,16 +179,22 @@ impl<'a> Visit<'a> {
         if let Some(family) = self.site.store.family(&self.cookies()) {
             self.site.context.refresher.signed_out().add(family);
         }
+        self.drop_session().await
+    }
+
+    /// Takes the session from the browser and out of the store.
+    async fn drop_session(&mut self) -> Result<(), Refusal> {
         let (lines, removed) = self.site.store.clear(&self.cookies(), self.host()).await;
         self.set_cookies.extend(lines);
         removed.map_err(|error| Refusal::NoStore(error.to_string()))
     }
 
-    /// Refuses somebody who may not pass, and ends their session so that they can sign in as somebody else.
+    /// Refuses somebody who may not pass, and takes their session so that they can sign in as somebody else. It is not
+    /// remembered as ended: every request is judged anew, and the rules may change in their favour.
     pub(super) async fn deny(&mut self, person: &Person) -> Refusal {
         self.log_failure(person.identity.shown(), person.verdict.reason());
         self.worker.shard.count(Event::AccessDenied);
-        if let Err(refusal) = self.clear_session().await {
+        if let Err(refusal) = self.drop_session().await {
             tracing::warn!(%refusal, "the session of somebody who may not pass stays until it expires");
         }
         Refusal::Denied(person.verdict)
