@@ -177,11 +177,10 @@ impl Refresher {
                     }
                     break;
                 }
-                Some(Outcome::Stands) => break,
                 Some(Outcome::Contested) if self.has_expired_token(&session) => {
                     return Refresh::Absent;
                 }
-                Some(Outcome::Contested) => break,
+                Some(Outcome::Stands | Outcome::Contested) => break,
                 Some(Outcome::Ended) => return Refresh::Ended,
                 Some(Outcome::Unavailable) => return Refresh::Unavailable,
                 Some(Outcome::Renewed(renewed)) => {

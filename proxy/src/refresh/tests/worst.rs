@@ -2,7 +2,7 @@
 //! provider that hangs, a store that goes away between the provider's answer and the write.
 
 use super::*;
-use std::time::Instant;
+use tokio::time::Instant;
 
 /// A session whose access token lives for another hour.
 fn lively() -> Session {
@@ -143,7 +143,7 @@ async fn a_request_that_needs_no_session_never_waits_and_has_it_renewed_all_the_
     let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
     let headers = logged_in(&process.store, &session()).await;
     tokio::time::pause();
-    let started = tokio::time::Instant::now();
+    let started = Instant::now();
     let refresh = process.request_that_needs(Need::Nothing, &tokens, &headers).await;
     assert_eq!(access(refresh), "unchanged");
     assert!(started.elapsed() < Duration::from_millis(10));
