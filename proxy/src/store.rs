@@ -48,8 +48,6 @@ pub(crate) struct Parts<'a> {
     pub(crate) redis_url: Option<Zeroizing<String>>,
     /// Password that replaces the URL's.
     pub(crate) redis_password: Option<Zeroizing<String>>,
-    /// Runtime that outlives every worker; the connection to Redis lives there.
-    pub(crate) control: tokio::runtime::Handle,
     /// The store in force, whose connection is kept if its settings are the same.
     pub(crate) previous: Option<&'a Store>,
 }
@@ -110,17 +108,13 @@ impl Store {
         config: &proxy_config::Session,
         parts: Parts<'_>,
     ) -> Result<Self, SettingsError> {
-        let Parts { ring, providers, needs, redis_url, redis_password, control, previous } = parts;
+        let Parts { ring, providers, needs, redis_url, redis_password, previous } = parts;
         let lifetime = Lifetime::new(config);
         let records = match &config.store {
             proxy_config::Store::Cookie => None,
             proxy_config::Store::Redis(redis) => {
                 let settings = RedisSettings::new(redis, redis_url, redis_password)?;
-                Some(Records::new(
-                    settings,
-                    control,
-                    previous.and_then(|store| store.records.as_ref()),
-                )?)
+                Some(Records::new(settings, previous.and_then(|store| store.records.as_ref()))?)
             }
         };
         let cookie = SessionCookie::new(
@@ -328,7 +322,7 @@ impl Store {
     /// Redis does not answer.
     pub(crate) async fn ready(&self) -> Result<(), StoreError> {
         match &self.records {
-            Some(records) => records.ping().await,
+            Some(records) => records.ready(self.cookie.name(), self.lifetime.refreshes()).await,
             None => Ok(()),
         }
     }

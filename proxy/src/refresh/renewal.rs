@@ -6,7 +6,7 @@ use super::{Outcome, SignedOut};
 use crate::clock::Clock;
 use crate::oidc::{Provider, RefreshError, Validity};
 use crate::session::Session;
-use crate::store::{LoadError, Store, Ticket, family};
+use crate::store::{LoadError, Store, StoreError, Ticket, family};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -195,6 +195,10 @@ impl<P: Renew> Flight<P> {
                 Ok(false) => {
                     landing.settled();
                     return Outcome::Ended;
+                }
+                Err(error @ StoreError::TooLarge(_)) => {
+                    tracing::error!(%error, "renewed session not written; the old one stays");
+                    return Outcome::Kept;
                 }
                 Err(error) => tracing::warn!(%error, "renewed session not written"),
             }

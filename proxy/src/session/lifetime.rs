@@ -17,7 +17,7 @@ const CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// The times configured for sessions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Lifetime {
-    lifetime: Option<SignedDuration>,
+    since_refresh: Option<SignedDuration>,
     absolute: Option<SignedDuration>,
     refresh: Option<SignedDuration>,
     /// How long a session that is due may go on without a refresh.
@@ -32,7 +32,7 @@ impl Lifetime {
                 .then(|| SignedDuration::try_from(value.get()).unwrap_or(SignedDuration::MAX))
         };
         Self {
-            lifetime: positive(config.lifetime),
+            since_refresh: positive(config.lifetime),
             absolute: positive(config.absolute),
             refresh: positive(config.refresh),
             grace: positive(config.refresh_grace).unwrap_or(SignedDuration::ZERO),
@@ -41,7 +41,7 @@ impl Lifetime {
 
     /// The instant from which the session is no longer one; `None`: never.
     pub(crate) fn ends_at(&self, session: &Session) -> Option<Timestamp> {
-        let by_age = self.lifetime.map(|lifetime| after(session.created_at, lifetime));
+        let by_age = self.since_refresh.map(|lifetime| after(session.created_at, lifetime));
         let since_login = self.absolute.map(|absolute| after(session.login.at, absolute));
         let due = self.refresh_due_at(session).filter(|_| session.refresh_token.is_none());
         let by_token = due.and_then(|due| session.expires_at.map(|expiry| expiry.max(due)));
@@ -51,6 +51,11 @@ impl Lifetime {
     /// The instant after which the session is to be refreshed; `None`: never.
     pub(crate) fn refresh_due_at(&self, session: &Session) -> Option<Timestamp> {
         self.refresh.map(|refresh| after(session.created_at, refresh))
+    }
+
+    /// Whether sessions are refreshed at all.
+    pub(crate) fn refreshes(&self) -> bool {
+        self.refresh.is_some()
     }
 
     /// Whether the session may be used.
@@ -72,7 +77,7 @@ impl Lifetime {
     /// Time that a store should keep a session that is written `now`; `None`: for ever.
     pub(crate) fn kept_for(&self, session: &Session, now: Timestamp) -> Option<SignedDuration> {
         let left = |absolute| after(session.login.at, absolute).duration_since(now);
-        self.lifetime.into_iter().chain(self.absolute.map(left)).min()
+        self.since_refresh.into_iter().chain(self.absolute.map(left)).min()
     }
 }
 

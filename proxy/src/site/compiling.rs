@@ -63,7 +63,6 @@ impl<'a> Compiling<'a> {
             needs: Needs::of(self.config),
             redis_url: secrets.redis_url,
             redis_password: secrets.redis_password,
-            control: self.context.control.clone(),
             previous: self.previous.map(|site| &*site.store),
         };
         match Store::compile(&self.config.session, parts) {

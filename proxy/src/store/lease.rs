@@ -18,7 +18,8 @@ const EXTEND_EVERY: Duration = Duration::from_millis(650);
 /// Time between attempts to get it: short against a token call, long against a round trip.
 const RETRY_EVERY: Duration = Duration::from_millis(20);
 
-const EXTEND: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) else return 0 end";
+// Scripts need the right to every command in them: GET, SET and DEL are all that anything here uses.
+const EXTEND: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 else return 0 end";
 const RELEASE: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('del', KEYS[1]) else return 0 end";
 
 /// A held lease. Dropped without [`Lease::release`] it runs out by itself.
@@ -68,7 +69,7 @@ impl Lease {
                 result = &mut work => return result,
                 _ = extend.tick() => {}
             }
-            let command = self.script(EXTEND).arg(LIFE_MS).take();
+            let command = script(EXTEND, &self.key, &self.token).arg(LIFE_MS).take();
             tokio::select! {
                 biased;
                 result = &mut work => return result,
@@ -83,12 +84,17 @@ impl Lease {
 
     /// Gives it back, if it is still ours.
     pub(crate) async fn release(self) {
-        if let Err(error) = self.connection.run::<i64>(&self.script(RELEASE)).await {
+        if let Err(error) = self.connection.run::<i64>(&release(&self.key, &self.token)).await {
             tracing::warn!(%error, "the lease on a session refresh is left to run out");
         }
     }
+}
 
-    fn script(&self, text: &str) -> Cmd {
-        cmd("EVAL").arg(text).arg(1).arg(&self.key).arg(&self.token).take()
-    }
+/// The command that removes a key if it holds this token.
+pub(super) fn release(key: &str, token: &str) -> Cmd {
+    script(RELEASE, key, token)
+}
+
+fn script(text: &str, key: &str, token: &str) -> Cmd {
+    cmd("EVAL").arg(text).arg(1).arg(key).arg(token).take()
 }

@@ -1,8 +1,11 @@
 //! Session records in Redis: one key per session, sealed under its ticket's secret, kept as long as a session may live.
 
 mod connection;
+mod endpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod guard;
+mod readiness;
 mod settings;
 
 pub(crate) use connection::Connection;
@@ -10,11 +13,13 @@ pub(crate) use settings::{RedisSettings, SettingsError};
 
 use super::{StoreError, Ticket};
 use crate::session::{self, Opened, Session};
+use connection::is_too_long;
 use jiff::SignedDuration;
+use readiness::Readiness;
 use redis::{Cmd, cmd};
 use std::sync::Arc;
 
-/// Longest record that is read, in bytes. What is longer was not written by us, and is not even fetched whole.
+/// Longest record that is read, in bytes. What is longer was not written by us, and is not even taken in.
 const MAX_RECORD: usize = 1 << 20;
 
 /// What a key held.
@@ -31,20 +36,22 @@ pub(super) enum StoredRecord {
 pub(super) struct Records {
     settings: RedisSettings,
     connection: Arc<Connection>,
+    readiness: Arc<Readiness>,
 }
 
 impl Records {
-    /// Connects when first used; takes over the connection of `previous` if its settings are the same.
+    /// Connects when first used; takes over the connections of `previous` if its settings are the same.
     pub(super) fn new(
         settings: RedisSettings,
-        control: tokio::runtime::Handle,
         previous: Option<&Self>,
     ) -> Result<Self, SettingsError> {
-        let connection = match previous {
-            Some(previous) if previous.settings == settings => Arc::clone(&previous.connection),
-            _ => Arc::new(Connection::new(settings.client()?, control)),
+        let (connection, readiness) = match previous {
+            Some(previous) if previous.settings == settings => {
+                (Arc::clone(&previous.connection), Arc::clone(&previous.readiness))
+            }
+            _ => (Arc::new(Connection::new(settings.endpoint()?)), Arc::default()),
         };
-        Ok(Self { settings, connection })
+        Ok(Self { settings, connection, readiness })
     }
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
@@ -52,9 +59,12 @@ impl Records {
     }
 
     pub(super) async fn read(&self, ticket: &Ticket) -> Result<StoredRecord, StoreError> {
-        let command = cmd("GETRANGE").arg(ticket.id()).arg(0).arg(MAX_RECORD).take();
-        let bytes: Vec<u8> = match self.connection.run(&command).await {
-            Ok(bytes) => bytes,
+        let command = cmd("GET").arg(ticket.id()).take();
+        let bytes = match self.connection.run::<Option<Vec<u8>>>(&command).await {
+            Ok(bytes) => bytes.unwrap_or_default(),
+            Err(error) if is_too_long(&error) => {
+                return Ok(unreadable(&"its record is too long"));
+            }
             Err(error) if error.code() == Some("WRONGTYPE") => {
                 return Ok(unreadable(&"its record is of another type"));
             }
@@ -62,9 +72,6 @@ impl Records {
         };
         if bytes.is_empty() {
             return Ok(StoredRecord::Missing);
-        }
-        if bytes.len() > MAX_RECORD {
-            return Ok(unreadable(&"its record is too long"));
         }
         Ok(match session::open_record(ticket.secret(), ticket.id(), &bytes) {
             Err(error) => unreadable(&error),
@@ -104,8 +111,9 @@ impl Records {
         self.connection.run::<()>(&command).await.map_err(|error| unavailable(&error))
     }
 
-    pub(super) async fn ping(&self) -> Result<(), StoreError> {
-        self.connection.run::<()>(&cmd("PING")).await.map_err(|error| unavailable(&error))
+    /// Whether records can be written, read and removed, and with `leases` also shared among processes.
+    pub(super) async fn ready(&self, prefix: &str, leases: bool) -> Result<(), StoreError> {
+        self.readiness.check(&self.connection, prefix, leases).await
     }
 }
 

@@ -72,7 +72,6 @@ pub(crate) fn parts(url: Option<&str>) -> Parts<'static> {
         needs: Needs::of(&whole()),
         redis_url: url.map(|url| Zeroizing::new(url.to_owned())),
         redis_password: None,
-        control: tokio::runtime::Handle::current(),
         previous: None,
     }
 }

@@ -1,121 +1,170 @@
-//! One connection to Redis for the whole process, shared by all workers and replaced when it breaks.
+//! Connections to Redis: one for each thread that asks, on that thread's own runtime, so that a session costs a request one
+//! round trip and no change of threads. Commands of one thread travel in the same packets.
 //!
-//! It lives on the control runtime: a worker that stops does not take it along, commands of all workers travel in the
-//! same packets, and a server with many proxies sees one connection from each. Every wait is bounded, and while the
-//! server is away only one attempt at a time is made; the requests in between fail at once.
+//! Every wait is bounded. While the server is away each thread makes one attempt at a time, behind the requests; these fail
+//! at once, but for those that come before anything is known to be wrong.
 
+use super::endpoint::Endpoint;
+use super::guard::TOO_LONG;
 use redis::aio::MultiplexedConnection;
-use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind,
-};
-use std::sync::{Mutex, PoisonError};
+use redis::{Cmd, ErrorKind, FromRedisValue, RedisError, ServerErrorKind};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use tokio::runtime::Handle;
 use tokio::time::Instant;
 
-/// Bound on connecting, TLS and authentication included.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Bound on one command.
-const COMMAND_TIMEOUT: Duration = Duration::from_secs(2);
-/// Commands that wait to be written; more wait for room.
-const QUEUE: usize = 512;
 /// After a failed attempt to connect, the next is made no sooner.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
-/// A connection that is made when it is needed.
+/// A failure from longer ago says nothing of now. Attempts under way renew it sooner.
+const KNOWN_FOR: Duration = Duration::from_secs(5);
+
+static IDS: AtomicU64 = AtomicU64::new(0);
+
+thread_local! {
+    static LINES: RefCell<HashMap<u64, Arc<Line>>> = RefCell::default();
+}
+
+/// All connections to one server, made when they are needed.
 pub(crate) struct Connection {
-    client: Client,
-    control: Handle,
-    live: Mutex<Live>,
-    /// Held by whoever connects; its content is the last failure.
-    connecting: tokio::sync::Mutex<Option<(Instant, RedisError)>>,
+    id: u64,
+    endpoint: Arc<Endpoint>,
+}
+
+/// That of one thread.
+struct Line {
+    /// Whose; a line of settings that are gone is closed.
+    endpoint: Weak<Endpoint>,
+    state: Mutex<State>,
+    /// Held while somebody connects.
+    connecting: Arc<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Default)]
-struct Live {
-    connection: Option<MultiplexedConnection>,
+struct State {
+    live: Option<MultiplexedConnection>,
     /// Counts connections, so that a late failure does not throw away a newer one.
     generation: u64,
+    /// When and why the server was found to be away.
+    failure: Option<(Instant, RedisError)>,
 }
 
 impl Connection {
     /// Connects to nothing yet.
-    pub(super) fn new(client: Client, control: Handle) -> Self {
-        Self { client, control, live: Mutex::default(), connecting: tokio::sync::Mutex::default() }
+    pub(super) fn new(endpoint: Endpoint) -> Self {
+        Self { id: IDS.fetch_add(1, Ordering::Relaxed), endpoint: Arc::new(endpoint) }
     }
 
     /// Runs a command that may be run twice: once more if the connection turned out to be dead.
     pub(crate) async fn run<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
         match self.run_once(command).await {
-            Err(error) if is_dead(&error) && !error.is_timeout() => self.run_once(command).await,
+            Err(error) if is_dead(&error) && !error.is_timeout() && !is_too_long(&error) => {
+                self.run_once(command).await
+            }
             other => other,
         }
     }
 
     /// Runs a command at most once.
     pub(crate) async fn run_once<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        let (mut connection, generation) = self.get().await?;
+        let line = self.line();
+        let (mut connection, generation) = match line.live() {
+            Some(present) => present,
+            None => self.connected(&line).await?,
+        };
         let result = command.query_async(&mut connection).await;
         if let Err(error) = &result
             && is_dead(error)
         {
-            self.discard(generation);
+            line.discard(generation, error);
         }
         result
     }
 
-    async fn get(&self) -> Result<(MultiplexedConnection, u64), RedisError> {
-        if let Some(live) = self.live() {
-            return Ok(live);
-        }
-        let mut last_failure = self.connecting.lock().await;
-        if let Some(live) = self.live() {
-            return Ok(live);
-        }
-        if let Some((at, error)) = last_failure.as_ref()
-            && at.elapsed() < RETRY_AFTER
+    /// The line of this thread. Those of settings that are gone are dropped on the way.
+    fn line(&self) -> Arc<Line> {
+        LINES.with_borrow_mut(|lines| {
+            if let Some(line) = lines.get(&self.id) {
+                return Arc::clone(line);
+            }
+            lines.retain(|_, line| line.endpoint.strong_count() != 0);
+            let line = Arc::new(Line {
+                endpoint: Arc::downgrade(&self.endpoint),
+                state: Mutex::default(),
+                connecting: Arc::default(),
+            });
+            lines.insert(self.id, Arc::clone(&line));
+            line
+        })
+    }
+
+    async fn connected(
+        &self,
+        line: &Arc<Line>,
+    ) -> Result<(MultiplexedConnection, u64), RedisError> {
+        let failure = line.state().failure.clone();
+        let failure = failure.filter(|(at, _)| at.elapsed() < KNOWN_FOR);
+        if let Ok(attempt) = Arc::clone(&line.connecting).try_lock_owned()
+            && line.live().is_none()
+            && failure.as_ref().is_none_or(|(at, _)| at.elapsed() >= RETRY_AFTER)
         {
-            return Err(error.clone());
+            let (endpoint, line) = (Arc::clone(&self.endpoint), Arc::clone(line));
+            tokio::spawn(async move {
+                let result = endpoint.connect().await;
+                line.settle(result);
+                drop(attempt);
+            });
         }
-        match self.connect().await {
+        if let Some((_, error)) = failure {
+            return line.live().ok_or(error);
+        }
+        // Nothing is known to be wrong: the end of the attempt is waited for.
+        drop(line.connecting.lock().await);
+        let failure = || line.state().failure.clone().map(|(_, error)| error);
+        let stopped = || RedisError::from((ErrorKind::Client, "the connection was lost at once"));
+        line.live().ok_or_else(|| failure().unwrap_or_else(stopped))
+    }
+}
+
+impl Line {
+    fn live(&self) -> Option<(MultiplexedConnection, u64)> {
+        let state = self.state();
+        state.live.clone().map(|connection| (connection, state.generation))
+    }
+
+    fn settle(&self, result: Result<MultiplexedConnection, RedisError>) {
+        let mut state = self.state();
+        match result {
             Ok(connection) => {
-                *last_failure = None;
-                let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-                live.generation += 1;
-                live.connection = Some(connection.clone());
-                Ok((connection, live.generation))
+                state.generation += 1;
+                state.live = Some(connection);
+                state.failure = None;
             }
             Err(error) => {
                 tracing::warn!(%error, "can not connect to Redis");
-                *last_failure = Some((Instant::now(), error.clone()));
-                Err(error)
+                state.failure = Some((Instant::now(), error));
             }
         }
     }
 
-    async fn connect(&self) -> Result<MultiplexedConnection, RedisError> {
-        let client = self.client.clone();
-        let config = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT_TIMEOUT))
-            .set_pipeline_buffer_size(QUEUE)
-            .set_response_timeout(Some(COMMAND_TIMEOUT));
-        let attempt =
-            async move { client.get_multiplexed_async_connection_with_config(&config).await };
-        let stopped = || RedisError::from((ErrorKind::Client, "the process is stopping"));
-        self.control.spawn(attempt).await.map_err(|_| stopped())?
-    }
-
-    fn live(&self) -> Option<(MultiplexedConnection, u64)> {
-        let live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        live.connection.clone().map(|connection| (connection, live.generation))
-    }
-
-    fn discard(&self, generation: u64) {
-        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        if live.generation == generation {
-            live.connection = None;
+    /// A server that hangs is known to be away; one that closed the connection may have done so because it was idle.
+    fn discard(&self, generation: u64, error: &RedisError) {
+        let mut state = self.state();
+        if state.generation == generation && state.live.take().is_some() && error.is_timeout() {
+            state.failure = Some((Instant::now(), error.clone()));
         }
     }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether it was this command's own reply that was longer than anybody may keep.
+pub(super) fn is_too_long(error: &RedisError) -> bool {
+    error.is_io_error() && error.to_string().contains(TOO_LONG)
 }
 
 /// Whether another connection may do better: this one broke or hangs, or leads to a server that was demoted.

@@ -1,7 +1,8 @@
 //! Where the server is and how it is trusted.
 
-use base64_simd::STANDARD;
-use redis::{Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, TlsCertificates};
+use super::endpoint::Endpoint;
+use crate::trust::Roots;
+use redis::{ConnectionAddr, IntoConnectionInfo};
 use std::path::PathBuf;
 use zeroize::Zeroizing;
 
@@ -65,31 +66,22 @@ impl RedisSettings {
         })
     }
 
-    /// A client for these settings. Does not connect.
-    pub(super) fn client(&self) -> Result<Client, SettingsError> {
+    /// The way to the server. Does not connect.
+    pub(super) fn endpoint(&self) -> Result<Endpoint, SettingsError> {
         let info = self.url.as_str().into_connection_info().map_err(|error| url_error(&error))?;
-        let mut redis = info.redis_settings().clone();
+        let mut login = info.redis_settings().clone();
         if let Some(name) = &self.username {
-            redis = redis.set_username(name);
+            login = login.set_username(name);
         }
         if let Some(password) = &self.password {
-            redis = redis.set_password(password.as_str());
+            login = login.set_password(password.as_str());
         }
-        let address = self.address(info.addr().clone());
-        let info: ConnectionInfo = info.set_addr(address).set_redis_settings(redis);
-        let Some((path, extra)) = &self.ca else {
-            return Client::open(info).map_err(|error| url_error(&error));
-        };
-        if rustls_pki_types::CertificateDer::pem_slice_iter(extra).next().is_none() {
-            let reason = "no BEGIN CERTIFICATE line".to_owned();
-            return Err(SettingsError::Certificates { path: path.clone(), reason });
+        if let Some((path, extra)) = &self.ca {
+            check(extra)
+                .map_err(|reason| SettingsError::Certificates { path: path.clone(), reason })?;
         }
-        let certificates =
-            TlsCertificates { client_tls: None, root_cert: Some(with_system_roots(extra)) };
-        Client::build_with_tls(info, certificates).map_err(|error| SettingsError::Certificates {
-            path: path.clone(),
-            reason: error.to_string(),
-        })
+        let roots = self.ca.as_ref().map(|(_, extra)| extra.clone());
+        Ok(Endpoint::new(self.address(info.addr().clone()), login, roots))
     }
 
     /// A certificate file switches TLS on, and so does the wish not to verify, as they do in the peer: whoever speaks of
@@ -110,22 +102,15 @@ impl RedisSettings {
     }
 }
 
-/// The library takes either the system's roots or ours, as PEM; both are wanted.
-fn with_system_roots(extra: &[u8]) -> Vec<u8> {
-    let mut pem = extra.to_vec();
-    for certificate in rustls_native_certs::load_native_certs().certs {
-        pem.extend_from_slice(b"\n-----BEGIN CERTIFICATE-----\n");
-        for line in STANDARD.encode_to_string(&certificate).as_bytes().chunks(64) {
-            pem.extend_from_slice(line);
-            pem.push(b'\n');
-        }
-        pem.extend_from_slice(b"-----END CERTIFICATE-----\n");
+/// Whether a PEM text has a certificate that can be used.
+fn check(pem: &[u8]) -> Result<(), String> {
+    match Roots::none().add_pem(pem) {
+        Ok(0) => Err("no BEGIN CERTIFICATE line, or none that can be used".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(error.to_string()),
     }
-    pem
 }
 
 fn url_error(error: &redis::RedisError) -> SettingsError {
     SettingsError::Url(error.category().to_owned())
 }
-
-use rustls_pki_types::pem::PemObject;

@@ -155,6 +155,7 @@ async fn a_dead_redis_is_unavailable_and_comes_back_by_itself() {
     let deadline = Instant::now() + Duration::from_secs(10);
     while store.ready().await.is_err() {
         assert!(Instant::now() < deadline, "no connection though Redis is back");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(refused(&load(&store, &headers).await), "it came back empty");
     assert!(load(&store, &logged_in(&store, &session()).await).await.unwrap().is_some());
@@ -190,6 +191,7 @@ async fn a_redis_that_hangs_is_given_up_in_bounded_time() {
     let deadline = Instant::now() + Duration::from_secs(10);
     while unavailable(&load(&store, &headers).await) {
         assert!(Instant::now() < deadline, "no connection though Redis answers again");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(load(&store, &headers).await.unwrap().is_some());
 }
@@ -289,4 +291,121 @@ async fn equal_settings_share_a_connection_across_reloads() {
     let list: String =
         redis::cmd("CLIENT").arg("LIST").query_async(&mut server.client().await).await.unwrap();
     assert_eq!(list.lines().count(), 2, "ours and the test's: {list}");
+}
+
+#[tokio::test]
+async fn the_rights_that_the_documents_name_are_enough_and_each_is_missed_by_readiness() {
+    let rights = ["+get", "+set", "+del", "+eval"];
+    let server = |rights: &[&str]| {
+        let head = ["--user", "default", "on", "nopass", "~*"];
+        RedisServer::start_with(&[&head[..], rights].concat())
+    };
+    let enough = server(&rights);
+    let store_there = store(Some(&enough.url()));
+    assert_eq!(store_there.ready().await, Ok(()));
+    let headers = logged_in(&store_there, &session()).await;
+    let found = load(&store_there, &headers).await.unwrap().unwrap();
+    let deadline = Instant::now() + Duration::from_secs(5);
+    let lease = store_there.lease(found.ticket.as_ref(), deadline).await.unwrap().unwrap();
+    // Longer than it lives without being extended.
+    lease.hold(tokio::time::sleep(Duration::from_millis(2500))).await;
+    assert!(store_there.lease(found.ticket.as_ref(), Instant::now()).await.unwrap().is_none());
+    lease.release().await;
+    assert!(store_there.lease(found.ticket.as_ref(), Instant::now()).await.unwrap().is_some());
+    for missing in rights {
+        let others: Vec<&str> = rights.into_iter().filter(|right| *right != missing).collect();
+        let poor = server(&others);
+        let error = store(Some(&poor.url())).ready().await.unwrap_err().to_string();
+        // Scripts need the right to what they call.
+        let named = [missing.trim_start_matches('+').to_uppercase(), "EVAL".to_owned()];
+        assert!(named.iter().any(|command| error.contains(command)), "{missing}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_replica_is_not_ready() {
+    let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", "1"]);
+    let error = store(Some(&replica.url())).ready().await.unwrap_err().to_string();
+    assert!(error.contains("SET"), "{error}");
+}
+
+#[tokio::test]
+async fn readiness_asks_the_server_once_a_second_however_often_it_is_asked() {
+    let server = RedisServer::start();
+    let store = store(Some(&server.url()));
+    for _ in 0..1000 {
+        assert_eq!(store.ready().await, Ok(()));
+    }
+    let info: String = redis::cmd("INFO")
+        .arg("commandstats")
+        .query_async(&mut server.client().await)
+        .await
+        .unwrap();
+    let sets = info.lines().find_map(|line| line.strip_prefix("cmdstat_set:calls=")).unwrap();
+    let sets: u32 = sets.split(',').next().unwrap().parse().unwrap();
+    assert!(sets < 20, "{sets}");
+    assert!(keys(&server).await.is_empty(), "nothing stays behind");
+}
+
+/// A server that takes connections, answers each command with `reply`, and then sends no more.
+async fn odd_server(reply: Option<Vec<u8>>) -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("redis://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let reply = reply.clone();
+            tokio::spawn(async move {
+                let mut buffer = vec![0; 4096];
+                while stream.read(&mut buffer).await.is_ok_and(|length| length > 0) {
+                    match &reply {
+                        Some(reply) if stream.write_all(reply).await.is_err() => break,
+                        _ => {}
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn a_reply_without_bound_is_not_taken_in() {
+    let mut reply = b"$1000000000\r\n".to_vec();
+    reply.resize(64 << 20, b'x');
+    let store = store(Some(&odd_server(Some(reply)).await));
+    let started = Instant::now();
+    assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
+    assert!(started.elapsed() < Duration::from_secs(1), "refused at its first line");
+}
+
+#[tokio::test]
+async fn a_server_that_says_nothing_holds_up_the_first_requests_only() {
+    let store = store(Some(&odd_server(None).await));
+    let real = RedisServer::start();
+    let headers = logged_in(&crate::store::tests::store(Some(&real.url())), &session()).await;
+    assert!(unavailable(&load(&store, &headers).await));
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let started = Instant::now();
+        assert!(unavailable(&load(&store, &headers).await));
+        assert!(started.elapsed() < Duration::from_millis(1900), "{:?}", started.elapsed());
+        tokio::time::sleep(Duration::from_millis(16)).await;
+    }
+}
+
+#[tokio::test]
+async fn loading_a_session_is_one_command() {
+    let server = RedisServer::start();
+    let store = store(Some(&server.url()));
+    let headers = logged_in(&store, &session()).await;
+    let mut client = server.client().await;
+    redis::cmd("CONFIG").arg("RESETSTAT").exec_async(&mut client).await.unwrap();
+    for _ in 0..100 {
+        assert!(load(&store, &headers).await.unwrap().is_some());
+    }
+    let info: String = redis::cmd("INFO").arg("stats").query_async(&mut client).await.unwrap();
+    let count = info.lines().find_map(|line| line.strip_prefix("total_commands_processed:"));
+    let count: u32 = count.unwrap().trim().parse().unwrap();
+    assert!((100..=102).contains(&count), "{count}");
 }

@@ -1,0 +1,68 @@
+//! Whether the server does what sessions need: takes, gives back and removes a key of theirs, and runs the script of leases.
+//! A replica, a node of a cluster and a user without the rights do not, though they answer.
+
+use super::super::lease;
+use super::{Connection, unavailable};
+use crate::random;
+use crate::store::StoreError;
+use base64_simd::URL_SAFE_NO_PAD;
+use redis::cmd;
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+/// Whoever asks sooner gets the last answer: anybody may ask.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+/// How long a key is kept whose removal failed.
+const LIFE_MS: u64 = 10_000;
+
+/// The last answer, locked while the next is found out.
+#[derive(Default)]
+pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), StoreError>)>>);
+
+impl Readiness {
+    /// Asks the server, at most once a second.
+    pub(super) async fn check(
+        &self,
+        connection: &Connection,
+        prefix: &str,
+        leases: bool,
+    ) -> Result<(), StoreError> {
+        let mut known = self.0.lock().await;
+        if let Some((at, result)) = &*known
+            && at.elapsed() < KNOWN_FOR
+        {
+            return result.clone();
+        }
+        let result = ask(connection, prefix, leases).await;
+        *known = Some((Instant::now(), result.clone()));
+        result
+    }
+}
+
+async fn ask(connection: &Connection, prefix: &str, leases: bool) -> Result<(), StoreError> {
+    let token = URL_SAFE_NO_PAD.encode_to_string(random::array::<16>());
+    let key = format!("{prefix}-ready-{token}");
+    let set = cmd("SET").arg(&key).arg(&token).arg("PX").arg(LIFE_MS).take();
+    connection.run::<()>(&set).await.map_err(|error| refused("SET", &error))?;
+    let get = cmd("GET").arg(&key).take();
+    let found: Option<String> =
+        connection.run(&get).await.map_err(|error| refused("GET", &error))?;
+    if found.as_deref() != Some(token.as_str()) {
+        return Err(StoreError::Unavailable("it does not keep what is written".to_owned()));
+    }
+    if leases {
+        let script = lease::release(&key, &token);
+        connection.run::<i64>(&script).await.map_err(|error| refused("EVAL", &error))?;
+    }
+    let del = cmd("DEL").arg(&key).take();
+    connection.run::<()>(&del).await.map_err(|error| refused("DEL", &error))
+}
+
+/// With the command, because rights are given by command.
+fn refused(command: &str, error: &redis::RedisError) -> StoreError {
+    match unavailable(error) {
+        StoreError::Unavailable(reason) => StoreError::Unavailable(format!("{command}: {reason}")),
+        other => other,
+    }
+}
