@@ -30,7 +30,7 @@ impl<'a> RequestCookies<'a> {
     /// The bytes behind the `=` of the first pair of this name, as they stand there: nothing says that they are a value. `None`
     /// if there is none, or if it is written in a way that needs a closer look.
     pub(crate) fn find_raw(&self, name: &memmem::Finder<'_>) -> Option<&'a [u8]> {
-        self.lines().find_map(|line| raw_in(line, name)).flatten()
+        self.lines().find_map(|line| raw_in(line, name)).and_then(Result::ok)
     }
 
     /// Whether a name stands anywhere, be it as part of something else.
@@ -61,8 +61,11 @@ fn find_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<&'a str> {
     })
 }
 
-/// As [`find_in`], without a look at the value. The inner `None`: found, but not in the usual form.
-fn raw_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<Option<&'a [u8]>> {
+/// It is there, but not in the usual form.
+struct Unusual;
+
+/// As [`find_in`], without a look at the value.
+fn raw_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<Result<&'a [u8], Unusual>> {
     name.find_iter(line).find_map(|at| {
         let (before, from) = line.split_at_checked(at)?;
         if !matches!(before.trim_ascii_end().last(), None | Some(b';')) {
@@ -72,10 +75,10 @@ fn raw_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<Option<&'a [u
         match after.first() {
             Some(b'=') => {
                 let end = memchr::memchr(b';', after).unwrap_or(after.len());
-                Some(after.get(1..end))
+                Some(after.get(1..end).ok_or(Unusual))
             }
             Some(byte) if !byte.is_ascii_whitespace() && *byte != b';' => None,
-            _ => Some(None),
+            _ => Some(Err(Unusual)),
         }
     })
 }

@@ -86,7 +86,7 @@ pub(super) fn login(token: &Object, at: Timestamp) -> Login {
         let value = token.get(name).and_then(Value::as_str);
         value.filter(|value| !value.is_empty()).map(str::to_owned)
     };
-    let seconds = |name: &str| token.get(name).and_then(|value| whole_seconds(value));
+    let seconds = |name: &str| token.get(name).and_then(whole_seconds);
     Login {
         at,
         credentials: 0,
@@ -99,7 +99,7 @@ pub(super) fn login(token: &Object, at: Timestamp) -> Login {
     }
 }
 
-/// A NumericDate (RFC 7519 section 2), which may have a fraction.
+/// A `NumericDate` (RFC 7519 section 2), which may have a fraction.
 fn whole_seconds(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| {
         let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e15)?;

@@ -98,16 +98,16 @@ impl LoginState {
     /// The bytes to be sealed.
     pub(crate) fn to_bytes(&self, format: SessionFormat) -> Zeroizing<Vec<u8>> {
         match (format, self.issuer) {
-            (SessionFormat::V2, Some(issuer)) => self.to_fields(&issuer),
+            (SessionFormat::V2, Some(issuer)) => self.to_fields(issuer),
             (SessionFormat::V1 | SessionFormat::V2, _) => self.to_postcard(),
         }
     }
 
-    fn to_fields(&self, issuer: &[u8; 8]) -> Zeroizing<Vec<u8>> {
+    fn to_fields(&self, issuer: [u8; 8]) -> Zeroizing<Vec<u8>> {
         let length = self.provider.len() + self.verifier.as_ref().map_or(0, String::len);
         let mut fields = Fields::after(&[V2], 8 * room(32) + length);
         fields.text(PROVIDER, Some(&self.provider));
-        fields.bytes(ISSUER, issuer);
+        fields.bytes(ISSUER, &issuer);
         if self.credentials != 0 {
             fields.number(CREDENTIALS, self.credentials.into());
         }
@@ -164,7 +164,7 @@ impl LoginState {
             let (number, value) = field?;
             needed.retain(|needed| *needed != number);
             match number {
-                PROVIDER => state.provider = fields::text(value)?.to_owned(),
+                PROVIDER => fields::text(value)?.clone_into(&mut state.provider),
                 ISSUER => state.issuer = Some(fields::array(value)?),
                 CREDENTIALS => {
                     state.credentials = fields::number(value)?.try_into().map_err(|_| Malformed)?;

@@ -118,7 +118,9 @@ async fn renewed(
         update_identity(inner, metadata, &mut next, (&id_token, &tokens.access)).await?;
     }
     // Who says nothing of the type says nothing new.
-    let is_bearer = tokens.is_bearer.unwrap_or_else(|| session.access_token.is_some());
+    let is_bearer = tokens
+        .is_bearer
+        .unwrap_or_else(|| session.access_token.is_some() || session.left_out.access_token);
     next.access_token = is_bearer.then_some(tokens.access);
     Ok(next)
 }

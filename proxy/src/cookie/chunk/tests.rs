@@ -82,7 +82,9 @@ fn lines_and_parts_are_those_of_the_peer() {
             _ => ("", ""),
         };
         if !theirs.is_empty() {
-            expected.iter_mut().for_each(|line| *line = line.replace(theirs, ours));
+            for line in &mut expected {
+                *line = line.replace(theirs, ours);
+            }
         }
         let none = HeaderMap::new();
         let set = cookie(vector)

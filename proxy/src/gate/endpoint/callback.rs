@@ -94,7 +94,7 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
         return Err(NoLogin::Used.into());
     }
     if !params.state().is_some_and(|parameter| found.state.is_bound_to(parameter)) {
-        visit.target = "/".to_owned();
+        "/".clone_into(&mut visit.target);
         return Err(NoLogin::OtherTarget.into());
     }
     Ok(found.state)
