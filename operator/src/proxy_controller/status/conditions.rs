@@ -23,7 +23,8 @@ pub(super) struct Facts<'a> {
 fn refresh_coordinated(facts: &Facts<'_>) -> Decision {
     let spec = &facts.object.spec;
     let refresh = &spec.session.cookie.refresh;
-    let never = refresh.parse::<proxy_config::Duration>().is_ok_and(|refresh| refresh.is_zero());
+    let never =
+        refresh.parse::<proxy_config::Duration>().is_ok_and(proxy_config::Duration::is_zero);
     let standalone = spec.deployment.as_ref().map(|deployment| i64::from(deployment.replicas));
     let injected = facts.report.workloads.iter().map(|workload| i64::from(workload.pods));
     let replicas = standalone.into_iter().chain(injected).max().unwrap_or_default();
@@ -112,7 +113,7 @@ fn issuer_reachable(facts: &Facts<'_>) -> Decision {
     let failures: Vec<_> =
         answers.iter().filter_map(|(name, issuer)| Some((name, issuer.as_ref().err()?))).collect();
     let refused = failures.iter().find(|(_, why)| why.reason == Reason::ClientRefused);
-    match refused.or(failures.first()) {
+    match refused.or_else(|| failures.first()) {
         Some((pod, NoLogin { reason: Reason::ClientRefused, error })) => {
             let message = format!(
                 "the provider does not take the proxy for the client, so nobody can sign in, for instance at {pod}: {error}. \
