@@ -14,8 +14,17 @@ struct Oracle {
     answers: BufReader<ChildStdout>,
 }
 
-/// `None`: Go does not take the expression. Otherwise where it first matches `text`, in bytes.
-pub(super) fn find(expression: &str, text: &str) -> Option<Option<(usize, usize)>> {
+/// What Go says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// It does not take the expression.
+    Invalid,
+    /// Where it first matches, in bytes, if it does.
+    Found(Option<(usize, usize)>),
+}
+
+/// Lets Go search `text`.
+pub(super) fn find(expression: &str, text: &str) -> Verdict {
     static ORACLE: LazyLock<Mutex<Oracle>> = LazyLock::new(|| Mutex::new(start()));
     let mut oracle = ORACLE.lock().unwrap_or_else(PoisonError::into_inner);
     let mut line = hex(expression);
@@ -26,14 +35,12 @@ pub(super) fn find(expression: &str, text: &str) -> Option<Option<(usize, usize)
     let mut answer = String::new();
     oracle.answers.read_line(&mut answer).expect("the oracle answers");
     match answer.trim_end() {
-        "invalid" => None,
-        "none" => Some(None),
+        "invalid" => Verdict::Invalid,
+        "none" => Verdict::Found(None),
         found => {
-            let numbers = found.split_once(' ').expect("two offsets");
-            Some(Some((
-                numbers.0.parse().expect("an offset"),
-                numbers.1.parse().expect("an offset"),
-            )))
+            let (from, to) = found.split_once(' ').expect("two offsets");
+            let offset = |text: &str| text.parse().expect("an offset");
+            Verdict::Found(Some((offset(from), offset(to))))
         }
     }
 }

@@ -28,7 +28,7 @@ const WORDS: [&[u8]; 24] = [
     b"\xe2\x84\xaa",
 ];
 
-/// A source of choices (SplitMix64: any seed will do).
+/// A source of choices (`SplitMix64`: any seed will do).
 pub(super) struct Dice(pub(super) u64);
 
 impl Dice {
