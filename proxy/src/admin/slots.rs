@@ -105,10 +105,14 @@ mod tests {
     fn with_a_request_on_every_other_connection_a_new_one_is_refused() {
         let slots = Slots::default();
         let taken: Vec<_> = (0..FAR).map(|_| slots.enter(false).unwrap()).collect();
-        taken.iter().for_each(|slot| slot.set_busy(true));
+        for slot in &taken {
+            slot.set_busy(true);
+        }
         assert!(slots.enter(false).is_none());
         let near: Vec<_> = (FAR..ALL).map(|_| slots.enter(true).unwrap()).collect();
-        near.iter().for_each(|slot| slot.set_busy(true));
+        for slot in &near {
+            slot.set_busy(true);
+        }
         assert!(slots.enter(true).is_none());
         drop(taken);
         assert!(slots.enter(false).is_some());

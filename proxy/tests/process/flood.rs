@@ -58,6 +58,15 @@ fn session() -> String {
     format!("Cookie: _oauth2_proxy={value}\r\n")
 }
 
+/// Set when dropped, so that a flood that fails does not leave the person going for ever.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 /// Serves somebody with a session for as long as `flood` runs, and a little after.
 fn meanwhile(address: SocketAddr, flood: impl FnOnce()) {
     let cookie = session();
@@ -74,13 +83,6 @@ fn meanwhile(address: SocketAddr, flood: impl FnOnce()) {
                 }
             }
         });
-        // Set whatever happens, so that a flood that fails does not leave the person going for ever.
-        struct Over<'a>(&'a AtomicBool);
-        impl Drop for Over<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Ordering::SeqCst);
-            }
-        }
         let ended = Over(&over);
         flood();
         drop(ended);
