@@ -79,6 +79,11 @@ check-docs:
 
 check-deny: $(CARGO_DENY)
 	$(CARGO_DENY) --config .deny.toml --locked check licenses bans sources
+	@if $(CARGO_DENY) --config .deny.toml fetch db; then \
+		$(CARGO_DENY) --config .deny.toml --locked --offline check advisories; \
+	else \
+		echo "WARNING: NOT CHECKED: the database of advisories can not be reached, so known faults of dependencies go unnoticed"; \
+	fi
 
 check-generated:
 	$(CARGO) run --quiet --locked --package crds --bin generate -- --check
