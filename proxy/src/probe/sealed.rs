@@ -2,7 +2,7 @@
 
 use crate::session::{KeyRing, Purpose};
 
-/// What a text is sealed for, as [`Purpose`] has it.
+/// What a text is sealed for, as the ring of keys has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A whole session in a cookie.
