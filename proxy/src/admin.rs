@@ -25,7 +25,7 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-/// How long an answer to `/status` is given to whoever asks next: reading the kernel's tables takes its time.
+/// How long the direct connections that were found are told to whoever asks next: reading the kernel's tables takes its time.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// What the listeners show.
@@ -44,8 +44,8 @@ pub(crate) struct Admin {
     pub(crate) direct_port: Option<u16>,
     /// The node, whose probes are not listed.
     pub(crate) node: Option<IpAddr>,
-    /// The last answer to `/status`, and when it was made.
-    pub(crate) last: Mutex<Option<(Instant, Bytes)>>,
+    /// The direct connections that were found last, and when.
+    pub(crate) last: Mutex<Option<(Instant, Json)>>,
 }
 
 /// What a listener answers.
@@ -104,46 +104,45 @@ impl Admin {
         response(StatusCode::OK, "text/plain", "draining\n")
     }
 
-    /// The status as text. Those who ask while it is made wait for it, and get the same.
+    /// The status as text. What costs much is shared; what the operator acts on, such as the configuration in force, is told
+    /// as it is now.
     async fn state(&self) -> Bytes {
-        let mut last = self.last.lock().await;
-        if let Some((at, text)) = last.as_ref()
-            && at.elapsed() < FRESH
-        {
-            return text.clone();
-        }
-        let text = Bytes::from(self.fresh_state().await.to_string());
-        *last = Some((Instant::now(), text.clone()));
-        text
-    }
-
-    async fn fresh_state(&self) -> Json {
+        let direct = match self.direct_port {
+            Some(port) => Some(self.direct(port).await),
+            None => None,
+        };
         let state = self.status.state();
         let site = self.cell.load();
         let provider = site.provider.status();
-        let mut object: serde_json::Map<String, Json> = [
-            ("version", env!("CARGO_PKG_VERSION").into()),
-            ("configHash", state.hash.into()),
-            ("reload", json!({"lastError": state.last_error})),
-            (
-                "provider",
-                json!({
-                    "id": provider.id, "ready": provider.ready, "error": provider.error,
-                    "impossible": provider.impossible, "lastCall": provider.lasts.call,
-                    "lastTokenCall": provider.lasts.token, "lastLogin": provider.lasts.login,
-                }),
-            ),
-            ("draining", self.draining.load(Ordering::Relaxed).into()),
-        ]
-        .into_iter()
-        .map(|(name, value): (&str, Json)| (name.to_owned(), value))
-        .collect();
-        if let Some(port) = self.direct_port
-            && let Ok(direct) = serde_json::to_value(direct::lasting(port, self.node).await)
-        {
-            object.insert("directConnections".to_owned(), direct);
+        let mut object = json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "configHash": state.hash,
+            "reload": {"lastError": state.last_error},
+            "provider": {
+                "id": provider.id, "ready": provider.ready, "error": provider.error,
+                "impossible": provider.impossible, "lastCall": provider.lasts.call,
+                "lastTokenCall": provider.lasts.token, "lastLogin": provider.lasts.login,
+            },
+            "draining": self.draining.load(Ordering::Relaxed),
+        });
+        if let (Some(direct), Some(members)) = (direct, object.as_object_mut()) {
+            members.insert("directConnections".to_owned(), direct);
         }
-        object.into()
+        object.to_string().into()
+    }
+
+    /// Those who ask while it is found out wait for it, and get the same.
+    async fn direct(&self, port: u16) -> Json {
+        let mut last = self.last.lock().await;
+        if let Some((at, direct)) = last.as_ref()
+            && at.elapsed() < FRESH
+        {
+            return direct.clone();
+        }
+        let direct =
+            serde_json::to_value(direct::lasting(port, self.node).await).unwrap_or_default();
+        *last = Some((Instant::now(), direct.clone()));
+        direct
     }
 }
 
