@@ -330,7 +330,7 @@ async fn a_replica_is_not_ready() {
 }
 
 #[tokio::test]
-async fn readiness_asks_the_server_once_a_second_however_often_it_is_asked() {
+async fn readiness_writes_once_a_second_however_often_it_is_asked() {
     let server = RedisServer::start();
     let store = store(Some(&server.url()));
     for _ in 0..1000 {
@@ -345,6 +345,15 @@ async fn readiness_asks_the_server_once_a_second_however_often_it_is_asked() {
     let sets: u32 = sets.split(',').next().unwrap().parse().unwrap();
     assert!(sets < 20, "{sets}");
     assert!(keys(&server).await.is_empty(), "nothing stays behind");
+}
+
+#[tokio::test]
+async fn a_server_that_goes_away_is_not_ready_at_once() {
+    let server = RedisServer::start();
+    let store = store(Some(&server.url()));
+    assert_eq!(store.ready().await, Ok(()));
+    drop(server);
+    assert!(store.ready().await.is_err());
 }
 
 /// A server that takes connections, answers each command with `reply`, and then sends no more.
