@@ -4,6 +4,7 @@
 //! a value are dropped, and a value with a control character, a double quote, a backslash or a byte above 126 is not a
 //! cookie at all, so a later one of that name counts. The first cookie of a name wins.
 
+use crate::wire::is_token;
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 use memchr::memmem;
 
@@ -118,11 +119,6 @@ fn pair(text: &[u8]) -> Option<(&str, &str)> {
 /// What a value may have in it.
 const fn is_value(byte: u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
-}
-
-/// A character of an HTTP token (RFC 9110 section 5.6.2).
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
