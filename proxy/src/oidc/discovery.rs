@@ -5,7 +5,7 @@
 mod document;
 mod issuer;
 
-use super::http::{Answer, Client, Get, HttpError, MAX_ANSWER, address};
+use super::http::{Answer, Get, Http, HttpError, MAX_ANSWER, address};
 use super::jws;
 use document::{Document, Optional};
 use proxy_config::{PkceMethod, Provider as Config, SigningAlgorithm as Algorithm};
@@ -91,13 +91,13 @@ impl DiscoveryError {
 ///
 /// # Errors
 /// See [`DiscoveryError`].
-pub(super) async fn discover(config: &Config, client: &Client) -> Result<Metadata, DiscoveryError> {
+pub(super) async fn discover(config: &Config, http: &Http) -> Result<Metadata, DiscoveryError> {
     if config.skip_discovery {
         return configured(config);
     }
     let url = document_url(config)?;
     let get = Get { accept: "application/json", bearer: None, limit: MAX_ANSWER };
-    let answer = client.get(&url, &get).await?;
+    let answer = http.get(&url, &get).await?;
     read(config, &url, &answer)
 }
 

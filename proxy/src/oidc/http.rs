@@ -3,15 +3,18 @@
 //! Nothing here knows what an answer means beyond its status and media type. Connections are not kept: a token request
 //! that meets a connection which the provider has just closed would be lost together with its single-use code.
 
+mod error;
 mod tls;
+
+pub(super) use error::{HttpError, address};
 
 use crate::clock::Clock;
 use crate::trust::{self, Roots};
+use error::{chain, unreachable};
 use jiff::Timestamp;
 use proxy_config::ProviderTls;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
-use std::error::Error;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -36,12 +39,12 @@ const PROXIES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"
 /// No answer has had a date yet.
 const UNKNOWN: i64 = i64::MIN;
 
-/// The client of one provider. What it needs is built at the first request, because reading the system's roots takes longer than
+/// Speaks HTTP to one provider. What it needs is built at the first request, because reading the system's roots takes longer than
 /// the rest of the start, and again when a CA file has changed.
-pub(super) struct Client {
+pub(super) struct Http {
     tls: ProviderTls,
     clock: Arc<dyn Clock>,
-    /// See [`Client::skew`]; [`UNKNOWN`] until an answer had a date.
+    /// See [`Http::skew`]; [`UNKNOWN`] until an answer had a date.
     skew: AtomicI64,
     /// For `http` without a proxy: it holds no roots, which are the larger part of what a client weighs.
     plain: OnceLock<reqwest::Client>,
@@ -87,42 +90,7 @@ pub(super) struct Get<'a> {
     pub(super) limit: usize,
 }
 
-/// Why there was no whole answer. The address is shown without its query.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum HttpError {
-    /// Took longer than [`TOTAL_TIME`].
-    #[error("{0} did not answer within {seconds} s", seconds = TOTAL_TIME.as_secs())]
-    Timeout(String),
-    /// No connection, a TLS failure, a broken answer.
-    #[error("{address} can not be reached: {reason}")]
-    Unreachable {
-        /// Where.
-        address: String,
-        /// What the network or the TLS library said.
-        reason: String,
-    },
-    /// The answer is larger than anything a provider sends.
-    #[error("the answer of {address} is longer than {limit} bytes")]
-    TooLarge {
-        /// Where.
-        address: String,
-        /// In bytes.
-        limit: usize,
-    },
-    /// A redirect that is not followed.
-    #[error("{address} redirects {reason}")]
-    Redirect {
-        /// Where.
-        address: String,
-        /// Why not.
-        reason: &'static str,
-    },
-    /// CA files that can not be read, or no usable root.
-    #[error("the provider's certificate can not be checked: {0}")]
-    Trust(String),
-}
-
-impl Client {
+impl Http {
     /// A client that opens no file and no socket before its first request.
     pub(super) fn new(tls: ProviderTls, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -342,32 +310,4 @@ fn sensitive(value: &str, url: &Url) -> Result<HeaderValue, HttpError> {
     })?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn unreachable(url: &Url, error: reqwest::Error) -> HttpError {
-    if error.is_timeout() {
-        return HttpError::Timeout(address(url));
-    }
-    HttpError::Unreachable { address: address(url), reason: chain(&error.without_url()) }
-}
-
-/// The error and what caused it, because the cause ("connection refused") is the part that helps.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let next = cause.to_string();
-        if !text.ends_with(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        source = cause.source();
-    }
-    text
-}
-
-/// Scheme, host, port and path; what is safe to log.
-pub(super) fn address(url: &Url) -> String {
-    let origin = url.origin().ascii_serialization();
-    format!("{origin}{}", url.path())
 }

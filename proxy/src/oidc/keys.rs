@@ -4,7 +4,7 @@
 
 mod jwk;
 
-use super::http::{Answer, Client, Get, HttpError, MAX_KEYS, address};
+use super::http::{Answer, Get, Http, HttpError, MAX_KEYS, address};
 use super::jws;
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::signature::ParsedPublicKey;
@@ -181,9 +181,9 @@ impl Keys {
     ///
     /// # Errors
     /// No answer or no key set; the keys that are there stay.
-    pub(super) async fn renew(&self, client: &Client, url: &Url) -> Result<(), KeysError> {
+    pub(super) async fn renew(&self, http: &Http, url: &Url) -> Result<(), KeysError> {
         let _one_at_a_time = self.missed.lock().await;
-        self.fetch(client, url).await
+        self.fetch(http, url).await
     }
 
     /// Fetches the keys, because the one wanted is not among them, at the rate that `need` allows. Callers that come together
@@ -193,7 +193,7 @@ impl Keys {
     /// As [`Keys::renew`].
     pub(super) async fn refresh(
         &self,
-        (client, url): (&Client, &Url),
+        (http, url): (&Http, &Url),
         need: Need,
         fits: impl Fn(&KeySet) -> bool + Send,
     ) -> Result<(), KeysError> {
@@ -210,7 +210,7 @@ impl Keys {
             tokio::time::sleep_until(*ended + need.pause()).await;
         }
         let began = Instant::now();
-        let result = self.fetch(client, url).await;
+        let result = self.fetch(http, url).await;
         let ended = Instant::now();
         *self.outcome.write().unwrap_or_else(PoisonError::into_inner) =
             Some((ended, result.clone()));
@@ -218,13 +218,13 @@ impl Keys {
         result
     }
 
-    async fn fetch(&self, client: &Client, url: &Url) -> Result<(), KeysError> {
+    async fn fetch(&self, http: &Http, url: &Url) -> Result<(), KeysError> {
         let get = Get {
             accept: "application/jwk-set+json, application/json",
             bearer: None,
             limit: MAX_KEYS,
         };
-        let answer = client.get(url, &get).await?;
+        let answer = http.get(url, &get).await?;
         let mut keys = read(url, &answer)?;
         keys.print = digest(&SHA256, &answer.body).as_ref().to_vec();
         let mut present = self.present.write().unwrap_or_else(PoisonError::into_inner);

@@ -5,7 +5,7 @@
 mod upkeep;
 
 use super::discovery::{self, Metadata};
-use super::http::Client;
+use super::http::Http;
 use super::jws::{self, SignatureError, Signed};
 use super::keys::{KeySet, Keys, KeysError, Need};
 use super::login::{self, Login};
@@ -81,7 +81,7 @@ pub(super) struct Inner {
     groups_required: bool,
     /// The way of client authentication that was found to work.
     pub(super) learnt: token::Learnt,
-    pub(super) client: Client,
+    pub(super) http: Http,
     pub(super) keys: Keys,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) outcomes: Outcomes,
@@ -165,7 +165,7 @@ impl Provider {
         let inner = Arc::new(Inner {
             groups_required,
             learnt: previous.map(|inner| inner.learnt.clone()).unwrap_or_default(),
-            client: Client::new(config.tls.clone(), Arc::clone(&clock)),
+            http: Http::new(config.tls.clone(), Arc::clone(&clock)),
             keys: Keys::new(keys),
             clock,
             outcomes: Outcomes::default(),
@@ -258,7 +258,7 @@ impl Provider {
             ready: known.metadata.is_some(),
             error: known.error.clone(),
             impossible: known.is_impossible(),
-            clock_skew: self.inner.client.skew(),
+            clock_skew: self.inner.http.skew(),
             lasts: self.inner.outcomes.lasts(),
         }
     }
@@ -332,7 +332,7 @@ impl Inner {
             other => return other.map_err(SignedError::Refused),
         }
         let fits = |keys: &KeySet| verify(keys).is_ok();
-        if let Err(error) = self.keys.refresh((&self.client, &metadata.jwks), need, fits).await {
+        if let Err(error) = self.keys.refresh((&self.http, &metadata.jwks), need, fits).await {
             self.again.notify_one();
             return Err(SignedError::Keys(error));
         }
@@ -342,18 +342,13 @@ impl Inner {
     /// Fetches the keys because a bearer token has one that is not known, at the rate that such tokens are worth.
     pub(super) async fn look_for_keys(&self) -> Result<(), KeysError> {
         let Some(metadata) = self.metadata_now() else { return Ok(()) };
-        let fetched = self.keys.refresh((&self.client, &metadata.jwks), Need::Bearer, |_| false);
+        let fetched = self.keys.refresh((&self.http, &metadata.jwks), Need::Bearer, |_| false);
         fetched.await.inspect_err(|_| self.again.notify_one())
     }
 
     /// The token endpoint.
     pub(super) fn token_endpoint<'a>(&'a self, metadata: &'a Metadata) -> token::Endpoint<'a> {
-        token::Endpoint {
-            config: &self.config,
-            metadata,
-            client: &self.client,
-            learnt: &self.learnt,
-        }
+        token::Endpoint { config: &self.config, metadata, http: &self.http, learnt: &self.learnt }
     }
 
     /// Passes on what the token endpoint answered, and takes note of it.

@@ -8,7 +8,7 @@ pub(super) mod fuzzing;
 pub(super) use answer::Tokens;
 
 use super::discovery::Metadata;
-use super::http::{Client, HttpError};
+use super::http::{Http, HttpError};
 use super::login::form;
 use crate::secrets;
 use proxy_config::{ClientAuthentication as Method, Provider as Config, Secret};
@@ -186,7 +186,7 @@ impl Learnt {
 pub(super) struct Endpoint<'a> {
     pub(super) config: &'a Config,
     pub(super) metadata: &'a Metadata,
-    pub(super) client: &'a Client,
+    pub(super) http: &'a Http,
     pub(super) learnt: &'a Learnt,
 }
 
@@ -242,7 +242,7 @@ impl Endpoint<'_> {
             .collect();
         let form = Zeroizing::new(form(pairs.iter().copied()));
         let answer = self
-            .client
+            .http
             .post_form(&self.metadata.token, form, authorization.as_deref().map(String::as_str))
             .await?;
         let tokens = answer::read(&answer).map_err(|error| error.without(&sent))?;

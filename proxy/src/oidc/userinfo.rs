@@ -53,7 +53,7 @@ pub(super) async fn ask(
         bearer: Some(access_token),
         limit: MAX_ANSWER,
     };
-    let answer = inner.client.get(url, &get).await?;
+    let answer = inner.http.get(url, &get).await?;
     let claims = read(inner, &answer).await?;
     match text(&claims, "sub")? {
         Some(found) if found == subject => Ok(claims),

@@ -52,7 +52,7 @@ async fn ask_endpoint(inner: &Inner, url: &str, token: &str) -> Validity {
         Err(busy) => return Validity::Unavailable(busy.to_string()),
     };
     let get = Get { accept: "application/json", bearer: Some(token), limit: MAX_ANSWER };
-    match inner.client.get(&url, &get).await {
+    match inner.http.get(&url, &get).await {
         Ok(answer) if answer.status == 200 => Validity::Valid,
         Ok(answer) if answer.status >= 500 || answer.status == 429 => {
             Validity::Unavailable(format!("the validation endpoint answers {}", answer.status))

@@ -65,7 +65,7 @@ struct Failed {
 }
 
 async fn attempt(inner: &Inner) -> Result<(), Failed> {
-    let metadata = discovery::discover(&inner.config, &inner.client).await.map_err(|error| {
+    let metadata = discovery::discover(&inner.config, &inner.http).await.map_err(|error| {
         Failed { error: error.to_string(), wrong: error.is_answer().then_some(true) }
     })?;
     let jwks = metadata.jwks.clone();
@@ -83,7 +83,7 @@ async fn attempt(inner: &Inner) -> Result<(), Failed> {
         // Whoever waits for the first answer can go on; the keys are needed only when somebody comes back.
         known.attempted = true;
     });
-    let renewed = inner.keys.renew(&inner.client, &jwks).await;
+    let renewed = inner.keys.renew(&inner.http, &jwks).await;
     renewed.map_err(|error| Failed { error: error.to_string(), wrong: Some(false) })
 }
 
@@ -115,8 +115,7 @@ fn report(inner: &Inner, error: Option<&str>, failures: u32) {
         }
         None => {}
     }
-    if let Some(seconds) = inner.client.skew().filter(|skew| skew.unsigned_abs() > WORTH_A_WARNING)
-    {
+    if let Some(seconds) = inner.http.skew().filter(|skew| skew.unsigned_abs() > WORTH_A_WARNING) {
         tracing::warn!(
             provider,
             seconds,

@@ -1,0 +1,68 @@
+//! Why a request to the identity provider gave nothing, without the secrets that were in it.
+
+use std::error::Error;
+use url::Url;
+
+/// Why there was no whole answer. The address is shown without its query.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum HttpError {
+    /// Took longer than [`super::TOTAL_TIME`].
+    #[error("{0} did not answer within {seconds} s", seconds = super::TOTAL_TIME.as_secs())]
+    Timeout(String),
+    /// No connection, a TLS failure, a broken answer.
+    #[error("{address} can not be reached: {reason}")]
+    Unreachable {
+        /// Where.
+        address: String,
+        /// What the network or the TLS library said.
+        reason: String,
+    },
+    /// The answer is larger than anything a provider sends.
+    #[error("the answer of {address} is longer than {limit} bytes")]
+    TooLarge {
+        /// Where.
+        address: String,
+        /// In bytes.
+        limit: usize,
+    },
+    /// A redirect that is not followed.
+    #[error("{address} redirects {reason}")]
+    Redirect {
+        /// Where.
+        address: String,
+        /// Why not.
+        reason: &'static str,
+    },
+    /// CA files that can not be read, or no usable root.
+    #[error("the provider's certificate can not be checked: {0}")]
+    Trust(String),
+}
+
+/// What the client says of a request that got no answer.
+pub(super) fn unreachable(url: &Url, error: reqwest::Error) -> HttpError {
+    if error.is_timeout() {
+        return HttpError::Timeout(address(url));
+    }
+    HttpError::Unreachable { address: address(url), reason: chain(&error.without_url()) }
+}
+
+/// The error and what caused it, because the cause ("connection refused") is the part that helps.
+pub(super) fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let next = cause.to_string();
+        if !text.ends_with(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Scheme, host, port and path; what is safe to log.
+pub(in crate::oidc) fn address(url: &Url) -> String {
+    let origin = url.origin().ascii_serialization();
+    format!("{origin}{}", url.path())
+}
