@@ -3,8 +3,10 @@
 //!
 //! Each worker is a thread with a runtime of its own; nothing that a request touches is shared between them.
 
+mod accepted;
 mod bound;
 mod checked;
+mod conn;
 mod connection;
 mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -13,15 +15,17 @@ mod goodbye;
 mod http2;
 mod listener;
 mod load;
+mod running;
 mod service;
 mod tls;
+mod watch;
 mod worker;
 
 pub(crate) use bound::{BindError, Bound};
 pub(crate) use framing::Framing;
 pub(crate) use listener::{Socket, breathe};
+pub(crate) use running::{Farewell, Server, Settings, StartError};
 pub(crate) use tls::{Certificate, TlsError};
-pub(crate) use worker::{Farewell, Server, Settings, StartError};
 
 use std::time::Duration;
 

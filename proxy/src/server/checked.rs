@@ -1,7 +1,7 @@
 //! The wrapper through which the HTTP parser reads a client's socket: it checks the framing, and notes what decides whether
 //! the connection may be parked.
 
-use super::connection::Conn;
+use super::conn::Conn;
 use super::framing::Framing;
 use crate::stream::Stream;
 use bytes::{Buf, Bytes};

@@ -2,8 +2,9 @@
 //! and those on whose streams nothing moves are cut: pings alone would keep them for ever. Each stream that is opened and reset
 //! may cost a connection to an upstream, so a client that does hardly anything else has to go as well.
 
-use super::connection::{Bounds, Conn};
+use super::conn::Conn;
 use super::service::{Handle, Service};
+use super::watch::Bounds;
 use crate::entry::Answered;
 use crate::pace::Paced;
 use crate::peer::Peer;
@@ -149,7 +150,7 @@ impl Default for Resets {
 
 impl Resets {
     fn are_too_many(&mut self, conn: &Conn) -> bool {
-        let (served, reset) = conn.counts();
+        let (served, reset) = (conn.served(), conn.resets());
         if reset.wrapping_sub(self.in_time) <= PATIENCE
             && reset.wrapping_sub(self.in_row) <= PATIENCE
         {

@@ -1,7 +1,8 @@
 //! Between the HTTP parser and the handler: what no request may be, whichever version of HTTP it came by, and what every
 //! answer needs. A panic of the handler costs its own request and nothing else.
 
-use super::connection::{Bounds, Conn, InFlight};
+use super::conn::{Conn, InFlight};
+use super::watch::Bounds;
 use crate::body::{Body, BodyError};
 use crate::entry::{Answered, Entry};
 use crate::metrics::Event;

@@ -6,7 +6,7 @@ use crate::metrics::Registry;
 use crate::output::Writer;
 use crate::peer::Peer;
 use crate::server::checked::Checked;
-use crate::server::connection::Conn;
+use crate::server::conn::Conn;
 use crate::server::load::Loads;
 use crate::server::{Certificate, Framing};
 use crate::stream::Stream;

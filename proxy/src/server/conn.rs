@@ -1,0 +1,188 @@
+//! What a connection, its parser and its requests know of each other, and by which it is told what may be done with it.
+
+use super::framing::Violation;
+use super::load::Slot;
+use crate::metrics::Event;
+use crate::peer::Peer;
+use crate::worker::Worker;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+/// One connection. One thread uses it; the atomics are there because futures must be `Send`.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) worker: Arc<Worker>,
+    pub(super) peer: Arc<Peer>,
+    /// Its place among the connections of its worker, for as long as anything of it lives.
+    slot: Slot,
+    in_flight: AtomicU32,
+    served: AtomicU32,
+    read_pending: AtomicBool,
+    write_pending: AtomicBool,
+    at_start: AtomicBool,
+    raw: AtomicBool,
+    refused: AtomicBool,
+    in_body: AtomicBool,
+    too_large: AtomicBool,
+    answering: AtomicBool,
+    /// Streams of HTTP/2 that the client reset before they were answered to the end.
+    reset: AtomicU32,
+    /// No stream is answered any more.
+    leaving: AtomicBool,
+}
+
+impl Conn {
+    pub(super) fn new(worker: &Arc<Worker>, peer: Arc<Peer>, slot: Slot) -> Arc<Self> {
+        Arc::new(Self {
+            worker: Arc::clone(worker),
+            peer,
+            slot,
+            in_flight: AtomicU32::new(0),
+            served: AtomicU32::new(0),
+            read_pending: AtomicBool::new(false),
+            write_pending: AtomicBool::new(false),
+            at_start: AtomicBool::new(true),
+            raw: AtomicBool::new(false),
+            refused: AtomicBool::new(false),
+            in_body: AtomicBool::new(false),
+            too_large: AtomicBool::new(false),
+            answering: AtomicBool::new(false),
+            reset: AtomicU32::new(0),
+            leaving: AtomicBool::new(false),
+        })
+    }
+
+    pub(super) fn note_read(&self, pending: bool) {
+        self.read_pending.store(pending, Ordering::Relaxed);
+        if !pending {
+            self.peer.note_moved();
+        }
+    }
+
+    pub(super) fn note_write(&self, pending: bool) {
+        self.write_pending.store(pending, Ordering::Relaxed);
+        if !pending {
+            self.peer.note_moved();
+        }
+    }
+
+    /// What was written has been sent, or not yet. Nothing moved by that alone.
+    pub(super) fn note_flush(&self, pending: bool) {
+        self.write_pending.store(pending, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_start(&self, at_start: bool) {
+        self.at_start.store(at_start, Ordering::Relaxed);
+    }
+
+    /// From now on the bytes are no HTTP.
+    pub(super) fn set_raw(&self) {
+        self.raw.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_raw(&self) -> bool {
+        self.raw.load(Ordering::Relaxed)
+    }
+
+    /// Nothing more is read. `in_body`: of the request that is being served, so that this one can not be finished either.
+    pub(super) fn refuse(&self, violation: Violation, in_body: bool) {
+        self.worker.shard.count(Event::FramingRefused);
+        self.refused.store(true, Ordering::Relaxed);
+        self.in_body.store(in_body, Ordering::Relaxed);
+        self.too_large.store(violation == Violation::TooLarge, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// The head was larger than it may be; else the framing is wrong.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.too_large.load(Ordering::Relaxed)
+    }
+
+    /// The refusal can be told now, because nothing that came before is unanswered.
+    pub(super) fn is_over(&self) -> bool {
+        self.is_refused()
+            && (self.in_body.load(Ordering::Relaxed) || !self.in_flight() && !self.is_sending())
+    }
+
+    /// Bytes of an answer wait for the client to take others.
+    pub(super) fn is_sending(&self) -> bool {
+        self.write_pending.load(Ordering::Relaxed)
+    }
+
+    /// It is the client's turn: to take what was written, or to send the rest of its request.
+    pub(super) fn awaits_client(&self) -> bool {
+        self.is_sending()
+            || !self.at_start.load(Ordering::Relaxed) && self.read_pending.load(Ordering::Relaxed)
+    }
+
+    /// The head of an answer is on its way.
+    pub(super) fn set_answering(&self) {
+        self.answering.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn enter(self: &Arc<Self>) -> InFlight {
+        self.served.fetch_add(1, Ordering::Relaxed);
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.peer.note_moved();
+        InFlight(Arc::clone(self))
+    }
+
+    /// Requests that came.
+    pub(super) fn served(&self) -> u32 {
+        self.served.load(Ordering::Relaxed)
+    }
+
+    /// Those of them that the client did not wait for.
+    pub(super) fn resets(&self) -> u32 {
+        self.reset.load(Ordering::Relaxed)
+    }
+
+    /// A stream ended before its answer did.
+    pub(super) fn note_reset(&self) {
+        self.reset.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// From now on nothing is asked of anybody for this client.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn in_flight(&self) -> bool {
+        self.in_flight.load(Ordering::Relaxed) > 0
+    }
+
+    /// Every request that came has been answered to the last byte, and not one byte of the next one has come.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.in_flight()
+            && self.read_pending.load(Ordering::Relaxed)
+            && !self.is_sending()
+            && self.at_start.load(Ordering::Relaxed)
+    }
+
+    /// The worker has more than `limit` connections.
+    pub(super) fn is_crowded(&self, limit: usize) -> bool {
+        self.slot.is_crowded(limit)
+    }
+}
+
+/// A request that has not been answered to the end.
+#[derive(Debug)]
+pub(super) struct InFlight(pub(super) Arc<Conn>);
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.0.answering.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,185 @@
+//! A server that runs: its workers are started together, told together and ended together.
+
+use super::bound::Bound;
+use super::load::Loads;
+use super::service::Handle;
+use super::watch::Bounds;
+use super::worker::{Phase, Thread, sockets_of};
+use super::{Certificate, Drain, TlsError};
+use crate::entry::Answered;
+use crate::metrics::Registry;
+use crate::output::Writer;
+use crate::peer::Peer;
+use crate::worker::{Busy, Worker};
+use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioTimer;
+use proxy_config::{Limits, TlsVersion};
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+/// What a server needs beside its sockets.
+pub(crate) struct Settings<'a> {
+    /// Bounds and the number of workers.
+    pub(crate) limits: &'a Limits,
+    /// The certificate, if TLS is served, and the oldest version spoken.
+    pub(crate) tls: Option<(&'a Certificate, TlsVersion)>,
+    /// Where counters are registered.
+    pub(crate) registry: &'a Registry,
+    /// Where access lines go.
+    pub(crate) log: &'a Writer,
+    /// What each worker does for its handler once in a while.
+    pub(crate) tick: fn(Instant),
+}
+
+/// Why a server does not start.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error("a worker can not be started: {0}")]
+    Thread(#[from] io::Error),
+}
+
+/// A running server. Dropping it stops it at once.
+#[derive(Debug)]
+pub(crate) struct Server {
+    stop: watch::Sender<Phase>,
+    workers: Vec<Arc<Worker>>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts the workers. `make` gives each its handler; what that owns is the worker's alone.
+    ///
+    /// # Errors
+    /// TLS can not be set up, a socket can not be shared, or the system gives no more threads.
+    pub(crate) fn start<H, F>(
+        bound: Bound,
+        settings: &Settings<'_>,
+        make: impl Fn(&Arc<Worker>) -> H,
+    ) -> Result<Self, StartError>
+    where
+        H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output: Into<Answered>> + Send + 'static,
+    {
+        raise_open_files();
+        let acceptor =
+            settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
+        let count = match usize::from(settings.limits.workers) {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        let loads = Loads::new(count, settings.limits.max_connections as usize);
+        let (stop, stopped) = watch::channel(Phase::Serving);
+        let (senders, receivers): (Vec<_>, Vec<_>) =
+            (0..count).map(|_| mpsc::unbounded_channel()).unzip();
+        let mut server = Self { stop, workers: Vec::new(), threads: Vec::new() };
+        let mut sockets = sockets_of(bound, count)?;
+        for (index, handed) in receivers.into_iter().enumerate() {
+            let worker = Arc::new(Worker {
+                index,
+                shard: settings.registry.shard(),
+                log: settings.log.log(),
+                busy: Arc::new(Busy::default()),
+            });
+            let handler = make(&worker);
+            server.workers.push(Arc::clone(&worker));
+            let thread = Thread {
+                handle: Arc::new(Handle {
+                    worker,
+                    handler,
+                    bounds: bounds(settings.limits),
+                    http1: http1_builder(),
+                }),
+                loads: Arc::clone(&loads),
+                acceptor: acceptor.clone(),
+                peers: senders.clone(),
+                tick: settings.tick,
+            };
+            let (own, stopped) = (sockets.pop().unwrap_or_default(), stopped.clone());
+            let run = move || thread.run(own, handed, stopped);
+            server
+                .threads
+                .push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
+        }
+        Ok(server)
+    }
+
+    /// The workers, for whoever looks at what they do.
+    #[cfg(test)]
+    pub(crate) fn workers(&self) -> Vec<Arc<Worker>> {
+        self.workers.clone()
+    }
+
+    /// A way to have every answer close its connection while the server goes on: the pod is about to end, and clients
+    /// that stay on their connections would meet nobody.
+    pub(crate) fn farewell(&self) -> Farewell {
+        Farewell(self.workers.clone())
+    }
+
+    /// Stops: answers close their connections, then no new ones are accepted, then what is in flight gets its time.
+    pub(crate) async fn drain(mut self, drain: Drain) {
+        self.workers.iter().for_each(|worker| worker.busy.stop());
+        tokio::time::sleep(drain.linger).await;
+        self.stop.send_replace(Phase::Draining(drain.timeout));
+        let threads = std::mem::take(&mut self.threads);
+        let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
+        // A worker that panicked has said so; the others end by their own deadline.
+        let _ = tokio::task::spawn_blocking(join).await;
+    }
+}
+
+/// See [`Server::farewell`].
+#[derive(Clone, Debug)]
+pub(crate) struct Farewell(Vec<Arc<Worker>>);
+
+impl Farewell {
+    /// From now on.
+    pub(crate) fn begin(&self) {
+        self.0.iter().for_each(|worker| worker.busy.stop());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.send_replace(Phase::Stopped);
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+/// Each connection is a file here and one at the upstream. The soft limit is a thousand on many systems, for programs that
+/// use `select`; the hard one is what the administrator means.
+fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current != maximum
+        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
+    {
+        tracing::warn!(%error, "the limit of open files can not be raised");
+    }
+}
+
+fn bounds(limits: &Limits) -> Bounds {
+    Bounds {
+        header_timeout: limits.header_timeout.get(),
+        idle_timeout: limits.idle_timeout.get(),
+        stream_idle_timeout: Some(limits.stream_idle_timeout.get()).filter(|time| !time.is_zero()),
+        stall_timeout: limits.stall_timeout.get(),
+        max_header_bytes: limits.max_header_bytes as usize,
+    }
+}
+
+fn http1_builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // As most programs write them: old clients compare letters.
+    builder.title_case_headers(true);
+    // The parser's own time-out would move a timer with every request; the connection has a lazy one.
+    builder.timer(TokioTimer::new()).header_read_timeout(None);
+    builder
+}
