@@ -3,6 +3,8 @@
 //! A store that does not answer is `Unavailable`, never "no session": nobody is logged out, and nobody passes, because
 //! Redis is down. What a cookie or a record holds is believed only once it has been opened.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod lease;
 mod redis;
 mod size;

@@ -4,6 +4,8 @@ mod connection;
 mod endpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzzing;
 mod guard;
 mod readiness;
 mod settings;
@@ -16,7 +18,7 @@ use crate::session::{self, Opened, Session};
 use connection::is_too_long;
 use jiff::SignedDuration;
 use readiness::Readiness;
-use redis::{Cmd, cmd};
+use redis::{Cmd, RedisError, cmd};
 use std::sync::Arc;
 
 /// Longest record that is read, in bytes. What is longer was not written by us, and is not even taken in.
@@ -60,26 +62,7 @@ impl Records {
 
     pub(super) async fn read(&self, ticket: &Ticket) -> Result<StoredRecord, StoreError> {
         let command = cmd("GET").arg(ticket.id()).take();
-        let bytes = match self.connection.run::<Option<Vec<u8>>>(&command).await {
-            Ok(bytes) => bytes.unwrap_or_default(),
-            Err(error) if is_too_long(&error) => {
-                return Ok(unreadable(&"its record is too long"));
-            }
-            Err(error) if error.code() == Some("WRONGTYPE") => {
-                return Ok(unreadable(&"its record is of another type"));
-            }
-            Err(error) => return Err(unavailable(&error)),
-        };
-        if bytes.is_empty() {
-            return Ok(StoredRecord::Missing);
-        }
-        Ok(match session::open_record(ticket.secret(), ticket.id(), &bytes) {
-            Err(error) => unreadable(&error),
-            Ok(plain) => match session::decode(&plain) {
-                Err(error) => unreadable(&error),
-                Ok(session) => StoredRecord::Session(Box::new(session)),
-            },
-        })
+        opened(ticket, self.connection.run(&command).await)
     }
 
     /// Writes a new record.
@@ -117,6 +100,31 @@ impl Records {
     }
 }
 
+/// What the answer to a `GET` says.
+fn opened(
+    ticket: &Ticket,
+    reply: Result<Option<Vec<u8>>, RedisError>,
+) -> Result<StoredRecord, StoreError> {
+    let bytes = match reply {
+        Ok(bytes) => bytes.unwrap_or_default(),
+        Err(error) if is_too_long(&error) => return Ok(unreadable(&"its record is too long")),
+        Err(error) if error.code() == Some("WRONGTYPE") => {
+            return Ok(unreadable(&"its record is of another type"));
+        }
+        Err(error) => return Err(unavailable(&error)),
+    };
+    if bytes.is_empty() {
+        return Ok(StoredRecord::Missing);
+    }
+    Ok(match session::open_record(ticket.secret(), ticket.id(), &bytes) {
+        Err(error) => unreadable(&error),
+        Ok(plain) => match session::decode(&plain) {
+            Err(error) => unreadable(&error),
+            Ok(session) => StoredRecord::Session(Box::new(session)),
+        },
+    })
+}
+
 /// What could not be read again is not written: the person would sign in once more and be no further.
 fn set(
     ticket: &Ticket,
@@ -138,7 +146,7 @@ fn unreadable(reason: &impl ToString) -> StoredRecord {
     StoredRecord::Unreadable(reason.to_string())
 }
 
-pub(super) fn unavailable(error: &redis::RedisError) -> StoreError {
+pub(super) fn unavailable(error: &RedisError) -> StoreError {
     StoreError::Unavailable(error.to_string())
 }
 

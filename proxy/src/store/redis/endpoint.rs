@@ -4,7 +4,8 @@ use super::guard::Guard;
 use crate::trust::{self, Roots};
 use redis::aio::MultiplexedConnection;
 use redis::{
-    AsyncConnectionConfig, ConnectionAddr, ErrorKind, RedisConnectionInfo, RedisError, Value, cmd,
+    AsyncConnectionConfig, ConnectionAddr, ErrorKind, ProtocolVersion, RedisConnectionInfo,
+    RedisError, Value, cmd,
 };
 use rustls_pki_types::ServerName;
 use std::io;
@@ -43,8 +44,9 @@ impl Endpoint {
         login: RedisConnectionInfo,
         roots: Option<Vec<u8>>,
     ) -> Self {
-        // Its answer would mean nothing to us, and some users may not ask.
-        let login = login.set_skip_set_lib_name();
+        // The answer to a name would mean nothing to us, and some users may not ask. Replies of the newer protocol have more
+        // kinds than the guard bounds, and none that we need.
+        let login = login.set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP2);
         Self { address, login, roots, tls: OnceCell::new() }
     }
 

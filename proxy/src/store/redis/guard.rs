@@ -9,8 +9,6 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Longest line: a status, an error, a number.
 const MAX_LINE: usize = 16 << 10;
-/// Most members of an array. None of our commands is answered by one.
-const MAX_MEMBERS: usize = 16;
 /// How the error begins by which whoever waits for the reply knows it again.
 pub(super) const TOO_LONG: &str = "a reply of Redis is longer than";
 
@@ -20,15 +18,28 @@ pub(super) struct Guard<S> {
     state: State,
 }
 
-/// Where in a reply the next byte is.
+/// Where in a reply the next byte is. Stricter than the library in what makes a line and a length: where this takes one for
+/// ended that the library does not, a reply has no bound.
 #[derive(Clone, Copy)]
-enum State {
+pub(super) enum State {
     /// At its beginning.
     Start,
-    /// In its first line: its kind, the length of the line so far, and the number in it.
-    Line { kind: u8, length: usize, number: Option<usize> },
+    /// In its first line.
+    Line(Line),
+    /// That line must end with the next byte.
+    End(Line),
     /// In the text after that line; so many bytes are to come.
     Body(usize),
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Line {
+    /// Its first byte.
+    kind: u8,
+    /// How much of it has come since.
+    length: usize,
+    /// The length of the text that follows; `None` in place of one that is less than nothing.
+    number: Option<usize>,
 }
 
 impl<S> Guard<S> {
@@ -41,8 +52,8 @@ impl State {
     /// The state after more bytes of replies.
     ///
     /// # Errors
-    /// A reply is too long, or none of the protocol.
-    fn after(mut self, mut bytes: &[u8]) -> io::Result<Self> {
+    /// A reply is too long, or none of those that our commands have: an array, which no bound of its parts bounds, is none.
+    pub(super) fn after(mut self, mut bytes: &[u8]) -> io::Result<Self> {
         while let Some((&byte, rest)) = bytes.split_first() {
             self = match self {
                 Self::Body(left) => {
@@ -51,25 +62,13 @@ impl State {
                     self = if left == taken { Self::Start } else { Self::Body(left - taken) };
                     continue;
                 }
-                Self::Start if b"+-:$*".contains(&byte) => {
-                    Self::Line { kind: byte, length: 0, number: Some(0) }
+                Self::Start if b"+-:$".contains(&byte) => {
+                    Self::Line(Line { kind: byte, length: 0, number: Some(0) })
                 }
                 Self::Start => return Err(malformed("an unknown kind of reply")),
-                Self::Line { kind, number, .. } if byte == b'\n' => after_line(kind, number)?,
-                Self::Line { length: MAX_LINE.., .. } => {
-                    return Err(malformed("a line without end"));
-                }
-                Self::Line { kind, length, number } => Self::Line {
-                    kind,
-                    length: length + 1,
-                    number: match byte {
-                        b'0'..=b'9' => number
-                            .map(|n| n.saturating_mul(10).saturating_add(usize::from(byte - b'0'))),
-                        b'\r' => number,
-                        // -1: there is nothing.
-                        _ => None,
-                    },
-                },
+                Self::Line(line) => line.with(byte)?,
+                Self::End(line) if byte == b'\n' => line.end()?,
+                Self::End(_) => return Err(malformed("half an end of a line")),
             };
             bytes = rest;
         }
@@ -77,15 +76,38 @@ impl State {
     }
 }
 
-fn after_line(kind: u8, number: Option<usize>) -> io::Result<State> {
-    match (kind, number) {
-        (b'$', Some(length)) if length > MAX_RECORD => {
-            let text = format!("{TOO_LONG} {MAX_RECORD} bytes");
-            Err(io::Error::new(io::ErrorKind::InvalidData, text))
+impl Line {
+    fn with(mut self, byte: u8) -> io::Result<State> {
+        match byte {
+            b'\r' => return Ok(State::End(self)),
+            b'\n' => return Err(malformed("half an end of a line")),
+            _ if self.length == MAX_LINE => return Err(malformed("a line without end")),
+            _ => {}
         }
-        (b'$', Some(length)) => Ok(State::Body(length + 2)),
-        (b'*', Some(MAX_MEMBERS..)) => Err(malformed("a long array")),
-        _ => Ok(State::Start),
+        if self.kind == b'$' {
+            self.number = match (byte, self.number) {
+                (b'0'..=b'9', Some(number)) => {
+                    Some(number.saturating_mul(10).saturating_add(usize::from(byte - b'0')))
+                }
+                (b'-', Some(_)) if self.length == 0 => None,
+                (b'1', None) if self.length == 1 => None,
+                _ => return Err(malformed("a length that is none")),
+            };
+        }
+        self.length += 1;
+        Ok(State::Line(self))
+    }
+
+    fn end(self) -> io::Result<State> {
+        match (self.kind, self.number, self.length) {
+            (b'$', Some(_), 0) | (b'$', None, 1) => Err(malformed("a length that is none")),
+            (b'$', Some(length), _) if length > MAX_RECORD => {
+                let text = format!("{TOO_LONG} {MAX_RECORD} bytes");
+                Err(io::Error::new(io::ErrorKind::InvalidData, text))
+            }
+            (b'$', Some(length), _) => Ok(State::Body(length + 2)),
+            _ => Ok(State::Start),
+        }
     }
 }
 
@@ -134,7 +156,8 @@ mod tests {
 
     #[test]
     fn replies_of_the_protocol_pass_however_they_are_cut() {
-        let replies = b"+OK\r\n-ERR no\r\n:17\r\n$-1\r\n$0\r\n\r\n$5\r\n+$*\r\n\r\n*2\r\n$1\r\na\r\n:1\r\n*-1\r\n";
+        let replies =
+            b"+OK\r\n-ERR no\r\n:17\r\n$-1\r\n$0\r\n\r\n$5\r\n+$*\r\n\r\n+\r\n$05\r\nabcde\r\n";
         assert!(matches!(state(replies), Ok(State::Start)));
         for cut in 0..replies.len() {
             let (first, second) = replies.split_at(cut);
@@ -146,11 +169,41 @@ mod tests {
     #[test]
     fn a_reply_that_announces_too_much_is_refused_before_it_comes() {
         let (most, more) = (format!("${MAX_RECORD}\r\n"), format!("${}\r\n", MAX_RECORD + 1));
-        assert!(matches!(state(most.as_bytes()), Ok(State::Body(_))));
+        assert!(
+            matches!(state(most.as_bytes()), Ok(State::Body(length)) if length == MAX_RECORD + 2)
+        );
         assert!(state(more.as_bytes()).err().unwrap().starts_with(TOO_LONG));
         assert!(state(b"$99999999999999999999999999\r\n").is_err());
-        assert!(state(b"*1000\r\n").is_err());
         assert!(state(b"HTTP/1.1 400 Bad Request\r\n").is_err());
-        assert!(state(&[&b"+"[..], &vec![b'x'; 2 * MAX_LINE]].concat()).is_err());
+        let line = [&b"+"[..], &vec![b'x'; MAX_LINE]].concat();
+        assert!(matches!(state(&[&line[..], b"\r\n"].concat()), Ok(State::Start)));
+        assert!(state(&[&line[..], b"x"].concat()).is_err());
+    }
+
+    /// The library reads on where another reader would take the line for ended, or a length for none: what comes then would
+    /// be one reply for it and many for us.
+    #[test]
+    fn what_has_an_end_for_us_has_one_for_the_library() {
+        for reply in [
+            &b"+\n"[..],
+            b"+a\rb\r\n",
+            b"+\r\r\n",
+            b":1\n",
+            b"$5\n",
+            b"$ 5\r\n",
+            b"$+5\r\n",
+            b"$5 \r\n",
+            b"$\r\n",
+            b"$-\r\n",
+            b"$-0\r\n",
+            b"$-11\r\n",
+            b"$-2\r\n",
+            b"$5-\r\n",
+            b"*1\r\n",
+            b"*-1\r\n",
+            b"%1\r\n",
+        ] {
+            assert!(state(reply).is_err(), "{}", reply.escape_ascii());
+        }
     }
 }

@@ -231,6 +231,13 @@ async fn a_unix_socket_is_a_server_too() {
 }
 
 #[tokio::test]
+async fn a_url_that_names_the_newer_protocol_is_served_with_the_older() {
+    let server = RedisServer::start();
+    let store = store(Some(&format!("{}/?protocol=3", server.url())));
+    assert_eq!(store.ready().await, Ok(()));
+}
+
+#[tokio::test]
 async fn tls_is_checked_against_the_given_roots_unless_told_otherwise() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
