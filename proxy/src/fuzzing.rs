@@ -23,6 +23,7 @@ pub struct Target {
 pub const TARGETS: &[Target] = &[
     Target { name: "answer", check: crate::upstream::fuzzing::answer },
     Target { name: "callback", check: crate::oidc::fuzzing::callback },
+    Target { name: "chunks", check: crate::upstream::fuzzing::chunks },
     Target { name: "configuration", check: configuration },
     Target { name: "cookies", check: crate::cookie::fuzzing::cookies },
     Target { name: "discovery", check: crate::oidc::fuzzing::discovery },
@@ -32,9 +33,11 @@ pub const TARGETS: &[Target] = &[
     Target { name: "key-set", check: crate::oidc::fuzzing::key_set },
     Target { name: "login-state", check: crate::oidc::fuzzing::login_state },
     Target { name: "path", check: crate::routing::fuzzing::path },
+    Target { name: "redis", check: crate::store::fuzzing::replies },
     Target { name: "redirect", check: crate::policy::fuzzing::redirect },
     Target { name: "request", check: crate::server::fuzzing::request },
     Target { name: "session", check: crate::session::fuzzing::session },
+    Target { name: "ticket", check: crate::store::fuzzing::ticket },
     Target { name: "token-answer", check: crate::oidc::fuzzing::token_answer },
 ];
 

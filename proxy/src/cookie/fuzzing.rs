@@ -1,8 +1,11 @@
 //! The Cookie header, for [`crate::fuzzing`].
 
-use super::{OwnCookies, RequestCookies, Stripped};
+use super::chunk::MAX_PARTS;
+use super::{Attributes, OwnCookies, RequestCookies, SessionCookie, Stripped};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
+use proxy_config::{Cookie, Duration};
+use std::sync::LazyLock;
 
 const NAME: &str = "_oauth2_proxy";
 
@@ -14,6 +17,14 @@ pub(crate) fn cookies(bytes: &[u8]) {
     let cookies = RequestCookies::of(&headers);
     let walked = cookies.iter().find(|(name, _)| *name == NAME).map(|(_, value)| value);
     assert_eq!(cookies.find(&Finder::new(NAME)), walked);
+    if let Some(raw) = cookies.find_raw(&Finder::new(NAME))
+        && let Ok(line) = HeaderValue::from_bytes(&[NAME.as_bytes(), b"=", raw].concat())
+    {
+        let alone = HeaderMap::from_iter([(COOKIE, line)]);
+        let read = RequestCookies::of(&alone).iter().next().map(|(_, value)| value);
+        assert!(read.is_none() || read == walked, "what stands there is not what is read");
+    }
+    assert_eq!(session_cookie().value(&cookies).as_deref(), joined(&cookies).as_deref());
     let kept = headers_after(&headers);
     let left = RequestCookies::of(&kept);
     assert!(left.iter().all(|(name, _)| name != NAME), "{kept:?}");
@@ -23,6 +34,23 @@ pub(crate) fn cookies(bytes: &[u8]) {
         foreign.map(|(name, value)| (name.to_owned(), value.to_owned())).collect::<Vec<_>>()
     };
     assert_eq!(others(&headers), others(&kept), "cookies of others are lost");
+}
+
+fn session_cookie() -> &'static SessionCookie {
+    static COOKIE: LazyLock<SessionCookie> = LazyLock::new(|| {
+        SessionCookie::new(NAME, Attributes::session(&Cookie::default(), Duration::ZERO))
+    });
+    &COOKIE
+}
+
+/// The whole cookie, or its parts up to the first that is missing.
+fn joined(cookies: &RequestCookies<'_>) -> Option<String> {
+    let get = |wanted: &str| cookies.iter().find(|(name, _)| *name == wanted);
+    if let Some((_, whole)) = get(NAME) {
+        return Some(whole.to_owned());
+    }
+    let parts = (0..MAX_PARTS).map_while(|part| get(&format!("{NAME}_{part}")));
+    parts.map(|(_, value)| value.to_owned()).reduce(|value, part| value + &part)
 }
 
 fn headers_after(headers: &HeaderMap) -> HeaderMap {

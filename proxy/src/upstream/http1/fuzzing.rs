@@ -1,10 +1,10 @@
 //! The reader of answers against another one, for [`crate::fuzzing`].
 
-use super::chunked::Step;
+use super::chunked::{Chunked, Step};
 use super::head::{self, Coding};
 use super::{Error, take};
 use bytes::{Bytes, BytesMut};
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::{BodyExt as _, Empty};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -27,7 +27,23 @@ struct Understood {
 pub(crate) fn answer(bytes: &[u8]) {
     let Some((method, bytes)) = bytes.split_first() else { return };
     let to_head = *method == b'H';
-    let Ok(Some(ours)) = read(bytes, to_head) else { return };
+    if let Ok(Some(ours)) = read(bytes, to_head) {
+        compare(&ours, bytes, to_head);
+    }
+}
+
+/// The first byte says how many bytes come at once, the rest is a body in chunks. However they come, it is the same body with
+/// the same trailers and the same end, and hyper reads that too.
+pub(crate) fn chunks(bytes: &[u8]) {
+    let Some((size, coded)) = bytes.split_first() else { return };
+    let ours = dechunked(coded, coded.len());
+    assert_eq!(ours, dechunked(coded, usize::from(*size)), "it depends on how the bytes come");
+    let Some(Dechunked { end: Some(_), .. }) = ours else { return };
+    let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    answer(&[b"G", &head[..], coded].concat());
+}
+
+fn compare(ours: &Understood, bytes: &[u8], to_head: bool) {
     match oracle(bytes, to_head) {
         Some(theirs) => {
             assert_eq!((ours.status, &ours.body), (theirs.status, &theirs.body));
@@ -38,6 +54,37 @@ pub(crate) fn answer(bytes: &[u8]) {
         }
         None => assert!(!ours.reusable, "only we find the end of it: {ours:?}"),
     }
+}
+
+/// What has been read of a body in chunks.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Dechunked {
+    body: Vec<u8>,
+    trailers: Option<HeaderMap>,
+    /// How many bytes it took, once it is whole.
+    end: Option<usize>,
+}
+
+/// `None`: it is refused.
+fn dechunked(bytes: &[u8], size: usize) -> Option<Dechunked> {
+    let (mut chunked, mut buffer) = (Chunked::default(), BytesMut::new());
+    let (mut read, mut fed) = (Dechunked::default(), 0);
+    for piece in bytes.chunks(size.max(1)) {
+        buffer.extend_from_slice(piece);
+        fed += piece.len();
+        loop {
+            match chunked.step(&mut buffer).ok()? {
+                Step::Data(data) => read.body.extend_from_slice(&data),
+                Step::Trailers(trailers) => read.trailers = Some(trailers),
+                Step::More => break,
+                Step::End => {
+                    read.end = Some(fed - buffer.len());
+                    return Some(read);
+                }
+            }
+        }
+    }
+    Some(read)
 }
 
 /// `None`: more bytes are needed.
