@@ -70,14 +70,14 @@ async fn serve(visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
     if let Some(endpoint) = visit.site.ready.endpoints.find(path.received()) {
         return endpoint::serve(visit, endpoint, &path).await;
     }
-    let exemption = visit.site.policy.exemption(&asked::here(visit, &path));
+    let place = visit.site.policy.find(&asked::here(visit, &path));
     let person =
-        authenticate_for(visit, exemption).await.inspect_err(|_| visit.settle_manner(&path))?;
+        authenticate_for(visit, place.asks).await.inspect_err(|_| visit.settle_manner(&path))?;
     if let Some(person) = &person {
         visit.entry.set_user(person.shown.clone());
     }
-    match policy::decide(person, exemption, &Restrictions::of(path.query())) {
-        Decision::Pass(pass) => Ok(forward::forward(visit, &path, pass).await),
+    match policy::decide(person, place.asks, &Restrictions::of(path.query())) {
+        Decision::Pass(pass) => Ok(forward::forward(visit, &path, place.route, pass).await),
         Decision::LogIn => ask_to_sign_in(visit, &path).await,
         Decision::Deny(person) => {
             visit.settle_manner(&path);

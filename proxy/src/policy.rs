@@ -1,5 +1,5 @@
-//! Decisions on access: what passes without a session, who may pass, where a person may be sent, and which headers speak for
-//! somebody. Compiled once; pure and synchronous, so that whoever asks (a request, a proxy in front) gets the same answer.
+//! Decisions on access: what a request asks of its sender, who may pass, where a person may be sent, and which headers speak
+//! for somebody. Compiled once; pure and synchronous, so that whoever asks (a request, a proxy in front) gets the same answer.
 //!
 //! It knows no HTTP but methods and header values, and asks nobody anything. Typed rules belong here.
 
@@ -10,16 +10,19 @@ pub(crate) mod fuzzing;
 mod identity_headers;
 mod person;
 mod redirect;
+mod requirement;
 mod restrictions;
 mod rules;
 
-pub(crate) use decision::{Asked, Decision, Exemption, Pass, decide};
+pub(crate) use decision::{Asked, Decision, Pass, decide};
 pub(crate) use identity_headers::{add_to, single};
 pub(crate) use person::{Person, Verdict};
 pub(crate) use redirect::{Whitelist, location};
+pub(crate) use requirement::Asks;
 pub(crate) use restrictions::Restrictions;
 
 use crate::identity::Identity;
+use crate::routing::RouteTable;
 use email::EmailRules;
 use identity_headers::HeaderRules;
 use ipnet::IpNet;
@@ -28,8 +31,10 @@ use rules::{ApiRoutes, PathRules};
 
 /// The rules of one configuration.
 pub(crate) struct Policy {
-    /// Requests that need no session.
-    skip_auth: PathRules,
+    /// What requests ask of their sender.
+    rules: PathRules,
+    /// Which upstream answers which path, by place in the configuration.
+    routes: RouteTable,
     /// Genuine pre-flights need none.
     skip_preflight: bool,
     /// Whoever is there needs none.
@@ -53,7 +58,8 @@ impl Policy {
     pub(crate) fn compile(config: &Config, problems: &mut Problems) -> Self {
         let access = &config.access;
         Self {
-            skip_auth: PathRules::compile("access.skipAuth", &access.skip_auth, problems),
+            rules: PathRules::compile("access.skipAuth", &access.skip_auth, problems),
+            routes: RouteTable::compile(&config.upstreams, problems),
             skip_preflight: access.skip_auth_preflight,
             trusted_clients: access.trusted_ips.clone(),
             api_routes: ApiRoutes::compile("access.apiRoutes", &access.api_routes, problems),
@@ -83,3 +89,6 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,6 @@ use crate::clock::Clock;
 use crate::oidc::Provider;
 use crate::policy::Policy;
 use crate::refresh::Refresher;
-use crate::routing::RouteTable;
 use crate::secrets::Secrets;
 use crate::session::KeyRing;
 use crate::store::Store;
@@ -63,10 +62,8 @@ pub(crate) struct Site {
     pub(crate) provider: Arc<Provider>,
     /// What the provider was started with.
     provider_settings: ProviderSettings,
-    /// Who may pass, and what.
+    /// Who may pass, and what answers.
     pub(crate) policy: Policy,
-    /// Which upstream answers which path, by place in `config.upstreams`.
-    pub(crate) routes: RouteTable,
     /// What answers them, by place in `config.upstreams`.
     pub(crate) backends: Vec<Backend>,
     /// What the gate needs beside these.
@@ -98,7 +95,6 @@ impl Site {
         let found = &mut compiling.found;
         files::check(config, found);
         let policy = Policy::compile(config, found);
-        let routes = RouteTable::compile(&config.upstreams, found);
         let backends = Backend::compile(config, found);
         let (provider, provider_settings) = compiling.finish(client_secret)?;
         let (Some(ring), Some(store)) = (ring, store) else { return Err(Problems::default()) };
@@ -112,7 +108,6 @@ impl Site {
             provider,
             provider_settings,
             policy,
-            routes,
             backends,
             ready: Ready::new(config, previous.map(|site| &site.ready)),
             tls,

@@ -7,7 +7,7 @@ use super::cache;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
-use crate::policy::{Exemption, Person};
+use crate::policy::{Asks, Person};
 use crate::refresh::{Due, Need, Refresh};
 use crate::session::Session;
 use crate::store::{Found, LoadError};
@@ -23,21 +23,24 @@ thread_local! {
     static REFUSED: Sparing = const { Sparing::new() };
 }
 
-/// The same as [`authenticate`], but where nobody is needed, nobody is found: an exempt request does not fail for a session.
+/// The same as [`authenticate`], but where nobody is needed, nobody is found: a request that passes anyway does not fail for a
+/// session.
 ///
 /// # Errors
 /// As [`authenticate`].
 pub(super) async fn authenticate_for(
     visit: &mut Visit<'_>,
-    exemption: Option<Exemption>,
+    asks: Asks,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    let need = match exemption {
-        Some(_) => Need::Nothing,
-        None if visit.site.policy.gives_tokens() => Need::Tokens,
-        None => Need::Person,
+    let need = if asks.are_open() {
+        Need::Nothing
+    } else if visit.site.policy.gives_tokens() {
+        Need::Tokens
+    } else {
+        Need::Person
     };
     let person = authenticate(visit, need).await;
-    if exemption.is_some() { Ok(person.unwrap_or_default()) } else { person }
+    if asks.are_open() { Ok(person.unwrap_or_default()) } else { person }
 }
 
 /// The person behind a request; `None` without a session.

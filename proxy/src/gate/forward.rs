@@ -18,9 +18,10 @@ use hyper::body::Incoming;
 pub(super) async fn forward(
     visit: &mut Visit<'_>,
     path: &NormalPath,
+    route: Route<'_>,
     pass: Pass,
 ) -> Response<Body> {
-    let answered = answer(visit, path, &pass).await;
+    let answered = answer(visit, path, route, &pass).await;
     let mut response = answered.unwrap_or_else(|refusal| respond::refuse(visit, &refusal));
     if let Some(person) = pass.person {
         policy::add_to(response.headers_mut(), &person.response_headers);
@@ -31,10 +32,12 @@ pub(super) async fn forward(
 async fn answer(
     visit: &mut Visit<'_>,
     path: &NormalPath,
+    route: Route<'_>,
     pass: &Pass,
 ) -> Result<Response<Body>, Refusal> {
-    let (index, target) = match visit.site.routes.find(path)? {
-        Route::Upstream { index, target } => (index, target),
+    let (index, target) = match route {
+        Route::Upstream { index, rewrite: None } => (index, path.rewritten()),
+        Route::Upstream { index, rewrite: Some(rewrite) } => (index, Some(rewrite.apply(path)?)),
         Route::AddSlash => {
             let location = with_query(&format!("{}/", path.text()), path.query());
             return Ok(reply::redirect(

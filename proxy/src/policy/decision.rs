@@ -1,12 +1,13 @@
-//! May they pass: exemptions, the verdict on the person, and what the query asks for on top.
+//! Where is it for and what does it ask; may they pass: what rules and exemptions ask, what the person has to show, and what the
+//! query asks for on top.
 //!
-//! Exemptions look at what was [`Asked`], and at nothing else: what nobody believable told is not in it, and opens nothing.
+//! Rules look at what was [`Asked`], and at nothing else: what nobody believable told is not in it, and opens nothing.
 
 use super::Policy;
 use super::person::{Person, Verdict};
+use super::requirement::{Asks, Requirements};
 use super::restrictions::Restrictions;
-use super::rules::Cover;
-use crate::routing::NormalPath;
+use crate::routing::{NormalPath, Route};
 use http::Method;
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -15,14 +16,22 @@ use std::sync::Arc;
 /// One request, as far as rules look at it, in the words of whoever may be believed. Its host and its query follow with the
 /// first rule that looks at them.
 pub(crate) struct Asked<'a> {
-    /// `None`: only rules for all methods count.
+    /// `None`: any.
     pub(crate) method: Option<Method>,
-    /// `None`: no rule counts.
+    /// `None`: any.
     pub(crate) path: Option<Cow<'a, NormalPath>>,
     /// The client's address, if it is known and [`Policy::asks_for_clients`].
     pub(crate) client: Option<IpAddr>,
     /// It is a CORS pre-flight as the Fetch standard has it.
     pub(crate) preflight: bool,
+}
+
+/// What the rules say of a request, all at once.
+pub(crate) struct Place<'p> {
+    /// What it asks of its sender.
+    pub(crate) asks: Asks,
+    /// What answers it.
+    pub(crate) route: Route<'p>,
 }
 
 /// The outcome.
@@ -31,52 +40,42 @@ pub(crate) enum Decision {
     Pass(Pass),
     /// Nobody is there who could pass.
     LogIn,
-    /// This person may not.
+    /// This person may not use the site.
     Deny(Arc<Person>),
-    /// This person may in general, but not what the query restricts.
+    /// This person may in general, but not this.
     Restrict,
 }
 
 /// How a request passes.
 pub(crate) struct Pass {
-    /// Nobody only because of an exemption.
+    /// Nobody only where nobody needs to be there.
     pub(crate) person: Option<Arc<Person>>,
     /// Another method would pass as well, so a header may ask the application for one.
     pub(crate) other_method: bool,
 }
 
-/// Why a request needs no session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Exemption {
-    /// A genuine CORS pre-flight.
-    Preflight,
-    /// A rule covers method and path.
-    Rule(Cover),
-    /// The client's address.
-    TrustedAddress,
-}
-
-impl Exemption {
-    /// Whether the same request with any other method would be exempt too.
-    fn is_for_all_methods(self) -> bool {
-        matches!(self, Self::Rule(Cover::AllMethods) | Self::TrustedAddress)
-    }
-}
-
 impl Policy {
-    /// Whether what is asked needs no session. Without a path no rule counts, without a method none that is for one.
-    pub(crate) fn exemption(&self, asked: &Asked<'_>) -> Option<Exemption> {
+    /// The place of a request among rules and routes. This is the one reader of both.
+    pub(crate) fn find(&self, asked: &Asked<'_>) -> Place<'_> {
+        let everything = Asks::always(self.rules.everything());
+        let Some(path) = asked.path.as_deref() else {
+            return Place { asks: self.exempted(asked, everything), route: Route::Nothing };
+        };
+        let asks = self.exempted(asked, self.rules.asks(asked.method.as_ref(), path));
+        Place { asks, route: self.routes.find(path) }
+    }
+
+    /// What is left of what rules ask for a pre-flight or a trusted client.
+    fn exempted(&self, asked: &Asked<'_>, asks: Asks) -> Asks {
         if self.skip_preflight && asked.preflight {
-            return Some(Exemption::Preflight);
+            // Whatever is behind it, only the pre-flight passes.
+            return Asks { now: Requirements::NONE, with_any_method: self.rules.everything() };
         }
-        let cover =
-            asked.path.as_ref().and_then(|path| self.skip_auth.cover(asked.method.as_ref(), path));
-        if let Some(cover) = cover {
-            return Some(Exemption::Rule(cover));
+        let trusted = |client: IpAddr| self.trusted_clients.iter().any(|net| net.contains(&client));
+        if !asks.are_open() && asked.client.is_some_and(trusted) {
+            return Asks::always(Requirements::NONE);
         }
-        let client = asked.client?;
-        let trusted = self.trusted_clients.iter().any(|network| network.contains(&client));
-        trusted.then_some(Exemption::TrustedAddress)
+        asks
     }
 
     /// Whether a client's address decides anything; to find it out is work.
@@ -85,25 +84,25 @@ impl Policy {
     }
 }
 
-/// Decides. A person who may not pass is nobody on an exempt request: no header speaks for them.
+/// Decides. A person who may not use the site is nobody where nobody needs to be there: no header speaks for them.
 pub(crate) fn decide(
     person: Option<Arc<Person>>,
-    exemption: Option<Exemption>,
+    asks: Asks,
     restrictions: &Restrictions<'_>,
 ) -> Decision {
-    let as_nobody = |exemption: Exemption| {
-        Decision::Pass(Pass { person: None, other_method: exemption.is_for_all_methods() })
+    let as_nobody =
+        || Decision::Pass(Pass { person: None, other_method: asks.with_any_method.is_none() });
+    let Some(person) = person else {
+        return if asks.are_open() { as_nobody() } else { Decision::LogIn };
     };
-    let Some(person) = person else { return exemption.map_or(Decision::LogIn, as_nobody) };
-    match person.verdict {
-        Verdict::Allowed if restrictions.allow(&person.identity) => {
-            Decision::Pass(Pass { person: Some(person), other_method: true })
-        }
-        Verdict::Allowed => Decision::Restrict,
-        Verdict::EmailNotAllowed | Verdict::NotInGroup => {
-            exemption.map_or(Decision::Deny(person), as_nobody)
-        }
+    if person.verdict != Verdict::Allowed {
+        return if asks.are_open() { as_nobody() } else { Decision::Deny(person) };
     }
+    if !person.meets.include(asks.now) || !restrictions.allow(&person.identity) {
+        return Decision::Restrict;
+    }
+    let other_method = person.meets.include(asks.with_any_method);
+    Decision::Pass(Pass { person: Some(person), other_method })
 }
 
 #[cfg(test)]
@@ -117,14 +116,17 @@ mod tests {
             groups: vec!["staff".to_owned()],
             ..Identity::default()
         };
-        Arc::new(Person { identity, verdict, ..Person::nobody() })
+        Arc::new(Person { identity, ..Person::judged(verdict) })
     }
 
     fn name(decision: &Decision) -> &'static str {
         match decision {
             Decision::Pass(Pass { person: Some(_), other_method: true }) => "pass as somebody",
             Decision::Pass(Pass { person: None, other_method: true }) => "pass as nobody",
-            Decision::Pass(Pass { other_method: false, .. }) => "pass with this method",
+            Decision::Pass(Pass { person: None, other_method: false }) => "pass with this method",
+            Decision::Pass(Pass { person: Some(_), other_method: false }) => {
+                "pass as somebody with this method"
+            }
             Decision::LogIn => "log in",
             Decision::Deny(_) => "deny",
             Decision::Restrict => "restrict",
@@ -133,28 +135,33 @@ mod tests {
 
     #[test]
     fn every_combination_has_its_decision() {
-        let (exempt, rule) = (None, Some(Exemption::Rule(Cover::AllMethods)));
-        let get = Some(Exemption::Rule(Cover::ThisMethod));
-        for (who, exemption, query, expected) in [
-            (None, exempt, "", "log in"),
-            (None, rule, "", "pass as nobody"),
+        let site = Asks::always(Requirements::SITE);
+        let open = Asks::always(Requirements::NONE);
+        let get = Asks { with_any_method: Requirements::SITE, ..open };
+        let staff = Asks::always(Requirements::SITE.and(Requirements::numbered(1)));
+        let put = Asks { now: Requirements::SITE, ..staff };
+        for (who, asks, query, expected) in [
+            (None, site, "", "log in"),
+            (None, open, "", "pass as nobody"),
             (None, get, "", "pass with this method"),
-            (None, Some(Exemption::Preflight), "", "pass with this method"),
-            (None, Some(Exemption::TrustedAddress), "", "pass as nobody"),
             (Some(person(Verdict::Allowed)), get, "", "pass as somebody"),
             (Some(person(Verdict::NotInGroup)), get, "", "pass with this method"),
-            (None, rule, "allowed_groups=admins", "pass as nobody"),
-            (Some(person(Verdict::Allowed)), exempt, "", "pass as somebody"),
-            (Some(person(Verdict::Allowed)), rule, "", "pass as somebody"),
-            (Some(person(Verdict::Allowed)), exempt, "allowed_groups=staff", "pass as somebody"),
-            (Some(person(Verdict::Allowed)), exempt, "allowed_groups=admins", "restrict"),
-            (Some(person(Verdict::Allowed)), rule, "allowed_groups=admins", "restrict"),
-            (Some(person(Verdict::EmailNotAllowed)), exempt, "", "deny"),
-            (Some(person(Verdict::NotInGroup)), exempt, "", "deny"),
-            (Some(person(Verdict::NotInGroup)), rule, "", "pass as nobody"),
+            (None, open, "allowed_groups=admins", "pass as nobody"),
+            (Some(person(Verdict::Allowed)), site, "", "pass as somebody"),
+            (Some(person(Verdict::Allowed)), open, "", "pass as somebody"),
+            (Some(person(Verdict::Allowed)), site, "allowed_groups=staff", "pass as somebody"),
+            (Some(person(Verdict::Allowed)), site, "allowed_groups=admins", "restrict"),
+            (Some(person(Verdict::Allowed)), open, "allowed_groups=admins", "restrict"),
+            (Some(person(Verdict::EmailNotAllowed)), site, "", "deny"),
+            (Some(person(Verdict::NotInGroup)), site, "", "deny"),
+            (Some(person(Verdict::NotInGroup)), open, "", "pass as nobody"),
+            (None, staff, "", "log in"),
+            (Some(person(Verdict::Allowed)), staff, "", "restrict"),
+            (Some(person(Verdict::NotInGroup)), staff, "", "deny"),
+            (Some(person(Verdict::Allowed)), put, "", "pass as somebody with this method"),
         ] {
-            let decision = decide(who, exemption, &Restrictions::of(Some(query)));
-            assert_eq!(name(&decision), expected, "{exemption:?} {query}");
+            let decision = decide(who, asks, &Restrictions::of(Some(query)));
+            assert_eq!(name(&decision), expected, "{asks:?} {query}");
         }
     }
 }

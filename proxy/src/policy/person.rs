@@ -2,6 +2,7 @@
 
 use super::Policy;
 use super::identity_headers::{Headers, single};
+use super::requirement::Requirements;
 use crate::identity::Identity;
 use crate::session::{Family, Session};
 use http::{HeaderName, HeaderValue};
@@ -16,6 +17,8 @@ pub(crate) struct Person {
     pub(crate) identity: Identity,
     /// Whether they may pass at all.
     pub(crate) verdict: Verdict,
+    /// What they may be asked for.
+    pub(crate) meets: Requirements,
     /// For the upstream.
     pub(crate) request_headers: Headers,
     /// For the answer; `GAP-Auth` among them.
@@ -40,6 +43,14 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// What somebody meets of whom the site says so.
+    pub(super) fn meets(self) -> Requirements {
+        match self {
+            Self::Allowed => Requirements::SITE,
+            Self::EmailNotAllowed | Self::NotInGroup => Requirements::NONE,
+        }
+    }
+
     /// What the log says.
     pub(crate) fn reason(self) -> &'static str {
         match self {
@@ -56,8 +67,10 @@ impl Person {
         let shown = single(session.identity.shown());
         let mut response_headers = vec![(GAP_AUTH, shown.clone())];
         response_headers.extend(policy.response_headers.of(session));
+        let verdict = policy.verdict(&session.identity);
         Self {
-            verdict: policy.verdict(&session.identity),
+            verdict,
+            meets: verdict.meets(),
             request_headers: policy.request_headers.of(session),
             response_headers,
             shown,
@@ -86,9 +99,15 @@ impl Person {
 
     #[cfg(test)]
     pub(crate) fn nobody() -> Self {
+        Self::judged(Verdict::Allowed)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn judged(verdict: Verdict) -> Self {
         Self {
             identity: Identity::default(),
-            verdict: Verdict::Allowed,
+            verdict,
+            meets: verdict.meets(),
             request_headers: Vec::new(),
             response_headers: Vec::new(),
             shown: HeaderValue::from_static(""),

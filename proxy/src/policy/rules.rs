@@ -1,23 +1,20 @@
-//! Rules on method and path: what passes without a session, and what is an API.
+//! Rules on method and path: what a request asks of its sender, and what is an API.
 //!
-//! They look at the normalised path only, never at the query, and give nothing to a path with an unclear reading.
+//! They look at the normalised path only, never at the query. Where it can be read in several ways, nothing is opened that one of
+//! them does not open.
 
+use super::requirement::{Asks, Requirements};
 use crate::routing::NormalPath;
 use crate::routing::pattern::Pattern;
 use http::Method;
 use proxy_config::{PathRule, Problems};
 
-/// Requests that pass without a session.
-#[derive(Debug, Default)]
-pub(crate) struct PathRules(Vec<Rule>);
-
-/// How rules cover a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cover {
-    /// With any other method they would cover it too.
-    AllMethods,
-    /// Only because of its method.
-    ThisMethod,
+/// Rules in their order: the first that fits a request says what it asks.
+#[derive(Debug)]
+pub(crate) struct PathRules {
+    rules: Vec<Rule>,
+    /// What a request asks that no rule fits.
+    otherwise: Requirements,
 }
 
 #[derive(Debug)]
@@ -25,10 +22,11 @@ struct Rule {
     method: Option<Method>,
     pattern: Pattern,
     negate: bool,
+    asks: Requirements,
 }
 
 impl PathRules {
-    /// Compiles `rules`; what is wrong is noted under `field`.
+    /// Compiles rules for what passes without a session; what is wrong is noted under `field`.
     pub(crate) fn compile(field: &str, rules: &[PathRule], problems: &mut Problems) -> Self {
         let mut compiled = Vec::with_capacity(rules.len());
         for (index, rule) in rules.iter().enumerate() {
@@ -39,7 +37,12 @@ impl PathRules {
                     if !pattern.is_anchored() {
                         tracing::warn!(rule = %path, "a rule without ^ passes every request whose path contains it");
                     }
-                    compiled.push(Rule { method, pattern, negate: *negate });
+                    compiled.push(Rule {
+                        method,
+                        pattern,
+                        negate: *negate,
+                        asks: Requirements::NONE,
+                    });
                 }
                 (method, pattern) => {
                     if method.is_err() {
@@ -57,36 +60,54 @@ impl PathRules {
                 }
             }
         }
-        Self(compiled)
+        Self { rules: compiled, otherwise: Requirements::SITE }
     }
 
-    /// Whether and how the request is covered, however its path is read. Without a method only rules for all methods count.
-    pub(crate) fn cover(&self, method: Option<&Method>, path: &NormalPath) -> Option<Cover> {
-        let mut found = Cover::AllMethods;
-        let covered = !self.0.is_empty()
-            && path.always(|text| match self.cover_of(method, text) {
-                Some(Cover::AllMethods) => true,
-                Some(Cover::ThisMethod) => {
-                    found = Cover::ThisMethod;
-                    true
-                }
-                None => false,
-            });
-        covered.then_some(found)
+    /// What a request asks. Of one whose path can be read in two ways it is what both ask, of one with too many all that any
+    /// could ask; and so with a method that is not known.
+    pub(crate) fn asks(&self, method: Option<&Method>, path: &NormalPath) -> Asks {
+        if self.rules.is_empty() {
+            return Asks::always(self.otherwise);
+        }
+        let Some(readings) = path.readings() else { return Asks::always(self.everything()) };
+        let asks = readings
+            .map(|text| self.asks_as(method, text))
+            .fold(Asks::always(Requirements::NONE), Asks::and);
+        if method.is_none() { Asks::always(asks.with_any_method) } else { asks }
     }
 
-    fn cover_of(&self, method: Option<&Method>, text: &str) -> Option<Cover> {
-        let mut covering = self.0.iter().filter(|rule| rule.covers(method, text));
-        let first = covering.next()?;
-        let all = first.method.is_none() || covering.any(|rule| rule.method.is_none());
-        Some(if all { Cover::AllMethods } else { Cover::ThisMethod })
+    /// All that any request could ask. The same if it is not known for which path it is.
+    pub(crate) fn everything(&self) -> Requirements {
+        self.rules.iter().fold(self.otherwise, |all, rule| all.and(rule.asks))
+    }
+
+    fn asks_as(&self, method: Option<&Method>, text: &str) -> Asks {
+        let mut now = None;
+        let mut with_any_method = Requirements::NONE;
+        for rule in &self.rules {
+            let ours = rule.method.as_ref().is_none_or(|own| Some(own) == method);
+            let decides = rule.method.is_none() || ours && now.is_none();
+            if !decides && with_any_method.include(rule.asks) || !rule.fits(text) {
+                continue;
+            }
+            with_any_method = with_any_method.and(rule.asks);
+            if ours && now.is_none() {
+                now = Some(rule.asks);
+            }
+            if rule.method.is_none() {
+                return Asks { now: now.unwrap_or(rule.asks), with_any_method };
+            }
+        }
+        Asks {
+            now: now.unwrap_or(self.otherwise),
+            with_any_method: with_any_method.and(self.otherwise),
+        }
     }
 }
 
 impl Rule {
-    fn covers(&self, method: Option<&Method>, path: &str) -> bool {
-        self.method.as_ref().is_none_or(|own| Some(own) == method)
-            && self.pattern.matches(path) != self.negate
+    fn fits(&self, path: &str) -> bool {
+        self.pattern.matches(path) != self.negate
     }
 }
 
@@ -120,6 +141,11 @@ mod tests {
     use crate::routing::path::Normalised;
     use http::uri::PathAndQuery;
 
+    const OPEN: Asks = Asks::always(Requirements::NONE);
+    /// With this method.
+    const OPEN_SO: Asks = Asks { with_any_method: Requirements::SITE, ..OPEN };
+    const CLOSED: Asks = Asks::always(Requirements::SITE);
+
     fn rules(rules: &[(Option<&str>, &str, bool)]) -> PathRules {
         let rules: Vec<PathRule> = rules
             .iter()
@@ -138,7 +164,7 @@ mod tests {
     fn covers(rules: &PathRules, method: &Method, path: &str) -> bool {
         let target = PathAndQuery::try_from(path).expect("a target");
         match NormalPath::of(&target) {
-            Ok(Normalised::Path(path)) => rules.cover(Some(method), &path).is_some(),
+            Ok(Normalised::Path(path)) => rules.asks(Some(method), &path).are_open(),
             _ => false,
         }
     }
@@ -156,9 +182,9 @@ mod tests {
         let Ok(Normalised::Path(path)) = NormalPath::of(&PathAndQuery::from_static("/open")) else {
             panic!("plain")
         };
-        assert_eq!(rules(&[(Some("GET"), "^/open", false)]).cover(None, &path), None);
+        assert_eq!(rules(&[(Some("GET"), "^/open", false)]).asks(None, &path), CLOSED);
         let all = rules(&[(None, "^/open", false)]);
-        assert_eq!(all.cover(None, &path), Some(Cover::AllMethods));
+        assert_eq!(all.asks(None, &path), OPEN);
     }
 
     #[test]
@@ -166,15 +192,15 @@ mod tests {
         let cover = |list: &[(Option<&str>, &str, bool)]| {
             let target = PathAndQuery::from_static("/open/a%2Fb");
             let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { panic!("normal") };
-            rules(list).cover(Some(&Method::GET), &path)
+            rules(list).asks(Some(&Method::GET), &path)
         };
         let (get, all) = ((Some("GET"), "^/open", false), (None, "^/open", false));
-        assert_eq!(cover(&[get]), Some(Cover::ThisMethod));
-        assert_eq!(cover(&[get, all]), Some(Cover::AllMethods));
-        assert_eq!(cover(&[all, get]), Some(Cover::AllMethods));
+        assert_eq!(cover(&[get]), OPEN_SO);
+        assert_eq!(cover(&[get, all]), OPEN);
+        assert_eq!(cover(&[all, get]), OPEN);
         let one_reading = (None, "^/open/a/b$", false);
-        assert_eq!(cover(&[get, one_reading]), Some(Cover::ThisMethod));
-        assert_eq!(cover(&[one_reading]), None);
+        assert_eq!(cover(&[get, one_reading]), OPEN_SO);
+        assert_eq!(cover(&[one_reading]), CLOSED);
     }
 
     #[test]
@@ -251,6 +277,64 @@ mod tests {
             assert!(covers(&of(expression, true), &Method::GET, path), "{expression}");
         }
         assert!(covers(&of(r"^/l/\w+$", true), &Method::GET, "/l/%C3%A9"));
+    }
+
+    /// Rules that ask for what their number says, in the place of rules that open.
+    fn asking(list: &[(Option<&str>, &str, u32)]) -> PathRules {
+        let opening: Vec<_> =
+            list.iter().map(|(method, path, _)| (*method, *path, false)).collect();
+        let mut compiled = rules(&opening);
+        for (rule, (_, _, number)) in compiled.rules.iter_mut().zip(list) {
+            rule.asks = Requirements::numbered(*number);
+        }
+        compiled
+    }
+
+    fn now(rules: &PathRules, method: Option<&Method>, path: &str) -> Requirements {
+        let target = PathAndQuery::try_from(path).expect("a target");
+        let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { panic!("normal") };
+        rules.asks(method, &path).now
+    }
+
+    #[test]
+    fn of_a_path_with_two_readings_what_both_ask_is_asked() {
+        let number = Requirements::numbered;
+        let rules = asking(&[(None, "^/a/b$", 1), (None, "^/a$", 2), (None, "^/open", 3)]);
+        for (path, asked) in [
+            ("/a/b", number(1)),
+            ("/a", number(2)),
+            ("/else", Requirements::SITE),
+            // Of an encoded slash: the name with it, and the path that it makes for others.
+            ("/a%2Fb", number(1).and(Requirements::SITE)),
+            ("/a;x", Requirements::SITE.and(number(2))),
+            ("/open%23/x", number(3)),
+            // Nobody knows all readings of these.
+            ("/open%5cx", rules.everything()),
+            ("/open%2523", rules.everything()),
+        ] {
+            assert_eq!(now(&rules, Some(&Method::GET), path), asked, "{path}");
+        }
+        let all = number(1).and(number(2)).and(number(3)).and(Requirements::SITE);
+        assert_eq!(rules.everything(), all);
+    }
+
+    #[test]
+    fn the_first_rule_that_fits_decides_and_an_unknown_method_asks_what_any_does() {
+        let number = Requirements::numbered;
+        let rules = asking(&[
+            (Some("PUT"), "^/a", 1),
+            (Some("GET"), "^/a/b", 2),
+            (None, "^/a/b", 3),
+            (Some("PUT"), "^/a/b", 4),
+        ]);
+        assert_eq!(now(&rules, Some(&Method::PUT), "/a/b"), number(1));
+        assert_eq!(now(&rules, Some(&Method::GET), "/a/b"), number(2));
+        assert_eq!(now(&rules, Some(&Method::POST), "/a/b"), number(3));
+        assert_eq!(now(&rules, Some(&Method::GET), "/a"), Requirements::SITE);
+        let any = number(1).and(number(2)).and(number(3));
+        assert_eq!(now(&rules, None, "/a/b"), any, "the fourth fits nothing that is left");
+        assert_eq!(now(&rules, None, "/a"), number(1).and(Requirements::SITE));
+        assert_eq!(now(&rules, None, "/b"), Requirements::SITE);
     }
 
     #[test]

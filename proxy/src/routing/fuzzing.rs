@@ -3,6 +3,13 @@
 use super::path::{NormalPath, Normalised, cleaned};
 use http::uri::PathAndQuery;
 
+impl NormalPath {
+    /// Whether `test` holds however the path is read. False for a path with too many readings.
+    pub(crate) fn always(&self, test: impl FnMut(&str) -> bool) -> bool {
+        self.readings().is_some_and(|mut readings| readings.all(test))
+    }
+}
+
 /// A path that is taken is in its final form: what goes upstream is taken again and says the same, a rule for a folder covers
 /// it only if every reader finds it there, and where a client is sent is a path that needs no further move.
 pub(crate) fn path(bytes: &[u8]) {

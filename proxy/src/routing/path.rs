@@ -119,13 +119,14 @@ impl NormalPath {
         PathAndQuery::try_from(with_query(path, self.query())).ok()
     }
 
-    /// Whether `test` holds however the path is read. False for a path with too many readings.
-    pub(crate) fn always(&self, mut test: impl FnMut(&str) -> bool) -> bool {
-        match &self.reading {
-            Reading::One => test(self.decoded()),
-            Reading::Other(other) => test(self.decoded()) && test(other),
-            Reading::Unclear => false,
-        }
+    /// The path in every way in which it can be read, decoded; `None` for one with too many readings.
+    pub(crate) fn readings(&self) -> Option<impl Iterator<Item = &str>> {
+        let other = match &self.reading {
+            Reading::One => None,
+            Reading::Other(other) => Some(other.as_str()),
+            Reading::Unclear => return None,
+        };
+        Some(std::iter::once(self.decoded()).chain(other))
     }
 }
 

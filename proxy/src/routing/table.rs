@@ -3,8 +3,7 @@
 //! It knows upstreams by their place in the configuration, and nothing of how they are reached.
 
 use super::path::NormalPath;
-use super::rewrite::{Rewrite, Unusable};
-use http::uri::PathAndQuery;
+use super::rewrite::Rewrite;
 use proxy_config::{ExpressionError, Problems, Upstream, regex};
 use regex::Regex;
 use std::cmp::Reverse;
@@ -17,14 +16,14 @@ pub(crate) struct RouteTable {
 }
 
 /// What the table says of a path.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Route {
-    /// The upstream at this place in the configuration answers, asked for `target` if that differs from the request's.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Route<'t> {
+    /// An upstream answers.
     Upstream {
         /// Place in the configuration.
         index: usize,
-        /// New path and query.
-        target: Option<PathAndQuery>,
+        /// Makes another path of it.
+        rewrite: Option<&'t Rewrite>,
     },
     /// The path exists with a slash at its end.
     AddSlash,
@@ -69,22 +68,18 @@ impl RouteTable {
         table
     }
 
-    /// Finds the upstream for `path`.
-    ///
-    /// # Errors
-    /// A rewrite applies and makes no usable path.
-    pub(crate) fn find(&self, path: &NormalPath) -> Result<Route, Unusable> {
-        if let Some((rewrite, index)) =
-            self.rewrites.iter().find(|(rewrite, _)| rewrite.applies(path))
-        {
-            return Ok(Route::Upstream { index: *index, target: Some(rewrite.apply(path)?) });
+    /// Finds the upstream for `path`. A rewrite is found, and not yet carried out.
+    pub(crate) fn find(&self, path: &NormalPath) -> Route<'_> {
+        let mut rewrites = self.rewrites.iter();
+        if let Some((rewrite, index)) = rewrites.find(|(rewrite, _)| rewrite.applies(path)) {
+            return Route::Upstream { index: *index, rewrite: Some(rewrite) };
         }
         let decoded = path.decoded();
         if let Some(index) = self.index_of(decoded) {
-            return Ok(Route::Upstream { index, target: path.rewritten() });
+            return Route::Upstream { index, rewrite: None };
         }
         let slashed = !decoded.ends_with('/') && self.index_of(&format!("{decoded}/")).is_some();
-        Ok(if slashed { Route::AddSlash } else { Route::Nothing })
+        if slashed { Route::AddSlash } else { Route::Nothing }
     }
 
     fn index_of(&self, path: &str) -> Option<usize> {
@@ -160,6 +155,7 @@ fn split_at_closing(text: &str) -> (&str, &str) {
 mod tests {
     use super::*;
     use crate::routing::path::Normalised;
+    use http::uri::PathAndQuery;
     use proxy_config::Target;
 
     fn table(paths: &[(&str, Option<&str>)]) -> RouteTable {
@@ -179,12 +175,16 @@ mod tests {
         table
     }
 
-    fn find(table: &RouteTable, path: &str) -> Route {
+    fn normal(path: &str) -> NormalPath {
         let target = PathAndQuery::try_from(path).expect("a target");
         let Ok(Normalised::Path(path)) = NormalPath::of(&target) else {
             panic!("{path} is not normal")
         };
-        table.find(&path).expect("usable")
+        path
+    }
+
+    fn find<'t>(table: &'t RouteTable, path: &str) -> Route<'t> {
+        table.find(&normal(path))
     }
 
     fn index(table: &RouteTable, path: &str) -> Option<usize> {
@@ -222,10 +222,10 @@ mod tests {
     #[test]
     fn a_missing_slash_is_added_only_when_nothing_else_matches() {
         let slashed = table(&[("/b/", None)]);
-        assert_eq!(find(&slashed, "/b?x=1"), Route::AddSlash);
-        assert_eq!(find(&slashed, "/c"), Route::Nothing);
+        assert!(matches!(find(&slashed, "/b?x=1"), Route::AddSlash));
+        assert!(matches!(find(&slashed, "/c"), Route::Nothing));
         assert_eq!(index(&table(&[("/", None), ("/b/", None)]), "/b"), Some(0));
-        assert_eq!(find(&table(&[]), "/"), Route::Nothing);
+        assert!(matches!(find(&table(&[]), "/"), Route::Nothing));
     }
 
     #[test]
@@ -236,7 +236,10 @@ mod tests {
             ("^/api/deep/(.*)$", Some("/d/$1")),
         ]);
         let target = |path: &str| match find(&table, path) {
-            Route::Upstream { index, target } => (index, target.map(|t| t.as_str().to_owned())),
+            Route::Upstream { index, rewrite } => {
+                let rewritten = rewrite.map(|rewrite| rewrite.apply(&normal(path)));
+                (index, rewritten.map(|target| target.expect("usable").as_str().to_owned()))
+            }
             other => panic!("{other:?}"),
         };
         assert_eq!(target("/api/x"), (1, Some("/a/x".to_owned())));

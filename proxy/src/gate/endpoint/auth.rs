@@ -6,7 +6,7 @@ use crate::gate::authenticate::authenticate_for;
 use crate::gate::refusal::Refusal;
 use crate::gate::visit::{Manner, Visit};
 use crate::identity::Identity;
-use crate::policy::{self, Decision, Exemption, Person, Restrictions};
+use crate::policy::{self, Asks, Decision, Person, Restrictions};
 use crate::reply;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
@@ -21,8 +21,8 @@ pub(super) async fn auth(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
-    let exemption = visit.site.policy.exemption(&asked::told(visit));
-    let person = decided(visit, exemption, Restrictions::of(path.query())).await?;
+    let asks = visit.site.policy.find(&asked::told(visit)).asks;
+    let person = decided(visit, asks, Restrictions::of(path.query())).await?;
     let mut response = reply::empty(StatusCode::ACCEPTED);
     if let Some(person) = person {
         policy::add_to(response.headers_mut(), &person.response_headers);
@@ -38,8 +38,8 @@ pub(super) async fn userinfo(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
-    let exemption = visit.site.policy.exemption(&asked::here(visit, path));
-    let person = decided(visit, exemption, Restrictions::of(None)).await?;
+    let asks = visit.site.policy.find(&asked::here(visit, path)).asks;
+    let person = decided(visit, asks, Restrictions::of(None)).await?;
     Ok(reply::json(
         StatusCode::OK,
         person.map_or_else(|| "{}".to_owned(), |person| shown(&person.identity)),
@@ -48,15 +48,15 @@ pub(super) async fn userinfo(
 
 async fn decided(
     visit: &mut Visit<'_>,
-    exemption: Option<Exemption>,
+    asks: Asks,
     restrictions: Restrictions<'_>,
 ) -> Result<Option<Arc<Person>>, Refusal> {
     visit.manner = Manner::Plain;
-    let person = authenticate_for(visit, exemption).await?;
+    let person = authenticate_for(visit, asks).await?;
     if let Some(person) = &person {
         visit.entry.set_user(person.shown.clone());
     }
-    match policy::decide(person, exemption, &restrictions) {
+    match policy::decide(person, asks, &restrictions) {
         Decision::Pass(pass) => Ok(pass.person),
         Decision::LogIn => Err(Refusal::SignIn),
         Decision::Restrict => Err(Refusal::Restricted),
