@@ -8,6 +8,7 @@ mod asked;
 mod authenticate;
 mod bearer;
 mod cache;
+mod caller;
 mod endpoint;
 mod form;
 mod forward;
@@ -31,7 +32,6 @@ use crate::reply;
 use crate::routing::{NormalPath, Normalised};
 use crate::site::SiteRef;
 use crate::worker::Worker;
-use authenticate::authenticate_for;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
 use login::Account;
@@ -71,11 +71,8 @@ async fn serve(visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
         return endpoint::serve(visit, endpoint, &path).await;
     }
     let place = visit.site.policy.find(&asked::here(visit, &path));
-    let person =
-        authenticate_for(visit, place.asks).await.inspect_err(|_| visit.settle_manner(&path))?;
-    if let Some(person) = &person {
-        visit.entry.set_user(person.shown.clone());
-    }
+    let visitor = authenticate::visitor(visit, place.asks).await;
+    let person = visitor.inspect_err(|_| visit.settle_manner(&path))?;
     match policy::decide(person, place.asks, &Restrictions::of(path.query())) {
         Decision::Pass(pass) => Ok(forward::forward(visit, &path, place.route, pass).await),
         Decision::LogIn => ask_to_sign_in(visit, &path).await,

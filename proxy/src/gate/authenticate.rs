@@ -4,6 +4,7 @@
 
 use super::bearer;
 use super::cache;
+use super::caller::Caller;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
@@ -23,87 +24,102 @@ thread_local! {
     static REFUSED: Sparing = const { Sparing::new() };
 }
 
-/// The same as [`authenticate`], but where nobody is needed, nobody is found: a request that passes anyway does not fail for a
-/// session.
+/// The person behind a visit, of whom its entry is told; what the browser is to be given goes onto its answer.
 ///
 /// # Errors
 /// As [`authenticate`].
-pub(super) async fn authenticate_for(
+pub(super) async fn visitor(
     visit: &mut Visit<'_>,
+    asks: Asks,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    let mut caller = visit.caller();
+    let outcome = authenticate(&mut caller, asks).await;
+    let set_cookies = caller.set_cookies;
+    visit.set_cookies.extend(set_cookies);
+    let person = outcome?;
+    if let Some(person) = &person {
+        visit.entry.set_user(person.shown.clone());
+    }
+    Ok(person)
+}
+
+/// The person behind a request; `None` without a session. Where nobody is needed, nobody is found: a request that passes anyway
+/// does not fail for a session.
+///
+/// # Errors
+/// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
+pub(super) async fn authenticate(
+    caller: &mut Caller<'_>,
     asks: Asks,
 ) -> Result<Option<Arc<Person>>, Refusal> {
     let need = if asks.are_open() {
         Need::Nothing
-    } else if visit.site.policy.gives_tokens() {
+    } else if caller.site.policy.gives_tokens() {
         Need::Tokens
     } else {
         Need::Person
     };
-    let person = authenticate(visit, need).await;
+    let person = somebody(caller, need).await;
     if asks.are_open() { Ok(person.unwrap_or_default()) } else { person }
 }
 
-/// The person behind a request; `None` without a session.
-///
-/// # Errors
-/// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
-async fn authenticate(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
-    if let Some(settings) = &visit.site.config.access.bearer {
-        match bearer::authenticate(visit, settings).await {
+async fn somebody(caller: &mut Caller<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    if let Some(settings) = &caller.site.config.access.bearer {
+        match bearer::authenticate(caller, settings).await {
             Ok(None) => {}
             Ok(person) => return Ok(person),
             Err(outage @ Refusal::NoProvider(_)) if settings.login_fallback => {
-                return Box::pin(stored_or(visit, need, outage)).await;
+                return Box::pin(stored_or(caller, need, outage)).await;
             }
             Err(refusal) => return Err(refusal),
         }
     }
-    stored(visit, need).await
+    stored(caller, need).await
 }
 
 /// A bearer token that can not be checked now, perhaps the application's own, is no reason to turn away somebody whose
 /// session needs no provider.
 async fn stored_or(
-    visit: &mut Visit<'_>,
+    caller: &mut Caller<'_>,
     need: Need,
     outage: Refusal,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    stored(visit, need).await?.map(Some).ok_or(outage)
+    stored(caller, need).await?.map(Some).ok_or(outage)
 }
 
 /// The person behind the session that the cookie carries or names.
-async fn stored(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
-    let epoch = visit.site.epoch;
-    cache::forget(visit.site.context.refresher.signed_out());
+async fn stored(caller: &mut Caller<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    let epoch = caller.site.epoch;
+    cache::forget(caller.site.context.refresher.signed_out());
     // Equal bytes were read and opened before. A session in Redis is asked for each time.
-    let raw = visit.site.store.cookie().raw(&visit.cookies());
+    let raw = caller.site.store.cookie().raw(&caller.cookies());
     if let Some(person) = raw.and_then(|raw| cache::get_cookie(raw, epoch))
-        && person.is_good(visit.now)
+        && person.is_good(caller.now)
     {
-        visit.worker.shard.count(Event::SessionCached);
+        caller.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    Box::pin(opened(visit, need)).await
+    Box::pin(opened(caller, need)).await
 }
 
 /// The same for a cookie that is not known as it stands, or comes in parts.
-async fn opened(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
-    let epoch = visit.site.epoch;
-    let Some(value) = visit.site.store.cookie().value(&visit.cookies()) else {
+async fn opened(caller: &mut Caller<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    let epoch = caller.site.epoch;
+    let Some(value) = caller.site.store.cookie().value(&caller.cookies()) else {
         // Parts without their beginning may be there all the same.
-        forget(visit);
+        forget(caller);
         return Ok(None);
     };
-    let value = (!visit.site.store.has_records()).then(|| value.into_owned());
+    let value = (!caller.site.store.has_records()).then(|| value.into_owned());
     let known = value.as_ref().and_then(|value| cache::get_cookie(value.as_bytes(), epoch));
-    if let Some(person) = known.filter(|person| person.is_good(visit.now)) {
-        visit.worker.shard.count(Event::SessionCached);
+    if let Some(person) = known.filter(|person| person.is_good(caller.now)) {
+        caller.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    let Some((session, good_until)) = load(visit, need).await? else { return Ok(None) };
-    visit.worker.shard.count(Event::SessionOpened);
-    let person = Arc::new(Person::of(&session, &visit.site.policy, good_until));
-    if let Some(value) = value.filter(|_| person.is_good(visit.now)) {
+    let Some((session, good_until)) = load(caller, need).await? else { return Ok(None) };
+    caller.worker.shard.count(Event::SessionOpened);
+    let person = Arc::new(Person::of(&session, &caller.site.policy, good_until));
+    if let Some(value) = value.filter(|_| person.is_good(caller.now)) {
         cache::put_cookie(value.as_bytes(), epoch, &person);
     }
     Ok(Some(person))
@@ -111,11 +127,11 @@ async fn opened(visit: &mut Visit<'_>, need: Need) -> Result<Option<Arc<Person>>
 
 /// The session of the cookie in its present form, and until when it may be used without asking again.
 async fn load(
-    visit: &mut Visit<'_>,
+    caller: &mut Caller<'_>,
     need: Need,
 ) -> Result<Option<(Arc<Session>, Option<Timestamp>)>, Refusal> {
-    let store = Arc::clone(&visit.site.store);
-    let loading = async { store.load(&visit.cookies(), visit.now).await };
+    let store = Arc::clone(&caller.site.store);
+    let loading = async { store.load(&caller.cookies(), caller.now).await };
     let loaded = match need {
         Need::Nothing => tokio::time::timeout(EXEMPT_PATIENCE, loading).await,
         Need::Person | Need::Tokens => Ok(loading.await),
@@ -126,53 +142,55 @@ async fn load(
             Err(LoadError::Invalid(reason)) => {
                 REFUSED.with(|place| {
                     let message = format!("a session cookie is refused and cleared: {reason}");
-                    visit.note_sparingly(place, &message);
+                    caller.note_sparingly(place, &message);
                 });
-                forget(visit);
+                forget(caller);
                 return Ok(None);
             }
             Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
         };
     let Some(found) = found else { return Ok(None) };
-    let signed_out = visit.site.context.refresher.signed_out();
+    let signed_out = caller.site.context.refresher.signed_out();
     if found.family().is_some_and(|family| signed_out.contains(&family)) {
         // The cookie is a copy, or its record could not be removed then.
         if let Err(error) = store.remove(found.ticket.as_ref()).await {
             tracing::warn!(%error, "the record of a session that was signed out stays until it expires");
         }
-        visit.note(found.session.identity.shown(), "this session was signed out");
-        forget(visit);
+        caller.note(found.session.identity.shown(), "this session was signed out");
+        forget(caller);
         return Ok(None);
     }
     let lifetime = store.lifetime();
-    if !store.is_due(&found.session, visit.now) {
+    if !store.is_due(&found.session, caller.now) {
         let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
         return Ok(Some((found.session, until.into_iter().flatten().min())));
     }
-    renew(visit, found, need).await.map(|session| session.map(|session| (session, Some(visit.now))))
+    renew(caller, found, need)
+        .await
+        .map(|session| session.map(|session| (session, Some(caller.now))))
 }
 
 async fn renew(
-    visit: &mut Visit<'_>,
+    caller: &mut Caller<'_>,
     found: Found,
     need: Need,
 ) -> Result<Option<Arc<Session>>, Refusal> {
     let present = Arc::clone(&found.session);
     let due = Due {
-        store: Arc::clone(&visit.site.store),
-        provider: Arc::clone(&visit.site.provider),
+        store: Arc::clone(&caller.site.store),
+        provider: Arc::clone(&caller.site.provider),
         found,
         need,
     };
-    match visit.site.context.refresher.current(due, &visit.cookies(), visit.host()).await {
+    match caller.site.context.refresher.current(due, &caller.cookies(), caller.host()).await {
         Refresh::Unchanged => Ok(Some(present)),
         Refresh::Renewed { session, set_cookies } => {
-            visit.set_cookies.extend(set_cookies);
+            caller.set_cookies.extend(set_cookies);
             Ok(Some(session))
         }
         Refresh::Ended => {
-            visit.note(present.identity.shown(), "the provider has ended the session");
-            forget(visit);
+            caller.note(present.identity.shown(), "the provider has ended the session");
+            forget(caller);
             Ok(None)
         }
         Refresh::Absent => Ok(None),
@@ -182,7 +200,7 @@ async fn renew(
 }
 
 /// Clears the cookie that turned out to be of no use.
-fn forget(visit: &mut Visit<'_>) {
-    let lines = visit.site.store.cookie().clear(&visit.cookies(), visit.host());
-    visit.set_cookies.extend(lines);
+fn forget(caller: &mut Caller<'_>) {
+    let lines = caller.site.store.cookie().clear(&caller.cookies(), caller.host());
+    caller.set_cookies.extend(lines);
 }

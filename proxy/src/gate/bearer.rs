@@ -1,13 +1,12 @@
 //! Bearer tokens (RFC 6750; which headers count: `reference/endpoints.md` section 15).
 
 use super::cache::{self, Digest};
+use super::caller::Caller;
 use super::refusal::Refusal;
-use super::visit::Visit;
 use crate::metrics::Event;
 use crate::policy::Person;
 use crate::telemetry::Sparing;
 use base64_simd::STANDARD;
-use http::header::AUTHORIZATION;
 use jiff::SignedDuration;
 use proxy_config::Bearer;
 use std::borrow::Cow;
@@ -26,40 +25,40 @@ thread_local! {
 /// # Errors
 /// A token, or another `Authorization` header, that is not accepted where that is refused.
 pub(super) async fn authenticate(
-    visit: &Visit<'_>,
+    caller: &Caller<'_>,
     settings: &Bearer,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    let mut values = visit.head.headers.get_all(AUTHORIZATION).iter();
+    let mut values = caller.authorization();
     let Some(value) = values.next().filter(|value| !value.is_empty()) else { return Ok(None) };
     // Of two, the application could read the other.
     let only = values.next().is_none().then_some(value);
     let Some(token) = only.and_then(|value| value.to_str().ok()).and_then(token_of) else {
         return refused(settings);
     };
-    let digest = Digest::of_bearer(&token, visit.site.provider.bearer_epoch());
+    let digest = Digest::of_bearer(&token, caller.site.provider.bearer_epoch());
     if let Some(person) =
-        cache::get(digest, visit.site.epoch).filter(|person| person.is_good(visit.now))
+        cache::get(digest, caller.site.epoch).filter(|person| person.is_good(caller.now))
     {
-        visit.worker.shard.count(Event::SessionCached);
+        caller.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    if cache::was_refused(digest, visit.now) {
+    if cache::was_refused(digest, caller.now) {
         return refused(settings);
     }
-    match Box::pin(visit.site.provider.bearer(&token)).await {
+    match Box::pin(caller.site.provider.bearer(&token)).await {
         Ok(session) => {
-            let verified_until = visit.now.checked_add(VERIFIED_FOR).ok();
+            let verified_until = caller.now.checked_add(VERIFIED_FOR).ok();
             let until = [session.expires_at, verified_until].into_iter().flatten().min();
-            let person = Arc::new(Person::of(&session, &visit.site.policy, until));
-            cache::put(digest, visit.site.epoch, &person);
-            visit.worker.shard.count(Event::SessionOpened);
+            let person = Arc::new(Person::of(&session, &caller.site.policy, until));
+            cache::put(digest, caller.site.epoch, &person);
+            caller.worker.shard.count(Event::SessionOpened);
             Ok(Some(person))
         }
         Err(error) if error.is_outage() => Err(Refusal::NoProvider(error.to_string())),
         Err(error) => {
-            cache::refuse(digest, visit.now);
+            cache::refuse(digest, caller.now);
             REFUSED.with(|place| {
-                visit.note_sparingly(place, &format!("a bearer token is refused: {error}"));
+                caller.note_sparingly(place, &format!("a bearer token is refused: {error}"));
             });
             refused(settings)
         }

@@ -1,5 +1,6 @@
 //! One request as the gate sees it: what is known of it, and what its answer must carry.
 
+use super::caller::Caller;
 use super::refusal::Refusal;
 use super::request_id;
 use super::target;
@@ -11,7 +12,7 @@ use crate::peer::Peer;
 use crate::policy::Person;
 use crate::routing::NormalPath;
 use crate::site::Site;
-use crate::telemetry::{AUTH, Sparing};
+use crate::telemetry::AUTH;
 use crate::worker::Worker;
 use http::header::ACCEPT;
 use http::request::Parts;
@@ -19,9 +20,7 @@ use http::{HeaderValue, Request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use jiff::Timestamp;
-use std::net::IpAddr;
 use std::sync::Arc;
-use tokio::time::Instant;
 
 /// A request being answered.
 pub(crate) struct Visit<'a> {
@@ -141,7 +140,7 @@ impl<'a> Visit<'a> {
     /// Tells the log who asks.
     fn introduce(&mut self) {
         self.entry.set_request_id(self.request_id.clone());
-        if let Some(client) = self.shown_ip() {
+        if let Some(client) = self.caller().shown_ip() {
             self.entry.set_client(client);
         }
         if self.trust == Trust::Nothing {
@@ -200,41 +199,30 @@ impl<'a> Visit<'a> {
         Refusal::Denied(person.verdict)
     }
 
-    /// Notes in the standard log what came of a request. The authentication log is for those who count and ban: it has
-    /// what oauth2-proxy writes there, and nothing else.
-    pub(super) fn note(&self, user: &str, message: &str) {
-        let (client, request_id) = self.log_fields();
-        tracing::info!(client, request_id, user, "{message}");
-    }
-
-    /// The same for what anybody can cause with every request: one line a second for each `place` and worker.
-    pub(super) fn note_sparingly(&self, place: &Sparing, message: &str) {
-        let Some(left_out) = place.admit(Instant::now()) else { return };
-        let (client, request_id) = self.log_fields();
-        let left_out = (left_out > 0).then_some(left_out);
-        tracing::info!(client, request_id, left_out, "{message}");
+    /// Its sender.
+    pub(super) fn caller(&self) -> Caller<'_> {
+        Caller {
+            site: self.site,
+            worker: self.worker,
+            peer: self.peer,
+            now: self.now,
+            headers: &self.head.headers,
+            trust: self.trust,
+            request_id: &self.request_id,
+            set_cookies: Vec::new(),
+        }
     }
 
     /// Notes in the authentication log that somebody has signed in.
     pub(super) fn log_success(&self, user: &str, message: &str) {
-        let (client, request_id) = self.log_fields();
+        let (client, request_id) = self.caller().log_fields();
         tracing::info!(target: AUTH, client, request_id, user, status = "AuthSuccess", "{message}");
     }
 
     /// Notes in the authentication log that somebody was refused.
     pub(super) fn log_failure(&self, user: &str, message: &str) {
-        let (client, request_id) = self.log_fields();
+        let (client, request_id) = self.caller().log_fields();
         tracing::info!(target: AUTH, client, request_id, user, status = "AuthFailure", "{message}");
-    }
-
-    fn shown_ip(&self) -> Option<IpAddr> {
-        told::shown_ip(&self.site.config.http, self.peer, &self.head.headers, self.trust)
-    }
-
-    fn log_fields(&self) -> (String, &str) {
-        let shown = self.shown_ip().map(|ip| ip.to_string());
-        let client = shown.or_else(|| self.peer.address.map(|address| address.to_string()));
-        (client.unwrap_or_else(|| "@".to_owned()), self.request_id.to_str().unwrap_or_default())
     }
 
     /// What the sign-in page says.

@@ -2,7 +2,7 @@
 
 use crate::body::Body;
 use crate::gate::asked;
-use crate::gate::authenticate::authenticate_for;
+use crate::gate::authenticate;
 use crate::gate::refusal::Refusal;
 use crate::gate::visit::{Manner, Visit};
 use crate::identity::Identity;
@@ -52,10 +52,7 @@ async fn decided(
     restrictions: Restrictions<'_>,
 ) -> Result<Option<Arc<Person>>, Refusal> {
     visit.manner = Manner::Plain;
-    let person = authenticate_for(visit, asks).await?;
-    if let Some(person) = &person {
-        visit.entry.set_user(person.shown.clone());
-    }
+    let person = authenticate::visitor(visit, asks).await?;
     match policy::decide(person, asks, &restrictions) {
         Decision::Pass(pass) => Ok(pass.person),
         Decision::LogIn => Err(Refusal::SignIn),

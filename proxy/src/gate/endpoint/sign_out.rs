@@ -42,7 +42,7 @@ pub(super) async fn leave(
     }
     visit.clear_session().await?;
     if let Some(session) = &session {
-        visit.note(session.identity.shown(), "signed out");
+        visit.caller().note(session.identity.shown(), "signed out");
     }
     visit.worker.shard.count(Event::SignedOut);
     let next = next(visit, session.as_deref());
