@@ -8,10 +8,12 @@ mod bearer;
 mod callback;
 mod callback_params;
 mod claims;
+mod client;
 mod discovery;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod http;
+mod issuer;
 mod jws;
 mod keys;
 mod login;

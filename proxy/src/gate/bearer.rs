@@ -13,7 +13,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 /// How long a token is not verified again, though its keys stay. A withdrawn key is noticed when the keys are next fetched
-/// (`oidc/provider/upkeep.rs`), and then at once.
+/// (`oidc/issuer/upkeep.rs`), and then at once.
 const VERIFIED_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 thread_local! {

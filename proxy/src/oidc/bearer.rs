@@ -2,9 +2,10 @@
 //! no userinfo, no nonce. With known keys this is pure computation and stays on the caller's thread.
 
 use super::claims::{self, ClaimsRefused, Sources};
+use super::issuer::{SignedError, Unavailable};
 use super::jws::{self, SignatureError, Signed};
 use super::keys::KeysError;
-use super::provider::{Provider, SignedError, Unavailable};
+use super::provider::Provider;
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
 use crate::session::{Session, Token};
 use jiff::Timestamp;
@@ -52,10 +53,10 @@ impl Provider {
     /// # Errors
     /// See [`BearerError`].
     pub(crate) async fn bearer(&self, token: &str) -> Result<Session, BearerError> {
-        self.inner.bearers.store(true, Ordering::Relaxed);
+        self.client.issuer.bearers.store(true, Ordering::Relaxed);
         let signed = self.signed_bearer(token).await?;
-        let inner = &self.inner;
-        let now = inner.clock.now();
+        let client = &self.client;
+        let now = client.issuer.clock.now();
         let expected = Expected {
             nonce: Nonce::Any,
             access_token: None,
@@ -63,9 +64,9 @@ impl Provider {
             kind: Kind::Bearer,
             now,
         };
-        let subject = verify::check(&signed, &inner.config, &expected)?;
+        let subject = verify::check(&signed, client.trusts(), &client.audience(), &expected)?;
         let sources = Sources { token: &signed.claims, userinfo: None };
-        let mut identity = claims::identity(subject, sources, &inner.config.claims)?;
+        let mut identity = claims::identity(subject, sources, &client.config.claims)?;
         if identity.email.is_none() && subject.is_empty() {
             return Err(TokenRefused::Missing("sub").into());
         }
@@ -79,32 +80,32 @@ impl Provider {
             access_token: Some(token.clone()),
             id_token: Some(token),
             identity,
-            ..Session::new(&inner.config.id, now)
+            ..Session::new(&client.config.id, now)
         })
     }
 
     async fn signed_bearer(&self, token: &str) -> Result<Signed, BearerError> {
-        let metadata = self.inner.metadata().await?;
-        match jws::verify(token, &self.inner.keys.present(), &metadata.algorithms) {
+        let metadata = self.client.issuer.metadata().await?;
+        match jws::verify(token, &self.client.issuer.keys.present(), &metadata.algorithms) {
             Err(SignatureError::UnknownKey(..) | SignatureError::Wrong) => {}
             other => return other.map_err(|error| BearerError::Refused(error.into())),
         }
         // Only the fetch itself is work of the control runtime, which everybody shares; what a stranger's token costs to
         // verify is paid by the worker that the stranger is at.
-        let fetched = if let Some(outcome) = self.inner.keys.rests() {
+        let fetched = if let Some(outcome) = self.client.issuer.keys.rests() {
             outcome
         } else {
-            let inner = Arc::clone(&self.inner);
-            self.on_control(async move { inner.look_for_keys().await }).await?
+            let client = Arc::clone(&self.client);
+            self.on_control(async move { client.issuer.look_for_keys().await }).await?
         };
         fetched.map_err(BearerError::Keys)?;
-        jws::verify(token, &self.inner.keys.present(), &metadata.algorithms)
+        jws::verify(token, &self.client.issuer.keys.present(), &metadata.algorithms)
             .map_err(|error| BearerError::Refused(error.into()))
     }
 
     /// Stands for the provider and its keys as they are: whatever was made of a bearer token under another one is void. One
     /// that is withdrawn counts until the keys are next fetched, which is every few minutes while tokens are in use.
     pub(crate) fn bearer_epoch(&self) -> (u64, u64) {
-        (self.inner.serial, self.inner.keys.epoch())
+        (self.client.serial, self.client.issuer.keys.epoch())
     }
 }

@@ -7,12 +7,13 @@ pub(crate) use error::{CallbackError, Failure};
 
 use super::callback_params::CallbackParams;
 use super::claims::{self, ClaimsRefused, Object, Sources};
+use super::client::Client;
 use super::discovery::Metadata;
 use super::jws::shown;
 use super::keys::Need;
 use super::login;
 use super::login_state::{LoginState, hash};
-use super::provider::{Inner, Provider};
+use super::provider::Provider;
 use super::token::{self, Code, Tokens};
 use super::userinfo::{self, UserinfoError};
 use super::verify::{self, Expected, Kind, Nonce};
@@ -33,11 +34,11 @@ impl Provider {
         state: LoginState,
         redirect_uri: &str,
     ) -> Result<Session, CallbackError> {
-        let (inner, params, redirect_uri) =
-            (Arc::clone(&self.inner), params.clone(), redirect_uri.to_owned());
+        let (client, params, redirect_uri) =
+            (Arc::clone(&self.client), params.clone(), redirect_uri.to_owned());
         let work = async move {
-            let result = complete(&inner, &params, &state, &redirect_uri).await;
-            inner.outcomes.login(inner.clock.now(), result.as_ref().err());
+            let result = complete(&client, &params, &state, &redirect_uri).await;
+            client.outcomes.login(client.issuer.clock.now(), result.as_ref().err());
             result
         };
         self.on_control(work).await?
@@ -45,35 +46,35 @@ impl Provider {
 }
 
 async fn complete(
-    inner: &Inner,
+    client: &Client,
     params: &CallbackParams,
     state: &LoginState,
     redirect_uri: &str,
 ) -> Result<Session, CallbackError> {
-    let metadata = inner.metadata().await?;
-    if !state.went_to(&inner.config.id, &inner.config.issuer_url) {
+    let metadata = client.issuer.metadata().await?;
+    if !state.went_to(&client.config.id, &client.config.issuer_url) {
         return Err(CallbackError::OtherProvider);
     }
-    check_issuer(inner, &metadata, params)?;
+    check_issuer(client, &metadata, params)?;
     if let Some(code) = &params.error {
         return Err(CallbackError::declined(code, params.error_description.as_deref()));
     }
     let code = params.code.as_ref().ok_or(CallbackError::NoCode)?;
-    let _place = inner.calls.login().await?;
+    let _place = client.calls.login().await?;
     let code = Code { value: code, redirect_uri, verifier: state.verifier() };
-    let tokens = inner.noted(token::redeem(&inner.token_endpoint(&metadata), &code).await)?;
-    session(inner, &metadata, state, tokens).await
+    let tokens = client.noted(token::redeem(&client.token_endpoint(&metadata), &code).await)?;
+    session(client, &metadata, state, tokens).await
 }
 
 /// RFC 9207 section 2.4: a response of another provider, mixed up or injected, ends here.
 fn check_issuer(
-    inner: &Inner,
+    client: &Client,
     metadata: &Metadata,
     params: &CallbackParams,
 ) -> Result<(), CallbackError> {
     match &params.issuer {
         Some(issuer) if *issuer == metadata.issuer => Ok(()),
-        Some(_) if inner.config.insecure_skip_issuer_verification => Ok(()),
+        Some(_) if client.config.insecure_skip_issuer_verification => Ok(()),
         Some(issuer) => {
             Err(CallbackError::Issuer { got: shown(issuer), wanted: shown(&metadata.issuer) })
         }
@@ -83,38 +84,38 @@ fn check_issuer(
 }
 
 async fn session(
-    inner: &Inner,
+    client: &Client,
     metadata: &Metadata,
     state: &LoginState,
     tokens: Tokens,
 ) -> Result<Session, CallbackError> {
-    let now = inner.clock.now();
+    let now = client.issuer.clock.now();
     let id_token = tokens.id.ok_or(CallbackError::NoIdToken)?;
-    let signed = inner.signed(id_token.as_str(), Need::Login).await?;
+    let signed = client.issuer.signed(id_token.as_str(), Need::Login).await?;
     let nonce = state.nonce().map(|nonce| hash(&nonce));
     let expected = Expected {
         nonce: nonce.as_deref().map_or(Nonce::Any, Nonce::Equal),
         access_token: Some(tokens.access.as_str()),
-        max_age: login::max_age(&inner.config),
+        max_age: login::max_age(&client.config),
         kind: Kind::Received,
         now,
     };
-    let subject = verify::check(&signed, &inner.config, &expected)?;
+    let subject = verify::check(&signed, client.trusts(), &client.audience(), &expected)?;
     let userinfo =
-        userinfo(inner, metadata, &signed.claims, tokens.access.as_str(), subject).await?;
+        userinfo(client, metadata, &signed.claims, tokens.access.as_str(), subject).await?;
     let sources = Sources { token: &signed.claims, userinfo: userinfo.as_ref() };
-    let identity = claims::identity(subject, sources, &inner.config.claims)?;
+    let identity = claims::identity(subject, sources, &client.config.claims)?;
     if identity.email.is_none() {
         return Err(ClaimsRefused::NoEmail {
             account: shown(subject),
-            claim: inner.config.claims.email.clone(),
+            claim: client.config.claims.email.clone(),
         }
         .into());
     }
     let mut login = claims::login(&signed.claims, now);
     login.credentials = state.credentials();
     Ok(Session {
-        binding: Some(Binding::new(Fingerprint::of(&inner.config.issuer_url))),
+        binding: Some(Binding::new(Fingerprint::of(&client.config.issuer_url))),
         login,
         expires_at: expiry(now, tokens.expires_in),
         access_token: tokens.is_bearer.unwrap_or(false).then_some(tokens.access),
@@ -122,22 +123,22 @@ async fn session(
         refresh_token: tokens.refresh,
         nonce: state.nonce(),
         identity,
-        ..Session::new(&inner.config.id, now)
+        ..Session::new(&client.config.id, now)
     })
 }
 
 /// The userinfo claims, if something is missing in the token and they may be asked for.
 pub(super) async fn userinfo(
-    inner: &Inner,
+    client: &Client,
     metadata: &Metadata,
     token: &Object,
     access_token: &str,
     subject: &str,
 ) -> Result<Option<Object>, UserinfoError> {
-    let config = &inner.config.claims;
+    let config = &client.config.claims;
     match &metadata.userinfo {
         Some(url) if !config.skip_userinfo && claims::incomplete(token, config) => {
-            userinfo::ask(inner, url, access_token, subject).await.map(Some)
+            userinfo::ask(client, url, access_token, subject).await.map(Some)
         }
         _ => Ok(None),
     }

@@ -6,9 +6,10 @@ mod document;
 mod issuer;
 
 use super::http::{Answer, Get, Http, HttpError, MAX_ANSWER, address};
+use super::issuer::Settings;
 use super::jws;
 use document::{Document, Optional};
-use proxy_config::{PkceMethod, Provider as Config, SigningAlgorithm as Algorithm};
+use proxy_config::{PkceMethod, SigningAlgorithm as Algorithm};
 use url::Url;
 
 /// What is known about the provider: its document, completed and overridden by the configuration. Immutable.
@@ -24,7 +25,7 @@ pub(super) struct Metadata {
     pub(super) end_session: Option<Url>,
     /// Client authentication methods offered; none listed means HTTP Basic.
     pub(super) authentication_methods: Option<Vec<String>>,
-    /// PKCE method to use.
+    /// The best PKCE method that it offers.
     pub(super) pkce: PkceMethod,
     /// Algorithms accepted in tokens; never empty.
     pub(super) algorithms: Vec<Algorithm>,
@@ -91,27 +92,27 @@ impl DiscoveryError {
 ///
 /// # Errors
 /// See [`DiscoveryError`].
-pub(super) async fn discover(config: &Config, http: &Http) -> Result<Metadata, DiscoveryError> {
-    if config.skip_discovery {
-        return configured(config);
+pub(super) async fn discover(issuer: &Settings, http: &Http) -> Result<Metadata, DiscoveryError> {
+    if issuer.skip_discovery {
+        return configured(issuer);
     }
-    let url = document_url(config)?;
+    let url = document_url(issuer)?;
     let get = Get { accept: "application/json", bearer: None, limit: MAX_ANSWER };
     let answer = http.get(&url, &get).await?;
-    read(config, &url, &answer)
+    read(issuer, &url, &answer)
 }
 
 /// Where the document is: as configured, else under the issuer without its trailing slash (Discovery 1.0 section 4.1).
-pub(super) fn document_url(config: &Config) -> Result<Url, DiscoveryError> {
-    if let Some(url) = &config.discovery_url {
+pub(super) fn document_url(issuer: &Settings) -> Result<Url, DiscoveryError> {
+    if let Some(url) = &issuer.discovery_url {
         return endpoint("discoveryUrl (--oidc-discovery-url)", url);
     }
-    let issuer = config.issuer_url.strip_suffix('/').unwrap_or(&config.issuer_url);
+    let issuer = issuer.url.strip_suffix('/').unwrap_or(&issuer.url);
     endpoint("issuerUrl (--oidc-issuer-url)", &format!("{issuer}/.well-known/openid-configuration"))
 }
 
 pub(super) fn read(
-    config: &Config,
+    issuer: &Settings,
     url: &Url,
     answer: &Answer,
 ) -> Result<Metadata, DiscoveryError> {
@@ -122,32 +123,32 @@ pub(super) fn read(
     if answer.status != 200 {
         return Err(refuse(format!("the status is {}", answer.status)));
     }
-    let document = Document::parse(&answer.body, takes_plain_http(config)).map_err(refuse)?;
-    if document.issuer != config.issuer_url && !config.insecure_skip_issuer_verification {
-        return Err(DiscoveryError::Issuer(issuer::mismatch(&config.issuer_url, &document.issuer)));
+    let document = Document::parse(&answer.body, takes_plain_http(issuer)).map_err(refuse)?;
+    if document.issuer != issuer.url && !issuer.skip_verification {
+        return Err(DiscoveryError::Issuer(issuer::mismatch(&issuer.url, &document.issuer)));
     }
-    combine(config, document)
+    combine(issuer, document)
 }
 
 /// An issuer behind https may not lead to places that are not: the client secret, codes and tokens go there.
-fn takes_plain_http(config: &Config) -> bool {
-    config.insecure_allow_http_endpoints || !config.issuer_url.starts_with("https:")
+fn takes_plain_http(issuer: &Settings) -> bool {
+    issuer.allow_http_endpoints || !issuer.url.starts_with("https:")
 }
 
-fn configured(config: &Config) -> Result<Metadata, DiscoveryError> {
+fn configured(issuer: &Settings) -> Result<Metadata, DiscoveryError> {
     let nothing = Document {
-        issuer: config.issuer_url.clone(),
+        issuer: issuer.url.clone(),
         authorization: None,
         token: None,
         jwks: None,
         optional: Optional::default(),
     };
-    combine(config, nothing)
+    combine(issuer, nothing)
 }
 
 /// What the document says wins; a configured endpoint fills in what it does not name.
-fn combine(config: &Config, document: Document) -> Result<Metadata, DiscoveryError> {
-    let own = &config.endpoints;
+fn combine(issuer: &Settings, document: Document) -> Result<Metadata, DiscoveryError> {
+    let own = &issuer.endpoints;
     let optional = document.optional;
     let wanted = |name: &'static str, found: Option<Url>, own: &Option<String>| match (found, own) {
         (None, Some(own)) => endpoint(name, own).map(Some),
@@ -156,17 +157,15 @@ fn combine(config: &Config, document: Document) -> Result<Metadata, DiscoveryErr
     Ok(Metadata {
         authorization: match (&document.authorization, &own.authorization) {
             (None, Some(own)) => login_page(AUTHORIZATION.named, own)?,
-            (found, _) => AUTHORIZATION.of(config, found.as_deref(), None)?,
+            (found, _) => AUTHORIZATION.of(issuer, found.as_deref(), None)?,
         },
-        token: TOKEN.of(config, document.token.as_deref(), own.token.as_deref())?,
-        jwks: JWKS.of(config, document.jwks.as_deref(), own.jwks.as_deref())?,
+        token: TOKEN.of(issuer, document.token.as_deref(), own.token.as_deref())?,
+        jwks: JWKS.of(issuer, document.jwks.as_deref(), own.jwks.as_deref())?,
         userinfo: wanted("endpoints.userinfo (--profile-url)", optional.userinfo, &own.userinfo)?,
         end_session: wanted("endpoints.endSession", optional.end_session, &own.end_session)?,
         authentication_methods: optional.authentication_methods,
-        pkce: config
-            .code_challenge_method
-            .unwrap_or_else(|| pkce(optional.pkce_methods.as_deref())),
-        algorithms: algorithms(&config.signing_algorithms, optional.algorithms.as_deref())?,
+        pkce: pkce(optional.pkce_methods.as_deref()),
+        algorithms: algorithms(&issuer.signing_algorithms, optional.algorithms.as_deref())?,
         iss_in_response: optional.iss_in_response,
         scopes: optional.scopes,
         odd: optional.odd,
@@ -195,7 +194,7 @@ const JWKS: Needed = Needed { member: "jwks_uri", named: "endpoints.jwks (--oidc
 impl Needed {
     fn of(
         &self,
-        config: &Config,
+        issuer: &Settings,
         found: Option<&str>,
         own: Option<&str>,
     ) -> Result<Url, DiscoveryError> {
@@ -209,7 +208,7 @@ impl Needed {
             return endpoint(self.named, own);
         };
         let url = endpoint(self.member, found)?;
-        if url.scheme() == "http" && !takes_plain_http(config) {
+        if url.scheme() == "http" && !takes_plain_http(issuer) {
             return Err(DiscoveryError::Unusable(format!(
                 "{}: {} is not https although the issuer is: let the provider name it with https, or allow it with \
                  insecureAllowHttpEndpoints (--insecure-oidc-allow-http-endpoints)",

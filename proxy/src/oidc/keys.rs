@@ -77,6 +77,7 @@ pub(crate) enum KeysError {
 }
 
 /// The present keys.
+#[derive(Default)]
 pub(super) struct Keys {
     present: RwLock<Arc<KeySet>>,
     /// Counts the sets that differ from the one before: what was verified under another number may have lost its key.
@@ -149,16 +150,6 @@ impl KeySet {
 }
 
 impl Keys {
-    /// With the keys that are known already, if any.
-    pub(super) fn new(known: Arc<KeySet>) -> Self {
-        Self {
-            present: RwLock::new(known),
-            epoch: AtomicU64::new(0),
-            outcome: RwLock::new(None),
-            missed: Mutex::new(None),
-        }
-    }
-
     /// The keys as they were last fetched.
     pub(super) fn present(&self) -> Arc<KeySet> {
         self.present.read().unwrap_or_else(PoisonError::into_inner).clone()

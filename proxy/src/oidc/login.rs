@@ -88,7 +88,7 @@ pub(super) fn url(metadata: &Metadata, config: &Config, request: &Request<'_>) -
         set("response_mode", mode);
     }
     if let Some(verifier) = request.state.verifier() {
-        let (challenge, method) = match metadata.pkce {
+        let (challenge, method) = match request.pkce {
             PkceMethod::Plain => (verifier.to_owned(), "plain"),
             PkceMethod::S256 | PkceMethod::None => (hash(verifier.as_bytes()), "S256"),
         };
@@ -105,6 +105,7 @@ pub(super) fn url(metadata: &Metadata, config: &Config, request: &Request<'_>) -
 /// What one authorization request is made of beside the configuration.
 pub(super) struct Request<'a> {
     pub(super) redirect_uri: &'a str,
+    pub(super) pkce: PkceMethod,
     pub(super) scope: &'a str,
     pub(super) state_parameter: &'a str,
     pub(super) state: &'a LoginState,

@@ -13,11 +13,11 @@ impl Provider {
         id_token_hint: Option<&str>,
         post_logout_redirect_uri: Option<&str>,
     ) -> Option<String> {
-        let config = &self.inner.config;
+        let config = &self.client.config;
         if !config.rp_initiated_logout {
             return None;
         }
-        let metadata = self.inner.metadata_now()?;
+        let metadata = self.client.issuer.metadata_now()?;
         let endpoint = metadata.end_session.as_ref()?;
         let ours = [
             ("client_id", Some(config.client_id.as_str())),
@@ -36,7 +36,7 @@ impl Provider {
     /// ID token.
     pub(crate) fn is_end_session(&self, url: &str) -> bool {
         let Ok(url) = Url::parse(url) else { return false };
-        let metadata = self.inner.metadata_now();
+        let metadata = self.client.issuer.metadata_now();
         let Some(endpoint) = metadata.as_ref().and_then(|metadata| metadata.end_session.as_ref())
         else {
             return false;

@@ -34,6 +34,14 @@ pub(crate) struct Last {
     pub(crate) error: Option<String>,
 }
 
+impl Last {
+    /// The issuer was asked for its discovery document and its keys.
+    pub(super) fn asked(at: Timestamp, error: Option<&str>) -> Self {
+        let outcome = if error.is_some() { Outcome::Unreachable } else { Outcome::Succeeded };
+        Self { at, outcome, error: error.map(str::to_owned) }
+    }
+}
+
 fn as_text<S: serde::Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
     to.collect_str(at)
 }
@@ -49,20 +57,22 @@ pub(crate) struct Lasts {
     pub(crate) login: Option<Last>,
 }
 
-/// Where they are kept.
+/// Where those of a client are kept.
 #[derive(Debug, Default)]
-pub(super) struct Outcomes(Mutex<Lasts>);
+pub(super) struct Outcomes(Mutex<Calls>);
+
+#[derive(Clone, Debug, Default)]
+struct Calls {
+    token: Option<Last>,
+    login: Option<Last>,
+}
 
 impl Outcomes {
-    /// What is known now.
-    pub(super) fn lasts(&self) -> Lasts {
-        self.lock().clone()
-    }
-
-    /// The discovery document and the keys were asked for.
-    pub(super) fn asked(&self, at: Timestamp, error: Option<&str>) {
-        let outcome = if error.is_some() { Outcome::Unreachable } else { Outcome::Succeeded };
-        self.lock().call = Some(Last { at, outcome, error: error.map(str::to_owned) });
+    /// What is known now; `asked` is how it went when the issuer was last asked about itself.
+    pub(super) fn lasts(&self, asked: Option<Last>) -> Lasts {
+        let Calls { token, login } = self.lock().clone();
+        let call = [asked, token.clone()].into_iter().flatten().max_by_key(|last| last.at);
+        Lasts { call, token, login }
     }
 
     /// The token endpoint was asked.
@@ -70,10 +80,7 @@ impl Outcomes {
         let outcome = error.map_or(Outcome::Succeeded, Outcome::of_token);
         let shown = matches!(outcome, Outcome::ClientRefused | Outcome::Unreachable);
         let error = error.filter(|_| shown).map(ToString::to_string);
-        let last = Last { at, outcome, error };
-        let mut lasts = self.lock();
-        lasts.call = Some(last.clone());
-        lasts.token = Some(last);
+        self.lock().token = Some(Last { at, outcome, error });
     }
 
     /// A login came back. What was wrong with it is in the log only, because it may be about the person.
@@ -87,7 +94,7 @@ impl Outcomes {
         self.lock().login = Some(Last { at, outcome, error: None });
     }
 
-    fn lock(&self) -> MutexGuard<'_, Lasts> {
+    fn lock(&self) -> MutexGuard<'_, Calls> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,6 +119,7 @@ impl Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::SignedDuration;
 
     fn refused(status: u16, code: &str) -> TokenError {
         TokenError::Refused { status, code: code.to_owned(), description: String::new() }
@@ -130,7 +138,7 @@ mod tests {
         ] {
             let outcomes = Outcomes::default();
             outcomes.token(Timestamp::UNIX_EPOCH, Some(&error));
-            let lasts = outcomes.lasts();
+            let lasts = outcomes.lasts(None);
             assert_eq!(lasts.token.as_ref().unwrap().outcome, outcome, "{error}");
             assert_eq!(lasts.token, lasts.call);
         }
@@ -140,8 +148,8 @@ mod tests {
     fn an_answer_about_the_provider_does_not_hide_a_refused_client() {
         let outcomes = Outcomes::default();
         outcomes.token(Timestamp::UNIX_EPOCH, Some(&refused(401, "invalid_client")));
-        outcomes.asked(Timestamp::UNIX_EPOCH, None);
-        let lasts = outcomes.lasts();
+        let asked = Last::asked(Timestamp::UNIX_EPOCH + SignedDuration::from_secs(1), None);
+        let lasts = outcomes.lasts(Some(asked));
         assert_eq!(lasts.call.unwrap().outcome, Outcome::Succeeded);
         assert_eq!(lasts.token.unwrap().outcome, Outcome::ClientRefused);
     }

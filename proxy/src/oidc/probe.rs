@@ -1,8 +1,9 @@
 //! Documents and tokens of a provider judged from their texts alone, without a network: part of [`crate::probe`].
 
 use super::http::Answer;
+use super::issuer::Settings;
 use super::keys::KeySet;
-use super::verify::{self, Expected, Kind, Nonce};
+use super::verify::{self, Audience, Expected, Kind, Nonce};
 use super::{discovery, jws};
 use jiff::Timestamp;
 use proxy_config::Provider;
@@ -56,16 +57,20 @@ pub fn id_token(login: &Login<'_>, token: &str) -> Result<String, String> {
         kind: Kind::Received,
         now: Timestamp::from_second(login.now).map_err(|error| error.to_string())?,
     };
-    let subject = verify::check(&signed, login.provider, &expected);
+    let Provider { client_id, claims, .. } = login.provider;
+    let audience = Audience { client: client_id, claims };
+    let issuer = Settings::of(login.provider);
+    let subject = verify::check(&signed, &issuer, &audience, &expected);
     subject.map(str::to_owned).map_err(|error| error.to_string())
 }
 
 fn metadata(provider: &Provider, document: &[u8]) -> Result<discovery::Metadata, String> {
-    let url = discovery::document_url(provider).map_err(|error| error.to_string())?;
+    let issuer = Settings::of(provider);
+    let url = discovery::document_url(&issuer).map_err(|error| error.to_string())?;
     let answer = Answer {
         status: 200,
         media_type: "application/json".to_owned(),
         body: Zeroizing::new(document.to_vec()),
     };
-    discovery::read(provider, &url, &answer).map_err(|error| error.to_string())
+    discovery::read(&issuer, &url, &answer).map_err(|error| error.to_string())
 }

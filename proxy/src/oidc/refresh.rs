@@ -2,10 +2,12 @@
 
 use super::callback::{expiry, userinfo};
 use super::claims::{self, ClaimsRefused, Sources};
+use super::client::Client;
 use super::discovery::Metadata;
+use super::issuer::{SignedError, Unavailable};
 use super::keys::Need;
 use super::login_state::hash;
-use super::provider::{Inner, Provider, SignedError, Unavailable};
+use super::provider::Provider;
 use super::token::{self, TokenError, Tokens};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
 use crate::session::{Binding, Fingerprint, LeftOut, Session, Token};
@@ -67,17 +69,17 @@ impl Provider {
     /// # Errors
     /// See [`RefreshError`].
     pub(crate) async fn refresh(&self, session: &Session) -> Result<Session, RefreshError> {
-        let (inner, session) = (Arc::clone(&self.inner), session.clone());
-        self.on_control(async move { refresh(&inner, &session).await }).await?
+        let (client, session) = (Arc::clone(&self.client), session.clone());
+        self.on_control(async move { refresh(&client, &session).await }).await?
     }
 }
 
-async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshError> {
+async fn refresh(client: &Client, session: &Session) -> Result<Session, RefreshError> {
     let refresh_token = session.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
-    let metadata = inner.metadata().await?;
-    let _place = inner.calls.refresh().await?;
-    let answer = token::refresh(&inner.token_endpoint(&metadata), refresh_token.as_str()).await;
-    let tokens = match inner.noted(answer) {
+    let metadata = client.issuer.metadata().await?;
+    let _place = client.calls.refresh().await?;
+    let answer = token::refresh(&client.token_endpoint(&metadata), refresh_token.as_str()).await;
+    let tokens = match client.noted(answer) {
         Ok(tokens) => tokens,
         Err(error) if error.is_invalid_grant() => return Err(RefreshError::InvalidGrant(error)),
         Err(error) if error.is_outage() => {
@@ -89,22 +91,22 @@ async fn refresh(inner: &Inner, session: &Session) -> Result<Session, RefreshErr
         }
         Err(error) => return Err(RefreshError::Rejected(error.to_string())),
     };
-    renewed(inner, &metadata, session, tokens).await
+    renewed(client, &metadata, session, tokens).await
 }
 
 /// The session with the new tokens. From here on the old refresh token may be used up, so keys or a userinfo that can not be
 /// had keep the new tokens together with the identity that is known, rather than losing both.
 async fn renewed(
-    inner: &Inner,
+    client: &Client,
     metadata: &Metadata,
     session: &Session,
     tokens: Tokens,
 ) -> Result<Session, RefreshError> {
-    let now = inner.clock.now();
-    let issuer = Fingerprint::of(&inner.config.issuer_url);
+    let now = client.issuer.clock.now();
+    let issuer = Fingerprint::of(&client.config.issuer_url);
     let mut next = Session {
         // A session of the first format may have been made under a name that the provider had then.
-        provider: inner.config.id.clone(),
+        provider: client.config.id.clone(),
         binding: session.binding.or_else(|| Some(Binding::continuing(session, issuer))),
         created_at: now,
         seen_at: now,
@@ -115,7 +117,7 @@ async fn renewed(
         ..session.clone()
     };
     if let Some(id_token) = tokens.id {
-        update_identity(inner, metadata, &mut next, (&id_token, &tokens.access)).await?;
+        update_identity(client, metadata, &mut next, (&id_token, &tokens.access)).await?;
     }
     // Who says nothing of the type says nothing new.
     let is_bearer = tokens
@@ -127,13 +129,13 @@ async fn renewed(
 
 /// Takes over the new ID token and what it and userinfo say.
 async fn update_identity(
-    inner: &Inner,
+    client: &Client,
     metadata: &Metadata,
     session: &mut Session,
     (id_token, access_token): (&Token, &Token),
 ) -> Result<(), RefreshError> {
-    let provider = inner.config.id.as_str();
-    let signed = match inner.signed(id_token.as_str(), Need::Login).await {
+    let provider = client.config.id.as_str();
+    let signed = match client.issuer.signed(id_token.as_str(), Need::Login).await {
         Ok(signed) => signed,
         Err(SignedError::Refused(error)) => return Err(RefreshError::Refused(error.into())),
         Err(SignedError::Keys(error)) => {
@@ -150,12 +152,12 @@ async fn update_identity(
         kind: Kind::Received,
         now: session.created_at,
     };
-    let subject =
-        verify::check(&signed, &inner.config, &expected).map_err(RefreshError::Refused)?;
+    let subject = verify::check(&signed, client.trusts(), &client.audience(), &expected)
+        .map_err(RefreshError::Refused)?;
     if subject != session.identity.user {
         return Err(RefreshError::SubjectChanged);
     }
-    let userinfo = match userinfo(inner, metadata, &signed.claims, access_token.as_str(), subject)
+    let userinfo = match userinfo(client, metadata, &signed.claims, access_token.as_str(), subject)
         .await
     {
         Ok(claims) => claims,
@@ -167,7 +169,7 @@ async fn update_identity(
     };
     let sources = Sources { token: &signed.claims, userinfo: userinfo.as_ref() };
     let new =
-        claims::identity(subject, sources, &inner.config.claims).map_err(RefreshError::Denied)?;
+        claims::identity(subject, sources, &client.config.claims).map_err(RefreshError::Denied)?;
     // A refreshed ID token may say less than the first (Core section 12.2). Names are kept then; groups are not, because they
     // open doors.
     let old = &mut session.identity;

@@ -1,10 +1,11 @@
 //! The userinfo endpoint (OpenID Connect Core 1.0 section 5.3), asked only once the ID token has passed.
 
 use super::claims::Object;
+use super::client::Client;
 use super::http::{Answer, Get, HttpError, MAX_ANSWER};
+use super::issuer::SignedError;
 use super::jws::shown;
 use super::keys::{KeysError, Need};
-use super::provider::{Inner, SignedError};
 use super::verify::{self, TokenRefused, text};
 use url::Url;
 
@@ -43,7 +44,7 @@ impl UserinfoError {
 /// # Errors
 /// See [`UserinfoError`].
 pub(super) async fn ask(
-    inner: &Inner,
+    client: &Client,
     url: &Url,
     access_token: &str,
     subject: &str,
@@ -53,8 +54,8 @@ pub(super) async fn ask(
         bearer: Some(access_token),
         limit: MAX_ANSWER,
     };
-    let answer = inner.http.get(url, &get).await?;
-    let claims = read(inner, &answer).await?;
+    let answer = client.issuer.http.get(url, &get).await?;
+    let claims = read(client, &answer).await?;
     match text(&claims, "sub")? {
         Some(found) if found == subject => Ok(claims),
         Some(other) => Err(UserinfoError::Subject(shown(other))),
@@ -62,7 +63,7 @@ pub(super) async fn ask(
     }
 }
 
-async fn read(inner: &Inner, answer: &Answer) -> Result<Object, UserinfoError> {
+async fn read(client: &Client, answer: &Answer) -> Result<Object, UserinfoError> {
     let unusable = |reason: &str| UserinfoError::Unusable(reason.to_owned());
     if answer.status >= 500 || answer.status == 429 {
         return Err(HttpError::Unreachable {
@@ -78,7 +79,7 @@ async fn read(inner: &Inner, answer: &Answer) -> Result<Object, UserinfoError> {
         return serde_json::from_slice(&answer.body).map_err(|_| unusable("it is no JSON object"));
     }
     let token = std::str::from_utf8(&answer.body).map_err(|_| unusable("it is not text"))?.trim();
-    let signed = inner.signed(token, Need::Login).await.map_err(|error| match error {
+    let signed = client.issuer.signed(token, Need::Login).await.map_err(|error| match error {
         SignedError::Refused(refused) => UserinfoError::Token(refused.into()),
         SignedError::Keys(error) => UserinfoError::Keys(error),
         SignedError::Unavailable(error) => UserinfoError::Unusable(error.to_string()),
@@ -87,17 +88,17 @@ async fn read(inner: &Inner, answer: &Answer) -> Result<Object, UserinfoError> {
     // Core section 5.3.2: a signed answer names its issuer and whom it is for; a provider that leaves them out is tolerated,
     // because the answer came over the channel that was asked.
     if let Some(issuer) = text(&signed.claims, "iss")?
-        && !verify::is_issuer(issuer, &inner.config)
-        && !inner.config.insecure_skip_issuer_verification
+        && !client.trusts().is_called(issuer)
+        && !client.trusts().skip_verification
     {
         return Err(TokenRefused::Issuer {
             got: shown(issuer),
-            wanted: shown(&inner.config.issuer_url),
+            wanted: shown(&client.trusts().url),
         }
         .into());
     }
     if signed.claims.contains_key("aud") {
-        verify::audience(&signed.claims, &inner.config)?;
+        client.audience().check(&signed.claims)?;
     }
     Ok(signed.claims)
 }

@@ -1,10 +1,12 @@
 //! Whether a session still stands with the provider (`reference/providers.md` 3.4).
 
+use super::client::Client;
 use super::discovery;
 use super::http::{Get, MAX_ANSWER};
+use super::issuer::SignedError;
 use super::keys::Need;
 use super::login_state::hash;
-use super::provider::{Inner, Provider, SignedError};
+use super::provider::Provider;
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
 use crate::session::Session;
 use std::sync::Arc;
@@ -25,14 +27,14 @@ impl Provider {
     /// endpoint, where there is one, says so of the new access token; of any other the ID token must still be good, which
     /// includes its expiry.
     pub(crate) async fn validate(&self, session: &Session, refreshed: bool) -> Validity {
-        let (inner, session) = (Arc::clone(&self.inner), session.clone());
+        let (client, session) = (Arc::clone(&self.client), session.clone());
         let work = async move {
-            match (&inner.config.endpoints.validate, &session.access_token) {
+            match (&client.config.endpoints.validate, &session.access_token) {
                 (Some(url), Some(token)) if refreshed => {
-                    ask_endpoint(&inner, url, token.as_str()).await
+                    ask_endpoint(&client, url, token.as_str()).await
                 }
                 (None, _) if refreshed => Validity::Valid,
-                _ => check_id_token(&inner, &session).await,
+                _ => check_id_token(&client, &session).await,
             }
         };
         self.on_control(work)
@@ -42,17 +44,17 @@ impl Provider {
 }
 
 /// The validation endpoint's verdict.
-async fn ask_endpoint(inner: &Inner, url: &str, token: &str) -> Validity {
+async fn ask_endpoint(client: &Client, url: &str, token: &str) -> Validity {
     let url = match discovery::endpoint("endpoints.validate (--validate-url)", url) {
         Ok(url) => url,
         Err(error) => return Validity::Unavailable(error.to_string()),
     };
-    let _place = match inner.calls.refresh().await {
+    let _place = match client.calls.refresh().await {
         Ok(place) => place,
         Err(busy) => return Validity::Unavailable(busy.to_string()),
     };
     let get = Get { accept: "application/json", bearer: Some(token), limit: MAX_ANSWER };
-    match inner.http.get(&url, &get).await {
+    match client.issuer.http.get(&url, &get).await {
         Ok(answer) if answer.status == 200 => Validity::Valid,
         Ok(answer) if answer.status >= 500 || answer.status == 429 => {
             Validity::Unavailable(format!("the validation endpoint answers {}", answer.status))
@@ -64,11 +66,11 @@ async fn ask_endpoint(inner: &Inner, url: &str, token: &str) -> Validity {
     }
 }
 
-async fn check_id_token(inner: &Inner, session: &Session) -> Validity {
+async fn check_id_token(client: &Client, session: &Session) -> Validity {
     let Some(token) = &session.id_token else {
         return Validity::Invalid("it has no ID token".to_owned());
     };
-    let signed = match inner.signed(token.as_str(), Need::Bearer).await {
+    let signed = match client.issuer.signed(token.as_str(), Need::Bearer).await {
         Ok(signed) => signed,
         Err(SignedError::Refused(error)) => {
             return Validity::Invalid(TokenRefused::from(error).to_string());
@@ -79,7 +81,7 @@ async fn check_id_token(inner: &Inner, session: &Session) -> Validity {
     let nonce = session.nonce.map(|nonce| hash(&nonce));
     // A refreshed ID token need not repeat the nonce (Core section 12.2).
     let nonce = match &nonce {
-        Some(nonce) if !inner.config.insecure_skip_nonce => Nonce::EqualIfPresent(nonce),
+        Some(nonce) if !client.config.insecure_skip_nonce => Nonce::EqualIfPresent(nonce),
         _ => Nonce::Any,
     };
     let expected = Expected {
@@ -87,9 +89,9 @@ async fn check_id_token(inner: &Inner, session: &Session) -> Validity {
         access_token: None,
         max_age: None,
         kind: Kind::Kept,
-        now: inner.clock.now(),
+        now: client.issuer.clock.now(),
     };
-    match verify::check(&signed, &inner.config, &expected) {
+    match verify::check(&signed, client.trusts(), &client.audience(), &expected) {
         Ok(subject) if subject == session.identity.user => Validity::Valid,
         Ok(_) => Validity::Invalid("the ID token is about somebody else".to_owned()),
         Err(refused) => Validity::Invalid(refused.to_string()),

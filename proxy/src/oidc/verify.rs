@@ -5,13 +5,14 @@
 mod audience;
 mod time;
 
-pub(super) use audience::check as audience;
+pub(super) use audience::Audience;
 pub(super) use time::seconds;
 
+use super::issuer::Settings;
 use super::jws::{SignatureError, Signed, shown};
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use jiff::Timestamp;
-use proxy_config::{Provider as Config, SigningAlgorithm as Algorithm};
+use proxy_config::SigningAlgorithm as Algorithm;
 use serde_json::{Map, Value};
 
 /// What a token must say beyond what the configuration says.
@@ -108,39 +109,31 @@ impl TokenRefused {
     }
 }
 
-/// Whether `found` is the configured issuer. Google writes its own in two ways, and says so.
-pub(super) fn is_issuer(found: &str, config: &Config) -> bool {
-    found == config.issuer_url
-        || (config.issuer_url == "https://accounts.google.com" && found == "accounts.google.com")
-}
-
 /// Checks every claim that protects; returns the subject. Only a bearer token may have none: then it is empty.
 ///
 /// # Errors
 /// The first check that failed.
 pub(super) fn check<'a>(
     signed: &'a Signed,
-    config: &Config,
+    issuer: &Settings,
+    audience: &Audience<'_>,
     expected: &Expected<'_>,
 ) -> Result<&'a str, TokenRefused> {
     let claims = &signed.claims;
     check_kind(signed)?;
-    if !config.insecure_skip_issuer_verification {
-        let issuer = text(claims, "iss")?.ok_or(TokenRefused::Missing("iss"))?;
-        if !is_issuer(issuer, config) {
-            return Err(TokenRefused::Issuer {
-                got: shown(issuer),
-                wanted: shown(&config.issuer_url),
-            });
+    if !issuer.skip_verification {
+        let found = text(claims, "iss")?.ok_or(TokenRefused::Missing("iss"))?;
+        if !issuer.is_called(found) {
+            return Err(TokenRefused::Issuer { got: shown(found), wanted: shown(&issuer.url) });
         }
     }
     let subject = text(claims, "sub")?.unwrap_or_default();
     if subject.is_empty() && expected.kind != Kind::Bearer {
         return Err(TokenRefused::Missing("sub"));
     }
-    audience::check(claims, config)?;
+    audience.check(claims)?;
     if expected.kind != Kind::Bearer {
-        audience::check_authorized_party(claims, config)?;
+        audience.check_authorized_party(claims)?;
     }
     time::check(claims, expected.kind, expected.now)?;
     if let Some(max_age) = expected.max_age {

@@ -2,9 +2,9 @@
 //! answer it deserves.
 
 use crate::oidc::claims::ClaimsRefused;
+use crate::oidc::issuer::{SignedError, Unavailable};
 use crate::oidc::jws::shown;
 use crate::oidc::keys::KeysError;
-use crate::oidc::provider::{SignedError, Unavailable};
 use crate::oidc::token::TokenError;
 use crate::oidc::userinfo::UserinfoError;
 use crate::oidc::verify::TokenRefused;

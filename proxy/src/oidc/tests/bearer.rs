@@ -4,7 +4,7 @@ use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
 use crate::oidc::bearer::BearerError;
-use crate::oidc::verify::is_issuer;
+use crate::oidc::issuer::Settings;
 use serde_json::{Value, json};
 
 async fn claims(hostile: &Hostile, client: &Provider) -> Value {
@@ -135,9 +135,9 @@ async fn the_first_audience_claim_that_exists_decides() {
 
 #[test]
 fn only_google_may_write_its_issuer_in_two_ways() {
-    let google = config("https://accounts.google.com");
-    assert!(is_issuer("https://accounts.google.com", &google));
-    assert!(is_issuer("accounts.google.com", &google));
-    assert!(!is_issuer("http://accounts.google.com", &google));
-    assert!(!is_issuer("idp.test", &config("https://idp.test")));
+    let google = Settings::of(&config("https://accounts.google.com"));
+    assert!(google.is_called("https://accounts.google.com"));
+    assert!(google.is_called("accounts.google.com"));
+    assert!(!google.is_called("http://accounts.google.com"));
+    assert!(!Settings::of(&config("https://idp.test")).is_called("idp.test"));
 }

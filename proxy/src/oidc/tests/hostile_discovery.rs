@@ -3,6 +3,7 @@
 use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
+use crate::oidc::issuer::Settings;
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = "/.well-known/openid-configuration";
@@ -127,7 +128,7 @@ async fn what_no_login_needs_may_be_odd_in_every_way() {
         hostile.describe(&json!({ name: value }));
         let client = start(config(&hostile.issuer));
         let login = login(&client).await;
-        let metadata = client.inner.metadata_now().unwrap();
+        let metadata = client.client.issuer.metadata_now().unwrap();
         assert!(
             matches!(&*metadata.odd, [one] if one.starts_with(name)),
             "{name} {value}: {:?}",
@@ -143,14 +144,17 @@ async fn what_no_login_needs_may_be_odd_in_every_way() {
         hostile.describe(&json!({ name: null }));
         let client = start(config(&hostile.issuer));
         super::login(&client).await;
-        assert_eq!(client.inner.metadata_now().unwrap().odd, [""; 0], "{name}");
+        assert_eq!(client.client.issuer.metadata_now().unwrap().odd, [""; 0], "{name}");
     }
     let twice = r#"{"scopes_supported":[],"scopes_supported":[],"#;
     let twice = hostile.document().to_string().replacen('{', twice, 1);
     hostile.set(DOCUMENT, Reply::Text(200, "application/json", twice));
     let client = start(config(&hostile.issuer));
     login(&client).await;
-    assert_eq!(client.inner.metadata_now().unwrap().odd, ["scopes_supported is there twice"]);
+    assert_eq!(
+        client.client.issuer.metadata_now().unwrap().odd,
+        ["scopes_supported is there twice"]
+    );
 }
 
 #[tokio::test]
@@ -174,7 +178,7 @@ async fn an_issuer_behind_https_leads_to_no_place_that_is_not_unless_told_so() {
             media_type: String::new(),
             body: zeroize::Zeroizing::new(text.into_bytes()),
         };
-        crate::oidc::discovery::read(config, &url, &answer)
+        crate::oidc::discovery::read(&Settings::of(config), &url, &answer)
     };
     let strict = config(issuer);
     let mut lenient = config(issuer);

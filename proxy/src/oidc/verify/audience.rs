@@ -2,52 +2,59 @@
 
 use super::TokenRefused;
 use crate::oidc::jws::shown;
-use proxy_config::Provider as Config;
+use proxy_config::Claims;
 use serde_json::{Map, Value};
 
-/// The first of the configured claims that exists decides, and must hold the client id or an extra audience. `aud` itself
-/// must have a right type whichever claim decides.
-pub(in crate::oidc) fn check(
-    claims: &Map<String, Value>,
-    config: &Config,
-) -> Result<(), TokenRefused> {
-    list(claims, "aud")?;
-    for name in &config.claims.audience {
-        let Some(got) = list(claims, name)? else { continue };
-        if got.iter().any(|audience| accepted(config).any(|ours| ours == *audience)) {
+/// For whom a token must be.
+pub(in crate::oidc) struct Audience<'a> {
+    /// The client's id.
+    pub(in crate::oidc) client: &'a str,
+    /// Which claims say it, and who counts beside the client.
+    pub(in crate::oidc) claims: &'a Claims,
+}
+
+impl Audience<'_> {
+    /// The first of the configured claims that exists decides, and must hold the client id or an extra audience. `aud`
+    /// itself must have a right type whichever claim decides.
+    pub(in crate::oidc) fn check(&self, claims: &Map<String, Value>) -> Result<(), TokenRefused> {
+        list(claims, "aud")?;
+        for name in &self.claims.audience {
+            let Some(got) = list(claims, name)? else { continue };
+            if got.iter().any(|audience| self.accepted().any(|ours| ours == *audience)) {
+                return Ok(());
+            }
+            let got = got.into_iter().map(shown).collect::<Vec<_>>().join(", ");
+            let wanted = self.wanted();
+            return Err(TokenRefused::Audience { claim: name.clone(), got, wanted });
+        }
+        Err(TokenRefused::NoAudience(self.claims.audience.join(", ")))
+    }
+
+    /// A token with our client id in `aud` is ours, whoever had it issued: errata set 2 of Core 1.0 asks for nothing else
+    /// (section 3.1.3.7). One that is for an extra audience only must not have been issued to a stranger. Not for bearer
+    /// tokens, which a client rightly obtains for another one.
+    pub(super) fn check_authorized_party(
+        &self,
+        claims: &Map<String, Value>,
+    ) -> Result<(), TokenRefused> {
+        if list(claims, "aud")?.is_some_and(|all| all.contains(&self.client)) {
             return Ok(());
         }
-        let got = got.into_iter().map(shown).collect::<Vec<_>>().join(", ");
-        return Err(TokenRefused::Audience { claim: name.clone(), got, wanted: wanted(config) });
-    }
-    Err(TokenRefused::NoAudience(config.claims.audience.join(", ")))
-}
-
-/// A token with our client id in `aud` is ours, whoever had it issued: errata set 2 of Core 1.0 asks for nothing else
-/// (section 3.1.3.7). One that is for an extra audience only must not have been issued to a stranger. Not for bearer tokens,
-/// which a client rightly obtains for another one.
-pub(super) fn check_authorized_party(
-    claims: &Map<String, Value>,
-    config: &Config,
-) -> Result<(), TokenRefused> {
-    if list(claims, "aud")?.is_some_and(|all| all.contains(&config.client_id.as_str())) {
-        return Ok(());
-    }
-    match super::text(claims, "azp")?.filter(|party| !party.is_empty()) {
-        Some(party) if !accepted(config).any(|ours| ours == party) => {
-            Err(TokenRefused::AuthorizedParty { got: shown(party), wanted: wanted(config) })
+        match super::text(claims, "azp")?.filter(|party| !party.is_empty()) {
+            Some(party) if !self.accepted().any(|ours| ours == party) => {
+                Err(TokenRefused::AuthorizedParty { got: shown(party), wanted: self.wanted() })
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
-}
 
-fn accepted(config: &Config) -> impl Iterator<Item = &str> {
-    std::iter::once(config.client_id.as_str())
-        .chain(config.claims.extra_audiences.iter().map(String::as_str))
-}
+    fn accepted(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.client).chain(self.claims.extra_audiences.iter().map(String::as_str))
+    }
 
-fn wanted(config: &Config) -> String {
-    accepted(config).map(shown).collect::<Vec<_>>().join(" or ")
+    fn wanted(&self) -> String {
+        self.accepted().map(shown).collect::<Vec<_>>().join(" or ")
+    }
 }
 
 /// A claim that is a text or a list of texts.

@@ -1,7 +1,7 @@
-//! Keeps what is known about the provider fresh: asks at the start, again with growing pauses until it works, then now and
+//! Keeps what is known about the issuer fresh: asks at the start, again with growing pauses until it works, then now and
 //! then, and soon when something suggests a change. A failure never forgets what is known.
 
-use super::{Inner, Known};
+use super::{Issuer, Known};
 use crate::oidc::discovery;
 use crate::random;
 use std::sync::Arc;
@@ -20,38 +20,38 @@ const KEYS_FRESH: Duration = Duration::from_mins(5);
 const WORTH_A_WARNING: u64 = 30;
 
 /// Never ends; to be aborted.
-pub(super) async fn run(inner: Arc<Inner>) {
+pub(super) async fn run(issuer: Arc<Issuer>) {
     let mut failures: u32 = 0;
     loop {
-        let (error, wrong) = match attempt(&inner).await {
+        let (error, wrong) = match attempt(&issuer).await {
             Ok(()) => (None, Some(false)),
             Err(Failed { error, wrong }) => (Some(error), wrong),
         };
-        inner.outcomes.asked(inner.clock.now(), error.as_deref());
+        issuer.note(error.as_deref());
         failures = if error.is_some() { failures.saturating_add(1) } else { 0 };
-        report(&inner, error.as_deref(), failures);
-        inner.known.send_modify(|known| {
+        report(&issuer, error.as_deref(), failures);
+        issuer.known.send_modify(|known| {
             known.attempted = true;
             known.error = error;
             known.wrong = wrong.unwrap_or(known.wrong);
         });
         let changed = async {
             tokio::time::sleep(LAST_RETRY).await;
-            inner.again.notified().await;
+            issuer.again.notified().await;
         };
         tokio::select! {
             () = tokio::time::sleep(pause(failures)) => {}
             () = changed => {}
-            () = keys_in_use(&inner) => {}
+            () = keys_in_use(&issuer) => {}
         }
     }
 }
 
 /// Ends when the keys are old and bearer tokens were accepted by them meanwhile.
-async fn keys_in_use(inner: &Inner) {
+async fn keys_in_use(issuer: &Issuer) {
     loop {
         tokio::time::sleep(KEYS_FRESH).await;
-        if inner.bearers.swap(false, Ordering::Relaxed) {
+        if issuer.bearers.swap(false, Ordering::Relaxed) {
             return;
         }
     }
@@ -64,16 +64,16 @@ struct Failed {
     wrong: Option<bool>,
 }
 
-async fn attempt(inner: &Inner) -> Result<(), Failed> {
-    let metadata = discovery::discover(&inner.config, &inner.http).await.map_err(|error| {
+async fn attempt(issuer: &Issuer) -> Result<(), Failed> {
+    let metadata = discovery::discover(&issuer.settings, &issuer.http).await.map_err(|error| {
         Failed { error: error.to_string(), wrong: error.is_answer().then_some(true) }
     })?;
     let jwks = metadata.jwks.clone();
-    inner.known.send_modify(|known: &mut Known| {
+    issuer.known.send_modify(|known: &mut Known| {
         if known.metadata.as_deref() != Some(&metadata) {
             if !metadata.odd.is_empty() {
                 tracing::warn!(
-                    provider = inner.config.id.as_str(),
+                    issuer = issuer.settings.url,
                     members = metadata.odd.join("; "),
                     "parts of the provider's discovery document are unusable, and it is used without them"
                 );
@@ -83,7 +83,7 @@ async fn attempt(inner: &Inner) -> Result<(), Failed> {
         // Whoever waits for the first answer can go on; the keys are needed only when somebody comes back.
         known.attempted = true;
     });
-    let renewed = inner.keys.renew(&inner.http, &jwks).await;
+    let renewed = issuer.keys.renew(&issuer.http, &jwks).await;
     renewed.map_err(|error| Failed { error: error.to_string(), wrong: Some(false) })
 }
 
@@ -97,27 +97,27 @@ fn pause(failures: u32) -> Duration {
     whole / 2 + whole / 2 * u32::from(byte) / 255
 }
 
-fn report(inner: &Inner, error: Option<&str>, failures: u32) {
-    let provider = inner.config.id.as_str();
+fn report(issuer: &Issuer, error: Option<&str>, failures: u32) {
+    let name = issuer.settings.url.as_str();
     match error {
         Some(error) => {
-            let known = inner.metadata_now().is_some();
+            let known = issuer.metadata_now().is_some();
             tracing::warn!(
-                provider,
+                issuer = name,
                 error,
                 failures,
                 known,
                 "the identity provider could not be asked about itself"
             );
         }
-        None if inner.known.borrow().error.is_some() || !inner.known.borrow().attempted => {
-            tracing::info!(provider, "the identity provider is ready");
+        None if issuer.known.borrow().error.is_some() || !issuer.known.borrow().attempted => {
+            tracing::info!(issuer = name, "the identity provider is ready");
         }
         None => {}
     }
-    if let Some(seconds) = inner.http.skew().filter(|skew| skew.unsigned_abs() > WORTH_A_WARNING) {
+    if let Some(seconds) = issuer.http.skew().filter(|skew| skew.unsigned_abs() > WORTH_A_WARNING) {
         tracing::warn!(
-            provider,
+            issuer = name,
             seconds,
             "the identity provider's clock is ahead of ours by so many seconds: set one right"
         );
