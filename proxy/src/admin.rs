@@ -11,7 +11,7 @@ pub(crate) use listener::Listening;
 
 use crate::metrics::{self, Registry};
 use crate::reload::Status;
-use crate::server::Farewell;
+use crate::server::{Farewell, Serves};
 use crate::site::SiteCell;
 use bytes::Bytes;
 use http::{Method, Response, StatusCode, header};
@@ -48,30 +48,21 @@ pub(crate) struct Admin {
     pub(crate) last: Mutex<Option<(Instant, Json)>>,
 }
 
-/// What a listener answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answers {
-    /// `/livez`, `/readyz`, `/metrics`, `/status`.
-    Admin,
-    /// Metrics on every path, as oauth2-proxy's metrics listener does.
-    Metrics,
-}
-
 impl Admin {
     async fn answer(
         &self,
         method: &Method,
         path: &str,
-        Caller { answers, local, .. }: Caller,
+        Caller { serves, local, .. }: Caller,
     ) -> Response<Full<Bytes>> {
-        if (answers, path, method) == (Answers::Admin, "/drain", &Method::POST) {
+        if (serves, path, method) == (Serves::Admin, "/drain", &Method::POST) {
             return self.drain(local);
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
             return response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n");
         }
-        match (answers, path) {
-            (Answers::Metrics, _) | (_, "/metrics") => {
+        match (serves, path) {
+            (Serves::Metrics, _) | (_, "/metrics") => {
                 response(StatusCode::OK, metrics::CONTENT_TYPE, self.registry.text())
             }
             (_, "/readyz") if self.draining.load(Ordering::Relaxed) => {

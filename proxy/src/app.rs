@@ -4,7 +4,7 @@
 //! The thread that calls [`App::run`] becomes the control runtime: signals, reloads, discovery and token calls. Requests are
 //! served by the workers' own threads, and so are probes.
 
-use crate::admin::{Admin, Answers, Listening};
+use crate::admin::{Admin, Listening};
 use crate::args::Settings;
 use crate::clock::SystemClock;
 use crate::gate;
@@ -12,7 +12,7 @@ use crate::metrics::Registry;
 use crate::options::LoadError;
 use crate::output::Writer;
 use crate::reload::{self, Reloader, Seen, Status};
-use crate::server::{self, BindError, Bound, Drain, Server};
+use crate::server::{self, BindError, Drain, Listener, Server, Serves};
 use crate::site::{Context, SiteCell, SiteReader};
 use crate::telemetry::Telemetry;
 use crate::upstream;
@@ -124,14 +124,12 @@ impl App {
         let telemetry = Telemetry::start(&loaded.config.logging, (&outputs.out, &outputs.errors));
         let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock));
         let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
-        let mut bound = Bound::bind(&site.config.listeners)?;
-        let addresses = addresses(&bound);
-        let sockets =
-            [(bound.admin.take(), Answers::Admin), (bound.metrics.take(), Answers::Metrics)];
-        let sockets: Vec<_> =
-            sockets.into_iter().filter_map(|(socket, answers)| Some((socket?, answers))).collect();
+        let listeners = server::bind(&site.config.listeners)?;
+        let addresses = addresses(&listeners);
+        let (application, internal): (Vec<_>, Vec<_>) =
+            listeners.into_iter().partition(|listener| listener.serves == Serves::Application);
         let cell = SiteCell::new(site);
-        let server = serve(bound, &cell, &registry, &outputs.out)?;
+        let server = serve(application, &cell, &registry, &outputs.out)?;
         let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
         reload::warn(&loaded, &cell.load().config);
         let (at, state) = (Arc::clone(&cell), Arc::clone(&status));
@@ -141,8 +139,8 @@ impl App {
         let last = tokio::sync::Mutex::default();
         let admin =
             Arc::new(Admin { registry, status, cell, draining, farewell, direct_port, node, last });
-        let watched = !sockets.is_empty();
-        let listening = watched.then(|| admin.start(sockets)).transpose()?;
+        let watched = !internal.is_empty();
+        let listening = watched.then(|| admin.start(internal)).transpose()?;
         Ok(Self { addresses, runtime, server, outputs, admin, listening, reloader, seen })
     }
 
@@ -196,20 +194,14 @@ async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
     }
 }
 
-fn addresses(bound: &Bound) -> Addresses {
-    let address =
-        |socket: &Option<server::Socket>| socket.as_ref().and_then(server::Socket::address);
-    Addresses {
-        http: bound.http_address(),
-        https: bound.https_address(),
-        admin: address(&bound.admin),
-        metrics: address(&bound.metrics),
-    }
+fn addresses(listeners: &[Listener]) -> Addresses {
+    let of = |name| server::address_of(listeners, name);
+    Addresses { http: of("http"), https: of("https"), admin: of("admin"), metrics: of("metrics") }
 }
 
 /// Starts the workers, each with its own view of the configuration in force.
 fn serve(
-    bound: Bound,
+    listeners: Vec<Listener>,
     cell: &Arc<SiteCell>,
     registry: &Registry,
     writer: &Writer,
@@ -223,7 +215,7 @@ fn serve(
         log: writer,
         tick: upstream::sweep,
     };
-    Server::start(bound, &settings, |worker| {
+    Server::start(listeners, &settings, |worker| {
         let (worker, sites) = (Arc::clone(worker), Arc::new(SiteReader::new(cell)));
         move |peer, request| {
             let (worker, site) = (Arc::clone(&worker), sites.current());

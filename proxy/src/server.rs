@@ -15,15 +15,15 @@ mod goodbye;
 mod http2;
 mod listener;
 mod load;
+mod preface;
 mod running;
 mod service;
 mod tls;
 mod watch;
 mod worker;
 
-pub(crate) use bound::{BindError, Bound};
+pub(crate) use bound::{BindError, Listener, Serves, address_of, bind};
 pub(crate) use framing::Framing;
-pub(crate) use listener::{Socket, breathe};
 pub(crate) use running::{Farewell, Server, Settings, StartError};
 pub(crate) use tls::{Certificate, TlsError};
 

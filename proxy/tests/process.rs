@@ -22,6 +22,8 @@ use tempfile::TempDir;
 
 #[path = "process/flood.rs"]
 mod flood;
+#[path = "process/http2.rs"]
+mod http2;
 #[path = "process/provider.rs"]
 mod provider;
 #[path = "process/tls.rs"]

@@ -22,7 +22,9 @@ pub use duration::{Duration, DurationError};
 pub use expression::{ExpressionError, regex};
 pub use header::{Claim, HeaderRule, HeaderValue};
 pub use http::{Http, Limits, ReverseProxy};
-pub use listener::{Address, AddressError, Listener, Listeners, TlsListener, TlsVersion};
+pub use listener::{
+    Address, AddressError, Listener, Listeners, PlainListener, TlsListener, TlsVersion,
+};
 pub use logging::{LogFormat, Logging};
 pub use problem::{Problem, Problems};
 pub use provider::{

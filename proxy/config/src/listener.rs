@@ -14,7 +14,7 @@ use std::str::FromStr;
 pub struct Listeners {
     /// The application over plain HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub http: Option<Listener>,
+    pub http: Option<PlainListener>,
     /// The application over TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub https: Option<TlsListener>,
@@ -26,7 +26,18 @@ pub struct Listeners {
     pub metrics: Option<Listener>,
 }
 
-/// A plain listener.
+/// The plain listener of the application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PlainListener {
+    /// Address to bind.
+    pub address: Address,
+    /// Speak HTTP/2 as well, with clients that begin with it (RFC 9113 section 3.3, "h2c").
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub h2c: bool,
+}
+
+/// A listener for those who run the proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Listener {

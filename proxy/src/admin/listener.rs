@@ -1,21 +1,20 @@
 //! Serves the admin listeners on a thread of their own: neither a busy worker nor a control runtime with much to do, or a
 //! store that does not answer, delays a probe.
 
+use super::Admin;
 use super::slots::{Slot, Slots};
-use super::{Admin, Answers};
-use crate::server::{Socket, breathe};
+use crate::server::{Listener, Serves};
+use crate::stream::Stream;
 use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot;
 
 /// Between the connection, or the last answer, and the head of the next request.
@@ -45,7 +44,7 @@ impl Drop for Listening {
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
-    pub(super) answers: Answers,
+    pub(super) serves: Serves,
     /// From inside the pod.
     pub(super) local: bool,
     /// From inside the pod or from the node.
@@ -53,14 +52,11 @@ pub(super) struct Caller {
 }
 
 impl Admin {
-    /// Serves `sockets` from now on.
+    /// Serves `listeners` from now on.
     ///
     /// # Errors
     /// The system gives no thread or runtime.
-    pub(crate) fn start(
-        self: &Arc<Self>,
-        sockets: Vec<(Socket, Answers)>,
-    ) -> io::Result<Listening> {
+    pub(crate) fn start(self: &Arc<Self>, listeners: Vec<Listener>) -> io::Result<Listening> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -69,8 +65,8 @@ impl Admin {
         let admin = Arc::clone(self);
         let run = move || {
             runtime.block_on(async {
-                for (socket, answers) in sockets {
-                    tokio::spawn(Arc::clone(&admin).serve(socket, answers));
+                for listener in listeners {
+                    tokio::spawn(Arc::clone(&admin).serve(listener));
                 }
                 let _ = stopped.await;
             });
@@ -80,45 +76,28 @@ impl Admin {
         Ok(Listening { stop: Some(stop), thread: Some(thread) })
     }
 
-    async fn serve(self: Arc<Self>, socket: Socket, answers: Answers) {
+    async fn serve(self: Arc<Self>, listener: Listener) {
         let slots = Slots::default();
-        match socket {
-            Socket::Tcp(listener) => match TcpListener::from_std(listener) {
-                Ok(listener) => loop {
-                    match listener.accept().await {
-                        Ok((stream, peer)) => {
-                            self.spawn(stream, self.caller(answers, peer.ip()), &slots);
-                        }
-                        Err(error) => breathe(&error).await,
-                    }
-                },
-                Err(error) => tracing::error!(%error, "the admin listener can not be used"),
+        match listener.socket.open() {
+            Ok(open) => loop {
+                let (stream, address) = open.accept().await;
+                self.spawn(stream, self.caller(listener.serves, address), &slots);
             },
-            Socket::Unix(listener, _file) => match UnixListener::from_std(listener) {
-                Ok(listener) => loop {
-                    match listener.accept().await {
-                        Ok((stream, _)) => {
-                            self.spawn(stream, Caller { answers, local: true, near: true }, &slots);
-                        }
-                        Err(error) => breathe(&error).await,
-                    }
-                },
-                Err(error) => tracing::error!(%error, "the admin listener can not be used"),
-            },
+            Err(error) => {
+                tracing::error!(name = listener.name, %error, "the listener can not be used");
+            }
         }
     }
 
-    fn caller(&self, answers: Answers, address: IpAddr) -> Caller {
-        let address = address.to_canonical();
-        let local = address.is_loopback();
-        let near = local || self.node.is_some_and(|node| node.to_canonical() == address);
-        Caller { answers, local, near }
+    /// Whoever reaches a unix socket is inside the pod.
+    fn caller(&self, serves: Serves, address: Option<SocketAddr>) -> Caller {
+        let address = address.map(|address| address.ip().to_canonical());
+        let local = address.is_none_or(|address| address.is_loopback());
+        let node = self.node.map(|node| node.to_canonical());
+        Caller { serves, local, near: local || address == node }
     }
 
-    fn spawn<S>(self: &Arc<Self>, stream: S, caller: Caller, slots: &Slots)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    fn spawn(self: &Arc<Self>, stream: Stream, caller: Caller, slots: &Slots) {
         // Without a place the connection is closed at once.
         let Some(slot) = slots.enter(caller.near) else { return };
         let (admin, slot) = (Arc::clone(self), Arc::new(slot));
@@ -130,10 +109,7 @@ impl Admin {
         });
     }
 
-    async fn connection<S>(self: Arc<Self>, stream: S, caller: Caller, slot: &Arc<Slot>)
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
+    async fn connection(self: Arc<Self>, stream: Stream, caller: Caller, slot: &Arc<Slot>) {
         let service = service_fn(|request: Request<hyper::body::Incoming>| {
             let (admin, slot) = (Arc::clone(&self), Arc::clone(slot));
             async move {

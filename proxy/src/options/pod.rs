@@ -3,7 +3,7 @@
 //! They stand above the generated file at start and at every reload, because one file serves pods with different ports,
 //! and because a pod keeps its ports when the file has moved on.
 
-use proxy_config::{Address, Config, Duration, Listener, Target, Upstream};
+use proxy_config::{Address, Config, Duration, Listener, PlainListener, Target, Upstream};
 
 /// Ports from the command line; absent: as the file says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,21 +19,30 @@ pub(crate) struct PodPorts {
 impl PodPorts {
     /// Puts the ports into a configuration.
     pub(crate) fn apply(self, config: &mut Config) {
-        set(&mut config.listeners.http, self.listen);
-        set(&mut config.listeners.admin, self.admin);
+        let listeners = &mut config.listeners;
+        if let Some(port) = self.listen {
+            let (before, h2c) = match listeners.http.take() {
+                Some(PlainListener { address, h2c }) => (Some(address), h2c),
+                None => (None, false),
+            };
+            listeners.http = Some(PlainListener { address: moved(before, port), h2c });
+        }
+        if let Some(port) = self.admin {
+            let before = listeners.admin.take().map(|Listener { address }| address);
+            listeners.admin = Some(Listener { address: moved(before, port) });
+        }
         if let Some(port) = self.application {
             config.upstreams = vec![application(port)];
         }
     }
 }
 
-fn set(listener: &mut Option<Listener>, port: Option<u16>) {
-    let Some(port) = port else { return };
-    let host = match listener {
-        Some(Listener { address: Address::Tcp { host, .. } }) => host.clone(),
-        _ => String::new(),
+fn moved(address: Option<Address>, port: u16) -> Address {
+    let host = match address {
+        Some(Address::Tcp { host, .. }) => host,
+        Some(Address::Unix(_)) | None => String::new(),
     };
-    *listener = Some(Listener { address: Address::Tcp { host, port } });
+    Address::Tcp { host, port }
 }
 
 /// No time limit on the answer: without the proxy there was none either.
@@ -50,5 +59,21 @@ fn application(port: u16) -> Upstream {
             proxy_web_sockets: true,
             timeout: Duration::ZERO,
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_of_a_pod_change_nothing_else_of_a_listener() {
+        let file = br#"{"version": "v1", "providers": [], "session": {"keys": []}, "listeners": {
+            "http": {"address": "[::1]:1", "h2c": true}, "admin": {"address": "unix:///run/admin"}}}"#;
+        let mut config = Config::parse(file).unwrap();
+        PodPorts { listen: Some(2), admin: Some(3), application: None }.apply(&mut config);
+        let http = config.listeners.http.unwrap();
+        assert_eq!((http.address.to_string().as_str(), http.h2c), ("[::1]:2", true));
+        assert_eq!(config.listeners.admin.unwrap().address.to_string(), ":3");
     }
 }

@@ -226,6 +226,8 @@ options! {
         refresh_grace: Span = "1h0m0s", "refresh-grace" => "session.refreshGrace";
         /// Listener with /livez, /readyz, /metrics and /status; unauthenticated, so keep it inside; empty: none.
         admin_address: Text = "", "admin-address" => "listeners.admin.address";
+        /// Speak HTTP/2 on the plain listener as well, with clients that begin with it ("h2c", prior knowledge).
+        h2c: Switch = "false", "h2c" => "listeners.http.h2c";
         /// Form of log lines: text or json.
         log_format: Text = "text", "log-format" => "logging.format";
         /// How the client identifies itself at the token endpoint: client_secret_basic, client_secret_post or none. Default: a way that the provider offers, and another if it refuses that one.

@@ -10,7 +10,13 @@ pub(super) fn unchanged(present: &Config, next: &Config) -> Result<(), Problems>
     let mut problems = Problems::default();
     let Listeners { http, https, admin, metrics } = &present.listeners;
     let new = &next.listeners;
-    let plain = |listener: &Option<proxy_config::Listener>| {
+    let plain = |listener: &Option<proxy_config::PlainListener>| {
+        listener.as_ref().map(|l| l.address.to_string())
+    };
+    let h2c = |listener: &Option<proxy_config::PlainListener>| {
+        Some(listener.as_ref().is_some_and(|l| l.h2c).to_string())
+    };
+    let internal = |listener: &Option<proxy_config::Listener>| {
         listener.as_ref().map(|l| l.address.to_string())
     };
     let tls = |listener: &Option<proxy_config::TlsListener>| {
@@ -21,10 +27,11 @@ pub(super) fn unchanged(present: &Config, next: &Config) -> Result<(), Problems>
     };
     for (field, old, new) in [
         ("listeners.http.address", plain(http), plain(&new.http)),
+        ("listeners.http.h2c", h2c(http), h2c(&new.http)),
         ("listeners.https.address", tls(https), tls(&new.https)),
         ("listeners.https.minVersion", oldest(https), oldest(&new.https)),
-        ("listeners.admin.address", plain(admin), plain(&new.admin)),
-        ("listeners.metrics.address", plain(metrics), plain(&new.metrics)),
+        ("listeners.admin.address", internal(admin), internal(&new.admin)),
+        ("listeners.metrics.address", internal(metrics), internal(&new.metrics)),
     ] {
         if old != new {
             let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());

@@ -1,4 +1,4 @@
-//! The sockets of one process, bound before anything is served, so that addresses are known and connections queue while
+//! The listeners of one process, bound before anything is served, so that addresses are known and connections queue while
 //! the rest starts.
 
 use super::listener::Socket;
@@ -6,25 +6,55 @@ use proxy_config::{Address, Listeners};
 use std::io;
 use std::net::SocketAddr;
 
-/// All sockets, listening.
+/// What clients of a listener reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// The application.
+    Application,
+    /// `/livez`, `/readyz`, `/metrics`, `/status`.
+    Admin,
+    /// Metrics on every path, as oauth2-proxy's metrics listener does.
+    Metrics,
+}
+
+/// How clients of a listener speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Transport {
+    /// TLS, in which ALPN chooses HTTP/1.1 or HTTP/2.
+    Tls,
+    /// HTTP/1.1 as it is, and with `h2c` HTTP/2 for clients that begin with it.
+    Plain {
+        /// See [`proxy_config::PlainListener::h2c`].
+        h2c: bool,
+    },
+}
+
+/// One listener, listening.
 #[derive(Debug)]
-pub(crate) struct Bound {
-    /// The application over plain HTTP.
-    pub(crate) http: Option<Socket>,
-    /// The application over TLS.
-    pub(crate) https: Option<Socket>,
-    /// Health and status.
-    pub(crate) admin: Option<Socket>,
-    /// Metrics only.
-    pub(crate) metrics: Option<Socket>,
+pub(crate) struct Listener {
+    /// What it is called in the configuration, below `listeners`.
+    pub(crate) name: &'static str,
+    /// Where.
+    pub(crate) socket: Socket,
+    /// How.
+    pub(crate) transport: Transport,
+    /// For whom.
+    pub(crate) serves: Serves,
+}
+
+impl Listener {
+    /// The same for another worker; none where a socket can not be shared.
+    pub(super) fn sibling(&self) -> io::Result<Option<Self>> {
+        Ok(self.socket.sibling()?.map(|socket| Self { socket, ..*self }))
+    }
 }
 
 /// Why a socket can not be had.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address} ({field}): {source}")]
+#[error("cannot listen on {address} (listeners.{name}): {source}")]
 pub(crate) struct BindError {
-    /// The setting that names it.
-    pub(crate) field: &'static str,
+    /// See [`Listener::name`].
+    pub(crate) name: &'static str,
     /// The address.
     pub(crate) address: Address,
     /// What the operating system says.
@@ -32,49 +62,34 @@ pub(crate) struct BindError {
     pub(crate) source: io::Error,
 }
 
-impl Bound {
-    /// Binds what `listeners` names.
-    ///
-    /// # Errors
-    /// The first address that can not be had.
-    pub(crate) fn bind(listeners: &Listeners) -> Result<Self, BindError> {
-        let bind = |field, address: Option<&Address>| {
-            let bind = |address: &Address| {
-                Socket::bind(address).map_err(|source| BindError {
-                    field,
-                    address: address.clone(),
-                    source,
-                })
-            };
-            address.map(bind).transpose()
-        };
-        Ok(Self {
-            http: bind(
-                "listeners.http",
-                listeners.http.as_ref().map(|listener| &listener.address),
-            )?,
-            https: bind(
-                "listeners.https",
-                listeners.https.as_ref().map(|listener| &listener.address),
-            )?,
-            admin: bind(
-                "listeners.admin",
-                listeners.admin.as_ref().map(|listener| &listener.address),
-            )?,
-            metrics: bind(
-                "listeners.metrics",
-                listeners.metrics.as_ref().map(|listener| &listener.address),
-            )?,
+/// Binds what `listeners` names.
+///
+/// # Errors
+/// The first address that can not be had.
+pub(crate) fn bind(listeners: &Listeners) -> Result<Vec<Listener>, BindError> {
+    const PLAIN: Transport = Transport::Plain { h2c: false };
+    let Listeners { http, https, admin, metrics } = listeners;
+    let http = http.as_ref().map(|l| (&l.address, Transport::Plain { h2c: l.h2c }));
+    let https = https.as_ref().map(|l| (&l.address, Transport::Tls));
+    let admin = admin.as_ref().map(|l| (&l.address, PLAIN));
+    let metrics = metrics.as_ref().map(|l| (&l.address, PLAIN));
+    let all = [
+        ("http", http, Serves::Application),
+        ("https", https, Serves::Application),
+        ("admin", admin, Serves::Admin),
+        ("metrics", metrics, Serves::Metrics),
+    ];
+    let wanted =
+        all.into_iter().filter_map(|(name, wanted, serves)| wanted.map(|w| (name, w, serves)));
+    wanted
+        .map(|(name, (address, transport), serves)| match Socket::bind(address) {
+            Ok(socket) => Ok(Listener { name, socket, transport, serves }),
+            Err(source) => Err(BindError { name, address: address.clone(), source }),
         })
-    }
+        .collect()
+}
 
-    /// Where plain HTTP is served, if on TCP.
-    pub(crate) fn http_address(&self) -> Option<SocketAddr> {
-        self.http.as_ref().and_then(Socket::address)
-    }
-
-    /// Where TLS is served, if on TCP.
-    pub(crate) fn https_address(&self) -> Option<SocketAddr> {
-        self.https.as_ref().and_then(Socket::address)
-    }
+/// Where the listener of this name is, if there is one and it is on TCP.
+pub(crate) fn address_of(listeners: &[Listener], name: &str) -> Option<SocketAddr> {
+    listeners.iter().find(|listener| listener.name == name)?.socket.address()
 }

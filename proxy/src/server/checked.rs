@@ -3,12 +3,13 @@
 
 use super::conn::Conn;
 use super::framing::Framing;
+use super::preface::{Beginning, Begun};
 use crate::stream::Stream;
 use bytes::{Buf, Bytes};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A stream under the eyes of [`Framing`].
@@ -18,11 +19,57 @@ pub(super) struct Checked {
     conn: Arc<Conn>,
     /// Read and checked in an earlier burst, and not used there.
     prefix: Bytes,
+    /// How the connection began, while that is not enough to tell what it speaks; all of it once that is HTTP/2.
+    beginning: Vec<u8>,
 }
 
 impl Checked {
     pub(super) fn new(stream: Stream, framing: Framing, conn: Arc<Conn>, prefix: Bytes) -> Self {
-        Self { stream, framing, conn, prefix }
+        Self { stream, framing, conn, prefix, beginning: Vec::new() }
+    }
+
+    /// The connection, if HTTP/2 is spoken on it.
+    pub(super) fn into_http2(self) -> Begun<Stream> {
+        Begun::new(self.beginning.into(), self.stream)
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        while self.conn.is_untold() {
+            ready!(self.poll_beginning(cx, buf))?;
+            if !self.conn.is_untold() {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+
+    /// Reads once. Of HTTP/1 everything is handed on; of HTTP/2, and of what may become either, nothing.
+    fn poll_beginning(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        // The parser's buffer has room for much more than this.
+        buf.put_slice(&self.beginning);
+        let poll = Pin::new(&mut self.stream).poll_read(cx, buf);
+        let read = buf.filled().get(before..).unwrap_or_default();
+        let ended = poll.is_ready() && read.len() == self.beginning.len();
+        match Beginning::of(read) {
+            Beginning::Http1 => self.conn.set_told(),
+            Beginning::Unclear if ended => self.conn.set_told(),
+            beginning => {
+                self.conn.note_start(read.is_empty());
+                self.beginning = read.to_vec();
+                buf.set_filled(before);
+                if beginning == Beginning::Http2 {
+                    // Whoever drives the connection takes it from here.
+                    self.conn.set_http2();
+                    return Poll::Pending;
+                }
+            }
+        }
+        poll
     }
 }
 
@@ -44,7 +91,7 @@ impl AsyncRead for Checked {
             return Poll::Pending;
         }
         let before = buf.filled().len();
-        let poll = Pin::new(&mut this.stream).poll_read(cx, buf);
+        let poll = this.poll_stream(cx, buf);
         this.conn.note_read(poll.is_pending());
         if let Poll::Ready(Ok(())) = &poll {
             let read = buf.filled().get(before..).unwrap_or_default();

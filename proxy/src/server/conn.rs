@@ -29,10 +29,19 @@ pub(super) struct Conn {
     reset: AtomicU32,
     /// No stream is answered any more.
     leaving: AtomicBool,
+    /// Nothing has come that tells HTTP/1 from HTTP/2, and both are spoken.
+    untold: AtomicBool,
+    http2: AtomicBool,
 }
 
 impl Conn {
-    pub(super) fn new(worker: &Arc<Worker>, peer: Arc<Peer>, slot: Slot) -> Arc<Self> {
+    /// `untold`: whether the client speaks HTTP/1 or HTTP/2 is seen by how it begins.
+    pub(super) fn new(
+        worker: &Arc<Worker>,
+        peer: Arc<Peer>,
+        slot: Slot,
+        untold: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             worker: Arc::clone(worker),
             peer,
@@ -49,6 +58,8 @@ impl Conn {
             answering: AtomicBool::new(false),
             reset: AtomicU32::new(0),
             leaving: AtomicBool::new(false),
+            untold: AtomicBool::new(untold),
+            http2: AtomicBool::new(false),
         })
     }
 
@@ -73,6 +84,24 @@ impl Conn {
 
     pub(super) fn note_start(&self, at_start: bool) {
         self.at_start.store(at_start, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_untold(&self) -> bool {
+        self.untold.load(Ordering::Relaxed)
+    }
+
+    /// The client speaks HTTP/1.
+    pub(super) fn set_told(&self) {
+        self.untold.store(false, Ordering::Relaxed);
+    }
+
+    /// The client speaks HTTP/2 on a connection that is not encrypted.
+    pub(super) fn set_http2(&self) {
+        self.http2.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_http2(&self) -> bool {
+        self.http2.load(Ordering::Relaxed)
     }
 
     /// From now on the bytes are no HTTP.

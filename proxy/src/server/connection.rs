@@ -6,6 +6,8 @@ use super::checked::Checked;
 use super::conn::Conn;
 use super::framing::Framing;
 use super::goodbye;
+use super::http2;
+use super::preface::Begun;
 use super::service::{Handle, Service};
 use super::watch::{End, Watch};
 use crate::entry::Answered;
@@ -48,8 +50,9 @@ where
             }
             // In a box of its own, because most of the time most connections have none.
             parked = match Box::pin(burst(Arc::clone(&handle), Arc::clone(&conn), parked)).await {
-                Some(parked) => parked,
-                None => return,
+                Rest::Parked(parked) => parked,
+                Rest::Http2(stream) => return Box::pin(http2::serve(handle, stream, conn)).await,
+                Rest::Over => return,
             };
             wait = parked.prefix.is_empty();
             // If the first request was not there after all, it is still awaited.
@@ -58,6 +61,13 @@ where
                 if served { handle.bounds.idle_timeout } else { handle.bounds.header_timeout };
         }
     }
+}
+
+/// What is left of a connection after a burst.
+enum Rest {
+    Over,
+    Parked(Parked),
+    Http2(Begun<Stream>),
 }
 
 /// A connection without a parser.
@@ -76,8 +86,8 @@ async fn readable(stream: &Stream, patience: Duration) -> bool {
     .await
 }
 
-/// Serves requests until nothing comes any more; returns the connection if it is to be kept.
-async fn burst<H, F>(handle: Arc<Handle<H>>, conn: Arc<Conn>, parked: Parked) -> Option<Parked>
+/// Serves requests until nothing comes any more.
+async fn burst<H, F>(handle: Arc<Handle<H>>, conn: Arc<Conn>, parked: Parked) -> Rest
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output: Into<Answered>> + Send + 'static,
@@ -91,11 +101,12 @@ where
         // An answer that broke off must not look like one that ended.
         Poll::Ready(Err(error)) if !error.is_parse() => Poll::Ready(End::Broken),
         Poll::Ready(_) => Poll::Ready(End::Closed),
+        Poll::Pending if conn.is_http2() => Poll::Ready(End::Http2),
         Poll::Pending if conn.is_over() => Poll::Ready(End::Refused),
         Poll::Pending => watch.as_mut().poll(cx, &conn),
     })
     .await;
-    finish(end, http, &conn, busy).await
+    finish(end, http, &conn, busy).await.unwrap_or(Rest::Over)
 }
 
 async fn finish<H, F>(
@@ -103,7 +114,7 @@ async fn finish<H, F>(
     http: http1::UpgradeableConnection<TokioIo<Checked>, Service<H>>,
     conn: &Conn,
     busy: BusyGuard,
-) -> Option<Parked>
+) -> Option<Rest>
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output: Into<Answered>> + Send + 'static,
@@ -114,8 +125,10 @@ where
             let Checked { stream, framing, .. } = parts.io.into_inner();
             drop(busy);
             // A copy, even of nothing: the buffer itself would keep its eight kilobytes alive.
-            Some(Parked { stream, framing, prefix: Bytes::copy_from_slice(&parts.read_buf) })
+            let prefix = Bytes::copy_from_slice(&parts.read_buf);
+            Some(Rest::Parked(Parked { stream, framing, prefix }))
         }
+        End::Http2 => Some(Rest::Http2(http.into_parts()?.io.into_inner().into_http2())),
         // Into the middle of an answer nothing may be written: then the end of the connection says it.
         End::Refused if !conn.is_answering() && !conn.is_sending() => {
             let stream = http.into_parts()?.io.into_inner().stream;

@@ -1,8 +1,9 @@
-//! HTTP/2, offered over TLS only. Streams, header lists and resets are capped; connections without a stream are told to go,
+//! HTTP/2, over TLS or, where a listener has it so, without. Streams, header lists and resets are capped; connections without a stream are told to go,
 //! and those on whose streams nothing moves are cut: pings alone would keep them for ever. Each stream that is opened and reset
 //! may cost a connection to an upstream, so a client that does hardly anything else has to go as well.
 
 use super::conn::Conn;
+use super::preface::Begun;
 use super::service::{Handle, Service};
 use super::watch::Bounds;
 use crate::entry::Answered;
@@ -38,7 +39,7 @@ const FAREWELL: Duration = Duration::from_secs(2);
 const SHARES: u32 = 5;
 
 /// Serves an HTTP/2 connection to its end.
-pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Stream, conn: Arc<Conn>)
+pub(super) async fn serve<H, F>(handle: Arc<Handle<H>>, stream: Begun<Stream>, conn: Arc<Conn>)
 where
     H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output: Into<Answered>> + Send + 'static,

@@ -1,5 +1,6 @@
 //! Listening sockets, TCP and unix.
 
+use crate::stream::Stream;
 use proxy_config::Address;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use std::io;
@@ -51,12 +52,25 @@ impl Socket {
         }
     }
 
-    /// Another socket on the same port; the kernel spreads connections over both.
-    pub(super) fn sibling(&self) -> io::Result<Option<TcpListener>> {
+    /// Another socket on the same port; the kernel spreads connections over both. A unix socket has none.
+    pub(super) fn sibling(&self) -> io::Result<Option<Self>> {
         match self {
-            Self::Tcp(listener) => bind_tcp(listener.local_addr()?).map(Some),
+            Self::Tcp(listener) => Ok(Some(Self::Tcp(bind_tcp(listener.local_addr()?)?))),
             Self::Unix(..) => Ok(None),
         }
+    }
+
+    /// Ties it to the present runtime.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub(crate) fn open(self) -> io::Result<Open> {
+        Ok(match self {
+            Self::Tcp(listener) => Open::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Self::Unix(listener, file) => {
+                Open::Unix(tokio::net::UnixListener::from_std(listener)?, file)
+            }
+        })
     }
 
     /// Address and port, for TCP.
@@ -64,6 +78,34 @@ impl Socket {
         match self {
             Self::Tcp(listener) => listener.local_addr().ok(),
             Self::Unix(..) => None,
+        }
+    }
+}
+
+/// A socket that accepts.
+pub(crate) enum Open {
+    /// TCP.
+    Tcp(tokio::net::TcpListener),
+    /// A unix domain socket.
+    Unix(tokio::net::UnixListener, SocketFile),
+}
+
+impl Open {
+    /// The next connection, and over TCP who it is from.
+    pub(crate) async fn accept(&self) -> (Stream, Option<SocketAddr>) {
+        loop {
+            let accepted = match self {
+                Self::Tcp(listener) => {
+                    listener.accept().await.map(|(stream, from)| (Stream::Tcp(stream), Some(from)))
+                }
+                Self::Unix(listener, _file) => {
+                    listener.accept().await.map(|(stream, _)| (Stream::Unix(stream), None))
+                }
+            };
+            match accepted {
+                Ok(accepted) => return accepted,
+                Err(error) => breathe(&error).await,
+            }
         }
     }
 }
@@ -130,7 +172,7 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
 }
 
 /// After a failed accept: waits, where the next one would fail as well. That a client is gone already is no such reason.
-pub(crate) async fn breathe(error: &io::Error) {
+async fn breathe(error: &io::Error) {
     if is_want(error) {
         tracing::warn!(%error, "a connection can not be accepted");
         tokio::time::sleep(BREATH).await;

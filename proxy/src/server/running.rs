@@ -1,10 +1,10 @@
 //! A server that runs: its workers are started together, told together and ended together.
 
-use super::bound::Bound;
+use super::bound::Listener;
 use super::load::Loads;
 use super::service::Handle;
 use super::watch::Bounds;
-use super::worker::{Phase, Thread, sockets_of};
+use super::worker::{Phase, Thread, shared};
 use super::{Certificate, Drain, TlsError};
 use crate::entry::Answered;
 use crate::metrics::Registry;
@@ -54,12 +54,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts the workers. `make` gives each its handler; what that owns is the worker's alone.
+    /// Starts the workers, which accept on `listeners`. `make` gives each its handler; what that owns is the worker's alone.
     ///
     /// # Errors
     /// TLS can not be set up, a socket can not be shared, or the system gives no more threads.
     pub(crate) fn start<H, F>(
-        bound: Bound,
+        listeners: Vec<Listener>,
         settings: &Settings<'_>,
         make: impl Fn(&Arc<Worker>) -> H,
     ) -> Result<Self, StartError>
@@ -79,7 +79,7 @@ impl Server {
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let mut server = Self { stop, workers: Vec::new(), threads: Vec::new() };
-        let mut sockets = sockets_of(bound, count)?;
+        let mut sockets = shared(listeners, count)?;
         for (index, handed) in receivers.into_iter().enumerate() {
             let worker = Arc::new(Worker {
                 index,

@@ -2,6 +2,7 @@
 
 mod drain;
 mod framing;
+mod http2;
 mod idle;
 pub(crate) mod secure;
 pub(crate) mod support;

@@ -25,6 +25,8 @@ pub(super) struct Bounds {
 }
 /// How a burst ends.
 pub(super) enum End {
+    /// HTTP/2 is spoken, which is for another parser.
+    Http2,
     /// The parser is done: closed, or taken over by an upgrade.
     Closed,
     /// The client is gone, or what answered it.

@@ -2,23 +2,25 @@
 //! and stops when it is told to and has nothing left in flight.
 
 use super::accepted::{Accepted, Handed};
-use super::bound::Bound;
+use super::bound::{Listener, Transport};
 use super::conn::Conn;
 use super::connection;
-use super::listener::{Socket, breathe};
+use super::listener::Open;
 use super::load::{Loads, Slot};
+use super::preface::Begun;
 use super::service::Handle;
 use super::{BLOCKING_THREADS, http2};
 use crate::entry::Answered;
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::stream::{Stream, find_dead};
+use bytes::Bytes;
 use http::Request;
 use hyper::body::Incoming;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream, UnixListener};
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
@@ -33,31 +35,14 @@ pub(super) enum Phase {
     Stopped,
 }
 
-#[derive(Default)]
-pub(super) struct Own {
-    http: Option<std::net::TcpListener>,
-    https: Option<std::net::TcpListener>,
-    unix: Option<Socket>,
-}
-
-/// A set of sockets for each worker; a unix socket can not be shared, so one worker accepts for all.
-pub(super) fn sockets_of(bound: Bound, count: usize) -> io::Result<Vec<Own>> {
-    let Bound { http, https, admin: _, metrics: _ } = bound;
-    let mut sets: Vec<Own> = Vec::new();
+/// Listeners for each worker; what can not be shared the last one has, and accepts for all.
+pub(super) fn shared(listeners: Vec<Listener>, count: usize) -> io::Result<Vec<Vec<Listener>>> {
+    let mut sets = Vec::new();
     for _ in 1..count {
-        let sibling = |socket: &Option<Socket>| socket.as_ref().map_or(Ok(None), Socket::sibling);
-        sets.push(Own { http: sibling(&http)?, https: sibling(&https)?, unix: None });
+        let siblings = listeners.iter().filter_map(|listener| listener.sibling().transpose());
+        sets.push(siblings.collect::<io::Result<Vec<_>>>()?);
     }
-    let mut first = Own::default();
-    for (socket, tls) in [(http, false), (https, true)] {
-        match socket {
-            Some(Socket::Tcp(listener)) if tls => first.https = Some(listener),
-            Some(Socket::Tcp(listener)) => first.http = Some(listener),
-            Some(unix @ Socket::Unix(..)) => first.unix = Some(unix),
-            None => {}
-        }
-    }
-    sets.push(first);
+    sets.push(listeners);
     Ok(sets)
 }
 
@@ -77,7 +62,7 @@ where
 {
     pub(super) fn run(
         self,
-        own: Own,
+        own: Vec<Listener>,
         handed: mpsc::UnboundedReceiver<(Handed, Slot)>,
         stopped: watch::Receiver<Phase>,
     ) {
@@ -95,26 +80,15 @@ where
 
     async fn work(
         self: Arc<Self>,
-        own: Own,
+        own: Vec<Listener>,
         mut handed: mpsc::UnboundedReceiver<(Handed, Slot)>,
         mut stopped: watch::Receiver<Phase>,
     ) {
         let mut tasks = Vec::new();
-        for (listener, tls) in [(own.http, false), (own.https, true)] {
-            match listener.map(TcpListener::from_std) {
-                Some(Ok(listener)) => {
-                    tasks.push(tokio::spawn(Arc::clone(&self).accept_tcp(listener, tls)));
-                }
-                Some(Err(error)) => tracing::error!(%error, "a worker can not use its listener"),
-                None => {}
-            }
-        }
-        if let Some(Socket::Unix(listener, file)) = own.unix {
-            match UnixListener::from_std(listener) {
-                Ok(listener) => {
-                    tasks.push(tokio::spawn(Arc::clone(&self).accept_unix(listener, file)));
-                }
-                Err(error) => tracing::error!(%error, "a worker can not use its listener"),
+        for Listener { name, socket, transport, .. } in own {
+            match socket.open() {
+                Ok(open) => tasks.push(tokio::spawn(Arc::clone(&self).accept(open, transport))),
+                Err(error) => tracing::error!(name, %error, "a worker can not use its listener"),
             }
         }
         let mut housekeeping = tokio::time::interval(HOUSEKEEPING);
@@ -137,25 +111,10 @@ where
         }
     }
 
-    async fn accept_tcp(self: Arc<Self>, listener: TcpListener, tls: bool) {
+    async fn accept(self: Arc<Self>, open: Open, transport: Transport) {
         loop {
-            match listener.accept().await {
-                Ok((stream, address)) => self.place(Accepted::Tcp(stream, address, tls)),
-                Err(error) => breathe(&error).await,
-            }
-        }
-    }
-
-    async fn accept_unix(
-        self: Arc<Self>,
-        listener: UnixListener,
-        _file: super::listener::SocketFile,
-    ) {
-        loop {
-            match listener.accept().await {
-                Ok((stream, _)) => self.place(Accepted::Unix(stream)),
-                Err(error) => breathe(&error).await,
-            }
+            let (stream, address) = open.accept().await;
+            self.place(Accepted { stream, address, transport });
         }
     }
 
@@ -186,25 +145,24 @@ where
     fn serve(self: &Arc<Self>, accepted: Accepted, mut slot: Slot) {
         slot.take(&self.handle.worker);
         let handle = Arc::clone(&self.handle);
-        match accepted {
-            Accepted::Tcp(stream, address, tls) => {
-                // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
-                let _ = stream.set_nodelay(true);
-                find_dead(&stream);
-                let conn = Conn::new(&self.handle.worker, Peer::new(Some(address), tls), slot);
-                match self.acceptor.as_ref().filter(|_| tls) {
-                    Some(acceptor) => {
-                        drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, conn)));
-                    }
-                    None => {
-                        drop(tokio::spawn(connection::serve(handle, Stream::Tcp(stream), conn)));
-                    }
-                }
+        let Accepted { stream, address, transport } = accepted;
+        let peer = Peer::new(address, transport == Transport::Tls);
+        let untold = transport == Transport::Plain { h2c: true };
+        let conn = Conn::new(&self.handle.worker, peer, slot, untold);
+        if let Stream::Tcp(stream) = &stream {
+            // Without it answers wait for acknowledgements; with a socket that is gone already it does not matter.
+            let _ = stream.set_nodelay(true);
+            find_dead(stream);
+        }
+        match (stream, transport, &self.acceptor) {
+            (Stream::Tcp(stream), Transport::Tls, Some(acceptor)) => {
+                drop(tokio::spawn(handshake(acceptor.clone(), handle, stream, conn)));
             }
-            Accepted::Unix(stream) => {
-                let conn = Conn::new(&self.handle.worker, Peer::new(None, false), slot);
-                drop(tokio::spawn(connection::serve(handle, Stream::Unix(stream), conn)));
+            (stream, Transport::Plain { .. }, _) => {
+                drop(tokio::spawn(connection::serve(handle, stream, conn)));
             }
+            // The configuration has no such listener; what is meant to be encrypted is never served as it is.
+            (_, Transport::Tls, _) => {}
         }
     }
 }
@@ -227,7 +185,7 @@ async fn handshake<H, F>(
     let wants_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stream = Stream::Tls(Box::new(stream.into()));
     if wants_http2 {
-        Box::pin(http2::serve(handle, stream, conn)).await;
+        Box::pin(http2::serve(handle, Begun::new(Bytes::new(), stream), conn)).await;
     } else {
         connection::serve(handle, stream, conn).await;
     }

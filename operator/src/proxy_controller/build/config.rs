@@ -48,12 +48,11 @@ pub(super) fn build(proxy: &ValidatedProxy) -> file::Config {
 
 /// Pods get their ports on the command line; these are for whoever runs the file by hand.
 fn listeners(sidecar: &crds::Sidecar) -> file::Listeners {
-    let listener =
-        |port| file::Listener { address: file::Address::Tcp { host: String::new(), port } };
+    let address = |port| file::Address::Tcp { host: String::new(), port };
     file::Listeners {
-        http: Some(listener(sidecar.port)),
+        http: Some(file::PlainListener { address: address(sidecar.port), h2c: false }),
         https: None,
-        admin: Some(listener(sidecar.admin_port)),
+        admin: Some(file::Listener { address: address(sidecar.admin_port) }),
         metrics: None,
     }
 }

@@ -13,6 +13,11 @@ pub(super) fn check(listeners: &Listeners, force_https: bool, problems: &mut Pro
         "there is no https listener to redirect to: give a certificate and a key, or leave this to the proxy in front",
     );
     if let Some(https) = &listeners.https {
+        problems.add_if(
+            matches!(https.address, Address::Unix(_)),
+            "listeners.https.address",
+            "TLS is spoken on TCP only: write host:port, or use listeners.http for a unix socket",
+        );
         let empty = |path: &std::path::Path| path.as_os_str().is_empty();
         problems.add_if(
             empty(&https.certificate_file),

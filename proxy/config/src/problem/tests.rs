@@ -46,10 +46,21 @@ type Case = (fn(&mut Config), &'static str);
 
 #[test]
 fn each_rule_names_its_field() {
-    let cases: [Case; 27] = [
+    let cases: [Case; 28] = [
         (|c| c.listeners.http = None, "listeners"),
         (|c| c.http.force_https = true, "http.forceHttps"),
         (|c| c.listeners.admin = Some(crate::Listener { address: "[::1]:9".parse().unwrap() }), ""),
+        (
+            |c| {
+                c.listeners.https = Some(crate::TlsListener {
+                    address: "unix:///run/o2p.sock".parse().unwrap(),
+                    certificate_file: "tls.crt".into(),
+                    key: crate::Secret::File("tls.key".into()),
+                    min_version: crate::TlsVersion::Tls12,
+                });
+            },
+            "listeners.https.address",
+        ),
         (|c| c.providers.clear(), "providers"),
         (|c| c.providers[0].issuer_url = "id.example".into(), "providers[0].issuerUrl"),
         (|c| c.providers[0].issuer_url = "https://id.example?x".into(), "providers[0].issuerUrl"),

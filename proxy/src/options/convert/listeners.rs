@@ -2,15 +2,20 @@
 
 use super::choice;
 use crate::options::supported::Options;
-use proxy_config::{Address, Listener, Listeners, Problems, Secret, TlsListener, TlsVersion};
+use proxy_config::{Address, Listener, Listeners, PlainListener, Problems, Secret};
+use proxy_config::{TlsListener, TlsVersion};
 
 pub(super) fn convert(options: &Options, problems: &mut Problems) -> Listeners {
     let tls = !options.tls_cert_file.is_empty() || !options.tls_key_file.is_empty();
     let plain = |text: &str, flag: &str, problems: &mut Problems| {
         address(text, "http://", flag, problems).map(|address| Listener { address })
     };
+    if options.h2c && tls {
+        problems.add("h2c", "it is for plain HTTP: leave it out, or --tls-cert-file");
+    }
+    let http = if tls { None } else { plain(&options.http_address, "http-address", problems) };
     Listeners {
-        http: if tls { None } else { plain(&options.http_address, "http-address", problems) },
+        http: http.map(|Listener { address }| PlainListener { address, h2c: options.h2c }),
         https: if tls { https(options, problems) } else { None },
         admin: plain(&options.admin_address, "admin-address", problems),
         metrics: plain(&options.metrics_address, "metrics-address", problems),

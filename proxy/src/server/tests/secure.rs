@@ -1,7 +1,7 @@
-//! TLS, and HTTP/2 over it, with a real client.
+//! TLS with a real client.
 
-use super::support::{PATIENCE, Running, eventually};
-use crate::body::{Body, BodyError};
+use super::support::{Running, eventually};
+use crate::body::Body;
 use crate::metrics::Registry;
 use crate::output::Writer;
 use crate::peer::Peer;
@@ -12,22 +12,14 @@ use crate::server::{Certificate, Framing};
 use crate::stream::Stream;
 use crate::worker::Worker;
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use http::{Request, Response, Version};
-use http_body::Frame;
-use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use hyper::client::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo};
+use http::Response;
 use proxy_config::{Limits, TlsVersion};
 use rustls::{ClientConfig, ProtocolVersion, RootCertStore};
 use rustls_pki_types::ServerName;
-use std::convert::Infallible;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
-use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -117,100 +109,6 @@ async fn http_1_over_tls_is_served_and_parked() {
 }
 
 #[tokio::test]
-async fn http_2_requests_look_like_any_other_to_the_handler() {
-    let pair = pair();
-    let (running, _) = serve(&pair, TlsVersion::Tls12);
-    let stream =
-        connect(&running, config(&pair, rustls::ALL_VERSIONS, &["h2", "http/1.1"])).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    let (mut sender, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let request =
-        Request::get("https://proxy.example/x?y").header("cookie", "a=1").header("cookie", "b=2");
-    let answer = sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
-    assert_eq!(answer.version(), Version::HTTP_2);
-    let body = answer.into_body().collect().await.unwrap().to_bytes();
-    assert_eq!(body, "true proxy.example /x?y 1");
-    let request = Request::get("https://proxy.example/").header("host", "other.example");
-    let answer = sender.send_request(request.body(Empty::new()).unwrap()).await.unwrap();
-    assert_eq!(answer.status(), 400);
-    drop(sender);
-    tokio::time::timeout(PATIENCE, connection).await.unwrap().unwrap().unwrap();
-}
-
-/// An HTTP/2 connection to `running`, which drives itself.
-async fn http_2<B>(running: &Running, pair: &Pair) -> http2::SendRequest<B>
-where
-    B: http_body::Body<Data = Bytes> + Send + Unpin + 'static,
-    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    let stream = connect(running, config(pair, rustls::ALL_VERSIONS, &["h2"])).await.unwrap();
-    let (sender, connection) =
-        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
-    sender
-}
-
-#[tokio::test]
-async fn over_http_2_the_answer_to_head_has_a_length_and_no_body() {
-    let pair = pair();
-    let (running, _) = serve(&pair, TlsVersion::Tls12);
-    let mut sender = http_2(&running, &pair).await;
-    for (method, size) in [("GET", 22), ("HEAD", 0)] {
-        let request = Request::builder().method(method).uri("https://proxy.example/");
-        let answer =
-            sender.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
-        assert_eq!(answer.headers()["content-length"], "22", "{method}");
-        assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), size, "{method}");
-    }
-}
-
-#[tokio::test]
-async fn over_http_2_two_lengths_are_refused_even_if_they_are_equal() {
-    let pair = pair();
-    let (running, _) = serve(&pair, TlsVersion::Tls12);
-    let mut sender = http_2(&running, &pair).await;
-    for (lengths, status) in [(1, 200), (2, 400)] {
-        let mut request = Request::post("https://proxy.example/");
-        for _ in 0..lengths {
-            request = request.header("content-length", "2");
-        }
-        let body = Full::new(Bytes::from_static(b"ok"));
-        let answer = sender.send_request(request.body(body).unwrap()).await.unwrap();
-        assert_eq!(answer.status(), status, "{lengths}");
-    }
-}
-
-#[tokio::test]
-async fn http_2_streams_that_stand_still_end_with_their_connection() {
-    let pair = pair();
-    let limits =
-        Limits { stream_idle_timeout: Duration::from_millis(1500).into(), ..Limits::default() };
-    let certificate = Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap();
-    let running =
-        Running::start_tls(&certificate, TlsVersion::Tls12, &limits, |_, _, request| async move {
-            let body = request.into_body().map_err(BodyError::from);
-            Response::new(Body::stream(Box::pin(body)))
-        });
-    // For longer than the limit something moves every now and then, and then nothing any more.
-    let piece = |_| async {
-        tokio::time::sleep(Duration::from_millis(400)).await;
-        Ok::<_, Infallible>(Frame::data(Bytes::from_static(b"x")))
-    };
-    let frames = stream::iter(0..5).then(piece).chain(stream::pending());
-    let mut sender = http_2(&running, &pair).await;
-    let body = StreamBody::new(Box::pin(frames));
-    let request = Request::post("https://proxy.example/").body(body).unwrap();
-    let mut answer = sender.send_request(request).await.unwrap().into_body();
-    for _ in 0..5 {
-        assert!(answer.frame().await.unwrap().is_ok());
-    }
-    let end = tokio::time::timeout(PATIENCE, answer.frame()).await.unwrap();
-    assert!(!matches!(end, Some(Ok(_))), "{end:?}");
-}
-
-#[tokio::test]
 async fn a_replaced_certificate_is_served_to_the_next_client_and_old_connections_live_on() {
     let (first, second) = (pair(), pair());
     let (running, certificate) = serve(&first, TlsVersion::Tls12);
@@ -230,63 +128,6 @@ async fn the_oldest_version_is_kept_to() {
     assert!(connect(&strict, only_12()).await.is_err());
     let (lenient, _) = serve(&pair, TlsVersion::Tls12);
     assert!(ask(&mut connect(&lenient, only_12()).await.unwrap()).await.contains("200 OK"));
-}
-
-/// Has the handler see a request, and resets it then.
-async fn reset(sender: &mut http2::SendRequest<Empty<Bytes>>, seen: &tokio::sync::Notify) -> bool {
-    let request = Request::get("https://proxy.example/slow").body(Empty::new()).unwrap();
-    let answer = sender.send_request(request);
-    tokio::select! {
-        _ = answer => false,
-        () = seen.notified() => true,
-    }
-}
-
-#[tokio::test]
-async fn a_client_that_resets_stream_after_stream_has_to_go_and_others_are_served() {
-    let pair = pair();
-    let certificate = Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap();
-    let (seen, count) = (Arc::new(tokio::sync::Notify::new()), Arc::new(AtomicUsize::new(0)));
-    let (told, counted) = (Arc::clone(&seen), Arc::clone(&count));
-    let running = Running::start_tls(
-        &certificate,
-        TlsVersion::Tls12,
-        &Limits::default(),
-        move |_, _, request| {
-            let (told, counted) = (Arc::clone(&told), Arc::clone(&counted));
-            async move {
-                if request.uri().path() == "/slow" {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                    told.notify_one();
-                    std::future::pending::<()>().await;
-                }
-                Response::new(Body::from("here"))
-            }
-        },
-    );
-    let fine = Request::get("https://proxy.example/").body(Empty::<Bytes>::new()).unwrap();
-    // What a person may do who leaves one page after the other.
-    let mut person = http_2(&running, &pair).await;
-    for _ in 0..80 {
-        assert!(reset(&mut person, &seen).await);
-    }
-    assert_eq!(person.send_request(fine.clone()).await.unwrap().status(), 200);
-    let before = count.load(Ordering::Relaxed);
-    let mut stranger = http_2(&running, &pair).await;
-    let mut tries = 0;
-    while tries < 2000 && reset(&mut stranger, &seen).await {
-        tries += 1;
-    }
-    let caused = count.load(Ordering::Relaxed) - before;
-    assert!((100..150).contains(&caused), "{caused} requests reached the handler");
-    tokio::time::timeout(PATIENCE, async {
-        while stranger.ready().await.is_ok() {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    })
-    .await
-    .expect("the connection ends");
-    assert_eq!(person.send_request(fine).await.unwrap().status(), 200);
 }
 
 /// A flush that had to wait and then went through leaves nothing behind: an idle connection would never be parked, and cut
@@ -312,7 +153,7 @@ async fn a_flush_that_went_through_is_not_remembered_as_one_that_waits() {
         busy: Arc::default(),
     });
     let slot = Loads::new(1, 1).enter(0).unwrap();
-    let conn = Conn::new(&worker, Peer::new(None, true), slot);
+    let conn = Conn::new(&worker, Peer::new(None, true), slot, false);
     let stream = Stream::Tls(Box::new(stream.into()));
     let mut checked = Checked::new(stream, Framing::new(4096), Arc::clone(&conn), Bytes::new());
     let mut client = client.await.unwrap();
@@ -331,55 +172,4 @@ async fn a_flush_that_went_through_is_not_remembered_as_one_that_waits() {
     checked.flush().await.unwrap();
     assert!(!conn.is_sending());
     reading.abort();
-}
-
-#[tokio::test]
-async fn over_http_2_one_stream_that_moves_keeps_no_other_that_stands_still() {
-    let pair = pair();
-    let limits = Limits { stall_timeout: Duration::from_millis(300).into(), ..Limits::default() };
-    let certificate = Certificate::new(pair.chain.as_bytes(), pair.key.as_bytes()).unwrap();
-    let (begun, ended) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (begins, ends) = (Arc::clone(&begun), Arc::clone(&ended));
-    let running =
-        Running::start_tls(&certificate, TlsVersion::Tls12, &limits, move |_, _, request| {
-            let left = Left(Arc::clone(&ends));
-            begins.fetch_add(1, Ordering::Relaxed);
-            let much = request.uri().path() == "/much";
-            async move {
-                // Pieces without end, or one every now and then.
-                let frames = stream::unfold(left, move |left| async move {
-                    if !much {
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
-                    let size = if much { 65536 } else { 1 };
-                    Some((Ok::<_, BodyError>(Frame::data(Bytes::from(vec![0; size]))), left))
-                });
-                Response::new(Body::stream(Box::pin(StreamBody::new(frames))))
-            }
-        });
-    let mut sender = http_2(&running, &pair).await;
-    let mut ask = |path: &str| {
-        let uri = format!("https://proxy.example{path}");
-        sender.send_request(Request::get(uri).body(Empty::<Bytes>::new()).unwrap())
-    };
-    let mut moving = ask("/little").await.unwrap().into_body();
-    let standing = [ask("/much").await.unwrap(), ask("/much").await.unwrap()];
-    let gone = async {
-        while ended.load(Ordering::Relaxed) < 2 {
-            assert!(moving.frame().await.unwrap().is_ok());
-        }
-    };
-    tokio::time::timeout(PATIENCE, gone).await.expect("what nobody takes has an end");
-    assert!(moving.frame().await.unwrap().is_ok());
-    assert_eq!((begun.load(Ordering::Relaxed), ended.load(Ordering::Relaxed)), (3, 2));
-    drop(standing);
-}
-
-/// Counts when it is dropped.
-struct Left(Arc<AtomicUsize>);
-
-impl Drop for Left {
-    fn drop(&mut self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
 }

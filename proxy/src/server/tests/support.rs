@@ -4,11 +4,11 @@ use crate::entry::Answered;
 use crate::metrics::{Event, Registry, Shard};
 use crate::output::Writer;
 use crate::peer::Peer;
-use crate::server::{Bound, Certificate, Server, Settings};
+use crate::server::{Certificate, Server, Settings, address_of, bind};
 use crate::worker::Worker;
 use http::Request;
 use hyper::body::Incoming;
-use proxy_config::{Limits, Listener, Listeners, TlsListener, TlsVersion};
+use proxy_config::{Limits, Listeners, PlainListener, TlsListener, TlsVersion};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -62,7 +62,16 @@ impl Running {
         A: Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output: Into<Answered>> + Send + 'static,
     {
-        let http = Some(Listener { address: address.parse().unwrap() });
+        Self::start_plain(address, false, limits, answer)
+    }
+
+    /// A plain server at any address, with or without HTTP/2.
+    pub(crate) fn start_plain<A, F>(address: &str, h2c: bool, limits: &Limits, answer: A) -> Self
+    where
+        A: Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output: Into<Answered>> + Send + 'static,
+    {
+        let http = Some(PlainListener { address: address.parse().unwrap(), h2c });
         Self::with(&Listeners { http, ..Listeners::default() }, limits, None, answer)
     }
 
@@ -101,8 +110,8 @@ impl Running {
         A: Fn(Arc<Worker>, Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output: Into<Answered>> + Send + 'static,
     {
-        let bound = Bound::bind(listeners).unwrap();
-        let address = bound.http_address().or_else(|| bound.https_address());
+        let bound = bind(listeners).unwrap();
+        let address = address_of(&bound, "http").or_else(|| address_of(&bound, "https"));
         let (registry, log) = (Registry::new(), Lines::default());
         let writer = Writer::new(log.clone(), &registry);
         let shards: Arc<Mutex<Vec<Arc<Shard>>>> = Arc::default();
