@@ -114,6 +114,7 @@ impl Admin {
                 "impossible": provider.impossible, "lastCall": provider.lasts.call,
                 "lastTokenCall": provider.lasts.token, "lastLogin": provider.lasts.login,
             },
+            "cookieKey": site.ring.wear(),
             "draining": self.draining.load(Ordering::Relaxed),
         });
         if let (Some(direct), Some(members)) = (direct, object.as_object_mut()) {

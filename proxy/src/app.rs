@@ -122,7 +122,7 @@ impl App {
         let registry = Registry::new();
         let outputs = Outputs::new(&registry);
         let telemetry = Telemetry::start(&loaded.config.logging, (&outputs.out, &outputs.errors));
-        let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock));
+        let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock), &registry);
         let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
         let listeners = server::bind(&site.config.listeners)?;
         let addresses = addresses(&listeners);

@@ -3,6 +3,7 @@
 use crate::app::{App, Signal};
 use crate::args::{self, ArgumentError, Command, Settings};
 use crate::clock::SystemClock;
+use crate::metrics::Registry;
 use crate::options::{Source, document};
 use crate::reload;
 use crate::site::Context;
@@ -64,7 +65,7 @@ fn test(source: &Source) -> Result<(), String> {
     let runtime =
         tokio::runtime::Builder::new_current_thread().build().map_err(|error| error.to_string())?;
     // The runtime is never driven, so what compiling starts in the background does not run.
-    let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock));
+    let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock), &Registry::new());
     let site = reload::compile(&loaded, &context, None)?;
     for warning in loaded.spell(proxy_config::Problems(site.config.warnings())).0 {
         let _ = writeln!(io::stderr(), "WARNING: {}: {}", warning.field, warning.message);

@@ -25,6 +25,7 @@
 mod breaker;
 mod flights;
 mod renewal;
+mod renewed;
 mod signed_out;
 
 pub(crate) use renewal::Renew;
@@ -39,6 +40,7 @@ use aws_lc_rs::hmac;
 use breaker::{Breakers, Prospect};
 use flights::{Flights, Joined, Key, Running};
 use renewal::Flight;
+use renewed::Renewed;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -149,7 +151,7 @@ impl Refresher {
         for _ in 0..GENERATIONS {
             let text = match (&ticket, &session.refresh_token, store.cookie().value(cookies)) {
                 (Some(ticket), _, _) => ticket.id().to_owned(),
-                // Not the cookie: each request that shares a refresh gets its own sealing of the same session. Not the token
+                // Not the cookie: one session may have been sealed more than once. Not the token
                 // alone: where tokens are not rotated, the renewed session has it too and is due again later.
                 (None, Some(token), _) => {
                     format!("{} {}", session.created_at.as_millisecond(), token.as_str())
@@ -186,21 +188,21 @@ impl Refresher {
                 Some(Outcome::Renewed(renewed)) => {
                     newest = Some(Arc::clone(&renewed));
                     let now = self.clock.now();
-                    if just_now || !store.is_due(&renewed, now) {
+                    if just_now || !store.is_due(&renewed.session, now) {
                         break;
                     }
                     // The outcome of a while ago is due itself by now.
-                    session = renewed;
+                    session = Arc::clone(&renewed.session);
                 }
             }
         }
-        let Some(session) = newest else { return Refresh::Unchanged };
-        let set_cookies =
-            store.cookies(&session, ticket.as_ref(), cookies, host).unwrap_or_else(|error| {
-                tracing::error!(%error, "the renewed session does not reach the browser");
-                Vec::new()
-            });
-        Refresh::Renewed { session, set_cookies }
+        let Some(renewed) = newest else { return Refresh::Unchanged };
+        let value = renewed.sealed(&store, ticket.as_ref());
+        let set_cookies = store.cookie().set(&value, cookies, host).unwrap_or_else(|error| {
+            tracing::error!(%error, "the renewed session does not reach the browser");
+            Vec::new()
+        });
+        Refresh::Renewed { session: Arc::clone(&renewed.session), set_cookies }
     }
 
     /// How long a request may wait for the refresh of `session`, counted from its beginning.
@@ -265,7 +267,7 @@ impl Refresher {
 /// The end of a flight, shared by everybody who waited for it.
 #[derive(Clone)]
 enum Outcome {
-    Renewed(Arc<Session>),
+    Renewed(Arc<Renewed>),
     /// It needs no refresh: the provider says that it still stands.
     Stands,
     /// The provider could not be asked.

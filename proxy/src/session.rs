@@ -10,6 +10,7 @@ mod lifetime;
 mod needs;
 mod record;
 mod seal;
+mod wear;
 
 pub(crate) use family::Family;
 pub(crate) use keyring::{KeyRing, KeyRingError, Purpose};

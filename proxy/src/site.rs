@@ -14,6 +14,7 @@ pub(crate) use tls::Tls;
 use crate::access_log::Rules;
 use crate::backend::Backend;
 use crate::clock::Clock;
+use crate::metrics::Registry;
 use crate::oidc::Provider;
 use crate::policy::Policy;
 use crate::refresh::Refresher;
@@ -36,13 +37,15 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// All refreshes under way.
     pub(crate) refresher: Arc<Refresher>,
+    /// Where counts are kept that outlive a configuration.
+    registry: Arc<Registry>,
 }
 
 impl Context {
     /// A context with no refresh under way.
-    pub(crate) fn new(control: Handle, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(control: Handle, clock: Arc<dyn Clock>, registry: &Arc<Registry>) -> Self {
         let refresher = Arc::new(Refresher::new(control.clone(), Arc::clone(&clock)));
-        Self { control, clock, refresher }
+        Self { control, clock, refresher, registry: Arc::clone(registry) }
     }
 }
 

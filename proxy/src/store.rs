@@ -208,7 +208,7 @@ impl Store {
         host: &str,
     ) -> Result<Vec<SetCookie>, StoreError> {
         let Some(records) = &self.records else {
-            return self.cookies(session, None, cookies, host);
+            return Ok(self.cookie.set(&self.seal(session, None), cookies, host)?);
         };
         let ticket = Ticket::issue(self.cookie.name(), session);
         let kept_for = self.lifetime.kept_for(session, session.created_at);
@@ -219,7 +219,7 @@ impl Store {
         {
             tracing::warn!(%error, "the record of the previous session stays until it expires");
         }
-        self.cookies(session, Some(&ticket), cookies, host)
+        Ok(self.cookie.set(&self.seal(session, Some(&ticket)), cookies, host)?)
     }
 
     /// Writes a refreshed session over its record; `false` if the record is gone, because of a sign-out meanwhile.
@@ -270,18 +270,9 @@ impl Store {
         }
     }
 
-    /// The lines that give the browser this session or its ticket.
-    ///
-    /// # Errors
-    /// It does not fit.
-    pub(crate) fn cookies(
-        &self,
-        session: &Session,
-        ticket: Option<&Ticket>,
-        cookies: &RequestCookies<'_>,
-        host: &str,
-    ) -> Result<Vec<SetCookie>, StoreError> {
-        let value = match ticket {
+    /// This session or its ticket as its cookie holds it.
+    pub(crate) fn seal(&self, session: &Session, ticket: Option<&Ticket>) -> String {
+        match ticket {
             Some(ticket) => {
                 let mut ticket = ticket.clone();
                 ticket.bind(session);
@@ -289,8 +280,7 @@ impl Store {
                 self.ring.seal(Purpose::Ticket, self.cookie.name(), &bytes)
             }
             None => self.ring.seal(Purpose::Session, self.cookie.name(), &self.record(session)),
-        };
-        Ok(self.cookie.set(&value, cookies, host)?)
+        }
     }
 
     /// The family of the session that a request carries, by its cookie alone.

@@ -134,3 +134,29 @@ fn wanted(metadata: &Metadata<'_>) -> bool {
     let own = target == AUTH || target.split("::").next() == Some("proxy");
     metadata.is_event() && *metadata.level() <= if own { Level::INFO } else { Level::WARN }
 }
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    struct Collector(Arc<Mutex<Vec<String>>>);
+
+    impl<S: Subscriber> Layer<S> for Collector {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            if *event.metadata().level() <= Level::WARN {
+                let mut line = Line::new(event.metadata(), SystemClock.now());
+                event.record(&mut line);
+                self.0.lock().unwrap().push(line.json());
+            }
+        }
+    }
+
+    /// What `run` warns of on this thread.
+    pub(crate) fn warnings(run: impl FnOnce()) -> Vec<String> {
+        let lines = Arc::<Mutex<_>>::default();
+        let collector = Collector(Arc::clone(&lines));
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(collector), run);
+        lines.lock().unwrap().clone()
+    }
+}

@@ -222,6 +222,10 @@ fn a_changed_file_is_in_force_within_two_seconds_and_the_status_says_which() {
     assert_eq!(first["reload"]["lastError"], Json::Null);
     assert_eq!(first["provider"]["id"], "main");
     assert_eq!(first["provider"]["ready"], false);
+    assert_eq!(
+        (&first["cookieKey"]["seals"], &first["cookieKey"]["worn"]),
+        (&0.into(), &false.into())
+    );
     volume.swap("v2", &config(&key, "/two").to_string());
     let (second, took) = proxy.until(|status| status["configHash"] != first["configHash"]);
     assert!(took < Duration::from_secs(2), "it took {took:?}");

@@ -2,6 +2,7 @@
 
 use super::breaker::{Admission, Breakers};
 use super::flights::{Joined, Landing};
+use super::renewed::Renewed;
 use super::{Outcome, SignedOut};
 use crate::clock::Clock;
 use crate::oidc::{Provider, RefreshError, Validity};
@@ -136,7 +137,7 @@ impl<P: Renew> Flight<P> {
         match self.store.reload(ticket, now).await {
             Ok(session) if !self.store.is_due(&session, now) => {
                 landing.settled();
-                Outcome::Renewed(Arc::new(session))
+                Outcome::Renewed(Renewed::new(Arc::new(session)))
             }
             Ok(session) => match landing.flights().rescued(landing.key()) {
                 Some(renewed) => self.write(renewed, landing).await,
@@ -190,7 +191,7 @@ impl<P: Renew> Flight<P> {
             match self.store.renew(&session, self.ticket.as_ref()).await {
                 Ok(true) => {
                     landing.settled();
-                    return Outcome::Renewed(session);
+                    return Outcome::Renewed(Renewed::new(session));
                 }
                 Ok(false) => {
                     landing.settled();
@@ -214,7 +215,7 @@ impl<P: Renew> Flight<P> {
             && let Ok(present) = self.store.reload(ticket, self.clock.now()).await
             && present.refresh_token != refused.refresh_token
         {
-            return Outcome::Renewed(Arc::new(present));
+            return Outcome::Renewed(Renewed::new(Arc::new(present)));
         }
         tracing::info!(reason, user = refused.identity.shown(), "session ended by its provider");
         if let Err(error) = self.store.remove(self.ticket.as_ref()).await {

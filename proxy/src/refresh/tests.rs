@@ -280,6 +280,50 @@ async fn the_renewed_session_reaches_the_browser_and_is_not_due() {
     }
 }
 
+/// The same texts for everybody: each sealing wears the key.
+#[tokio::test]
+async fn requests_that_share_a_refresh_share_the_sealed_cookie() {
+    for server in [None, Some(RedisServer::start())] {
+        let (process, tokens) = (Process::new(server.as_ref()), Tokens::open());
+        let headers = logged_in(&process.store, &session()).await;
+        let mut values = std::collections::BTreeSet::new();
+        for refresh in join_all((0..40).map(|_| process.request(&tokens, &headers))).await {
+            let Refresh::Renewed { set_cookies, .. } = refresh else { panic!("not renewed") };
+            values.insert(browser(&set_cookies)["cookie"].clone());
+        }
+        assert_eq!(values.len(), 1);
+        // Who comes late in cookie mode is given the same as well.
+        if server.is_none() {
+            let late = process.request(&tokens, &headers).await;
+            let Refresh::Renewed { set_cookies, .. } = late else { panic!("not renewed") };
+            assert!(values.contains(&browser(&set_cookies)["cookie"]));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_store_with_other_keys_seals_anew_what_was_renewed() {
+    let (process, tokens) = (Process::new(None), Tokens::open());
+    let headers = logged_in(&process.store, &session()).await;
+    let Refresh::Renewed { set_cookies: before, .. } = process.request(&tokens, &headers).await
+    else {
+        panic!("not renewed")
+    };
+    let after_reload = Arc::new(store(None));
+    let found = load(&process.store, &headers).await.unwrap().unwrap();
+    let due = Due {
+        store: Arc::clone(&after_reload),
+        provider: Arc::clone(&tokens),
+        found,
+        need: Need::Person,
+    };
+    let cookies = RequestCookies::of(&headers);
+    let refresh = process.refresher.current(due, &cookies, "app.example").await;
+    let Refresh::Renewed { set_cookies: after, .. } = refresh else { panic!("not renewed") };
+    assert_ne!(browser(&before)["cookie"], browser(&after)["cookie"]);
+    assert_eq!(tokens.calls(), 1);
+}
+
 #[tokio::test]
 async fn cookies_that_hold_the_same_session_share_the_next_refresh_too() {
     let (process, tokens) = (Process::new(None), Tokens::open());

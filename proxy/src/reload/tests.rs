@@ -81,10 +81,10 @@ impl Running {
         volume.swap(&[("config.v1.json", text), ("keys/1", KEY.to_owned())]);
         let source =
             Source::Generated(volume.path("config.v1.json"), crate::options::PodPorts::default());
-        let context = Context::new(Handle::current(), Arc::new(SystemClock));
+        let registry = Registry::new();
+        let context = Context::new(Handle::current(), Arc::new(SystemClock), &registry);
         let (loaded, seen) = first(&source).unwrap();
         let cell = SiteCell::new(compile(&loaded, &context, None).unwrap());
-        let registry = Registry::new();
         let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
         let outputs = [(); 2].map(|()| Writer::new(std::io::sink(), &registry));
         let [out, errors] = &outputs;

@@ -4,6 +4,8 @@
 //! sessions made with it have ended. Key schedules are kept: building one costs as much as opening a small cookie.
 
 use super::seal::{self, Opened, SealError};
+use super::wear::{Shown, Wear};
+use crate::metrics::Registry;
 use aws_lc_rs::aead::{AES_256_GCM, LessSafeKey, UnboundKey};
 use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Prk, Salt};
 
@@ -19,14 +21,14 @@ pub(crate) enum Purpose {
 }
 
 impl Purpose {
-    const ALL: [Self; 3] = [Self::Session, Self::Ticket, Self::Login];
+    pub(super) const ALL: [Self; 3] = [Self::Session, Self::Ticket, Self::Login];
 
     /// Separates the derived keys. Part of the format: never changed.
-    const fn label(self) -> &'static [u8] {
+    pub(super) const fn name(self) -> &'static str {
         match self {
-            Self::Session => b"session",
-            Self::Ticket => b"ticket",
-            Self::Login => b"login",
+            Self::Session => "session",
+            Self::Ticket => "ticket",
+            Self::Login => "login",
         }
     }
 
@@ -78,7 +80,7 @@ impl Key {
 }
 
 fn aead_key(root: &Prk, purpose: Purpose) -> LessSafeKey {
-    let info = [purpose.label()];
+    let info = [purpose.name().as_bytes()];
     let okm = root.expand(&info, &AES_256_GCM).expect("32 bytes are far below what HKDF can give");
     LessSafeKey::new(UnboundKey::from(okm))
 }
@@ -94,6 +96,8 @@ impl KeyType for IdLength {
 /// A non-empty list of keys.
 pub(crate) struct KeyRing {
     keys: Vec<Key>,
+    /// Of the first key.
+    wear: Wear,
 }
 
 impl KeyRing {
@@ -112,12 +116,25 @@ impl KeyRing {
             }
         }
         let keys: Vec<Key> = secrets.iter().map(|secret| Key::derive(secret.as_ref())).collect();
-        if keys.is_empty() { Err(KeyRingError::Empty) } else { Ok(Self { keys }) }
+        let wear = Wear::new(keys.first().ok_or(KeyRingError::Empty)?.id);
+        Ok(Self { keys, wear })
+    }
+
+    /// The same, whose seals are counted in `registry`.
+    pub(crate) fn counted(mut self, registry: &Registry) -> Self {
+        self.wear.show(registry);
+        self
+    }
+
+    /// How it stands with the key that seals.
+    pub(crate) fn wear(&self) -> Shown {
+        self.wear.shown()
     }
 
     /// Seals `plain` for `purpose` and the cookie `name`; the text is base64url without padding.
     pub(crate) fn seal(&self, purpose: Purpose, name: &str, plain: &[u8]) -> String {
         let first = self.keys.first().expect("a ring is not empty: checked when it was made");
+        self.wear.note(purpose);
         seal::seal(first, purpose, name, plain)
     }
 
@@ -133,5 +150,56 @@ impl KeyRing {
         max: usize,
     ) -> Result<Opened, SealError> {
         seal::open(&self.keys, (purpose, name), text, max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRETS: [&str; 2] = ["0123456789abcdef", "fedcba9876543210"];
+
+    fn ring(secrets: &[&str], registry: &Registry) -> KeyRing {
+        let ring = KeyRing::new(secrets).unwrap().counted(registry);
+        KeyRing { wear: ring.wear.bounded(3), ..ring }
+    }
+
+    #[test]
+    fn seals_are_counted_by_key_and_purpose_over_every_configuration() {
+        let registry = Registry::new();
+        let [first, second] = SECRETS;
+        let before = ring(&[first], &registry);
+        before.seal(Purpose::Session, "c", b"x");
+        before.seal(Purpose::Login, "c", b"x");
+        // A reload while somebody still has the old ring, a new key in front, and back.
+        let after = ring(&[first], &registry);
+        after.seal(Purpose::Session, "c", b"x");
+        assert_eq!((before.wear().seals, before.wear()), (2, after.wear()));
+        let turned = ring(&[second, first], &registry);
+        turned.seal(Purpose::Session, "c", b"x");
+        assert_ne!(turned.wear().id, before.wear().id);
+        assert_eq!((turned.wear().seals, before.wear().seals), (1, 2));
+        let text = registry.text();
+        let id = before.wear().id;
+        for (purpose, seals) in [("session", 2), ("login", 1), ("ticket", 0)] {
+            let line = format!(
+                "oauth2_proxy_cookie_key_seals_total{{key=\"{id}\",purpose=\"{purpose}\"}} {seals}\n"
+            );
+            assert!(text.contains(&line), "{text}");
+        }
+        assert!(SECRETS.iter().all(|secret| !text.contains(secret)), "{text}");
+    }
+
+    #[test]
+    fn a_key_that_has_sealed_often_is_worn_and_that_is_said_once() {
+        let ring = ring(&SECRETS, &Registry::new());
+        let lines = crate::telemetry::tests::warnings(|| {
+            for count in 1..=10 {
+                ring.seal(Purpose::Session, "c", b"x");
+                assert_eq!(ring.wear().worn, count >= 3, "{count}");
+            }
+        });
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(lines[0].contains("should be replaced") && lines[0].contains(&ring.wear().id));
     }
 }

@@ -38,7 +38,7 @@ impl<'a> Compiling<'a> {
 
     pub(super) fn ring(&mut self, secrets: &Secrets) -> Option<Arc<KeyRing>> {
         match KeyRing::new(&secrets.session_keys) {
-            Ok(ring) => Some(Arc::new(ring)),
+            Ok(ring) => Some(Arc::new(ring.counted(&self.context.registry))),
             // Missing and unreadable keys are noted where they were read.
             Err(KeyRingError::Empty) => None,
             Err(KeyRingError::Short { index, length }) => {
@@ -110,7 +110,7 @@ impl<'a> Compiling<'a> {
         if let Some(site) = self.previous.filter(|site| site.provider_settings == settings) {
             return Ok((Arc::clone(&site.provider), settings));
         }
-        let Context { control, clock, refresher: _ } = self.context;
+        let Context { control, clock, refresher: _, registry: _ } = self.context;
         let provider = Provider::start(
             settings.provider.clone(),
             settings.groups_required,

@@ -202,7 +202,8 @@ async fn a_ticket_of_another_issuer_is_refused_without_asking_redis() {
     for (session, refused) in [(&other, true), (&session(), false)] {
         let ticket = Ticket::issue("_oauth2_proxy", session);
         let none = HeaderMap::new();
-        let lines = store.cookies(session, Some(&ticket), &RequestCookies::of(&none), "h").unwrap();
+        let text = store.seal(session, Some(&ticket));
+        let lines = store.cookie().set(&text, &RequestCookies::of(&none), "h").unwrap();
         let found = load(&store, &browser(&lines)).await;
         assert_eq!(
             matches!(&found, Err(LoadError::Invalid(why)) if why.contains("issuer")),
