@@ -47,8 +47,8 @@ test: ## All tests that fit in CI
 check: check-format check-clippy check-docs check-deny check-generated ## Formatting, lints, docs, licences, generated files
 
 bench: ## The proxy beside nginx and a bare reverse proxy
-	@test -x /usr/sbin/nginx || apt-get install --yes --no-install-recommends nginx-light || \
-		{ echo "bench needs nginx, which takes root to install: apt-get install nginx-light"; exit 1; }
+	@test -x /usr/sbin/nginx -a -x /usr/bin/redis-server || apt-get install --yes --no-install-recommends nginx-light redis-server || \
+		{ echo "bench needs nginx and Redis, which take root to install: apt-get install nginx-light redis-server"; exit 1; }
 	$(CARGO) build --release --locked --package proxy --bin oauth2-proxy
 	$(CARGO) build --release --locked --package bench
 	$(CARGO) bench --locked --package proxy --bench request

@@ -1,6 +1,6 @@
 //! Memory of idle keep-alive connections: opened one after the other, each with one request served.
 
-use crate::load::{self, Load};
+use crate::load;
 use crate::report::Report;
 use crate::targets::{KINDS, Kind, Setup};
 use crate::{Outcome, clock};
@@ -16,16 +16,15 @@ pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
         let process = setup.start(kind)?;
         let target = if kind == Kind::Proxy { "/ping" } else { "/1k" };
         let request = format!("GET {target} HTTP/1.1\r\nHost: bench.example\r\n\r\n").into_bytes();
-        let load = Load { request, status: 200, connections: 1 };
         let mut open = Vec::new();
         runtime.block_on(async {
             let mut buffer = Vec::new();
             let mut warm = TcpStream::connect(process.address).await?;
-            load::ask(&mut warm, &load, &mut buffer).await?;
+            load::ask(&mut warm, &request, 200, &mut buffer).await?;
             let before = process.resident();
             for _ in 0..CONNECTIONS {
                 let mut stream = TcpStream::connect(process.address).await?;
-                load::ask(&mut stream, &load, &mut buffer).await?;
+                load::ask(&mut stream, &request, 200, &mut buffer).await?;
                 open.push(stream);
             }
             let mut last = 0;

@@ -1,11 +1,20 @@
-//! The load: connections that send the same bytes again and again and read what comes back.
+//! The load: connections that ask again and again and read what comes back.
+
+mod http2;
+mod login;
 
 use crate::Outcome;
+use crate::certificate::HOST;
 use crate::clock::now;
+use crate::sealed::Sealed;
+use rustls::ClientConfig;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 /// One kind of request.
 #[derive(Clone)]
@@ -13,6 +22,22 @@ pub(crate) struct Load {
     pub(crate) request: Vec<u8>,
     pub(crate) status: u16,
     pub(crate) connections: usize,
+    pub(crate) manner: Manner,
+}
+
+/// How it is asked.
+#[derive(Clone)]
+pub(crate) enum Manner {
+    /// The same bytes each time.
+    Plain,
+    /// With a cookie that nobody has seen before.
+    Fresh(Arc<Sealed>),
+    /// Over TLS.
+    Tls(Arc<ClientConfig>),
+    /// As streams of HTTP/2 over TLS: the target and the cookies.
+    Http2(Arc<ClientConfig>, &'static str, String),
+    /// A login: start, provider, callback.
+    Login,
 }
 
 /// Where the head ends, if it does.
@@ -58,16 +83,67 @@ async fn connection(load: &Load, address: SocketAddr, until: Instant) -> Outcome
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(256 * 1024);
     let mut answers = 0;
+    match &load.manner {
+        Manner::Plain => repeat(stream, load, until).await,
+        Manner::Tls(config) => {
+            let stream = secured(stream, config).await?;
+            repeat(stream, load, until).await
+        }
+        Manner::Http2(config, target, cookies) => {
+            let stream = secured(stream, config).await?;
+            http2::connection(stream, (target, cookies), until).await
+        }
+        Manner::Login => login::connection(stream, until).await,
+        Manner::Fresh(sealed) => {
+            while now() < until {
+                let fresh = with_cookie(load, sealed)?;
+                ask(&mut stream, &fresh, load.status, &mut buffer).await?;
+                answers += 1;
+            }
+            Ok(answers)
+        }
+    }
+}
+
+async fn secured(
+    stream: TcpStream,
+    config: &Arc<ClientConfig>,
+) -> Outcome<tokio_rustls::client::TlsStream<TcpStream>> {
+    Ok(TlsConnector::from(Arc::clone(config)).connect(HOST.try_into()?, stream).await?)
+}
+
+async fn repeat(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    load: &Load,
+    until: Instant,
+) -> Outcome<u64> {
+    let mut buffer = Vec::with_capacity(256 * 1024);
+    let mut answers = 0;
     while now() < until {
-        ask(&mut stream, load, &mut buffer).await?;
+        ask(&mut stream, &load.request, load.status, &mut buffer).await?;
         answers += 1;
     }
     Ok(answers)
 }
 
-/// Sends the request and reads the whole answer.
-pub(crate) async fn ask(stream: &mut TcpStream, load: &Load, buffer: &mut Vec<u8>) -> Outcome<()> {
-    stream.write_all(&load.request).await?;
+/// The request with one more header before its end.
+fn with_cookie(load: &Load, sealed: &Sealed) -> Outcome<Vec<u8>> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut request = load.request.strip_suffix(b"\r\n").unwrap_or_default().to_vec();
+    let pair = sealed.pair(COUNT.fetch_add(1, Ordering::Relaxed))?;
+    request.extend_from_slice(format!("Cookie: {pair}\r\n\r\n").as_bytes());
+    Ok(request)
+}
+
+/// Sends the request and reads the whole answer, of which it returns the head.
+pub(crate) async fn ask(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    request: &[u8],
+    status: u16,
+    buffer: &mut Vec<u8>,
+) -> Outcome<String> {
+    stream.write_all(request).await?;
+    stream.flush().await?;
     buffer.clear();
     let end = loop {
         if let Some(end) = head_end(buffer) {
@@ -77,10 +153,9 @@ pub(crate) async fn ask(stream: &mut TcpStream, load: &Load, buffer: &mut Vec<u8
             return Err("the connection was closed instead of an answer".into());
         }
     };
-    let head = String::from_utf8_lossy(buffer.get(..end).unwrap_or_default());
-    let status = head.split(' ').nth(1).and_then(|status| status.parse::<u16>().ok());
-    if status != Some(load.status) {
-        return Err(format!("{} was expected and this came:\n{head}", load.status).into());
+    let head = String::from_utf8_lossy(buffer.get(..end).unwrap_or_default()).into_owned();
+    if head.split(' ').nth(1).and_then(|status| status.parse().ok()) != Some(status) {
+        return Err(format!("{status} was expected and this came:\n{head}").into());
     }
     let mut left = usize::try_from(content_length(&head))?.saturating_sub(buffer.len() - end);
     while left > 0 {
@@ -91,5 +166,5 @@ pub(crate) async fn ask(stream: &mut TcpStream, load: &Load, buffer: &mut Vec<u8
         }
         left = left.saturating_sub(count);
     }
-    Ok(())
+    Ok(head)
 }

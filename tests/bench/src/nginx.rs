@@ -37,7 +37,7 @@ pub(crate) fn start(folder: &Path, upstream: SocketAddr) -> Outcome<Process> {
         .arg(folder.join("error.log"))
         .arg("-p")
         .arg(&folder);
-    Process::start(command, address, &folder.join("output"))
+    Process::start(&mut command, address, &folder.join("output"))
 }
 
 /// Its size on disk.

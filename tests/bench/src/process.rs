@@ -14,6 +14,16 @@ pub(crate) struct Process {
     pub(crate) address: SocketAddr,
 }
 
+/// What a program has in memory, in bytes.
+pub(crate) struct Memory {
+    /// All of it.
+    pub(crate) resident: u64,
+    /// What others have as well counts in part.
+    pub(crate) proportional: u64,
+    /// What is in no file.
+    pub(crate) anonymous: u64,
+}
+
 /// An address of loopback that nobody listens on.
 pub(crate) fn free() -> Outcome<SocketAddr> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
@@ -28,7 +38,7 @@ pub(crate) fn pinned(program: impl AsRef<std::ffi::OsStr>) -> Command {
 
 impl Process {
     /// Starts `command`, which is to listen at `address`, and waits until it does. Its output goes to `log`.
-    pub(crate) fn start(mut command: Command, address: SocketAddr, log: &Path) -> Outcome<Self> {
+    pub(crate) fn start(command: &mut Command, address: SocketAddr, log: &Path) -> Outcome<Self> {
         let file = fs::File::create(log)?;
         let child = command.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file).spawn()?;
         let process = Self { child, address };
@@ -47,7 +57,22 @@ impl Process {
 
     /// Bytes resident in memory, of the program and its children.
     pub(crate) fn resident(&self) -> u64 {
-        self.family().iter().map(|pid| resident(*pid)).sum()
+        self.memory().resident
+    }
+
+    /// The memory of the program and its children.
+    pub(crate) fn memory(&self) -> Memory {
+        let text =
+            |pid| fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let rollups: Vec<String> = self.family().into_iter().map(text).collect();
+        let sum = |name: &str| {
+            let lines = rollups.iter().flat_map(|rollup| rollup.lines());
+            let values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+            let kilobytes = values
+                .filter_map(|value| value.trim().strip_suffix("kB")?.trim().parse::<u64>().ok());
+            kilobytes.sum::<u64>() * 1024
+        };
+        Memory { resident: sum("Rss"), proportional: sum("Pss"), anonymous: sum("Anonymous") }
     }
 
     fn family(&self) -> Vec<u32> {
@@ -66,13 +91,6 @@ fn run_time(pid: u32) -> u64 {
         text.split_ascii_whitespace().next()?.parse::<u64>().ok()
     });
     times.sum()
-}
-
-fn resident(pid: u32) -> u64 {
-    let text = fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages: u64 =
-        text.split_ascii_whitespace().nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * 4096
 }
 
 impl Drop for Process {

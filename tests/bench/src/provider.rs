@@ -5,7 +5,8 @@ use crate::Outcome;
 use crate::clock::unix;
 use crate::load::{content_length, head_end};
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -15,13 +16,13 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// The provider's key and name.
 pub(crate) struct Provider {
-    key: EcdsaKeyPair,
+    key: KeyPair,
     issuer: String,
 }
 
 impl Provider {
     pub(crate) fn new(address: SocketAddr) -> Outcome<Self> {
-        let key = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING)?;
+        let key = KeyPair::generate(KeySize::Rsa2048)?;
         Ok(Self { key, issuer: format!("http://{address}") })
     }
 
@@ -33,23 +34,29 @@ impl Provider {
         }
     }
 
+    /// Answers until the other side has nothing to ask.
     async fn connection(&self, mut stream: TcpStream) -> Option<()> {
+        stream.set_nodelay(true).ok()?;
         let mut buffer = Vec::new();
-        let (head, body) = loop {
-            if let Some(end) = head_end(&buffer) {
-                let head = String::from_utf8_lossy(buffer.get(..end)?).into_owned();
-                let body = String::from_utf8_lossy(buffer.get(end..)?).into_owned();
-                if body.len() as u64 >= content_length(&head) {
-                    break (head, body);
+        loop {
+            let (head, body) = loop {
+                if let Some(end) = head_end(&buffer) {
+                    let head = String::from_utf8_lossy(buffer.get(..end)?).into_owned();
+                    let body = String::from_utf8_lossy(buffer.get(end..)?).into_owned();
+                    if body.len() as u64 >= content_length(&head) {
+                        break (head, body);
+                    }
                 }
-            }
-            if stream.read_buf(&mut buffer).await.ok()? == 0 {
-                return None;
-            }
-        };
-        let answer = self.answer(head.split(' ').nth(1)?, &body)?.to_string();
-        let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: ";
-        stream.write_all(format!("{head}{}\r\n\r\n{answer}", answer.len()).as_bytes()).await.ok()
+                if stream.read_buf(&mut buffer).await.ok()? == 0 {
+                    return None;
+                }
+            };
+            buffer.clear();
+            let answer = self.answer(head.split(' ').nth(1)?, &body)?.to_string();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ";
+            let answer = format!("{head}{}\r\n\r\n{answer}", answer.len());
+            stream.write_all(answer.as_bytes()).await.ok()?;
+        }
     }
 
     fn answer(&self, target: &str, body: &str) -> Option<Value> {
@@ -62,16 +69,15 @@ impl Provider {
                 "jwks_uri": format!("{issuer}/keys"),
                 "response_types_supported": ["code"],
                 "subject_types_supported": ["public"],
-                "id_token_signing_alg_values_supported": ["ES256"],
+                "id_token_signing_alg_values_supported": ["RS256"],
                 "code_challenge_methods_supported": ["S256"],
             })),
             "/keys" => {
-                let point = self.key.public_key().as_ref();
-                let coordinate =
-                    |range| point.get(range).map(|bytes| URL_SAFE_NO_PAD.encode_to_string(bytes));
+                // A key of this size in DER: 9 bytes before the modulus, and the exponent is 65537.
+                let modulus = self.key.public_key().as_ref().get(9..265)?;
                 Some(
-                    json!({"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256", "use": "sig",
-                    "x": coordinate(1..33)?, "y": coordinate(33..65)?}]}),
+                    json!({"keys": [{"kty": "RSA", "kid": "1", "alg": "RS256", "use": "sig", "e": "AQAB",
+                    "n": URL_SAFE_NO_PAD.encode_to_string(modulus)}]}),
                 )
             }
             "/token" => {
@@ -92,11 +98,13 @@ impl Provider {
         let part = |value: &Value| URL_SAFE_NO_PAD.encode_to_string(value.to_string());
         let signed = format!(
             "{}.{}",
-            part(&json!({"alg": "ES256", "kid": "1", "typ": "JWT"})),
+            part(&json!({"alg": "RS256", "kid": "1", "typ": "JWT"})),
             part(&claims)
         );
-        let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).ok()?;
-        Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode_to_string(signature.as_ref())))
+        let mut signature = vec![0; self.key.public_modulus_len()];
+        let random = SystemRandom::new();
+        self.key.sign(&RSA_PKCS1_SHA256, &random, signed.as_bytes(), &mut signature).ok()?;
+        Some(format!("{signed}.{}", URL_SAFE_NO_PAD.encode_to_string(signature)))
     }
 
     /// The URL by which clients know it.

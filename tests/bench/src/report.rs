@@ -1,5 +1,6 @@
 //! What is printed, and what is held against bars (must) and goals (should).
 
+use crate::process::Memory;
 use crate::targets::Kind;
 use std::io::Write;
 
@@ -24,7 +25,7 @@ pub(crate) fn say(line: &str) {
 
 /// Results of one kind of work: CPU in microseconds per request.
 pub(crate) struct Row {
-    pub(crate) name: String,
+    pub(crate) name: &'static str,
     pub(crate) floor: f64,
     pub(crate) proxy: f64,
     /// To the floor: the middle of the rounds' ratios.
@@ -50,14 +51,14 @@ impl Report {
                 "CPU per request in microseconds, median of the rounds; MB/CPU-s: throughput per CPU-second",
             );
             say(&format!(
-                "{:38} {:>10} {:>13} {:>10} {:>7}   bar, goal",
+                "{:40} {:>10} {:>13} {:>10} {:>7}   bar, goal",
                 "work", "bare hyper", "oauth2-proxy", "nginx", "ratio"
             ));
         }
         let nginx = row.nginx.map_or_else(|| "-".to_owned(), |nginx| format!("{nginx:.1}"));
-        let verdict = self.held(&row.name, row.ratio, row.bar, row.goal);
+        let verdict = self.held(row.name, row.ratio, row.bar, row.goal);
         say(&format!(
-            "{:38} {:>10.1} {:>13.1} {nginx:>10} {:>7.2}   {verdict}",
+            "{:40} {:>10.1} {:>13.1} {nginx:>10} {:>7.2}   {verdict}",
             row.name, row.floor, row.proxy, row.ratio
         ));
         if row.bytes >= 64 << 10 {
@@ -66,7 +67,7 @@ impl Report {
                 row.nginx.map_or_else(|| "-".to_owned(), |nginx| format!("{:.0}", rate(nginx)));
             let name = "  MB/CPU-s";
             say(&format!(
-                "{name:38} {:>10.0} {:>13.0} {nginx:>10}",
+                "{name:40} {:>10.0} {:>13.0} {nginx:>10}",
                 rate(row.floor),
                 rate(row.proxy)
             ));
@@ -93,19 +94,23 @@ impl Report {
     }
 
     /// Adds a program's memory and size.
-    pub(crate) fn rest(&mut self, kind: Kind, resident: u64, size: u64) {
+    pub(crate) fn rest(&mut self, kind: Kind, memory: &Memory, size: u64) {
         let megabytes = |bytes: u64| float(bytes) / 1_048_576.0;
+        let Memory { resident, proportional, anonymous } = memory;
         let verdicts = match kind {
             Kind::Proxy => {
-                let memory = self.held("resident at rest", megabytes(resident), None, 6.0);
-                format!("{memory}; size: {}", self.held("binary", megabytes(size), None, 10.0))
+                let own = self.held("anonymous", megabytes(*anonymous), Some(0.8), 0.8);
+                let size = self.held("binary", megabytes(size), Some(10.3), 10.0);
+                format!("anonymous: {own}; on disk: {size}")
             }
             Kind::Floor | Kind::Nginx => String::new(),
         };
         let name = format!("at rest, {}", kind.name());
         say(&format!(
-            "{name:38} {:>10.1} MB resident, {:.1} MB on disk   {verdicts}",
-            megabytes(resident),
+            "{name:38} {:>10.2} MB anonymous, {:.1} MB proportional, {:.1} MB resident, {:.1} MB on disk   {verdicts}",
+            megabytes(*anonymous),
+            megabytes(*proportional),
+            megabytes(*resident),
             megabytes(size)
         ));
     }
@@ -115,8 +120,11 @@ impl Report {
         if bar.is_some_and(|bar| value.is_nan() || value > bar) {
             self.missed.push(name.to_owned());
         }
-        let bar = bar.map_or_else(String::new, |bar| format!("bar {bar} {}, ", met(bar)));
-        format!("{bar}goal {goal} {}", met(goal))
+        match bar {
+            Some(bar) if bar.total_cmp(&goal).is_eq() => format!("bar {bar} {}", met(bar)),
+            Some(bar) => format!("bar {bar} {}, goal {goal} {}", met(bar), met(goal)),
+            None => format!("goal {goal} {}", met(goal)),
+        }
     }
 
     /// Whether all bars were met.

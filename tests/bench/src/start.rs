@@ -25,7 +25,7 @@ pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
             Kind::Floor => fs::metadata(std::env::current_exe()?)?.len(),
             Kind::Nginx => nginx::size(),
         };
-        report.rest(kind, process.resident(), size);
+        report.rest(kind, &process.memory(), size);
     }
     Ok(())
 }

@@ -1,9 +1,12 @@
 //! The three programs under measurement.
 
+use crate::beside::Beside;
+use crate::certificate::Certificate;
 use crate::clock::within;
 use crate::process::{Process, free, pinned};
-use crate::work::Beside;
+use crate::sealed::SECRET;
 use crate::{Outcome, http, nginx};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,6 +15,7 @@ pub(crate) struct Setup<'a> {
     pub(crate) program: &'a str,
     pub(crate) folder: &'a Path,
     pub(crate) beside: &'a Beside,
+    pub(crate) certificate: &'a Certificate,
 }
 
 /// One of the three.
@@ -36,37 +40,64 @@ impl Kind {
 
 impl Setup<'_> {
     pub(crate) fn start(&self, kind: Kind) -> Outcome<Process> {
-        let upstream = self.beside.upstream;
         match kind {
-            Kind::Nginx => nginx::start(self.folder, upstream),
-            Kind::Floor => {
-                let address = free()?;
-                let mut command = pinned(std::env::current_exe()?);
-                command.arg("floor").arg(address.to_string()).arg(upstream.to_string());
-                Process::start(command, address, &self.folder.join("floor.log"))
-            }
-            Kind::Proxy => self.proxy("proxy.log", &[]),
+            Kind::Nginx => nginx::start(self.folder, self.beside.upstream),
+            Kind::Floor => self.floor("floor.log", &[]),
+            Kind::Proxy => self.proxy("proxy.log", free()?, &[]),
         }
     }
 
     /// The proxy as one uses it behind another: it is asked, and tells by headers of its answer who is there.
     pub(crate) fn asked(&self) -> Outcome<Process> {
-        self.proxy("asked.log", &["--set-xauthrequest=true"])
+        self.proxy("asked.log", free()?, &["--set-xauthrequest=true"])
     }
 
-    fn proxy(&self, log: &str, more: &[&str]) -> Outcome<Process> {
+    /// The same with its sessions at `redis`.
+    pub(crate) fn with_redis(&self, redis: &Process) -> Outcome<Process> {
+        let url = format!("--redis-connection-url=redis://{}", redis.address);
+        let store = ["--session-store-type=redis", "--set-xauthrequest=true", &url];
+        self.proxy("redis-proxy.log", free()?, &store)
+    }
+
+    /// Floor and proxy, as they serve over TLS.
+    pub(crate) fn secure(&self) -> Outcome<Vec<(Kind, Process)>> {
+        let Certificate { certificate, key } = self.certificate;
         let address = free()?;
+        let flags = [
+            format!("--https-address={address}"),
+            format!("--tls-cert-file={}", certificate.display()),
+            format!("--tls-key-file={}", key.display()),
+        ];
+        let flags = flags.each_ref().map(String::as_str);
+        Ok(vec![
+            (Kind::Floor, self.floor("secure-floor.log", &[certificate, key])?),
+            (Kind::Proxy, self.proxy("secure-proxy.log", address, &flags)?),
+        ])
+    }
+
+    fn floor(&self, log: &str, files: &[&Path]) -> Outcome<Process> {
+        let address = free()?;
+        let mut command = pinned(std::env::current_exe()?);
+        command.arg("floor").arg(address.to_string()).arg(self.beside.upstream.to_string());
+        Process::start(command.args(files), address, &self.folder.join(log))
+    }
+
+    /// A proxy with `more` flags, which will serve at `address`.
+    fn proxy(&self, log: &str, address: SocketAddr, more: &[&str]) -> Outcome<Process> {
+        let tls = more.iter().any(|flag| flag.starts_with("--https-address"));
+        let plain = if tls { free()? } else { address };
         let mut command = pinned(self.program);
-        command.env_clear().args(self.flags(address)).args(more);
-        Process::start(command, address, &self.folder.join(log))
+        command.env_clear().args(self.flags(plain)).args(more);
+        Process::start(&mut command, address, &self.folder.join(log))
     }
 
     /// What a user would give: a session cookie, identity headers for the upstream, request log on.
-    pub(crate) fn flags(&self, address: std::net::SocketAddr) -> Vec<String> {
+    pub(crate) fn flags(&self, address: SocketAddr) -> Vec<String> {
         [
             format!("--http-address={address}"),
             format!("--oidc-issuer-url={}", self.beside.provider.issuer()),
             format!("--upstream=http://{}", self.beside.upstream),
+            format!("--cookie-secret={SECRET}"),
         ]
         .into_iter()
         .chain(
@@ -74,7 +105,6 @@ impl Setup<'_> {
                 "--provider=oidc",
                 "--client-id=bench",
                 "--client-secret=secret",
-                "--cookie-secret=0123456789abcdef0123456789abcdef",
                 "--cookie-secure=false",
                 "--email-domain=*",
                 "--skip-jwt-bearer-tokens=true",
@@ -96,25 +126,10 @@ pub(crate) fn log_in(proxy: &Process) -> Outcome<String> {
     });
     let start =
         start.filter(|_| began).ok_or("the proxy starts no login; has it found the provider?")?;
-    let location = start.all("location").next().ok_or("the login leads nowhere")?.to_owned();
-    let query = location.split_once('?').map_or("", |(_, query)| query);
-    let parameter = |name: &str| {
-        query.split('&').filter_map(|pair| pair.split_once('=')).find(|(found, _)| *found == name)
-    };
-    let (_, state) = parameter("state").ok_or("the login has no state")?;
-    let (_, nonce) = parameter("nonce").ok_or("the login has no nonce")?;
-    let cookies = format!("Cookie: {}\r\n", pairs(&start));
-    let target = format!("/oauth2/callback?code={nonce}&state={state}");
-    let done = http::get(proxy.address, &target, &cookies)?;
+    let cookies = format!("Cookie: {}\r\n", start.pairs());
+    let done = http::get(proxy.address, &start.callback()?, &cookies)?;
     if done.status != 302 {
         return Err(format!("the login ended with status {}", done.status).into());
     }
-    Ok(pairs(&done))
-}
-
-/// The cookies that an answer sets, as a request sends them.
-fn pairs(answer: &http::Answer) -> String {
-    let set = answer.all("set-cookie").filter_map(|line| line.split(';').next());
-    let kept: Vec<&str> = set.filter(|pair| !pair.ends_with('=')).collect();
-    kept.join("; ")
+    Ok(done.pairs())
 }

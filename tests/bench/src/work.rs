@@ -1,162 +1,163 @@
 //! CPU per request and throughput per CPU-second. The programs take turns within each round, so that whatever else the
 //! machine does hits all of them alike.
 
-use crate::load::{self, Load};
-use crate::provider::Provider;
-use crate::report::{Report, float, median, say};
+use crate::load::{self, Load, Manner};
+use crate::process::Process;
+use crate::report::{Report, Row, float, median, say};
+use crate::sealed::Sealed;
 use crate::targets::{KINDS, Kind, Setup, log_in};
-use crate::{Outcome, process};
+use crate::{Outcome, redis};
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
-use tokio::runtime::Handle;
 
 const ROUNDS: usize = 15;
 const TIME: Duration = Duration::from_millis(700);
 
-/// What stands behind and beside the proxies, in a thread of this process, where the load runs too.
-pub(crate) struct Beside {
-    runtime: Handle,
-    pub(crate) upstream: SocketAddr,
-    pub(crate) provider: Arc<Provider>,
-}
-
-impl Beside {
-    pub(crate) fn start() -> Outcome<Self> {
-        // Away from the core of what is measured; with one core only there is no choice.
-        let this = std::process::id().to_string();
-        let others = std::thread::available_parallelism()?.get().saturating_sub(1).max(1);
-        let list = if others > 1 { format!("1-{others}") } else { "1".to_owned() };
-        let _ = std::process::Command::new("taskset")
-            .args(["--all-tasks", "--cpu-list", "--pid", &list, &this])
-            .output();
-        let (sender, receiver) = mpsc::channel();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let _ = runtime.map(|runtime| runtime.block_on(beside(&sender)));
-        });
-        receiver.recv()?.map_err(Into::into)
-    }
-}
-
-async fn beside(sender: &mpsc::Sender<Result<Beside, String>>) {
-    let bind = async || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await;
-    let bound = async {
-        let (upstream, provider) = (bind().await?, bind().await?);
-        let beside = Beside {
-            runtime: Handle::current(),
-            upstream: upstream.local_addr()?,
-            provider: Arc::new(Provider::new(provider.local_addr()?)?),
-        };
-        Ok::<_, Box<dyn std::error::Error>>((upstream, provider, beside))
-    };
-    match bound.await {
-        Ok((upstream, listener, beside)) => {
-            let provider = Arc::clone(&beside.provider);
-            tokio::spawn(provider.serve(listener));
-            let _ = sender.send(Ok(beside));
-            crate::upstream::serve(upstream).await;
-        }
-        Err(error) => {
-            let _ = sender.send(Err(error.to_string()));
-        }
-    }
-}
-
-/// Work of one kind, what the proxy is asked for, and which work of the floor it is held against.
+/// Work of one kind.
 struct Work {
     name: &'static str,
     load: Load,
-    /// Only the proxy can do it.
-    own: bool,
+    on: On,
     bytes: u64,
     bar: Option<f64>,
     goal: f64,
 }
 
-fn works(cookie: &str, bearer: &str) -> Vec<Work> {
-    let cookie = format!("Cookie: {cookie}\r\n");
-    let bearer = format!("Authorization: Bearer {bearer}\r\n");
-    let load = |line: &str, status, connections, credentials: &str, body: usize| {
-        let length = if body > 0 { format!("Content-Length: {body}\r\n") } else { String::new() };
-        let mut request = format!(
-            "{line} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\n\
-             Accept-Language: en\r\n{credentials}{length}\r\n"
-        )
-        .into_bytes();
-        request.resize(request.len() + body, b'x');
-        Load { request, status, connections }
-    };
-    let work = |name, load, bytes, bar, goal| Work { name, load, own: false, bytes, bar, goal };
-    vec![
-        work(
-            "GET 1 KB, cookie session, log on",
-            load("GET /1k", 200, 32, &cookie, 0),
-            1 << 10,
-            Some(1.2),
-            1.1,
-        ),
-        Work {
-            name: "/oauth2/auth, cookie session, log on",
-            load: load("GET /oauth2/auth", 202, 32, &cookie, 0),
-            own: true,
-            bytes: 0,
-            bar: Some(0.8),
-            goal: 0.7,
-        },
+/// Who does it, and what it is compared with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum On {
+    /// All do the same.
+    All,
+    /// The proxy and the floor do the same over TLS.
+    Secure,
+    /// The proxy does it while it is asked by another; the floor a GET of 1 KB.
+    Asked,
+    /// The same with sessions in Redis.
+    Redis,
+    /// The proxy does it; the floor a GET of 1 KB.
+    Own,
+}
+
+/// What requests carry.
+struct Credentials {
+    cookie: String,
+    /// Of a session in Redis.
+    ticket: String,
+    bearer: String,
+}
+
+fn request(line: &str, credentials: &str, body: usize) -> Vec<u8> {
+    let length = if body > 0 { format!("Content-Length: {body}\r\n") } else { String::new() };
+    let mut request = format!(
+        "{line} HTTP/1.1\r\nHost: bench.example\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64)\r\nAccept: */*\r\n\
+         Accept-Language: en\r\n{credentials}{length}\r\n"
+    )
+    .into_bytes();
+    request.resize(request.len() + body, b'x');
+    request
+}
+
+fn works(setup: &Setup<'_>, given: &Credentials) -> Outcome<Vec<Work>> {
+    let cookie = format!("Cookie: {}\r\n", given.cookie);
+    let ticket = format!("Cookie: {}\r\n", given.ticket);
+    let bearer = format!("Authorization: Bearer {}\r\n", given.bearer);
+    let plain =
+        |request, status, connections| Load { request, status, connections, manner: Manner::Plain };
+    let get = plain(request("GET /1k", &cookie, 0), 200, 32);
+    let by = |manner| Load { manner, ..get.clone() };
+    let sealed = Arc::new(Sealed::open(&given.cookie)?);
+    let fresh = Load { request: request("GET /1k", "", 0), ..by(Manner::Fresh(sealed)) };
+    let tls = Manner::Tls(setup.certificate.client(b"http/1.1")?);
+    let http2 = Manner::Http2(setup.certificate.client(b"h2")?, "/1k", given.cookie.clone());
+    let auth = |cookie: &str| plain(request("GET /oauth2/auth", cookie, 0), 202, 32);
+    let work = |name, on, load, bar, goal| Work { name, load, on, bytes: 0, bar, goal };
+    let long = |name, load, bytes| Work { name, load, on: On::All, bytes, bar: None, goal: 1.1 };
+    Ok(vec![
+        work("GET 1 KB, cookie session", On::All, get.clone(), Some(1.05), 1.05),
+        work("/oauth2/auth, cookie session", On::Asked, auth(&cookie), Some(0.6), 0.6),
+        work("GET 1 KB, session not seen before", On::All, fresh, None, 1.2),
         work(
             "GET 1 KB, bearer token seen before",
-            load("GET /1k", 200, 32, &bearer, 0),
-            1 << 10,
+            On::All,
+            plain(request("GET /1k", &bearer, 0), 200, 32),
             None,
             1.2,
         ),
-        work("POST 64 KB", load("POST /post", 200, 16, &cookie, 64 << 10), 64 << 10, None, 1.1),
-        work("GET 100 KB", load("GET /100k", 200, 16, &cookie, 0), 100 << 10, None, 1.1),
-        work("GET 10 MB", load("GET /10m", 200, 4, &cookie, 0), 10 << 20, None, 1.1),
-    ]
+        work("/oauth2/auth, session in Redis", On::Redis, auth(&ticket), Some(1.05), 1.05),
+        work(
+            "login, start to session",
+            On::Own,
+            Load { connections: 16, ..by(Manner::Login) },
+            Some(6.0),
+            6.0,
+        ),
+        work("GET 1 KB over TLS", On::Secure, by(tls), None, 1.1),
+        work("GET 1 KB over HTTP/2", On::Secure, Load { connections: 4, ..by(http2) }, None, 1.1),
+        long("POST 64 KB", plain(request("POST /post", &cookie, 64 << 10), 200, 16), 64 << 10),
+        long("GET 100 KB", plain(request("GET /100k", &cookie, 0), 200, 16), 100 << 10),
+        long("GET 10 MB", plain(request("GET /10m", &cookie, 0), 200, 4), 10 << 20),
+    ])
 }
+
+/// A program, and what it is asked.
+type Turn<'a> = (Kind, &'a Process, &'a Load);
 
 /// Microseconds of CPU per request, for each program.
 type Samples = BTreeMap<Kind, Vec<f64>>;
 
-/// Runs all works and adds their rows.
-pub(crate) fn measure(setup: &Setup<'_>, report: &mut Report) -> Outcome<()> {
-    let programs: Vec<(Kind, process::Process)> =
+/// Runs the works with `part` in their names and adds their rows.
+pub(crate) fn measure(setup: &Setup<'_>, part: &str, report: &mut Report) -> Outcome<()> {
+    let all: Vec<(Kind, Process)> =
         KINDS.iter().map(|kind| Ok((*kind, setup.start(*kind)?))).collect::<Outcome<_>>()?;
-    let asked = [(Kind::Proxy, setup.asked()?)];
-    let proxy = programs.iter().find(|(kind, _)| *kind == Kind::Proxy).map(|(_, process)| process);
-    let cookie = log_in(proxy.ok_or("no proxy was started")?)?;
-    say(&format!("session cookie: {} bytes", cookie.len()));
-    let mut get_floor = None;
-    for work in works(&cookie, &setup.beside.provider.bearer()?) {
-        let samples = setup
-            .beside
-            .runtime
-            .block_on(rounds(&work, if work.own { &asked } else { &programs }))?;
-        let floor = samples.get(&Kind::Floor).map(|samples| median(samples));
-        get_floor = get_floor.or(floor);
-        let base = floor.or(get_floor).ok_or("the floor was not measured")?;
-        report.work(&work_row(&work, &samples, base));
+    let of = |wanted| {
+        let process = all.iter().find(|(kind, _)| *kind == wanted).map(|(_, process)| process);
+        process.ok_or("it was not started")
+    };
+    let (floor, proxy) = (of(Kind::Floor)?, of(Kind::Proxy)?);
+    let (secure, asked) = (setup.secure()?, setup.asked()?);
+    let redis = redis::start(setup.folder)?;
+    let with_redis = setup.with_redis(&redis)?;
+    let given = Credentials {
+        cookie: log_in(proxy)?,
+        ticket: log_in(&with_redis)?,
+        bearer: setup.beside.provider.bearer()?,
+    };
+    say(&format!("session cookie: {} bytes", given.cookie.len()));
+    let works = works(setup, &given)?;
+    let get = works.first().map(|work| &work.load).ok_or("nothing to do")?;
+    for work in works.iter().filter(|work| work.name.contains(part)) {
+        let beside_get = |proxy| vec![(Kind::Floor, floor, get), (Kind::Proxy, proxy, &work.load)];
+        let turns: Vec<Turn<'_>> = match work.on {
+            On::All => same(&all, &work.load),
+            On::Secure => same(&secure, &work.load),
+            On::Asked => beside_get(&asked),
+            On::Redis => beside_get(&with_redis),
+            On::Own => beside_get(proxy),
+        };
+        let samples = setup.beside.runtime.block_on(rounds(work.name, &turns))?;
+        report.work(&row(work, &samples));
     }
     Ok(())
 }
 
-fn work_row(work: &Work, samples: &Samples, base: f64) -> crate::report::Row {
-    let of = |kind| samples.get(&kind).map(|samples: &Vec<f64>| median(samples));
-    let proxy = of(Kind::Proxy).unwrap_or(f64::NAN);
+/// All programs are asked the same.
+fn same<'a>(programs: &'a [(Kind, Process)], load: &'a Load) -> Vec<Turn<'a>> {
+    programs.iter().map(|(kind, process)| (*kind, process, load)).collect()
+}
+
+fn row(work: &Work, samples: &Samples) -> Row {
+    let of = |kind| samples.get(&kind).map(|samples| median(samples));
     // Within a round the machine is the same for all, from one to the next it may not be.
     let rounds = samples.get(&Kind::Floor).into_iter().zip(samples.get(&Kind::Proxy));
     let ratios: Vec<f64> = rounds
         .flat_map(|(floor, proxy)| floor.iter().zip(proxy).map(|(floor, proxy)| proxy / floor))
         .collect();
-    crate::report::Row {
-        name: work.name.to_owned(),
-        floor: base,
-        proxy,
-        ratio: if ratios.is_empty() { proxy / base } else { median(&ratios) },
+    Row {
+        name: work.name,
+        floor: of(Kind::Floor).unwrap_or(f64::NAN),
+        proxy: of(Kind::Proxy).unwrap_or(f64::NAN),
+        ratio: median(&ratios),
         nginx: of(Kind::Nginx),
         bytes: work.bytes,
         bar: work.bar,
@@ -164,18 +165,17 @@ fn work_row(work: &Work, samples: &Samples, base: f64) -> crate::report::Row {
     }
 }
 
-async fn rounds(work: &Work, programs: &[(Kind, process::Process)]) -> Outcome<Samples> {
+async fn rounds(name: &str, turns: &[Turn<'_>]) -> Outcome<Samples> {
     let mut samples = Samples::new();
     for round in 0..=ROUNDS {
-        let mut order: Vec<_> = programs.iter().collect();
+        let mut order: Vec<_> = turns.iter().collect();
         if round % 2 == 1 {
             order.reverse();
         }
-        for (kind, process) in order {
+        for (kind, process, load) in order {
             let before = process.cpu();
-            let outcome = load::run(&work.load, process.address, TIME).await;
-            let answers =
-                outcome.map_err(|error| format!("{}, {}: {error}", work.name, kind.name()))?;
+            let outcome = load::run(load, process.address, TIME).await;
+            let answers = outcome.map_err(|error| format!("{name}, {}: {error}", kind.name()))?;
             // The first round warms up.
             if round > 0 && answers > 0 {
                 let nanoseconds = float(process.cpu() - before);
