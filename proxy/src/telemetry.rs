@@ -16,8 +16,10 @@ use proxy_config::{LogFormat, Logging};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
-use tracing::{Event, Level, Metadata, Subscriber, subscriber::Interest};
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Event, Level, Metadata, Subscriber};
 
 /// Target of events about a person: logins, sign-outs, refusals. Their fields `client`, `request_id`, `user` and `status`
 /// have places of their own in a text line.
@@ -48,8 +50,7 @@ impl Telemetry {
         let switches = Arc::clone(&telemetry.0);
         let output =
             OUTPUT.get_or_init(|| Output { switches, out: out.log(), errors: errors.log() });
-        let _ =
-            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(output));
+        let _ = tracing::subscriber::set_global_default(output);
         telemetry
     }
 
@@ -87,16 +88,33 @@ impl Output {
     }
 }
 
-impl<S: Subscriber> Layer<S> for &'static Output {
+/// Of events only: no span is ever enabled.
+impl Subscriber for &'static Output {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
         if wanted(metadata) { Interest::always() } else { Interest::never() }
     }
 
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::INFO)
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
         wanted(metadata)
     }
 
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
         let auth = event.metadata().target() == AUTH;
         let switch = if auth { &self.switches.authentication } else { &self.switches.standard };
         if !switch.load(Ordering::Relaxed) {
