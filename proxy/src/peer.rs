@@ -3,6 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// How often, at least, everything that waits for a client of HTTP/1 is polled, whether something has come or not.
+pub(crate) const LOOKED_AFTER: Duration = Duration::from_secs(1);
 
 /// A client, or a proxy in front of us.
 #[derive(Debug)]

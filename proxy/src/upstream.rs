@@ -7,6 +7,7 @@ mod connect;
 mod headers;
 mod http1;
 mod known;
+mod patience;
 mod pool;
 mod reply;
 mod request_body;

@@ -1,6 +1,7 @@
 //! How a burst of requests on an HTTP/1 connection ends: the client takes too long, or nothing more comes.
 
 use super::conn::Conn;
+use crate::peer::LOOKED_AFTER;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use tokio::time::{Instant, Sleep, sleep};
 /// would not be given back.
 const CROWD: usize = 200;
 /// Below it, parking waits this long, because a busy connection should keep its buffers.
-const QUIET: Duration = Duration::from_secs(1);
+const QUIET: Duration = LOOKED_AFTER;
 
 /// Times and sizes for connections.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,8 @@ pub(super) enum End {
 }
 
 pin_project_lite::pin_project! {
-    /// The clock of a burst: one timer that looks around once in a while, instead of one that every request has to move.
+    /// The clock of a burst: one timer that looks around once in a while, instead of one that every request has to move. Its task polls the
+    /// requests then as well, so that they need none of their own either.
     pub(super) struct Watch {
         #[pin]
         timer: Sleep,

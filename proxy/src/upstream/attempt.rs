@@ -2,11 +2,13 @@
 
 use super::connect::{CONNECT_TIMEOUT, late};
 use super::http1::{self, Answer, Connection, Error, Upload};
+use super::patience::Patience;
 use super::pool::{self, Taken};
 use super::{Target, UpstreamError};
 use crate::metrics::Event;
 use crate::stream::Stream;
 use crate::worker::Worker;
+use http::Version;
 use std::io;
 use std::sync::Arc;
 use tokio::time::timeout;
@@ -17,6 +19,7 @@ impl Target {
         &self,
         worker: &Worker,
         upload: Upload,
+        version: Version,
     ) -> Result<Answer, UpstreamError> {
         let sent = upload.sent();
         let asking = async {
@@ -31,7 +34,7 @@ impl Target {
             Some(limit) => tokio::select! {
                 biased;
                 outcome = asking => outcome,
-                () = async { sent.wait().await; tokio::time::sleep(limit).await; } => Err(UpstreamError::Timeout(limit)),
+                () = async { sent.wait().await; Patience::new(limit, version).await; } => Err(UpstreamError::Timeout(limit)),
             },
         }
     }

@@ -84,9 +84,10 @@ impl Target {
         // What follows an upgrade's head is the other protocol's: a body before it would be read by one as the other.
         let plain = request.body().as_ref().is_none_or(http_body::Body::is_end_stream);
         let wish = if self.upgrades && plain { Wish::of(&mut request) } else { None };
+        let version = request.version();
         let upload = self.outgoing(peer, request, injection, wish.as_ref());
         async move {
-            let answer = self.attempt(worker, upload).await;
+            let answer = self.attempt(worker, upload, version).await;
             let response = answer.and_then(|answer| self.answer(answer, wish, worker, peer));
             if response.is_err() {
                 worker.shard.count(Event::UpstreamFailed);

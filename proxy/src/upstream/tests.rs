@@ -313,6 +313,26 @@ fn the_upstreams_time_starts_when_it_has_the_whole_request() {
 }
 
 #[test]
+fn an_upstream_that_never_answers_is_given_up_in_time_though_no_timer_was_set_at_first() {
+    let limit = Duration::from_millis(2500);
+    let setup = setup_with(|uri| Target::Http {
+        uri,
+        insecure_skip_tls_verify: false,
+        pass_host_header: true,
+        proxy_web_sockets: true,
+        timeout: limit.into(),
+    });
+    let mut client = setup.running.connect();
+    client.send(ASK.as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    let asked = tokio::time::Instant::now();
+    assert_eq!(failed(&mut client), "timeout");
+    assert!(asked.elapsed() > limit.mul_f32(0.9), "{:?}", asked.elapsed());
+    assert!(side.is_closed());
+}
+
+#[test]
 fn an_empty_post_has_a_length_and_a_plain_get_has_none() {
     let setup = setup();
     let mut client = setup.running.connect();
