@@ -35,8 +35,8 @@ pub use logging::{LogFormat, Logging};
 pub use manifest::{FILE_NAME, definition, manifest};
 pub use oauth2_proxy::{DeletionPolicy, OAuth2Proxy, OAuth2ProxySpec};
 pub use provider::{
-    ClientAuthentication, CodeChallengeMethod, LoginUrlParameter, Provider, ProviderType,
-    SigningAlgorithm,
+    AllowedValue, ClientAuthentication, CodeChallengeMethod, LoginUrlParameter, Provider,
+    ProviderType, SigningAlgorithm,
 };
 pub use reference::{ConfigMapKeyRef, KeySource, SecretKeyRef, SecretRef};
 pub use reference_page::{PAGE_NAME, reference_page};

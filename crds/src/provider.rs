@@ -106,7 +106,8 @@ pub struct Provider {
     #[serde(default)]
     pub insecure_skip_nonce: bool,
 
-    /// On sign-out, go on to the provider and end the session there too.
+    /// On sign-out, go on to the provider and end the session there too. Register `https://<host>/oauth2/signed_out` there as
+    /// the address to lead back to after a sign-out.
     #[serde(default)]
     pub rp_initiated_logout: bool,
 
@@ -166,14 +167,37 @@ pub enum CodeChallengeMethod {
 }
 
 /// A parameter of the login request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.default) || has(self.allow)")
+    .message("set default (what is sent), allow (what the link that begins a login may choose), or both"))]
 pub struct LoginUrlParameter {
     /// Name of the parameter.
     #[schemars(length(min = 1, max = 128))]
     pub name: String,
-    /// Values that are always sent, each as a parameter of its own.
+    /// Values that are sent, each as a parameter of its own. Without `allow` they are always sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 16), inner(length(max = 1024)))]
     pub default: Vec<String>,
+    /// Values that a link to `/oauth2/start` may choose instead, such as `?login_hint=...` of another site that begins a
+    /// login here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(min = 1, max = 16))]
+    pub allow: Vec<AllowedValue>,
+}
+
+/// Values of a parameter of the login request that may be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[x_kube(validation = Rule::new("has(self.value) != has(self.pattern)")
+    .message("set exactly one of value (this one) and pattern (those that match)"))]
+pub struct AllowedValue {
+    /// This value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub value: Option<String>,
+    /// Values in which this regular expression matches, in the syntax of Go and unanchored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 1024))]
+    pub pattern: Option<String>,
 }
 
 /// Signature algorithms (RFC 7518 section 3.1, RFC 8037).

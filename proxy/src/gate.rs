@@ -26,6 +26,7 @@ pub(crate) use refusal::Refusal;
 
 use crate::body::Body;
 use crate::entry::Answered;
+use crate::oidc::Preferences;
 use crate::peer::Peer;
 use crate::policy::{self, Decision, Restrictions};
 use crate::reply;
@@ -34,7 +35,6 @@ use crate::site::SiteRef;
 use crate::worker::Worker;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
-use login::Account;
 use std::sync::Arc;
 use visit::{Manner, Visit};
 
@@ -101,7 +101,7 @@ async fn ask_to_sign_in(
     }
     aim(visit, path);
     if visit.site.config.access.skip_provider_button {
-        return Box::pin(login::begin(visit, Account::Any)).await;
+        return Box::pin(login::begin(visit, &Preferences::default())).await;
     }
     Err(Refusal::SignIn)
 }
@@ -110,7 +110,7 @@ async fn ask_to_sign_in(
 /// rules asks for nothing, and is kept as it is.
 fn aim(visit: &mut Visit<'_>, path: &NormalPath) {
     let rd = form::Form::of_query(&visit.head).get("rd").ok().flatten();
-    visit.aim(path, rd.as_deref());
+    visit.aim(path, &[rd.as_deref()]);
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ mod issuer;
 mod jws;
 mod keys;
 mod login;
+mod login_parameters;
 mod login_state;
 mod logout;
 mod outcome;
@@ -30,6 +31,8 @@ mod verify;
 
 pub(crate) use callback::{CallbackError, Failure};
 pub(crate) use callback_params::{CallbackParams, ParamsError};
+pub(crate) use jws::shown;
+pub(crate) use login::Preferences;
 pub(crate) use login_state::LoginState;
 pub(crate) use provider::Provider;
 pub(crate) use refresh::RefreshError;

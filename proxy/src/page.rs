@@ -1,4 +1,4 @@
-//! The sign-in page and the error page.
+//! The sign-in page, the page after a sign-out, and the error page.
 //!
 //! Every value is escaped by the templates, which are checked when the crate is compiled; nothing is loaded from outside;
 //! the policy allows the one style sheet and the one script by their hashes and nothing else. A page never shows a token,
@@ -33,6 +33,14 @@ pub(crate) struct SignIn<'a> {
     pub(crate) message: &'a str,
 }
 
+/// What the page shows that a sign-out at the provider leads back to.
+pub(crate) struct SignedOut<'a> {
+    /// Path of the own endpoints, such as `/oauth2`.
+    pub(crate) prefix: &'a str,
+    /// The sign-out was begun in this browser, whose session has ended with it. Otherwise there may still be one.
+    pub(crate) certain: bool,
+}
+
 /// What the error page shows.
 pub(crate) struct ErrorPage<'a> {
     /// Status of the response; also chooses the title and, if there is no message, a stock sentence.
@@ -59,6 +67,14 @@ impl SignIn<'_> {
     }
 }
 
+impl SignedOut<'_> {
+    /// The page.
+    pub(crate) fn render(&self) -> Page {
+        let Self { prefix, certain } = *self;
+        page(&SignedOutTemplate { style: STYLE, prefix, certain }, &PLAIN_POLICY)
+    }
+}
+
 impl ErrorPage<'_> {
     /// The page.
     pub(crate) fn render(&self) -> Page {
@@ -75,7 +91,7 @@ impl ErrorPage<'_> {
             prefix,
             another_account,
         };
-        page(&template, &ERROR_POLICY)
+        page(&template, &PLAIN_POLICY)
     }
 }
 
@@ -88,6 +104,14 @@ struct SignInTemplate<'a> {
     redirect: &'a str,
     prefix: &'a str,
     message: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "signed_out.html", config = ".askama.toml")]
+struct SignedOutTemplate<'a> {
+    style: &'static str,
+    prefix: &'a str,
+    certain: bool,
 }
 
 #[derive(Template)]
@@ -125,7 +149,7 @@ fn stock_message(status: StatusCode) -> &'static str {
 static SIGN_IN_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     policy(&format!("script-src {}; style-src {}", source(SCRIPT), source(STYLE)))
 });
-static ERROR_POLICY: LazyLock<HeaderValue> =
+static PLAIN_POLICY: LazyLock<HeaderValue> =
     LazyLock::new(|| policy(&format!("style-src {}", source(STYLE))));
 
 /// Forms may lead anywhere over HTTP: browsers apply `form-action` to redirects too, and a login is redirected to the

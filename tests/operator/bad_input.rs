@@ -26,6 +26,18 @@ spec:
             fields("clientAuthentication: none, clientSecretRef: {name: s, key: k}", everyone, ""),
             "remove clientSecretRef",
         ),
+        (
+            fields(&format!("{secret}, loginURLParameters: [{{name: a}}]"), everyone, ""),
+            "set default (what is sent)",
+        ),
+        (
+            fields(
+                &format!("{secret}, loginURLParameters: [{{name: a, allow: [{{}}]}}]"),
+                everyone,
+                "",
+            ),
+            "exactly one of value",
+        ),
         (fields(secret, "allowedGroups: [a]", ""), "nobody could pass"),
         (fields(&format!("{secret}, scope: email"), everyone, ""), "scope must contain openid"),
         (

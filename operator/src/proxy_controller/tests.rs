@@ -111,6 +111,7 @@ fn expressions_are_those_that_the_proxy_takes() {
                 "skipAuthRoutes": [{"pathRegex": expression}],
                 "apiRoutes": [expression],
             },
+            "provider": {"loginURLParameters": [{"name": "a", "allow": [{"pattern": expression}]}]},
         })))
         .err()
         .map(|findings| findings.into_iter().map(|finding| finding.message).collect::<Vec<_>>())
@@ -120,7 +121,7 @@ fn expressions_are_those_that_the_proxy_takes() {
     }
     for (expression, why) in [("^/a++$", "`++`"), ("^/(?x)a", "`(?x`"), (r"^/\pL{1000}", "1 MiB")] {
         let messages = refused(expression).expect("a refusal");
-        assert_eq!(messages.len(), 2, "{messages:?}");
+        assert_eq!(messages.len(), 3, "{messages:?}");
         assert!(messages.iter().all(|message| message.contains(why)), "{messages:?}");
     }
 }
@@ -251,7 +252,10 @@ fn every_section_reaches_the_configuration() {
         "provider": {
             "name": "Staff", "scope": "openid email", "codeChallengeMethod": "plain", "emailClaim": "mail",
             "clientAuthentication": "client_secret_post", "rpInitiatedLogout": true, "enabledSigningAlgs": ["ES256"],
-            "loginURLParameters": [{"name": "prompt", "default": ["login"]}], "extraAudiences": ["api"],
+            "loginURLParameters": [
+                {"name": "prompt", "default": ["login"]},
+                {"name": "login_hint", "allow": [{"pattern": "@corp"}, {"value": "x"}]},
+            ], "extraAudiences": ["api"],
         },
         "access": {
             "allowedGroups": ["staff"], "apiRoutes": ["^/api/"], "skipProviderButton": true,
@@ -270,6 +274,7 @@ fn every_section_reaches_the_configuration() {
     for (pointer, expected) in [
         ("/providers/0/name", json!("Staff")),
         ("/providers/0/loginParameters/0/values/0", json!("login")),
+        ("/providers/0/loginParameters/1/allow", json!([{"pattern": "@corp"}, {"value": "x"}])),
         ("/providers/0/claims/email", json!("mail")),
         ("/providers/0/rpInitiatedLogout", json!(true)),
         ("/access/bearer/loginFallback", json!(false)),

@@ -146,6 +146,12 @@ impl Check {
     }
 
     fn expressions(&mut self, spec: &OAuth2ProxySpec) {
+        for (i, parameter) in spec.provider.login_url_parameters.iter().enumerate() {
+            for (n, allowed) in parameter.allow.iter().enumerate() {
+                let field = format!("spec.provider.loginURLParameters[{i}].allow[{n}].pattern");
+                allowed.pattern.iter().for_each(|pattern| self.expression(&field, pattern));
+            }
+        }
         for (i, route) in spec.access.skip_auth_routes.iter().enumerate() {
             self.expression(
                 &format!("spec.access.skipAuthRoutes[{i}].pathRegex"),

@@ -117,14 +117,28 @@ pub enum PkceMethod {
     None,
 }
 
-/// A fixed parameter of the authorization request, such as `acr_values`, `prompt` or `kc_idp_hint`.
+/// A parameter of the authorization request, such as `acr_values`, `prompt` or `kc_idp_hint`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LoginParameter {
     /// Parameter name.
     pub name: String,
     /// Values; each is sent as a parameter of its own.
+    #[serde(default)]
     pub values: Vec<String>,
+    /// What the request that begins a login may ask for instead of `values`; empty: nothing, they are fixed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow: Vec<AllowedValue>,
+}
+
+/// Values of a login parameter that whoever begins a login may choose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum AllowedValue {
+    /// This one.
+    Value(String),
+    /// Those in which this regular expression, in the syntax of Go and unanchored, matches.
+    Pattern(String),
 }
 
 /// Claims and audiences. Names are tried literally, then as dotted paths.

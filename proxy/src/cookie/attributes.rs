@@ -50,6 +50,12 @@ impl Attributes {
         Self::new(cookie, cookie.csrf.lifetime, same_site.or(lax))
     }
 
+    /// Those of the cookie that carries a sign-out on its way by the provider, which leads back by a link.
+    pub(crate) fn sign_out(cookie: &Cookie, lifetime: std::time::Duration) -> Self {
+        let same_site = cookie.csrf.same_site.or(cookie.same_site);
+        Self::new(cookie, lifetime.into(), same_site.or(Some(SameSite::Lax)))
+    }
+
     fn new(cookie: &Cookie, max_age: Duration, same_site: Option<SameSite>) -> Self {
         let mut domains = cookie.domains.clone();
         domains.sort_by_key(|domain| std::cmp::Reverse(domain.len()));

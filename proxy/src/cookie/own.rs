@@ -17,17 +17,27 @@ pub(crate) enum Stripped {
     Nothing,
 }
 
-/// The names that are ours: the session cookie, its parts, and the cookies of logins in progress.
+/// Name of the cookie of a sign-out under way, beside the session cookie `name`.
+pub(crate) fn sign_out_name(name: &str) -> String {
+    format!("{name}_sign_out")
+}
+
+/// The names that are ours: the session cookie, its parts, and the cookies of logins and of a sign-out in progress.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnCookies {
     name: String,
+    sign_out: String,
     finder: Finder<'static>,
 }
 
 impl OwnCookies {
     /// Those around the session cookie `name`.
     pub(crate) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), finder: Finder::new(name).into_owned() }
+        Self {
+            name: name.to_owned(),
+            sign_out: sign_out_name(name),
+            finder: Finder::new(name).into_owned(),
+        }
     }
 
     /// Takes our cookies out of one `Cookie` header value.
@@ -57,7 +67,7 @@ impl OwnCookies {
         let end = memchr::memchr(b'=', pair).unwrap_or(pair.len());
         let name = pair.get(..end).unwrap_or(pair).trim_ascii_end();
         let Ok(name) = std::str::from_utf8(name) else { return false };
-        is_part(&self.name, name) || self.is_login(name)
+        is_part(&self.name, name) || self.is_login(name) || name == self.sign_out
     }
 
     /// `<name>_csrf` or `<name>_<anything>_csrf`.

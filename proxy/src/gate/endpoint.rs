@@ -26,6 +26,7 @@ pub(super) async fn serve(
         endpoint,
         Endpoint::SignIn
             | Endpoint::SignOut
+            | Endpoint::SignedOut
             | Endpoint::Start
             | Endpoint::Callback
             | Endpoint::Userinfo
@@ -44,5 +45,6 @@ pub(super) async fn serve(
         Endpoint::Start => Box::pin(sign_in::start(visit, path)).await,
         Endpoint::Callback => Box::pin(callback::finish(visit, path)).await,
         Endpoint::SignOut => Box::pin(sign_out::leave(visit, path)).await,
+        Endpoint::SignedOut => Ok(sign_out::land(visit)),
     }
 }

@@ -69,15 +69,20 @@ impl Form {
     /// # Errors
     /// Any parameter is malformed.
     pub(super) fn get(&self, name: &str) -> Result<Option<String>, FormError> {
-        let mut found = None;
-        for pair in self.body.split('&').chain(self.query.split('&')) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let (key, value) = (decoded(key)?, decoded(value)?);
-            if key == name && found.is_none() {
-                found = Some(value);
-            }
-        }
-        Ok(found)
+        Ok(self.pairs()?.into_iter().find(|(key, _)| key == name).map(|(_, value)| value))
+    }
+
+    /// All parameters; those of the body come first.
+    ///
+    /// # Errors
+    /// Any parameter is malformed.
+    pub(super) fn pairs(&self) -> Result<Vec<(String, String)>, FormError> {
+        let pairs = self.body.split('&').chain(self.query.split('&'));
+        let pairs = pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            Ok((decoded(name)?, decoded(value)?))
+        });
+        pairs.collect()
     }
 
     /// The text that holds an authorization response. Body and query are read as one, so that a parameter that stands in both

@@ -4,19 +4,11 @@ use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::body::Body;
 use crate::metrics::Event;
+use crate::oidc::Preferences;
 use crate::reply;
 use base64_simd::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use url::Url;
-
-/// Who is to sign in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Account {
-    /// Whoever the provider thinks is there.
-    Any,
-    /// Somebody else than last time: the provider asks.
-    Another,
-}
 
 /// Sends the person to the provider; the login leads back to the visit's target.
 ///
@@ -24,7 +16,7 @@ pub(super) enum Account {
 /// The provider is not there.
 pub(super) async fn begin(
     visit: &mut Visit<'_>,
-    account: Account,
+    preferences: &Preferences,
 ) -> Result<Response<Body>, Refusal> {
     visit.no_cache = true;
     let redirect_uri = redirect_uri(visit);
@@ -32,7 +24,6 @@ pub(super) async fn begin(
     let state = move |hash: &str| state_parameter(hash, &target, encode);
     let login = visit.site.provider.login(&redirect_uri, state).await;
     let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
-    let url = if account == Account::Another { login.as_another() } else { login.url };
     let cookies = visit.site.ready.login_cookies.remember(
         &visit.site.ring,
         &login.state,
@@ -41,7 +32,7 @@ pub(super) async fn begin(
     );
     visit.set_cookies.extend(cookies);
     visit.worker.shard.count(Event::LoginStarted);
-    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &url))
+    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &login.url(preferences)))
 }
 
 /// `<hash>:<target>`, as a whole in base64url if configured.

@@ -2,7 +2,7 @@
 
 use super::form::FormError;
 use super::visit::Manner;
-use crate::oidc::{CallbackError, Failure, ParamsError};
+use crate::oidc::{CallbackError, Failure, ParamsError, shown};
 use crate::pending::NoLogin;
 use crate::policy::Verdict;
 use crate::routing::Malformed;
@@ -24,6 +24,9 @@ pub(crate) enum Refusal {
     /// Another site's page asks for the end of a session, and nobody sees that it does.
     #[error("another site's page asks for the end of the session without being left")]
     Embedded,
+    /// Whoever begins the login means another provider. What they said, shortened.
+    #[error("a login is to begin at another issuer (iss={0}) than the one that is configured")]
+    ForeignIssuer(String),
     /// Somebody has to sign in first.
     #[error("there is no session")]
     SignIn,
@@ -80,13 +83,20 @@ pub(crate) enum Refusal {
 }
 
 impl Refusal {
+    /// The login is to begin at `issuer`, which is not ours.
+    pub(crate) fn foreign_issuer(issuer: &str) -> Self {
+        Self::ForeignIssuer(shown(issuer))
+    }
+
     /// Its status, given the form that the client gets.
     pub(crate) fn status(&self, manner: Manner) -> StatusCode {
         match self {
             Self::Form(FormError::Late) => StatusCode::REQUEST_TIMEOUT,
-            Self::Path(_) | Self::Form(_) | Self::Params(_) | Self::NoState => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Path(_)
+            | Self::Form(_)
+            | Self::Params(_)
+            | Self::NoState
+            | Self::ForeignIssuer(_) => StatusCode::BAD_REQUEST,
             Self::SignIn if manner != Manner::Page => StatusCode::UNAUTHORIZED,
             Self::Denied(_) if manner == Manner::Plain => StatusCode::UNAUTHORIZED,
             Self::SignIn
@@ -134,6 +144,9 @@ impl Refusal {
             Self::Overdue(_) => Cow::Borrowed(
                 "Your session could not be renewed, because the identity provider does not answer. You are still signed in: \
                  please try again in a moment.",
+            ),
+            Self::ForeignIssuer(_) => Cow::Borrowed(
+                "The link that led here means another identity provider (iss) than the one of this application.",
             ),
             Self::Path(_)
             | Self::Form(_)

@@ -7,7 +7,7 @@ use super::refusal::Refusal;
 use super::visit::{Manner, Visit};
 use crate::body::Body;
 use crate::entry::Answered;
-use crate::page::{ErrorPage, Page, SignIn};
+use crate::page::{ErrorPage, Page, SignIn, SignedOut};
 use crate::reply;
 use http::header::{CACHE_CONTROL, CONNECTION, RETRY_AFTER, SET_COOKIE};
 use http::{HeaderValue, Response, StatusCode};
@@ -66,6 +66,12 @@ pub(crate) fn sign_in(visit: &Visit<'_>, status: StatusCode) -> Response<Body> {
         message: visit.banner(),
     };
     page(status, sign_in.render())
+}
+
+/// The page after a sign-out at the provider. `certain`: it was this browser's.
+pub(crate) fn signed_out(visit: &Visit<'_>, certain: bool) -> Response<Body> {
+    let prefix = &visit.site.config.http.proxy_prefix;
+    page(StatusCode::OK, SignedOut { prefix, certain }.render())
 }
 
 fn error_page(visit: &Visit<'_>, refusal: &Refusal, status: StatusCode) -> Page {

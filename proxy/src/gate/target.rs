@@ -4,17 +4,19 @@ use super::told::{self, Trust};
 use super::visit::Visit;
 use crate::routing::NormalPath;
 use http::header::HOST;
+use url::{Position, Url};
 
-/// The first usable candidate: what the request asks for (`rd`), the header `X-Auth-Request-Redirect`, what a proxy in
-/// front says the person wanted, the request itself. Otherwise `/`.
-pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> String {
+/// The first usable candidate: what the request asks for in its parameters, in their order, the header
+/// `X-Auth-Request-Redirect`, what a proxy in front says the person wanted, the request itself. Otherwise `/`.
+pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, asked: &[Option<&str>]) -> String {
     let usable = |candidate: &&str| visit.site.policy.whitelist.allows(candidate);
     let header = told::once(&visit.head.headers, "x-auth-request-redirect")
         .and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
-    if let Some(target) = [rd, header].into_iter().flatten().find(usable) {
+    let candidates = || asked.iter().copied().chain([header]).flatten();
+    if let Some(target) = candidates().find(usable) {
         return target.to_owned();
     }
-    [rd, header].into_iter().flatten().filter(|target| !target.is_empty()).for_each(tell);
+    candidates().filter(|target| !target.is_empty()).for_each(tell);
     let told = told::uri(&visit.head.headers, visit.trust);
     let own = path.target().as_str();
     if let Some(absolute) =
@@ -29,9 +31,25 @@ pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, rd: Option<&str>) -> Stri
     }
 }
 
+/// Where a site that begins a login here wants it to lead (`target_link_uri`, OpenID Connect Core 1.0 section 4). That is an
+/// absolute URL, of this host as a rule, and then as good as its path. What is left is judged as any target is.
+pub(super) fn linked(visit: &Visit<'_>, link: &str) -> Option<String> {
+    let target = match Url::parse(link) {
+        Ok(url) if is_here(visit, &url) => url[Position::BeforePath..].to_owned(),
+        _ => link.to_owned(),
+    };
+    (!is_own(visit, &target)).then_some(target)
+}
+
+/// Whether `url` is on the host that the browser is at, by whichever of the two schemes.
+fn is_here(visit: &Visit<'_>, url: &Url) -> bool {
+    let here = Url::parse(&format!("{}://{}", url.scheme(), visit.host()));
+    matches!(url.scheme(), "http" | "https") && here.is_ok_and(|here| here.origin() == url.origin())
+}
+
 /// Says which host was asked for. The rest of the URL may hold secrets.
 pub(super) fn tell(refused: &str) {
-    let host = url::Url::parse(refused).ok().and_then(|url| url.host_str().map(str::to_owned));
+    let host = Url::parse(refused).ok().and_then(|url| url.host_str().map(str::to_owned));
     tracing::warn!(
         host = host.as_deref().unwrap_or("none"),
         "a redirect target was refused and / taken: it is no path, and its host is not in the whitelist domains"

@@ -235,9 +235,9 @@ impl<'a> Visit<'a> {
         &self.site.ready.provider_name
     }
 
-    /// Works out where a login leads back to; `form` is that of [`super::form::Form`].
-    pub(super) fn aim(&mut self, path: &NormalPath, rd: Option<&str>) {
-        self.target = target::of(self, path, rd);
+    /// Works out where a login leads back to; `asked` is what the parameters ask for, the best first.
+    pub(super) fn aim(&mut self, path: &NormalPath, asked: &[Option<&str>]) {
+        self.target = target::of(self, path, asked);
     }
 
     /// The target, unless it is the sign-in page itself.

@@ -4,6 +4,7 @@ mod calls;
 
 use super::discovery::Metadata;
 use super::issuer::{Live, Settings};
+use super::login_parameters::LoginParameters;
 use super::outcome::Outcomes;
 use super::token::{self, TokenError, Tokens};
 use super::verify::Audience;
@@ -20,6 +21,7 @@ pub(super) struct Client {
     pub(super) issuer: Arc<Live>,
     /// Some group is needed to pass, so the default scope asks for groups.
     pub(super) groups_required: bool,
+    pub(super) login_parameters: Arc<LoginParameters>,
     /// The way of client authentication that was found to work; providers have it for each client.
     learnt: token::Learnt,
     pub(super) outcomes: Outcomes,
@@ -46,6 +48,7 @@ impl Client {
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             calls: Calls::default(),
             groups_required,
+            login_parameters: Arc::new(LoginParameters::compile(&config.login_parameters)),
             issuer,
             config,
         }

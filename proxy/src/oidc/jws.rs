@@ -151,7 +151,7 @@ pub(super) fn decode(part: &str) -> Result<Vec<u8>, SignatureError> {
 }
 
 /// A name out of an unverified token or answer, made short and harmless for a log line or a page.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     format!("\"{}\"", short(text, 100))
 }
 

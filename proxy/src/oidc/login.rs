@@ -1,9 +1,11 @@
 //! The authorization request (OpenID Connect Core 1.0 section 3.1.2.1; form of the URL: `reference/providers.md` 4).
 
 use super::discovery::{Metadata, for_the_browser};
+use super::login_parameters::LoginParameters;
 use super::login_state::{LoginState, hash};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use proxy_config::{PkceMethod, Provider as Config};
+use std::sync::Arc;
 use url::Url;
 
 /// Go's query escaping: everything but letters, digits and these.
@@ -23,25 +25,39 @@ const OURS: [&str; 9] = [
     "code_challenge_method",
 ];
 
+/// What whoever begins a login may ask of the provider's login page.
+#[derive(Debug, Default)]
+pub(crate) struct Preferences {
+    /// The provider is to ask who it is, whatever is configured and whoever is signed in there.
+    pub(crate) another_account: bool,
+    /// Parameters, of which those count that the configuration allows.
+    pub(crate) parameters: Vec<(String, String)>,
+}
+
 /// Where to send the person, and what to remember until they come back.
 pub(crate) struct Login {
-    /// The provider's login page with all parameters.
-    pub(crate) url: String,
     /// To be sealed into a cookie.
     pub(crate) state: LoginState,
+    /// The authorization endpoint.
+    pub(super) endpoint: Url,
+    /// Its query without the configured parameters.
+    pub(super) query: Vec<(String, String)>,
+    pub(super) parameters: Arc<LoginParameters>,
     /// The `prompt` by which this provider asks who it is.
     pub(super) asking: &'static str,
 }
 
 impl Login {
-    /// The same page, where the provider asks who it is whatever is configured and whoever is signed in there.
-    pub(crate) fn as_another(&self) -> String {
-        let Ok(url) = Url::parse(&self.url) else { return self.url.clone() };
-        let ours = |name: &str| matches!(name, "prompt" | "approval_prompt");
-        let mut query: Vec<(String, String)> = url.query_pairs().into_owned().collect();
-        query.retain(|(name, _)| !ours(name));
-        query.push(("prompt".to_owned(), self.asking.to_owned()));
-        with_query(&url, query)
+    /// The provider's login page with all parameters.
+    pub(crate) fn url(&self, preferences: &Preferences) -> String {
+        let mut query = self.query.clone();
+        let chosen = self.parameters.chosen(&preferences.parameters);
+        query.extend(chosen.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        if preferences.another_account {
+            query.retain(|(name, _)| !matches!(name.as_str(), "prompt" | "approval_prompt"));
+            query.push(("prompt".to_owned(), self.asking.to_owned()));
+        }
+        with_query(&self.endpoint, query)
     }
 }
 
@@ -69,8 +85,12 @@ pub(super) fn max_age(config: &Config) -> Option<i64> {
     parameter.values.first()?.parse().ok()
 }
 
-/// The URL of the authorization request; `state_parameter` is the whole `state`.
-pub(super) fn url(metadata: &Metadata, config: &Config, request: &Request<'_>) -> String {
+/// The query of the authorization request but for the configured parameters.
+pub(super) fn query(
+    metadata: &Metadata,
+    config: &Config,
+    request: &Request<'_>,
+) -> Vec<(String, String)> {
     let mut query: Vec<(String, String)> =
         metadata.authorization.query_pairs().into_owned().collect();
     let mut set = |name: &str, value: &str| {
@@ -96,10 +116,7 @@ pub(super) fn url(metadata: &Metadata, config: &Config, request: &Request<'_>) -
         set("code_challenge_method", method);
     }
     query.push(("scope".to_owned(), request.scope.to_owned()));
-    for parameter in &config.login_parameters {
-        query.extend(parameter.values.iter().map(|value| (parameter.name.clone(), value.clone())));
-    }
-    with_query(&metadata.authorization, query)
+    query
 }
 
 /// What one authorization request is made of beside the configuration.
@@ -107,6 +124,7 @@ pub(super) struct Request<'a> {
     pub(super) redirect_uri: &'a str,
     pub(super) pkce: PkceMethod,
     pub(super) scope: &'a str,
+    /// The whole `state`.
     pub(super) state_parameter: &'a str,
     pub(super) state: &'a LoginState,
 }

@@ -5,13 +5,13 @@ use super::provider::Provider;
 use url::Url;
 
 impl Provider {
-    /// Where to send the person so that the provider ends its session and sends them to `post_logout_redirect_uri`, which
-    /// must be registered there. `None` if that is not configured or the provider has no such endpoint. The ID token goes
+    /// Where to send the person so that the provider ends its session and sends them `back` to a URL, which must be registered
+    /// there, with a `state`, which it repeats. `None` if that is not configured or the provider has no such endpoint. The ID token goes
     /// nowhere but to that endpoint.
     pub(crate) fn end_session_url(
         &self,
         id_token_hint: Option<&str>,
-        post_logout_redirect_uri: Option<&str>,
+        back: Option<(&str, &str)>,
     ) -> Option<String> {
         let config = &self.client.config;
         if !config.rp_initiated_logout {
@@ -22,7 +22,8 @@ impl Provider {
         let ours = [
             ("client_id", Some(config.client_id.as_str())),
             ("id_token_hint", id_token_hint),
-            ("post_logout_redirect_uri", post_logout_redirect_uri),
+            ("post_logout_redirect_uri", back.map(|(url, _)| url)),
+            ("state", back.map(|(_, state)| state)),
         ];
         let mut query: Vec<(String, String)> = endpoint.query_pairs().into_owned().collect();
         for (name, value) in ours {

@@ -125,8 +125,21 @@ impl Provider {
             state_parameter: &state_parameter,
             state: &state,
         };
-        let url = login::url(&metadata, config, &request);
-        Ok(Login { url, state, asking: metadata.asking })
+        let query = login::query(&metadata, config, &request);
+        Ok(Login {
+            query,
+            endpoint: metadata.authorization.clone(),
+            parameters: Arc::clone(&self.client.login_parameters),
+            asking: metadata.asking,
+            state,
+        })
+    }
+
+    /// Whether somebody who says `issuer` means this provider.
+    pub(crate) fn is_issuer(&self, issuer: &str) -> bool {
+        let Client { config, issuer: live, .. } = &*self.client;
+        let known = || live.metadata_now().is_some_and(|metadata| metadata.issuer == issuer);
+        issuer == config.issuer_url || config.insecure_skip_issuer_verification || known()
     }
 
     /// How it stands with the provider.

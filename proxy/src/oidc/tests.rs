@@ -15,6 +15,7 @@ mod trust;
 
 use self::servers::provider;
 use super::login::Login;
+use super::login::Preferences;
 use super::{CallbackError, CallbackParams, Provider};
 use crate::clock::SystemClock;
 use crate::session::Session;
@@ -88,7 +89,7 @@ async fn a_login_while_the_provider_is_down_says_so_and_the_proxy_goes_on_asking
         client.status().ready && client.status().error.is_none()
     })
     .await;
-    assert!(login(&client).await.url.starts_with(&down.issuer()));
+    assert!(login(&client).await.url(&Preferences::default()).starts_with(&down.issuer()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,7 +98,7 @@ async fn what_is_known_survives_an_outage() {
     let client = start(config(&up.issuer()));
     let begun = login(&client).await;
     up.stop();
-    assert!(login(&client).await.url.starts_with(&up.issuer()));
+    assert!(login(&client).await.url(&Preferences::default()).starts_with(&up.issuer()));
     let error = finish(&client, begun, &format!("code=c&iss={}", up.issuer())).await.err().unwrap();
     assert_eq!(error.failure(), super::Failure::Unavailable, "{error}");
     assert!(!error.message().contains("127.0.0.1"), "{}", error.message());

@@ -236,7 +236,7 @@ options! {
         insecure_oidc_allow_http_endpoints: Switch = "false", "insecure-oidc-allow-http-endpoints" => "providers[0].insecureAllowHttpEndpoints";
         /// Where the discovery document is, if not under the issuer.
         oidc_discovery_url: Text = "", "oidc-discovery-url" => "providers[0].discoveryUrl";
-        /// On sign-out, go on to the provider's end-session endpoint.
+        /// On sign-out, go on to the provider's end-session endpoint, which leads back to `/oauth2/signed_out`.
         oidc_rp_initiated_logout: Switch = "false", "oidc-rp-initiated-logout" => "providers[0].rpInitiatedLogout";
         /// Time given to requests in flight when the process stops.
         drain_timeout: Span = "25s", "drain-timeout" => "limits.drainTimeout";

@@ -47,6 +47,24 @@ fn the_sign_in_page_starts_a_login_that_leads_back() {
 }
 
 #[test]
+fn the_page_after_a_sign_out_says_no_more_than_is_known() {
+    let page = |certain| SignedOut { prefix: EVIL, certain }.render();
+    let (certain, unsure) = (page(true).html, page(false).html);
+    assert!(
+        certain.contains("You are signed out here") && certain.contains("/start\">"),
+        "{certain}"
+    );
+    assert!(
+        unsure.contains("You may still be signed in") && unsure.contains("/sign_out\">"),
+        "{unsure}"
+    );
+    for html in [certain, unsure] {
+        assert!(!html.contains("<script") && !html.contains("<a "), "{html}");
+    }
+    assert_eq!(header(&page(true), &header::X_FRAME_OPTIONS), "DENY");
+}
+
+#[test]
 fn the_error_page_names_status_message_and_request_and_offers_two_ways_on() {
     let page = error(403, "", "/app?a=1");
     for part in [

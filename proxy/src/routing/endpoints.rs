@@ -27,6 +27,8 @@ pub(crate) enum Endpoint {
     SignIn,
     /// Ends a session.
     SignOut,
+    /// Where the provider leads back to after a sign-out.
+    SignedOut,
     /// Begins a login.
     Start,
     /// Ends a login.
@@ -62,6 +64,7 @@ impl Endpoints {
             "/auth" => Some(Endpoint::Auth),
             "/sign_in" => Some(Endpoint::SignIn),
             "/sign_out" => Some(Endpoint::SignOut),
+            "/signed_out" => Some(Endpoint::SignedOut),
             "/start" => Some(Endpoint::Start),
             "/callback" => Some(Endpoint::Callback),
             "/userinfo" => Some(Endpoint::Userinfo),
@@ -83,6 +86,7 @@ mod tests {
             ("/ready", Endpoint::Ready),
             ("/robots.txt", Endpoint::Robots),
             ("/px/auth", Endpoint::Auth),
+            ("/px/signed_out", Endpoint::SignedOut),
             ("/px/static/x.css", Endpoint::Static),
         ] {
             assert_eq!(endpoints.find(path), Some(endpoint), "{path}");

@@ -1,7 +1,7 @@
 //! What the gate needs from the configuration beside the [`crate::policy`], made ready once.
 
 use crate::cookie::OwnCookies;
-use crate::pending::{LoginCookies, UsedStates};
+use crate::pending::{LoginCookies, SignOutCookie, UsedStates};
 use crate::routing::Endpoints;
 use crate::upstream::Names;
 use http::HeaderName;
@@ -18,6 +18,8 @@ pub(crate) struct Ready {
     pub(crate) own_cookies: OwnCookies,
     /// Cookies of logins in progress.
     pub(crate) login_cookies: LoginCookies,
+    /// The cookie of a sign-out that has gone on to the provider.
+    pub(crate) sign_out_cookie: SignOutCookie,
     /// States that have been used; outlives the configuration.
     pub(crate) used: Arc<UsedStates>,
     /// Which header names a request.
@@ -43,6 +45,7 @@ impl Ready {
                 &config.session,
                 provider.is_some_and(|p| p.response_mode.as_deref() == Some("form_post")),
             ),
+            sign_out_cookie: SignOutCookie::new(&config.session.cookie),
             used: previous.map_or_else(Arc::default, |ready| Arc::clone(&ready.used)),
             // Its characters were checked with the configuration.
             request_id_header: HeaderName::from_bytes(config.http.request_id_header.as_bytes())

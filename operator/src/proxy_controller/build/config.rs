@@ -97,9 +97,10 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         code_challenge_method: code_challenge_method.map(challenge),
         login_parameters: login_url_parameters
             .iter()
-            .map(|crds::LoginUrlParameter { name, default }| file::LoginParameter {
+            .map(|crds::LoginUrlParameter { name, default, allow }| file::LoginParameter {
                 name: name.clone(),
                 values: default.clone(),
+                allow: allow.iter().filter_map(allowed).collect(),
             })
             .collect(),
         response_mode: None,
@@ -122,6 +123,13 @@ fn provider(provider: &crds::Provider) -> file::Provider {
             insecure_skip_verify: false,
         },
     }
+}
+
+/// One of the two, as the object's own rule wants it.
+fn allowed(rule: &crds::AllowedValue) -> Option<file::AllowedValue> {
+    let crds::AllowedValue { value, pattern } = rule;
+    let value = value.clone().map(file::AllowedValue::Value);
+    value.or_else(|| pattern.clone().map(file::AllowedValue::Pattern))
 }
 
 fn authentication(method: crds::ClientAuthentication) -> file::ClientAuthentication {

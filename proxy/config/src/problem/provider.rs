@@ -2,7 +2,7 @@
 
 use super::Problems;
 use super::text::web_url;
-use crate::{ClientAuthentication, LoginParameter, Provider};
+use crate::{AllowedValue, ClientAuthentication, LoginParameter, Provider, regex};
 
 /// Parameters that the login itself sets; a fixed value would break or weaken it.
 const RESERVED: [&str; 10] = [
@@ -144,7 +144,14 @@ fn claims(provider: &Provider, field: &str, problems: &mut Problems) {
 fn parameters(parameters: &[LoginParameter], field: &str, problems: &mut Problems) {
     for (i, parameter) in parameters.iter().enumerate() {
         let name = &parameter.name;
+        let rule = format!("{field}[{i}].allow");
         let field = format!("{field}[{i}].name");
+        for (n, allowed) in parameter.allow.iter().enumerate() {
+            let AllowedValue::Pattern(pattern) = allowed else { continue };
+            if let Err(error) = regex(pattern) {
+                problems.add(format!("{rule}[{n}].pattern"), error.to_string());
+            }
+        }
         if name.is_empty() {
             problems.add(field, "the parameter needs a name");
         } else if RESERVED.contains(&name.as_str()) {

@@ -1,4 +1,4 @@
-use crate::{Access, Config, Target, Upstream};
+use crate::{Access, AllowedValue, Config, LoginParameter, Target, Upstream};
 
 /// The smallest valid configuration.
 fn config() -> Config {
@@ -44,9 +44,17 @@ fn all_problems_are_found_at_once_and_printed_one_a_line() {
 /// A change that is wrong, and the field that it must be blamed on.
 type Case = (fn(&mut Config), &'static str);
 
+fn allow(config: &mut Config, allowed: AllowedValue) {
+    config.providers[0].login_parameters.push(LoginParameter {
+        name: "login_hint".to_owned(),
+        values: Vec::new(),
+        allow: vec![allowed],
+    });
+}
+
 #[test]
 fn each_rule_names_its_field() {
-    let cases: [Case; 28] = [
+    let cases: [Case; 30] = [
         (|c| c.listeners.http = None, "listeners"),
         (|c| c.http.force_https = true, "http.forceHttps"),
         (|c| c.listeners.admin = Some(crate::Listener { address: "[::1]:9".parse().unwrap() }), ""),
@@ -69,6 +77,11 @@ fn each_rule_names_its_field() {
             "providers[0].endpoints.userinfo",
         ),
         (|c| c.providers[0].claims.audience.clear(), "providers[0].claims.audience"),
+        (|c| allow(c, AllowedValue::Value("(".into())), ""),
+        (
+            |c| allow(c, AllowedValue::Pattern("(".into())),
+            "providers[0].loginParameters[0].allow[0].pattern",
+        ),
         (|c| c.session.keys.clear(), "session.keys"),
         (|c| c.session.refresh = c.session.lifetime, "session.refresh"),
         (|c| c.session.cookie.name = "n".repeat(257), "session.cookie.name"),

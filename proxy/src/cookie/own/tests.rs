@@ -23,6 +23,7 @@ fn our_cookies_are_taken_out_and_the_others_stay_in_order() {
     assert_eq!(strip("a=1; sid=x; b=2"), rest("a=1; b=2"));
     assert_eq!(strip("sid_0=x; sid_17=y; a=1"), rest("a=1"));
     assert_eq!(strip("a=1; sid_csrf=x; sid_AbC-_x12_csrf=y"), rest("a=1"));
+    assert_eq!(strip("sid_sign_out=x; a=1"), rest("a=1"));
     assert_eq!(strip("sid=x"), Stripped::Nothing);
     assert_eq!(strip("sid=x; sid_1=y;;"), Stripped::Nothing);
 }
@@ -36,7 +37,16 @@ fn pairs_that_another_reader_may_accept_are_taken_out_too() {
 
 #[test]
 fn cookies_with_similar_names_stay() {
-    for line in ["sidx=1", "xsid=1", "sid_x=1", "sid_=1", "sid-csrf=1", "a=sid"] {
+    for line in [
+        "sidx=1",
+        "xsid=1",
+        "sid_x=1",
+        "sid_=1",
+        "sid-csrf=1",
+        "sid_sign_out_=1",
+        "sid_sign=1",
+        "a=sid",
+    ] {
         assert_eq!(strip(line), rest(line), "{line}");
     }
 }

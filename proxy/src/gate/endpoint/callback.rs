@@ -26,7 +26,7 @@ pub(super) async fn finish(
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
     let form = Form::read(visit).await?;
-    visit.aim(path, None);
+    visit.aim(path, &[]);
     let outcome = session(visit, &form).await;
     if let Err(refusal) = &outcome {
         let user =

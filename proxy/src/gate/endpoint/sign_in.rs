@@ -2,11 +2,14 @@
 
 use crate::body::Body;
 use crate::gate::form::Form;
-use crate::gate::login::{self, Account};
+use crate::gate::login;
 use crate::gate::refusal::Refusal;
 use crate::gate::respond;
+use crate::gate::target;
 use crate::gate::visit::Visit;
+use crate::oidc::Preferences;
 use crate::routing::NormalPath;
+use crate::telemetry::Sparing;
 use http::{Response, StatusCode};
 
 /// What our error page asks for where signing in helps only as somebody else.
@@ -31,7 +34,8 @@ pub(super) async fn page(
     Ok(respond::sign_in(visit, StatusCode::OK))
 }
 
-/// Sends the person to the provider.
+/// Sends the person to the provider. Another site may ask for it, which says by `iss` to which one, by `login_hint` whom it
+/// means and by `target_link_uri` what for (OpenID Connect Core 1.0 section 4); `rd` goes before that.
 ///
 /// # Errors
 /// The parameters, or the provider.
@@ -39,14 +43,26 @@ pub(super) async fn start(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
-    let form = aim(visit, path).await?;
-    let another = form.get("prompt")?.is_some_and(|prompt| prompt == ANOTHER);
-    login::begin(visit, if another { Account::Another } else { Account::Any }).await
+    let parameters = aim(visit, path).await?;
+    let mut issuers = parameters.iter().filter(|(name, _)| name == "iss");
+    if let Some((_, issuer)) = issuers.find(|(_, iss)| !visit.site.provider.is_issuer(iss)) {
+        thread_local!(static FOREIGN: Sparing = const { Sparing::new() });
+        let refusal = Refusal::foreign_issuer(issuer);
+        FOREIGN.with(|place| visit.caller().note_sparingly(place, &refusal.to_string()));
+        return Err(refusal);
+    }
+    let another_account = first(&parameters, "prompt") == Some(ANOTHER);
+    login::begin(visit, &Preferences { another_account, parameters }).await
 }
 
-async fn aim(visit: &mut Visit<'_>, path: &NormalPath) -> Result<Form, Refusal> {
-    let form = Form::read(visit).await?;
-    let rd = form.get("rd")?;
-    visit.aim(path, rd.as_deref());
-    Ok(form)
+/// Works out where the login leads back to.
+async fn aim(visit: &mut Visit<'_>, path: &NormalPath) -> Result<Vec<(String, String)>, Refusal> {
+    let parameters = Form::read(visit).await?.pairs()?;
+    let link = first(&parameters, "target_link_uri").and_then(|link| target::linked(visit, link));
+    visit.aim(path, &[first(&parameters, "rd"), link.as_deref()]);
+    Ok(parameters)
+}
+
+fn first<'a>(parameters: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }

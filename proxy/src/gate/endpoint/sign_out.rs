@@ -1,15 +1,18 @@
-//! The end of a session (`reference/endpoints.md` section 13), here and, if configured, at the provider.
+//! The end of a session (`reference/endpoints.md` section 13), here and, if configured, at the provider, and the way back
+//! from there (OpenID Connect RP-Initiated Logout 1.0).
 
 use crate::body::Body;
 use crate::gate::form::Form;
 use crate::gate::login;
 use crate::gate::refusal::Refusal;
+use crate::gate::respond;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
 use crate::policy::{location, single};
 use crate::reply;
 use crate::routing::NormalPath;
 use crate::session::{Session, Token};
+use crate::telemetry::Sparing;
 use http::{Response, StatusCode};
 
 /// Stands for the ID token in a redirect to the provider.
@@ -28,7 +31,7 @@ pub(super) async fn leave(
     }
     let form = Form::read(visit).await?;
     let rd = form.get("rd")?;
-    visit.aim(path, rd.as_deref());
+    visit.aim(path, &[rd.as_deref()]);
     let session = visit
         .site
         .store
@@ -49,9 +52,30 @@ pub(super) async fn leave(
     Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &next))
 }
 
+/// Takes in somebody whom the provider has signed out. Whatever they bring, they get a page or get on: a `state` that is not
+/// this browser's only means that nobody can say what has ended, and then nothing is ended here either, or any link could.
+pub(super) fn land(visit: &mut Visit<'_>) -> Response<Body> {
+    thread_local!(static UNMATCHED: Sparing = const { Sparing::new() });
+    let ready = &visit.site.ready;
+    let state = Form::of_query(&visit.head).get("state").ok().flatten().unwrap_or_default();
+    let found = ready.sign_out_cookie.find(&visit.site.ring, &state, &visit.cookies(), visit.now);
+    let Some(target) = found else {
+        let message = "a sign-out came back that is not under way in this browser";
+        UNMATCHED.with(|place| visit.caller().note_sparingly(place, message));
+        return respond::signed_out(visit, false);
+    };
+    visit.set_cookies.push(ready.sign_out_cookie.forget(visit.host()));
+    visit.caller().note("-", "signed out at the provider too");
+    // What may be led to can have changed meanwhile.
+    if target == "/" || !visit.site.policy.whitelist.allows(&target) {
+        return respond::signed_out(visit, true);
+    }
+    reply::redirect(&visit.head.method, StatusCode::FOUND, &location(&target))
+}
+
 /// Where to: the target, with the ID token in it only if it is the provider's end-session endpoint; or to that endpoint
-/// by way of RP-initiated logout, which then leads to a target that was asked for.
-fn next(visit: &Visit<'_>, session: Option<&Session>) -> String {
+/// by way of RP-initiated logout, which comes back to [`land`] and from there leads to the target.
+fn next(visit: &mut Visit<'_>, session: Option<&Session>) -> String {
     let provider = &visit.site.provider;
     let id_token = session.and_then(|session| session.id_token.as_ref()).map(Token::as_str);
     if provider.is_end_session(&visit.target) {
@@ -59,11 +83,16 @@ fn next(visit: &Visit<'_>, session: Option<&Session>) -> String {
             .map(|token| visit.target.replace(PLACEHOLDER, token).replace("%7Bid_token%7D", token));
         return location(filled.as_deref().unwrap_or(&visit.target));
     }
-    let absolute = match visit.target.as_str() {
-        "/" => None,
-        path if path.starts_with('/') => Some(format!("{}{path}", login::origin(visit))),
-        url => Some(url.to_owned()),
-    };
-    let end = provider.end_session_url(id_token, absolute.as_deref()).filter(|_| session.is_some());
-    end.unwrap_or_else(|| location(&visit.target))
+    let cookie = &visit.site.ready.sign_out_cookie;
+    let (state, line) = cookie.remember(&visit.site.ring, &visit.target, visit.now, visit.host());
+    let landing =
+        format!("{}{}/signed_out", login::origin(visit), visit.site.config.http.proxy_prefix);
+    let end = provider.end_session_url(id_token, Some((&landing, &state)));
+    match end.filter(|_| session.is_some()) {
+        Some(end) => {
+            visit.set_cookies.push(line);
+            end
+        }
+        None => location(&visit.target),
+    }
 }

@@ -146,6 +146,191 @@ fn another_account_is_asked_for_where_this_one_may_not_pass() {
     assert_eq!(prompt(""), None);
 }
 
+/// Signs out and gives the location, and the cookie by which the browser remembers it.
+fn sign_out(proxy: &Proxy, query: &str, cookie: &str) -> (Url, String) {
+    let answer = proxy.get(&format!("/oauth2/sign_out?{query}"), &[("Cookie", cookie)]);
+    assert_eq!(answer.status, 302, "{answer:?}");
+    let lines = answer.all("set-cookie");
+    assert!(lines.iter().any(|line| line.starts_with("_oauth2_proxy=;")), "{answer:?}");
+    let line = lines.into_iter().find(|line| line.starts_with("_oauth2_proxy_sign_out="));
+    let line = line.expect("a cookie").to_owned();
+    assert!(line.contains("; Max-Age=900; HttpOnly") && line.contains("SameSite=Lax"), "{line}");
+    let pair = line.split(';').next().expect("a pair").to_owned();
+    (Url::parse(answer.header("location")).expect("a URL"), pair)
+}
+
+fn parameter(url: &Url, name: &str) -> String {
+    let values: Vec<String> = url
+        .query_pairs()
+        .filter(|(key, _)| key == name)
+        .map(|(_, value)| value.into_owned())
+        .collect();
+    assert_eq!(values.len(), 1, "{name}: {url}");
+    values.concat()
+}
+
+#[test]
+fn a_sign_out_at_the_provider_comes_back_to_the_browser_that_began_it() {
+    let proxy = configured(&serde_json::json!({"rpInitiatedLogout": true}));
+    let mut states = Vec::new();
+    for (query, target) in
+        [("", ""), ("rd=%2Fbye%3Fa%3Db", "/bye?a=b"), ("rd=https%3A%2F%2Fevil.example", "")]
+    {
+        let (url, remembered) = sign_out(&proxy, query, &cookie(&session()));
+        assert_eq!(url.path(), "/end");
+        assert_eq!(parameter(&url, "client_id"), "app-7");
+        assert!(parameter(&url, "id_token_hint").starts_with("eyJ"));
+        let back = parameter(&url, "post_logout_redirect_uri");
+        assert_eq!(back, "http://app.vectors.example/oauth2/signed_out", "one for all targets");
+        let state = parameter(&url, "state");
+        assert!(!remembered.contains(&state) && !states.contains(&state), "{state}");
+        let landing = format!("/oauth2/signed_out?state={state}");
+        let answer = proxy.get(&landing, &[("Cookie", &remembered)]);
+        let cleared = answer.header("set-cookie");
+        assert!(cleared.starts_with("_oauth2_proxy_sign_out=; "), "{answer:?}");
+        assert!(answer.header("cache-control").contains("no-store"), "{answer:?}");
+        if target.is_empty() {
+            assert_eq!(answer.status, 200, "{answer:?}");
+            assert!(answer.body.contains("You are signed out here and at"), "{answer:?}");
+        } else {
+            assert_eq!((answer.status, answer.header("location")), (302, target), "{answer:?}");
+        }
+        states.push(state);
+    }
+}
+
+#[test]
+fn whatever_comes_back_from_a_sign_out_is_a_page_and_ends_nothing() {
+    let proxy = configured(&serde_json::json!({"rpInitiatedLogout": true}));
+    let (url, remembered) = sign_out(&proxy, "rd=%2Fbye", &cookie(&session()));
+    let (other, _) = sign_out(&proxy, "rd=%2Fbye", &cookie(&session()));
+    let (state, other) = (parameter(&url, "state"), parameter(&other, "state"));
+    let session = cookie(&session());
+    for (query, cookie) in [
+        (format!("state={state}"), String::new()),
+        (format!("state={state}"), "_oauth2_proxy_sign_out=x".to_owned()),
+        (format!("state={state}"), format!("_oauth2_proxy_csrf={}", &remembered[23..])),
+        (format!("state={other}"), remembered.clone()),
+        (format!("state={other}&state={state}"), remembered.clone()),
+        ("state=".to_owned(), remembered.clone()),
+        ("state=%zz".to_owned(), remembered.clone()),
+        ("rd=https%3A%2F%2Fevil.example".to_owned(), remembered.clone()),
+        (String::new(), remembered.clone()),
+    ] {
+        let cookies = format!("{session}; {cookie}");
+        for method in ["GET", "POST"] {
+            let target = format!("/oauth2/signed_out?{query}");
+            let answer = proxy.send(method, &target, &[("Cookie", &cookies)], "");
+            assert_eq!(answer.status, 200, "{query}: {answer:?}");
+            assert!(answer.body.contains("You may still be signed in"), "{query}: {answer:?}");
+            assert!(answer.body.contains("action=\"/oauth2/sign_out\""), "{answer:?}");
+            assert!(answer.all("set-cookie").is_empty(), "{query}: {answer:?}");
+            assert!(!answer.body.contains("evil"), "{answer:?}");
+        }
+    }
+    let late = proxy.get(&format!("/oauth2/signed_out?state={state}"), &[("Cookie", &remembered)]);
+    assert_eq!((late.status, late.header("location")), (302, "/bye"), "that hurt nothing");
+}
+
+#[test]
+fn without_a_session_or_without_the_option_a_sign_out_asks_nothing_of_the_provider() {
+    let asking = configured(&serde_json::json!({"rpInitiatedLogout": true}));
+    let silent = configured(&serde_json::json!({}));
+    for answer in [
+        asking.get("/oauth2/sign_out?rd=%2Fbye", &[]),
+        silent.get("/oauth2/sign_out?rd=%2Fbye", &[("Cookie", &cookie(&session()))]),
+    ] {
+        assert_eq!((answer.status, answer.header("location")), (302, "/bye"), "{answer:?}");
+        let lines = answer.all("set-cookie");
+        assert!(lines.iter().all(|line| !line.contains("sign_out")), "{answer:?}");
+    }
+}
+
+#[test]
+fn another_site_may_begin_a_login_and_say_for_whom_and_for_what() {
+    let proxy = configured(&serde_json::json!({"loginParameters": [
+        {"name": "login_hint", "allow": [{"pattern": "@corp\\.example$"}]},
+        {"name": "kc_idp_hint", "values": ["staff"]},
+        {"name": "prompt", "values": ["login"], "allow": [{"value": "none"}]},
+    ]}));
+    let begin = |query: &str| {
+        let answer = proxy.get(&format!("/oauth2/start?{query}"), &[]);
+        assert_eq!(answer.status, 302, "{query}: {answer:?}");
+        let url = Url::parse(answer.header("location")).expect("a URL");
+        let value = |name: &str| {
+            let values = url.query_pairs().filter(|(key, _)| key == name);
+            values.map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(" ")
+        };
+        let state = value("state");
+        let target = state.split_once(':').expect("a target").1.to_owned();
+        ([value("login_hint"), value("kc_idp_hint"), value("prompt")].join("|"), target)
+    };
+    let iss = "iss=http%3A%2F%2F127.0.0.1%3A1";
+    for (query, parameters, target) in [
+        ("", "|staff|login", "/"),
+        ("login_hint=ann%40corp.example", "ann@corp.example|staff|login", "/"),
+        ("login_hint=ann%40evil.example&kc_idp_hint=evil&prompt=none", "|staff|none", "/"),
+        (
+            "prompt=select_account&login_hint=x%40corp.example",
+            "x@corp.example|staff|select_account",
+            "/",
+        ),
+        (
+            "target_link_uri=http%3A%2F%2Fapp.vectors.example%2Fdeep%3Fa%3Db%23c",
+            "|staff|login",
+            "/deep?a=b#c",
+        ),
+        ("target_link_uri=https%3A%2F%2Fapp.vectors.example%2Fdeep", "|staff|login", "/deep"),
+        ("target_link_uri=%2Fdeep", "|staff|login", "/deep"),
+        ("target_link_uri=%2Fdeep&rd=%2Ffirst", "|staff|login", "/first"),
+        ("target_link_uri=%2Fdeep&rd=https%3A%2F%2Fevil.example%2F", "|staff|login", "/deep"),
+        ("target_link_uri=https%3A%2F%2Fevil.example%2Fdeep", "|staff|login", "/"),
+        (
+            "target_link_uri=https%3A%2F%2Fapp.vectors.example%40evil.example%2F",
+            "|staff|login",
+            "/",
+        ),
+        ("target_link_uri=http%3A%2F%2Fapp.vectors.example%3A8080%2Fdeep", "|staff|login", "/"),
+        ("target_link_uri=http%3A%2F%2Fapp.vectors.example%2F%2Fevil.example", "|staff|login", "/"),
+        ("target_link_uri=javascript%3Aalert(1)", "|staff|login", "/"),
+        (
+            "target_link_uri=http%3A%2F%2Fapp.vectors.example%2Foauth2%2Fsign_out",
+            "|staff|login",
+            "/",
+        ),
+        ("target_link_uri=%2Foauth2%2Fstart", "|staff|login", "/"),
+    ] {
+        let expected = (parameters.to_owned(), target.to_owned());
+        assert_eq!(begin(query), expected, "{query}");
+        assert_eq!(begin(&format!("{iss}&{query}")), expected, "{query}");
+    }
+    let form = [("Content-Type", "application/x-www-form-urlencoded")];
+    let body = "login_hint=ann%40corp.example&iss=http%3A%2F%2F127.0.0.1%3A1";
+    let answer = proxy.send("POST", "/oauth2/start", &form, body);
+    assert_eq!(answer.status, 302, "{answer:?}");
+    assert!(answer.header("location").contains("login_hint=ann%40corp.example"), "{answer:?}");
+}
+
+#[test]
+fn a_login_that_is_meant_for_another_issuer_is_not_begun() {
+    let proxy = Proxy::start(&PLAIN);
+    for issuer in ["", "https://evil.example", "http://127.0.0.1:1/", "HTTP://127.0.0.1:1"] {
+        let issuer: String = url::form_urlencoded::byte_serialize(issuer.as_bytes()).collect();
+        let ours = "iss=http%3A%2F%2F127.0.0.1%3A1";
+        for query in [format!("iss={issuer}"), format!("{ours}&iss={issuer}")] {
+            let answer = proxy.get(&format!("/oauth2/start?{query}"), &[]);
+            assert_eq!(answer.status, 400, "{query}: {answer:?}");
+            assert!(answer.body.contains("another identity provider (iss)"), "{answer:?}");
+            assert!(!answer.body.contains("evil"), "{answer:?}");
+            assert!(answer.all("set-cookie").is_empty(), "{answer:?}");
+        }
+        let direct = Proxy::start(&[&PLAIN[..], &["--skip-provider-button"]].concat());
+        assert_eq!(direct.get(&format!("/oauth2/sign_in?iss={issuer}"), &[]).status, 400);
+        let application = direct.get(&format!("/x?iss={issuer}&login_hint=a"), &[]);
+        assert_eq!(application.status, 302, "that is the application's: {application:?}");
+    }
+}
+
 #[test]
 fn a_page_of_another_site_ends_no_session_without_being_left() {
     let proxy = Proxy::start(&PLAIN);
@@ -254,27 +439,38 @@ fn sign_out_gives_the_id_token_to_no_redirect_but_the_providers() {
     assert!(answer.header("set-cookie").starts_with("_oauth2_proxy=;"), "{answer:?}");
 }
 
-#[test]
-fn a_form_that_does_not_arrive_is_given_up_and_the_connection_closed() {
+/// A proxy with a generated configuration, whose provider has `more`. Bodies get 400 ms.
+fn configured(more: &serde_json::Value) -> Proxy {
     let mut files =
         ["config", "secret", "key"].map(|_| tempfile::NamedTempFile::new().expect("a file"));
     let [config, secret, key] = &mut files;
     secret.write_all(b"s").expect("a secret");
     key.write_all(super::proxy::SECRET.as_bytes()).expect("a key");
-    let settings = serde_json::json!({
+    let mut settings = serde_json::json!({
         "version": "v1",
         "listeners": {"http": {"address": "127.0.0.1:0"}},
         "providers": [{
-            "id": "main", "clientId": "app", "clientSecret": {"file": secret.path()},
-            "issuerUrl": "http://127.0.0.1:1"
+            "id": "oidc=app-7", "clientId": "app-7", "clientSecret": {"file": secret.path()},
+            "issuerUrl": "http://127.0.0.1:1", "skipDiscovery": true, "endpoints": {
+                "authorization": "http://127.0.0.1:1/login", "token": "http://127.0.0.1:1/token",
+                "jwks": "http://127.0.0.1:1/keys", "endSession": "http://127.0.0.1:1/end"
+            }
         }],
-        "session": {"keys": [{"file": key.path()}]},
+        "session": {"keys": [{"file": key.path()}], "cookie": {"secure": false}},
         "access": {"emailDomains": ["*"]},
         "limits": {"headerTimeout": "400ms"}
     });
+    for (name, value) in more.as_object().expect("members") {
+        settings["providers"][0][name] = value.clone();
+    }
     config.write_all(settings.to_string().as_bytes()).expect("a configuration");
     let file = format!("--generated-config={}", config.path().display());
-    let proxy = Proxy::try_start_with(&[file]).expect("it starts");
+    Proxy::try_start_with(&[file]).expect("it starts")
+}
+
+#[test]
+fn a_form_that_does_not_arrive_is_given_up_and_the_connection_closed() {
+    let proxy = configured(&serde_json::json!({}));
     for endpoint in ["sign_in", "start", "sign_out", "callback"] {
         let answer = proxy.raw(&format!(
             "POST /oauth2/{endpoint} HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\n\

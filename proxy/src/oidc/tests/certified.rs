@@ -51,7 +51,7 @@ fn agree(url: &str) -> String {
 /// A whole login.
 async fn sign_in(client: &Provider) -> Result<Session, CallbackError> {
     let login = login(client).await;
-    let url = login.url.clone();
+    let url = login.url(&Preferences::default());
     let query = tokio::task::spawn_blocking(move || agree(&url)).await.unwrap();
     let hash = login.state.state_hash();
     assert_eq!(
@@ -158,11 +158,17 @@ async fn a_code_is_good_once_and_only_with_its_verifier() {
     let provider = running(Settings::default()).await;
     let client = start(config(&provider.issuer()));
     let (one, two) = (login(&client).await, login(&client).await);
-    let url = one.url.clone();
+    let url = one.url(&Preferences::default());
     let query = tokio::task::spawn_blocking(move || agree(&url)).await.unwrap();
     let error = finish(&client, two, &query).await.err().unwrap();
     assert_eq!(error.failure(), crate::oidc::Failure::TryAgain, "{error}");
-    let again = Login { state: one.state.clone(), url: one.url.clone(), asking: one.asking };
+    let again = Login {
+        state: one.state.clone(),
+        query: one.query.clone(),
+        endpoint: one.endpoint.clone(),
+        parameters: Arc::clone(&one.parameters),
+        asking: one.asking,
+    };
     finish(&client, one, &query).await.unwrap();
     let error = finish(&client, again, &query).await.err().unwrap();
     assert!(error.to_string().contains("invalid_grant"), "{error}");
@@ -181,7 +187,7 @@ async fn signing_out_at_the_provider_goes_to_its_discovered_address() {
     let client = start(config);
     let session = sign_in(&client).await.unwrap();
     let token = session.id_token.as_ref().unwrap().as_str();
-    let url = client.end_session_url(Some(token), Some("http://127.0.0.1:1/bye")).unwrap();
+    let url = client.end_session_url(Some(token), Some(("http://127.0.0.1:1/bye", "s"))).unwrap();
     assert!(
         url.starts_with(&format!(
             "{}/session/end?client_id=proxy&id_token_hint=",
@@ -194,6 +200,7 @@ async fn signing_out_at_the_provider_goes_to_its_discovered_address() {
         Some("http://127.0.0.1:1/bye")
     );
     assert_eq!(parameter(&url, "id_token_hint").as_deref(), Some(token));
+    assert_eq!(parameter(&url, "state").as_deref(), Some("s"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

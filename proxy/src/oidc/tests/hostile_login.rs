@@ -573,6 +573,7 @@ async fn a_max_age_that_was_asked_for_is_held() {
     config.login_parameters = vec![proxy_config::LoginParameter {
         name: "max_age".to_owned(),
         values: vec!["600".to_owned()],
+        allow: Vec::new(),
     }];
     let now = jiff::Timestamp::now().as_second();
     for (auth_time, part) in [
@@ -583,7 +584,10 @@ async fn a_max_age_that_was_asked_for_is_held() {
     ] {
         let client = start(config.clone());
         let login = login(&client).await;
-        assert_eq!(parameter(&login.url, "max_age").as_deref(), Some("600"));
+        assert_eq!(
+            parameter(&login.url(&Preferences::default()), "max_age").as_deref(),
+            Some("600")
+        );
         let mut claims = hostile.claims(&login);
         claims["auth_time"] = auth_time.clone();
         hostile.give(&claims);

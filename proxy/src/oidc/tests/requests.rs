@@ -14,12 +14,13 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
     let parameter = |name: &str, values: &[&str]| LoginParameter {
         name: name.to_owned(),
         values: values.iter().map(|v| (*v).to_owned()).collect(),
+        allow: Vec::new(),
     };
     config.login_parameters =
         vec![parameter("prompt", &["login"]), parameter("acr_values", &["b", "a~*"])];
     let client = Provider::start(config, true, (&Handle::current(), Arc::new(SystemClock)), None);
     let login = client.login(REDIRECT, |hash| format!("{hash}:/päth?x=1&y")).await.unwrap();
-    let value = |name: &str| super::parameter(&login.url, name).unwrap();
+    let value = |name: &str| super::parameter(&login.url(&Preferences::default()), name).unwrap();
     let expected = format!(
         "{}/auth?acr_values=b&acr_values=a~%2A&client_id=proxy&code_challenge={}&code_challenge_method=S256&nonce={}&\
          prompt=login&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Foauth2%2Fcallback&response_mode=form_post&response_type=code&\
@@ -29,7 +30,7 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
         value("nonce"),
         login.state.state_hash(),
     );
-    assert_eq!(login.url, expected);
+    assert_eq!(login.url(&Preferences::default()), expected);
     assert_eq!(value("code_challenge").len(), 43);
     assert_eq!(value("nonce").len(), 43);
 }
@@ -49,11 +50,18 @@ async fn who_wants_another_account_is_asked_for_one_in_the_way_that_the_provider
         let mut config = config(&hostile.issuer);
         for name in ["prompt", "approval_prompt"] {
             let values = vec!["none".to_owned()];
-            config.login_parameters.push(LoginParameter { name: name.to_owned(), values });
+            config.login_parameters.push(LoginParameter {
+                name: name.to_owned(),
+                values,
+                allow: Vec::new(),
+            });
         }
         let login = login(&start(config)).await;
-        assert_eq!(parameter(&login.url, "prompt").as_deref(), Some("none"));
-        let another = login.as_another();
+        assert_eq!(
+            parameter(&login.url(&Preferences::default()), "prompt").as_deref(),
+            Some("none")
+        );
+        let another = login.url(&Preferences { another_account: true, ..Preferences::default() });
         assert_eq!(parameter(&another, "prompt").as_deref(), Some(prompt), "{offered}");
         assert_eq!(parameter(&another, "approval_prompt"), None);
         let without = |url: &str| {
@@ -61,7 +69,7 @@ async fn who_wants_another_account_is_asked_for_one_in_the_way_that_the_provider
             let pairs = url.query_pairs().into_owned();
             pairs.filter(|(name, _)| !name.contains("prompt")).collect::<Vec<_>>()
         };
-        assert_eq!(without(&another), without(&login.url));
+        assert_eq!(without(&another), without(&login.url(&Preferences::default())));
     }
 }
 
@@ -71,7 +79,11 @@ async fn every_login_has_its_own_secrets() {
     let client = start(config(&hostile.issuer));
     let (one, two) = (login(&client).await, login(&client).await);
     for name in ["state", "nonce", "code_challenge"] {
-        assert_ne!(parameter(&one.url, name), parameter(&two.url, name), "{name}");
+        assert_ne!(
+            parameter(&one.url(&Preferences::default()), name),
+            parameter(&two.url(&Preferences::default()), name),
+            "{name}"
+        );
     }
 }
 
@@ -82,7 +94,7 @@ async fn without_nonce_none_is_sent_and_none_is_missed() {
     config.insecure_skip_nonce = true;
     let client = start(config);
     let login = login(&client).await;
-    assert_eq!(parameter(&login.url, "nonce"), None);
+    assert_eq!(parameter(&login.url(&Preferences::default()), "nonce"), None);
     hostile.give(&hostile.claims(&login));
     assert!(finish(&client, login, "code=c").await.unwrap().nonce.is_none());
 }
@@ -119,8 +131,15 @@ async fn a_login_page_may_be_a_path_because_only_the_browser_follows_it() {
     let mut problems = Problems::default();
     Provider::check(&config, &mut problems);
     assert_eq!(problems, Problems::default());
-    let url = login(&start(config.clone())).await.url;
+    let login = login(&start(config.clone())).await;
+    let url = login.url(&Preferences::default());
     assert!(url.starts_with("/dex/auth?client_id=proxy&") && url.contains("&tenant=a"), "{url}");
+    let another = login.url(&Preferences { another_account: true, ..Preferences::default() });
+    assert!(another.starts_with("/dex/auth?client_id=proxy&"), "{another}");
+    assert!(
+        another.contains("&prompt=select_account&") && another.contains("&tenant=a"),
+        "{another}"
+    );
     for elsewhere in ["//evil.test/auth", "/\\evil.test", "dex/auth"] {
         config.endpoints.authorization = Some(elsewhere.to_owned());
         let mut problems = Problems::default();
@@ -181,8 +200,11 @@ fn what_is_wrong_with_a_configuration_is_said_without_asking_anybody() {
     let mut bad = config("ftp://idp.test");
     bad.skip_discovery = true;
     bad.endpoints.userinfo = Some("/relative".to_owned());
-    bad.login_parameters =
-        vec![LoginParameter { name: "redirect_uri".to_owned(), values: vec!["x".to_owned()] }];
+    bad.login_parameters = vec![LoginParameter {
+        name: "redirect_uri".to_owned(),
+        values: vec!["x".to_owned()],
+        allow: Vec::new(),
+    }];
     let mut problems = Problems::default();
     Provider::check(&bad, &mut problems);
     let text = problems.to_string();

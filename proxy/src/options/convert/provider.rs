@@ -128,6 +128,7 @@ fn login_parameters(options: &Options) -> Vec<LoginParameter> {
     let fixed = |name: &str, value: &str| LoginParameter {
         name: name.to_owned(),
         values: vec![value.to_owned()],
+        allow: Vec::new(),
     };
     let mut parameters = Vec::new();
     if !options.acr_values.is_empty() {
