@@ -10,6 +10,7 @@ mod slots;
 pub(crate) use listener::Listening;
 
 use crate::metrics::{self, Registry};
+use crate::oidc::ProviderStatus;
 use crate::reload::Status;
 use crate::server::{Farewell, Serves};
 use crate::site::SiteCell;
@@ -68,7 +69,7 @@ impl Admin {
             (_, "/readyz") if self.draining.load(Ordering::Relaxed) => {
                 response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
-            (_, "/readyz") if !self.cell.load().provider.may_work().await => response(
+            (_, "/readyz") if !self.cell.load().providers.may_work().await => response(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "text/plain",
                 "what answers is not the identity provider that is configured: see /status\n",
@@ -104,16 +105,14 @@ impl Admin {
         };
         let state = self.status.state();
         let site = self.cell.load();
-        let provider = site.provider.status();
+        let providers: Vec<Json> = site.providers.iter().map(|p| described(&p.status())).collect();
         let mut object = json!({
             "version": env!("CARGO_PKG_VERSION"),
             "configHash": state.hash,
             "reload": {"lastError": state.last_error},
-            "provider": {
-                "id": provider.id, "ready": provider.ready, "error": provider.error,
-                "impossible": provider.impossible, "lastCall": provider.lasts.call,
-                "lastTokenCall": provider.lasts.token, "lastLogin": provider.lasts.login,
-            },
+            // For operators that know of one.
+            "provider": described(&site.providers.standard().status()),
+            "providers": providers,
             "cookieKey": site.ring.wear(),
             "draining": self.draining.load(Ordering::Relaxed),
         });
@@ -136,6 +135,15 @@ impl Admin {
         *last = Some((Instant::now(), direct.clone()));
         direct
     }
+}
+
+/// A provider on the status page.
+fn described(provider: &ProviderStatus) -> Json {
+    json!({
+        "id": provider.id, "ready": provider.ready, "error": provider.error,
+        "impossible": provider.impossible, "lastCall": provider.lasts.call,
+        "lastTokenCall": provider.lasts.token, "lastLogin": provider.lasts.login,
+    })
 }
 
 fn response(

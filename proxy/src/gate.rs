@@ -101,7 +101,8 @@ async fn ask_to_sign_in(
     }
     aim(visit, path);
     if visit.site.config.access.skip_provider_button {
-        return Box::pin(login::begin(visit, &Preferences::default())).await;
+        let provider = visit.site.providers.standard();
+        return Box::pin(login::begin(visit, provider, &Preferences::default())).await;
     }
     Err(Refusal::SignIn)
 }

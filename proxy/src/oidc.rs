@@ -29,14 +29,16 @@ mod userinfo;
 mod validate;
 mod verify;
 
+pub(crate) use bearer::ClaimedIssuer;
 pub(crate) use callback::{CallbackError, Failure};
 pub(crate) use callback_params::{CallbackParams, ParamsError};
+pub(crate) use client::Settings as ProviderSettings;
 pub(crate) use jws::shown;
 pub(crate) use login::Preferences;
 pub(crate) use login_state::LoginState;
-pub(crate) use provider::Provider;
+pub(crate) use provider::{Provider, Status as ProviderStatus};
 pub(crate) use refresh::RefreshError;
 pub(crate) use validate::Validity;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

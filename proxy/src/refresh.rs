@@ -146,7 +146,7 @@ impl Refresher {
         cookies: &RequestCookies<'_>,
         host: &str,
     ) -> Refresh {
-        let Due { store, provider, found: Found { session, ticket }, need } = due;
+        let Due { store, provider, found: Found { session, ticket, provider: _ }, need } = due;
         let (mut session, mut newest) = (session, None);
         for _ in 0..GENERATIONS {
             let text = match (&ticket, &session.refresh_token, store.cookie().value(cookies)) {

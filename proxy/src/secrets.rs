@@ -3,7 +3,7 @@
 //! A secret that is missing, empty or unreadable is a problem that names its field and file. Values are wiped when
 //! dropped, and nothing here can be printed.
 
-use proxy_config::{Config, Problems, Secret, Store};
+use proxy_config::{Config, Problems, Provider, Secret, Store};
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -19,12 +19,12 @@ pub(crate) type SecretText = Zeroizing<String>;
 pub(crate) type SecretBytes = Zeroizing<Vec<u8>>;
 
 /// All secrets of a [`Config`], in its own order.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 pub(crate) struct Secrets {
     /// `session.keys`: the first seals, all open. Random bytes are as good as text, and oauth2-proxy takes them.
     pub(crate) session_keys: Vec<SecretBytes>,
-    /// `providers[0].clientSecret`; none for a public client.
-    pub(crate) client_secret: Option<SecretText>,
+    /// `providers`, with their secrets by value.
+    pub(crate) providers: Vec<Provider>,
     /// `session.store.redis.url`; none for the cookie store.
     pub(crate) redis_url: Option<SecretText>,
     /// `session.store.redis.password`.
@@ -43,10 +43,6 @@ impl Secrets {
         let mut optional =
             |secret: Option<&Secret>, field: &str| secret.and_then(|s| text(s, field, problems));
         Self {
-            client_secret: optional(
-                config.providers.first().and_then(|p| p.client_secret.as_ref()),
-                "providers[0].clientSecret",
-            ),
             redis_url: optional(redis.map(|r| &r.url), "session.store.redis.url"),
             redis_password: optional(
                 redis.and_then(|r| r.password.as_ref()),
@@ -56,9 +52,23 @@ impl Secrets {
                 config.listeners.https.as_ref().map(|l| &l.key),
                 "listeners.https.key",
             ),
+            providers: providers(&config.providers, problems),
             session_keys: session_keys(&config.session.keys, problems),
         }
     }
+}
+
+fn providers(providers: &[Provider], problems: &mut Problems) -> Vec<Provider> {
+    let mut providers = providers.to_vec();
+    for (i, provider) in providers.iter_mut().enumerate() {
+        let field = format!("providers[{i}].clientSecret");
+        provider.client_secret = provider
+            .client_secret
+            .take()
+            .and_then(|secret| text(&secret, &field, problems))
+            .map(Secret::Value);
+    }
+    providers
 }
 
 fn session_keys(keys: &[Secret], problems: &mut Problems) -> Vec<SecretBytes> {

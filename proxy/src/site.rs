@@ -5,6 +5,7 @@
 
 mod compiling;
 mod files;
+mod providers;
 mod ready;
 mod tls;
 
@@ -15,13 +16,13 @@ use crate::access_log::Rules;
 use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::metrics::Registry;
-use crate::oidc::Provider;
 use crate::policy::Policy;
 use crate::refresh::Refresher;
 use crate::secrets::Secrets;
 use crate::session::KeyRing;
 use crate::store::Store;
-use compiling::{Compiling, ProviderSettings};
+use compiling::Compiling;
+use providers::Providers;
 use proxy_config::{Config, Problems};
 use ready::Ready;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -61,10 +62,8 @@ pub(crate) struct Site {
     pub(crate) ring: Arc<KeyRing>,
     /// Where sessions are.
     pub(crate) store: Arc<Store>,
-    /// The identity provider; kept across reloads that leave its settings alone.
-    pub(crate) provider: Arc<Provider>,
-    /// What the provider was started with.
-    provider_settings: ProviderSettings,
+    /// The identity providers; each is kept across reloads that leave its settings alone.
+    pub(crate) providers: Providers,
     /// Who may pass, and what answers.
     pub(crate) policy: Policy,
     /// What answers them, by place in `config.upstreams`.
@@ -89,17 +88,28 @@ impl Site {
         context: &Context,
         previous: Option<&Self>,
     ) -> Result<Self, Problems> {
+        let problems = config.problems().err().unwrap_or_default();
+        Self::compile_beside(problems, config, context, previous)
+    }
+
+    /// The same, where `problems` are those of the configuration itself: tests compile what it does not allow yet.
+    pub(crate) fn compile_beside(
+        problems: Problems,
+        config: &Config,
+        context: &Context,
+        previous: Option<&Self>,
+    ) -> Result<Self, Problems> {
         let mut compiling = Compiling::new(config, context, previous);
         let mut secrets = Secrets::read(config, &mut compiling.found);
         let tls = compiling.tls(secrets.tls_key.take());
-        let client_secret = secrets.client_secret.take();
+        let providers = std::mem::take(&mut secrets.providers);
         let ring = compiling.ring(&secrets);
         let store = ring.as_ref().and_then(|ring| compiling.store(ring, secrets));
         let found = &mut compiling.found;
         files::check(config, found);
         let policy = Policy::compile(config, found);
         let backends = Backend::compile(config, found);
-        let (provider, provider_settings) = compiling.finish(client_secret)?;
+        let providers = compiling.finish(providers, problems)?;
         let (Some(ring), Some(store)) = (ring, store) else { return Err(Problems::default()) };
         Ok(Self {
             log: Rules::compile(&config.logging, &config.http),
@@ -108,8 +118,7 @@ impl Site {
             context: context.clone(),
             ring,
             store,
-            provider,
-            provider_settings,
+            providers,
             policy,
             backends,
             ready: Ready::new(config, previous.map(|site| &site.ready)),

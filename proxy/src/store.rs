@@ -60,6 +60,8 @@ pub(crate) struct Found {
     pub(crate) session: Arc<Session>,
     /// Its ticket, if it is in Redis.
     pub(crate) ticket: Option<Ticket>,
+    /// The place in the configuration of the provider that made it.
+    pub(crate) provider: usize,
 }
 
 /// The family of a session, by the ticket of its record if it has one.
@@ -163,20 +165,19 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<Found>, LoadError> {
         let Some(value) = self.cookie.value(cookies) else { return Ok(None) };
-        let found = match &self.records {
-            None => Found { session: Arc::new(self.open_session(&value)?), ticket: None },
+        let (session, ticket) = match &self.records {
+            None => (self.open_session(&value)?, None),
             Some(records) => {
                 let ticket = self.open_ticket(&value)?;
                 let known = |issuer| self.providers.iter().any(|voucher| voucher.is_at(issuer));
                 if !ticket.issuer().is_none_or(known) {
                     return Err(invalid(&"its ticket is of another issuer"));
                 }
-                let session = Self::read(records, &ticket).await?;
-                Found { session: Arc::new(session), ticket: Some(ticket) }
+                (Self::read(records, &ticket).await?, Some(ticket))
             }
         };
-        self.accept(&found.session, now)?;
-        Ok(Some(found))
+        let provider = self.accept(&session, now)?;
+        Ok(Some(Found { session: Arc::new(session), ticket, provider }))
     }
 
     /// Reads the record of a ticket again.
@@ -352,15 +353,17 @@ impl Store {
         }
     }
 
-    fn accept(&self, session: &Session, now: Timestamp) -> Result<(), LoadError> {
-        voucher::check(&self.providers, session).map_err(|reason| invalid(&reason))?;
+    /// The place of the provider of a session that may be used.
+    fn accept(&self, session: &Session, now: Timestamp) -> Result<usize, LoadError> {
+        let provider =
+            voucher::find(&self.providers, session).map_err(|reason| invalid(&reason))?;
         if !self.lifetime.is_alive(session, now) {
             return Err(invalid(&"it has expired"));
         }
         if self.needs.lacks(session) && !self.needs.can_refresh(session) {
             return Err(invalid(&"the configuration needs more than was kept of the login"));
         }
-        Ok(())
+        Ok(provider)
     }
 }
 

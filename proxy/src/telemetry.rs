@@ -160,21 +160,35 @@ pub(crate) mod tests {
 
     struct Collector(Arc<Mutex<Vec<String>>>);
 
-    impl<S: Subscriber> Layer<S> for Collector {
-        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-            if *event.metadata().level() <= Level::WARN {
-                let mut line = Line::new(event.metadata(), SystemClock.now());
-                event.record(&mut line);
-                self.0.lock().unwrap().push(line.json());
-            }
+    impl Subscriber for Collector {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.is_event() && *metadata.level() <= Level::WARN
         }
+
+        fn event(&self, event: &Event<'_>) {
+            let mut line = Line::new(event.metadata(), SystemClock.now());
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.json());
+        }
+
+        fn new_span(&self, _: &Attributes<'_>) -> Id {
+            Id::from_u64(1)
+        }
+
+        fn record(&self, _: &Id, _: &Record<'_>) {}
+
+        fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+        fn enter(&self, _: &Id) {}
+
+        fn exit(&self, _: &Id) {}
     }
 
     /// What `run` warns of on this thread.
     pub(crate) fn warnings(run: impl FnOnce()) -> Vec<String> {
         let lines = Arc::<Mutex<_>>::default();
         let collector = Collector(Arc::clone(&lines));
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(collector), run);
+        tracing::subscriber::with_default(collector, run);
         lines.lock().unwrap().clone()
     }
 }

@@ -175,13 +175,11 @@ async fn renew(
     found: Found,
     need: Need,
 ) -> Result<Option<Arc<Session>>, Refusal> {
+    // The store of the same site found it.
+    let Some(provider) = caller.site.providers.at(found.provider) else { return Ok(None) };
     let present = Arc::clone(&found.session);
-    let due = Due {
-        store: Arc::clone(&caller.site.store),
-        provider: Arc::clone(&caller.site.provider),
-        found,
-        need,
-    };
+    let due =
+        Due { store: Arc::clone(&caller.site.store), provider: Arc::clone(provider), found, need };
     match caller.site.context.refresher.current(due, &caller.cookies(), caller.host()).await {
         Refresh::Unchanged => Ok(Some(present)),
         Refresh::Renewed { session, set_cookies } => {

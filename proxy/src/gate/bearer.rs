@@ -35,34 +35,58 @@ pub(super) async fn authenticate(
     let Some(token) = only.and_then(|value| value.to_str().ok()).and_then(token_of) else {
         return refused(settings);
     };
-    let digest = Digest::of_bearer(&token, caller.site.provider.bearer_epoch());
-    if let Some(person) =
-        cache::get(digest, caller.site.epoch).filter(|person| person.is_good(caller.now))
-    {
+    let (epoch, now) = (caller.site.epoch, caller.now);
+    let known = caller.site.providers.iter().find_map(|provider| {
+        let digest = Digest::of_bearer(&token, provider.bearer_epoch());
+        cache::get(digest, epoch).filter(|person| person.is_good(now))
+    });
+    if let Some(person) = known {
         caller.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    if cache::was_refused(digest, caller.now) {
-        return refused(settings);
-    }
-    match Box::pin(caller.site.provider.bearer(&token)).await {
-        Ok(session) => {
-            let verified_until = caller.now.checked_add(VERIFIED_FOR).ok();
-            let until = [session.expires_at, verified_until].into_iter().flatten().min();
-            let person = Arc::new(Person::of(&session, &caller.site.policy, until));
-            cache::put(digest, caller.site.epoch, &person);
-            caller.worker.shard.count(Event::SessionOpened);
-            Ok(Some(person))
+    Box::pin(verified(caller, &token, settings)).await
+}
+
+/// The same for a token that was not verified before. Each provider that may have made it judges it by its own keys and for its
+/// own audience.
+async fn verified(
+    caller: &Caller<'_>,
+    token: &str,
+    settings: &Bearer,
+) -> Result<Option<Arc<Person>>, Refusal> {
+    let mut outage = None;
+    let mut reason = Some("it is of none of the configured issuers".to_owned());
+    for provider in caller.site.providers.of_bearer(token) {
+        let digest = Digest::of_bearer(token, provider.bearer_epoch());
+        if cache::was_refused(digest, caller.now) {
+            reason = None;
+            continue;
         }
-        Err(error) if error.is_outage() => Err(Refusal::NoProvider(error.to_string())),
-        Err(error) => {
-            cache::refuse(digest, caller.now);
-            REFUSED.with(|place| {
-                caller.note_sparingly(place, &format!("a bearer token is refused: {error}"));
-            });
-            refused(settings)
+        match provider.bearer(token).await {
+            Ok(session) => {
+                let verified_until = caller.now.checked_add(VERIFIED_FOR).ok();
+                let until = [session.expires_at, verified_until].into_iter().flatten().min();
+                let person = Arc::new(Person::of(&session, &caller.site.policy, until));
+                cache::put(digest, caller.site.epoch, &person);
+                caller.worker.shard.count(Event::SessionOpened);
+                return Ok(Some(person));
+            }
+            Err(error) if error.is_outage() => outage = Some(error),
+            Err(error) => {
+                cache::refuse(digest, caller.now);
+                reason = Some(error.to_string());
+            }
         }
     }
+    if let Some(error) = outage {
+        return Err(Refusal::NoProvider(error.to_string()));
+    }
+    if let Some(reason) = reason {
+        REFUSED.with(|place| {
+            caller.note_sparingly(place, &format!("a bearer token is refused: {reason}"));
+        });
+    }
+    refused(settings)
 }
 
 fn refused(settings: &Bearer) -> Result<Option<Arc<Person>>, Refusal> {

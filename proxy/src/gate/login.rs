@@ -4,25 +4,26 @@ use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::body::Body;
 use crate::metrics::Event;
-use crate::oidc::Preferences;
+use crate::oidc::{Preferences, Provider};
 use crate::reply;
 use base64_simd::URL_SAFE_NO_PAD;
 use http::{Response, StatusCode};
 use url::Url;
 
-/// Sends the person to the provider; the login leads back to the visit's target.
+/// Sends the person to `provider`; the login leads back to the visit's target.
 ///
 /// # Errors
 /// The provider is not there.
 pub(super) async fn begin(
     visit: &mut Visit<'_>,
+    provider: &Provider,
     preferences: &Preferences,
 ) -> Result<Response<Body>, Refusal> {
     visit.no_cache = true;
     let redirect_uri = redirect_uri(visit);
     let (target, encode) = (visit.target.clone(), visit.site.config.http.encode_state);
     let state = move |hash: &str| state_parameter(hash, &target, encode);
-    let login = visit.site.provider.login(&redirect_uri, state).await;
+    let login = provider.login(&redirect_uri, state).await;
     let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
     let cookies = visit.site.ready.login_cookies.remember(
         &visit.site.ring,

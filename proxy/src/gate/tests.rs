@@ -7,6 +7,7 @@ mod golden_headers;
 mod golden_redirects;
 mod login;
 mod proxy;
+mod several;
 
 use proxy::{Proxy, session, upstream};
 

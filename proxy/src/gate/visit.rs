@@ -232,7 +232,7 @@ impl<'a> Visit<'a> {
 
     /// What its button says.
     pub(crate) fn provider_name(&self) -> &str {
-        &self.site.ready.provider_name
+        self.site.providers.standard().name()
     }
 
     /// Works out where a login leads back to; `asked` is what the parameters ask for, the best first.

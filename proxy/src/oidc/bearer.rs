@@ -9,6 +9,7 @@ use super::provider::Provider;
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
 use crate::session::{Session, Token};
 use jiff::Timestamp;
+use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -46,7 +47,28 @@ impl From<SignedError> for BearerError {
     }
 }
 
+/// Whose a token says it is, before anything of it is verified: good for nothing but choosing whom to ask.
+pub(crate) struct ClaimedIssuer(Option<String>);
+
+impl ClaimedIssuer {
+    /// Of a compact JWT, or of nobody.
+    pub(crate) fn of(token: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Claims {
+            iss: String,
+        }
+        let claims = token.split('.').nth(1).and_then(|part| jws::decode(part).ok());
+        Self(claims.and_then(|text| jws::object::<Claims>(&text).ok()).map(|claims| claims.iss))
+    }
+}
+
 impl Provider {
+    /// Whether a token that claims to be from there may be this provider's.
+    pub(crate) fn may_have_made(&self, ClaimedIssuer(name): &ClaimedIssuer) -> bool {
+        self.client.trusts().skip_verification
+            || name.as_deref().is_some_and(|name| self.is_issuer(name))
+    }
+
     /// The session that a bearer token stands for: the token is its access and ID token, and it ends with the token.
     /// Without an e-mail claim the subject takes its place; a token without subject is known by its address alone.
     ///

@@ -34,6 +34,9 @@ impl Provider {
         state: LoginState,
         redirect_uri: &str,
     ) -> Result<Session, CallbackError> {
+        if !self.began(&state) {
+            return Err(CallbackError::OtherProvider);
+        }
         let (client, params, redirect_uri) =
             (Arc::clone(&self.client), params.clone(), redirect_uri.to_owned());
         let work = async move {
@@ -52,9 +55,6 @@ async fn complete(
     redirect_uri: &str,
 ) -> Result<Session, CallbackError> {
     let metadata = client.issuer.metadata().await?;
-    if !state.went_to(&client.config.id, &client.config.issuer_url) {
-        return Err(CallbackError::OtherProvider);
-    }
     check_issuer(client, &metadata, params)?;
     if let Some(code) = &params.error {
         return Err(CallbackError::declined(code, params.error_description.as_deref()));
@@ -66,7 +66,8 @@ async fn complete(
     session(client, &metadata, state, tokens).await
 }
 
-/// RFC 9207 section 2.4: a response of another provider, mixed up or injected, ends here.
+/// RFC 9207 section 2.4: a response of another provider, mixed up or injected, ends here. With several providers each has to
+/// name itself, because nothing else tells whose page the person came back from.
 fn check_issuer(
     client: &Client,
     metadata: &Metadata,
@@ -78,7 +79,7 @@ fn check_issuer(
         Some(issuer) => {
             Err(CallbackError::Issuer { got: shown(issuer), wanted: shown(&metadata.issuer) })
         }
-        None if metadata.iss_in_response => Err(CallbackError::NoIssuer),
+        None if metadata.iss_in_response || client.among_others => Err(CallbackError::NoIssuer),
         None => Ok(()),
     }
 }

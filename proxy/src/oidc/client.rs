@@ -3,7 +3,7 @@
 mod calls;
 
 use super::discovery::Metadata;
-use super::issuer::{Live, Settings};
+use super::issuer::{self, Live};
 use super::login_parameters::LoginParameters;
 use super::outcome::Outcomes;
 use super::token::{self, TokenError, Tokens};
@@ -15,12 +15,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
+/// What a client is started with; with the same it goes on across reloads.
+#[derive(Clone, PartialEq)]
+pub(crate) struct Settings {
+    /// The configuration, with secrets by value: a file that is emptied later changes nothing until a reload finds it good.
+    pub(crate) config: Config,
+    /// Some group is needed to pass, so the default scope asks for groups.
+    pub(crate) groups_required: bool,
+    /// There are other providers, with which this one's responses could be mixed up.
+    pub(crate) among_others: bool,
+}
+
 /// What the calls of a client share.
 pub(super) struct Client {
     pub(super) config: Config,
-    pub(super) issuer: Arc<Live>,
-    /// Some group is needed to pass, so the default scope asks for groups.
     pub(super) groups_required: bool,
+    pub(super) among_others: bool,
+    pub(super) issuer: Arc<Live>,
     pub(super) login_parameters: Arc<LoginParameters>,
     /// The way of client authentication that was found to work; providers have it for each client.
     learnt: token::Learnt,
@@ -31,31 +42,39 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// A client of `issuer`, which must have the settings of `config`. `previous` is the one in force.
-    pub(super) fn new(
-        config: Config,
-        groups_required: bool,
+    /// A client of `issuer`, which must be the one of its settings. `known` are others that there are.
+    pub(super) fn new<'a>(
+        settings: Settings,
         issuer: Arc<Live>,
-        previous: Option<&Self>,
+        mut known: impl Iterator<Item = &'a Self>,
     ) -> Self {
-        let previous = previous.filter(|previous| {
-            previous.config.client_id == config.client_id
-                && previous.issuer.settings == issuer.settings
+        let Settings { config, groups_required, among_others } = settings;
+        let same = known.find(|client| {
+            client.config.client_id == config.client_id && Arc::ptr_eq(&client.issuer, &issuer)
         });
         Self {
-            learnt: previous.map(|client| client.learnt.clone()).unwrap_or_default(),
+            learnt: same.map(|client| client.learnt.clone()).unwrap_or_default(),
             outcomes: Outcomes::default(),
             serial: SERIAL.fetch_add(1, Ordering::Relaxed),
             calls: Calls::default(),
             groups_required,
+            among_others,
             login_parameters: Arc::new(LoginParameters::compile(&config.login_parameters)),
             issuer,
             config,
         }
     }
 
+    /// Whether it was made from these.
+    pub(super) fn has(&self, settings: &Settings) -> bool {
+        let Settings { config, groups_required, among_others } = settings;
+        self.config == *config
+            && self.groups_required == *groups_required
+            && self.among_others == *among_others
+    }
+
     /// Whose tokens are accepted.
-    pub(super) fn trusts(&self) -> &Settings {
+    pub(super) fn trusts(&self) -> &issuer::Settings {
         &self.issuer.settings
     }
 

@@ -2,9 +2,9 @@
 //!
 //! Network work runs on the control runtime, so that neither a busy worker nor a client that goes away can cut it short.
 
-use super::client::Client;
+use super::client::{Client, Settings};
 use super::discovery;
-use super::issuer::{Live, Settings, Unavailable};
+use super::issuer::{self, Live, Unavailable};
 use super::login::{self, Login};
 use super::login_state::LoginState;
 use super::outcome::Lasts;
@@ -39,26 +39,41 @@ pub(crate) struct Status {
 impl Provider {
     /// Starts asking the provider about itself, in the background, for as long as this object lives. Opens nothing itself.
     ///
-    /// `groups_required`: some group is needed to pass, so the default scope asks for groups. `previous` is the provider in
-    /// force: if its issuer is the same one, it is shared, so that a rotated client secret does not need it to be up.
+    /// `known` are the providers that there are. An issuer that is found and believed in the same way as one of theirs is
+    /// shared: several clients have one set of keys, and a rotated client secret does not need the provider to be up.
     pub(crate) fn start(
-        config: Config,
-        groups_required: bool,
+        settings: Settings,
         (control, clock): (&Handle, Arc<dyn Clock>),
-        previous: Option<&Self>,
+        known: &[Arc<Self>],
     ) -> Arc<Self> {
-        let settings = Settings::of(&config);
-        let previous = previous.map(|provider| &*provider.client);
-        let issuer = previous
-            .filter(|client| client.issuer.settings == settings)
+        let clients = || known.iter().map(|provider| &*provider.client);
+        let wanted = issuer::Settings::of(&settings.config);
+        let issuer = clients()
+            .find(|client| client.issuer.settings == wanted)
             .map(|client| Arc::clone(&client.issuer))
-            .unwrap_or_else(|| Live::start(settings, control, clock));
-        let client = Arc::new(Client::new(config, groups_required, issuer, previous));
+            .unwrap_or_else(|| Live::start(wanted, control, clock));
+        // The latest first.
+        let client = Arc::new(Client::new(settings, issuer, clients().rev()));
         Arc::new(Self { client, control: control.clone() })
     }
 
-    /// Checks what can be checked without asking the provider; fields are below `providers[0]`.
-    pub(crate) fn check(config: &Config, problems: &mut Problems) {
+    /// The name on its button.
+    pub(crate) fn name(&self) -> &str {
+        self.client.config.name.as_deref().unwrap_or("OpenID Connect")
+    }
+
+    /// Whether it was started with these, so that it can go on.
+    pub(crate) fn was_started_with(&self, settings: &Settings) -> bool {
+        self.client.has(settings)
+    }
+
+    /// Whether a login was begun here: at this provider, at this issuer.
+    pub(crate) fn began(&self, state: &LoginState) -> bool {
+        state.went_to(&self.client.config.id, &self.client.config.issuer_url)
+    }
+
+    /// Checks what can be checked without asking the provider, whose configuration is called `name`.
+    pub(crate) fn check(config: &Config, name: &str, problems: &mut Problems) {
         let endpoints = &config.endpoints;
         let mut urls = vec![
             ("issuerUrl", Some(&config.issuer_url)),
@@ -77,8 +92,7 @@ impl Provider {
                 && text.is_none()
                 && ["endpoints.authorization", "endpoints.token", "endpoints.jwks"].contains(&field)
             {
-                problems
-                    .add(format!("providers[0].{field}"), "is needed because skipDiscovery is set");
+                problems.add(format!("{name}.{field}"), "is needed because skipDiscovery is set");
             }
             let read = if field == "endpoints.authorization" {
                 discovery::login_page
@@ -86,14 +100,14 @@ impl Provider {
                 discovery::endpoint
             };
             if let Some(Err(error)) = text.map(|text| read(field, text)) {
-                problems.add(format!("providers[0].{field}"), error.to_string());
+                problems.add(format!("{name}.{field}"), error.to_string());
             }
         }
-        if let Some(name) = login::reserved_parameter(config) {
+        if let Some(parameter) = login::reserved_parameter(config) {
             let message = format!(
-                "{name} is set by the proxy itself: remove it, or use the setting that is made for it"
+                "{parameter} is set by the proxy itself: remove it, or use the setting that is made for it"
             );
-            problems.add("providers[0].loginParameters", message);
+            problems.add(format!("{name}.loginParameters"), message);
         }
     }
 
@@ -137,9 +151,8 @@ impl Provider {
 
     /// Whether somebody who says `issuer` means this provider.
     pub(crate) fn is_issuer(&self, issuer: &str) -> bool {
-        let Client { config, issuer: live, .. } = &*self.client;
-        let known = || live.metadata_now().is_some_and(|metadata| metadata.issuer == issuer);
-        issuer == config.issuer_url || config.insecure_skip_issuer_verification || known()
+        let own = self.client.trusts();
+        own.skip_verification || own.is_called(issuer)
     }
 
     /// How it stands with the provider.

@@ -3,20 +3,20 @@
 mod arbitrary;
 mod bearer;
 mod certified;
-mod hostile;
+pub(crate) mod hostile;
 mod hostile_discovery;
 mod hostile_login;
 mod hostile_refresh;
 mod key_changes;
 mod requests;
 mod servers;
-mod signer;
+pub(crate) mod signer;
 mod trust;
 
 use self::servers::provider;
 use super::login::Login;
 use super::login::Preferences;
-use super::{CallbackError, CallbackParams, Provider};
+use super::{CallbackError, CallbackParams, Provider, ProviderSettings};
 use crate::clock::SystemClock;
 use crate::session::Session;
 use proxy_config::Provider as Config;
@@ -40,7 +40,16 @@ fn config(issuer: &str) -> Config {
 }
 
 fn start(config: Config) -> Arc<Provider> {
-    Provider::start(config, false, (&Handle::current(), Arc::new(SystemClock)), None)
+    start_among(alone(config), &[])
+}
+
+/// A provider beside which there is none.
+fn alone(config: Config) -> ProviderSettings {
+    ProviderSettings { config, groups_required: false, among_others: false }
+}
+
+fn start_among(settings: ProviderSettings, known: &[Arc<Provider>]) -> Arc<Provider> {
+    Provider::start(settings, (&Handle::current(), Arc::new(SystemClock)), known)
 }
 
 async fn login(provider: &Provider) -> Login {

@@ -150,7 +150,10 @@ async fn a_request_keeps_the_site_it_began_with_and_the_next_one_gets_the_new() 
     running.until("a new epoch", |running| running.cell.load().epoch > old.epoch).await;
     let new = reader.current();
     assert_eq!((&*old.config.http.proxy_prefix, &*new.config.http.proxy_prefix), ("/one", "/two"));
-    assert!(Arc::ptr_eq(&old.provider, &new.provider), "an unchanged provider is kept");
+    assert!(
+        Arc::ptr_eq(old.providers.standard(), new.providers.standard()),
+        "an unchanged provider is kept"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -207,7 +210,7 @@ async fn a_new_client_secret_makes_a_new_provider_and_an_emptied_one_keeps_the_o
     let field = format!(r#""clientId": "app", "clientSecret": {{"file": "{}"}}"#, secret.display());
     running.swap(running.config("/two").replace(r#""clientId": "app""#, &field), KEY);
     running.until("the secret", |running| running.prefix() == "/two").await;
-    let first = Arc::clone(&running.cell.load().provider);
+    let first = Arc::clone(running.cell.load().providers.standard());
     fs::write(&secret, "").unwrap();
     let named = |running: &Running| {
         running
@@ -217,10 +220,12 @@ async fn a_new_client_secret_makes_a_new_provider_and_an_emptied_one_keeps_the_o
             .is_some_and(|error| error.contains("providers[0].clientSecret"))
     };
     running.until("the empty secret", named).await;
-    assert!(Arc::ptr_eq(&running.cell.load().provider, &first));
+    assert!(Arc::ptr_eq(running.cell.load().providers.standard(), &first));
     fs::write(&secret, "second").unwrap();
     running
-        .until("the new secret", |running| !Arc::ptr_eq(&running.cell.load().provider, &first))
+        .until("the new secret", |running| {
+            !Arc::ptr_eq(running.cell.load().providers.standard(), &first)
+        })
         .await;
     assert_eq!(running.status.state().last_error, None);
 }

@@ -1,11 +1,11 @@
-//! The parts of a site that need secrets or live on from the one before: keys, store, certificate, provider.
+//! The parts of a site that need secrets or live on from the one before: keys, store, certificate, providers.
 
-use super::{Context, Site, Tls};
-use crate::oidc::Provider;
+use super::{Context, Providers, Site, Tls};
+use crate::oidc::{Provider, ProviderSettings};
 use crate::secrets::{SecretText, Secrets};
 use crate::session::{KeyRing, KeyRingError, Needs};
 use crate::store::{self, SettingsError, Store};
-use proxy_config::{Config, Problems, Secret};
+use proxy_config::{Config, Problems};
 use std::sync::Arc;
 
 /// One compilation under way.
@@ -80,50 +80,32 @@ impl<'a> Compiling<'a> {
         }
     }
 
-    /// If nothing is wrong, the provider: the one in force if its settings are the same, or a new one.
+    /// If nothing is wrong, the providers: those in force whose settings are the same, and new ones. `problems` are those of
+    /// the configuration itself.
     ///
     /// # Errors
     /// Everything that is wrong; of one field only what was said first.
     pub(super) fn finish(
         mut self,
-        client_secret: Option<SecretText>,
-    ) -> Result<(Arc<Provider>, ProviderSettings), Problems> {
-        let mut problems = self.config.problems().err().unwrap_or_default();
-        if let Some(provider) = self.config.providers.first() {
-            Provider::check(provider, &mut self.found);
+        providers: Vec<proxy_config::Provider>,
+        mut problems: Problems,
+    ) -> Result<Providers, Problems> {
+        for (i, provider) in providers.iter().enumerate() {
+            Provider::check(provider, &format!("providers[{i}]"), &mut self.found);
         }
         let known: Vec<_> = problems.0.iter().map(|problem| problem.field.clone()).collect();
         problems
             .0
             .extend(self.found.0.into_iter().filter(|problem| !known.contains(&problem.field)));
-        let (Some(provider), []) = (self.config.providers.first(), &*problems.0) else {
+        if !problems.0.is_empty() {
             return Err(problems);
-        };
-        let settings = ProviderSettings {
-            // By value: a file that is emptied later changes nothing until a reload finds it good.
-            provider: proxy_config::Provider {
-                client_secret: client_secret.map(Secret::Value),
-                ..provider.clone()
-            },
-            groups_required: !self.config.access.allowed_groups.is_empty(),
-        };
-        if let Some(site) = self.previous.filter(|site| site.provider_settings == settings) {
-            return Ok((Arc::clone(&site.provider), settings));
         }
-        let Context { control, clock, refresher: _, registry: _ } = self.context;
-        let provider = Provider::start(
-            settings.provider.clone(),
-            settings.groups_required,
-            (control, Arc::clone(clock)),
-            self.previous.map(|site| &*site.provider),
-        );
-        Ok((provider, settings))
+        let among_others = providers.len() > 1;
+        let groups_required = !self.config.access.allowed_groups.is_empty();
+        let settings = |config| ProviderSettings { config, groups_required, among_others };
+        let settings = providers.into_iter().map(settings).collect();
+        let previous = self.previous.map(|site| &site.providers);
+        // That there is one was asked for above.
+        Providers::start(settings, self.context, previous).ok_or(problems)
     }
-}
-
-/// What a provider is started with; the same settings keep the same provider.
-#[derive(PartialEq)]
-pub(super) struct ProviderSettings {
-    provider: proxy_config::Provider,
-    groups_required: bool,
 }

@@ -5,7 +5,7 @@ use crate::pending::{LoginCookies, SignOutCookie, UsedStates};
 use crate::routing::Endpoints;
 use crate::upstream::Names;
 use http::HeaderName;
-use proxy_config::Config;
+use proxy_config::{Config, Provider};
 use std::sync::Arc;
 
 /// See the module.
@@ -26,8 +26,6 @@ pub(crate) struct Ready {
     pub(crate) request_id_header: HeaderName,
     /// The sentence on the sign-in page.
     pub(crate) banner: String,
-    /// The name on its button.
-    pub(crate) provider_name: String,
 }
 
 impl Ready {
@@ -36,24 +34,18 @@ impl Ready {
         let real_ip =
             config.http.reverse_proxy.as_ref().map(|proxy| proxy.real_client_ip_header.as_str());
         let injected = config.request_headers.iter().map(|rule| rule.name.as_str());
-        let provider = config.providers.first();
+        let by_form = |provider: &Provider| provider.response_mode.as_deref() == Some("form_post");
         Self {
             endpoints: Endpoints::new(&config.http),
             names: Names::compile(injected, real_ip),
             own_cookies: OwnCookies::new(&config.session.cookie.name),
-            login_cookies: LoginCookies::new(
-                &config.session,
-                provider.is_some_and(|p| p.response_mode.as_deref() == Some("form_post")),
-            ),
+            login_cookies: LoginCookies::new(&config.session, config.providers.iter().any(by_form)),
             sign_out_cookie: SignOutCookie::new(&config.session.cookie),
             used: previous.map_or_else(Arc::default, |ready| Arc::clone(&ready.used)),
             // Its characters were checked with the configuration.
             request_id_header: HeaderName::from_bytes(config.http.request_id_header.as_bytes())
                 .unwrap_or(HeaderName::from_static("x-request-id")),
             banner: banner(config),
-            provider_name: provider
-                .and_then(|provider| provider.name.clone())
-                .unwrap_or_else(|| "OpenID Connect".to_owned()),
         }
     }
 }

@@ -35,17 +35,17 @@ impl Voucher {
     }
 }
 
-/// Whether one of the providers made `session`.
+/// The place of the provider that made `session`.
 ///
 /// # Errors
 /// Why not, for the log.
-pub(super) fn check(vouchers: &[Voucher], session: &Session) -> Result<(), &'static str> {
-    if vouchers.iter().any(|voucher| voucher.made(session)) {
-        return Ok(());
-    }
-    Err(if vouchers.iter().any(|voucher| voucher.id == session.provider) {
-        "it is of another issuer than its identity provider has now"
-    } else {
-        "its identity provider is no longer configured"
+pub(super) fn find(vouchers: &[Voucher], session: &Session) -> Result<usize, &'static str> {
+    let found = vouchers.iter().position(|voucher| voucher.made(session));
+    found.ok_or_else(|| {
+        if vouchers.iter().any(|voucher| voucher.id == session.provider) {
+            "it is of another issuer than its identity provider has now"
+        } else {
+            "its identity provider is no longer configured"
+        }
     })
 }

@@ -19,8 +19,11 @@ const RESERVED: [&str; 10] = [
 ];
 
 pub(super) fn check_all(providers: &[Provider], problems: &mut Problems) {
-    if providers.len() != 1 {
-        problems.add("providers", format!("exactly one is needed, there are {}", providers.len()));
+    problems.add_if(providers.is_empty(), "providers", "one is needed, there is none");
+    // The one place that says so: behind it there may be any number.
+    if let Some(second) = providers.get(1) {
+        let message = format!("a second provider ({:?}) is not supported yet", second.id);
+        problems.add("providers[1]", message);
     }
     for (i, provider) in providers.iter().enumerate() {
         check(provider, &format!("providers[{i}]"), problems);

@@ -70,6 +70,7 @@ fn each_rule_names_its_field() {
             "listeners.https.address",
         ),
         (|c| c.providers.clear(), "providers"),
+        (|c| c.providers.push(c.providers[0].clone()), "providers[1]"),
         (|c| c.providers[0].issuer_url = "id.example".into(), "providers[0].issuerUrl"),
         (|c| c.providers[0].issuer_url = "https://id.example?x".into(), "providers[0].issuerUrl"),
         (

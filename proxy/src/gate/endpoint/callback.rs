@@ -8,7 +8,7 @@ use crate::gate::refusal::Refusal;
 use crate::gate::target;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
-use crate::oidc::{CallbackParams, LoginState};
+use crate::oidc::{CallbackError, CallbackParams, LoginState};
 use crate::pending::NoLogin;
 use crate::policy::{Verdict, location, single};
 use crate::reply;
@@ -50,7 +50,8 @@ pub(super) async fn finish(
 async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal> {
     let params = CallbackParams::parse(&form.response())?;
     let state = login_of(visit, &params)?;
-    let session = visit.site.provider.callback(&params, state, &login::redirect_uri(visit)).await?;
+    let provider = visit.site.providers.of_login(&state).ok_or(CallbackError::OtherProvider)?;
+    let session = provider.callback(&params, state, &login::redirect_uri(visit)).await?;
     let verdict = visit.site.policy.verdict(&session.identity);
     // Without an address nobody signs in, not even where all addresses may: it is what the application knows them by.
     let nameless = session.identity.email.as_deref().is_none_or(str::is_empty);

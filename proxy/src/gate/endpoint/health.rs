@@ -6,7 +6,7 @@ use crate::gate::visit::Visit;
 use crate::reply;
 use http::{Response, StatusCode};
 
-/// Alive is who answers; ready is whose session store answers, and whose provider is not known to be another.
+/// Alive is who answers; ready is whose session store answers, and one of whose providers may work.
 pub(super) async fn answer(visit: &Visit<'_>, endpoint: Endpoint) -> Response<Body> {
     if endpoint == Endpoint::Ready
         && let Err(error) = visit.site.store.ready().await
@@ -17,7 +17,7 @@ pub(super) async fn answer(visit: &Visit<'_>, endpoint: Endpoint) -> Response<Bo
             "error: the session store does not answer",
         );
     }
-    if endpoint == Endpoint::Ready && !visit.site.provider.may_work().await {
+    if endpoint == Endpoint::Ready && !visit.site.providers.may_work().await {
         return reply::text(
             StatusCode::INTERNAL_SERVER_ERROR,
             "error: what answers is not the identity provider that is configured",

@@ -44,15 +44,17 @@ pub(super) async fn start(
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
     let parameters = aim(visit, path).await?;
-    let mut issuers = parameters.iter().filter(|(name, _)| name == "iss");
-    if let Some((_, issuer)) = issuers.find(|(_, iss)| !visit.site.provider.is_issuer(iss)) {
+    let issuers = parameters.iter().filter(|(name, _)| name == "iss");
+    let issuers: Vec<&str> = issuers.map(|(_, issuer)| issuer.as_str()).collect();
+    let Some(provider) = visit.site.providers.of_issuers(&issuers) else {
+        let issuer = issuers.first().copied().unwrap_or_default();
         thread_local!(static FOREIGN: Sparing = const { Sparing::new() });
         let refusal = Refusal::foreign_issuer(issuer);
         FOREIGN.with(|place| visit.caller().note_sparingly(place, &refusal.to_string()));
         return Err(refusal);
-    }
+    };
     let another_account = first(&parameters, "prompt") == Some(ANOTHER);
-    login::begin(visit, &Preferences { another_account, parameters }).await
+    login::begin(visit, provider, &Preferences { another_account, parameters }).await
 }
 
 /// Works out where the login leads back to.

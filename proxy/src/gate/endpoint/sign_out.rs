@@ -11,7 +11,8 @@ use crate::metrics::Event;
 use crate::policy::{location, single};
 use crate::reply;
 use crate::routing::NormalPath;
-use crate::session::{Session, Token};
+use crate::session::Token;
+use crate::store::Found;
 use crate::telemetry::Sparing;
 use http::{Response, StatusCode};
 
@@ -32,23 +33,17 @@ pub(super) async fn leave(
     let form = Form::read(visit).await?;
     let rd = form.get("rd")?;
     visit.aim(path, &[rd.as_deref()]);
-    let session = visit
-        .site
-        .store
-        .load(&visit.cookies(), visit.now)
-        .await
-        .ok()
-        .flatten()
-        .map(|found| found.session);
-    if let Some(session) = &session {
+    let found = visit.site.store.load(&visit.cookies(), visit.now).await.ok().flatten();
+    if let Some(Found { session, .. }) = &found {
         visit.entry.set_user(single(session.identity.shown()));
     }
     visit.clear_session().await?;
-    if let Some(session) = &session {
+    if let Some(Found { session, .. }) = &found {
         visit.caller().note(session.identity.shown(), "signed out");
     }
     visit.worker.shard.count(Event::SignedOut);
-    let next = next(visit, session.as_deref());
+    let next = found.and_then(|found| next(visit, &found));
+    let next = next.unwrap_or_else(|| location(&visit.target));
     Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &next))
 }
 
@@ -73,26 +68,22 @@ pub(super) fn land(visit: &mut Visit<'_>) -> Response<Body> {
     reply::redirect(&visit.head.method, StatusCode::FOUND, &location(&target))
 }
 
-/// Where to: the target, with the ID token in it only if it is the provider's end-session endpoint; or to that endpoint
-/// by way of RP-initiated logout, which comes back to [`land`] and from there leads to the target.
-fn next(visit: &mut Visit<'_>, session: Option<&Session>) -> String {
-    let provider = &visit.site.provider;
-    let id_token = session.and_then(|session| session.id_token.as_ref()).map(Token::as_str);
+/// Where somebody goes who had a session, if not simply to the target: there with the ID token in it, only if it is the
+/// end-session endpoint of the session's provider; or to that endpoint by way of RP-initiated logout, which comes back to
+/// [`land`] and from there leads to the target.
+fn next(visit: &mut Visit<'_>, Found { session, provider, .. }: &Found) -> Option<String> {
+    let provider = visit.site.providers.at(*provider)?;
+    let id_token = session.id_token.as_ref().map(Token::as_str);
     if provider.is_end_session(&visit.target) {
-        let filled = id_token
-            .map(|token| visit.target.replace(PLACEHOLDER, token).replace("%7Bid_token%7D", token));
-        return location(filled.as_deref().unwrap_or(&visit.target));
+        let token = id_token?;
+        let filled = visit.target.replace(PLACEHOLDER, token).replace("%7Bid_token%7D", token);
+        return Some(location(&filled));
     }
     let cookie = &visit.site.ready.sign_out_cookie;
     let (state, line) = cookie.remember(&visit.site.ring, &visit.target, visit.now, visit.host());
     let landing =
         format!("{}{}/signed_out", login::origin(visit), visit.site.config.http.proxy_prefix);
-    let end = provider.end_session_url(id_token, Some((&landing, &state)));
-    match end.filter(|_| session.is_some()) {
-        Some(end) => {
-            visit.set_cookies.push(line);
-            end
-        }
-        None => location(&visit.target),
-    }
+    let end = provider.end_session_url(id_token, Some((&landing, &state)))?;
+    visit.set_cookies.push(line);
+    Some(end)
 }

@@ -29,9 +29,10 @@ pub(crate) enum CallbackError {
         /// What the provider is.
         wanted: String,
     },
-    /// The provider says that it always names itself, and this response does not.
+    /// The provider says that it always names itself, or there are several, and this response does not.
     #[error(
-        "the authorization response has no iss although the provider says that it always has: it is mixed up or forged"
+        "the authorization response has no iss although the provider says that it always has, or there are several: it is \
+         mixed up or forged"
     )]
     NoIssuer,
     /// The provider, or the person there, refused.

@@ -13,7 +13,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// One answer.
 #[derive(Clone)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Status and JSON.
     Json(u16, Value),
     /// Status, media type and text.
@@ -27,8 +27,8 @@ pub(super) enum Reply {
 }
 
 /// The provider. By path, `/token` for example; what is not set is 404.
-pub(super) struct Hostile {
-    pub(super) issuer: String,
+pub(crate) struct Hostile {
+    pub(crate) issuer: String,
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     seen: Arc<Mutex<Vec<(String, String)>>>,
     /// The token endpoint knows a client by its form only.
@@ -37,7 +37,7 @@ pub(super) struct Hostile {
 
 impl Hostile {
     /// A provider that still behaves: discovery, keys and a userinfo that adds nothing.
-    pub(super) async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let hostile = Self::new(format!("http://{}", listener.local_addr().unwrap()));
         let shared = hostile.shared();
@@ -50,7 +50,7 @@ impl Hostile {
     }
 
     /// The same behind TLS, as `https://localhost`.
-    pub(super) async fn start_tls(acceptor: TlsAcceptor) -> Self {
+    pub(crate) async fn start_tls(acceptor: TlsAcceptor) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let hostile =
             Self::new(format!("https://localhost:{}", listener.local_addr().unwrap().port()));
@@ -78,7 +78,7 @@ impl Hostile {
     }
 
     /// The usual discovery document.
-    pub(super) fn document(&self) -> Value {
+    pub(crate) fn document(&self) -> Value {
         let at = |path: &str| format!("{}{path}", self.issuer);
         json!({
             "issuer": self.issuer,
@@ -91,7 +91,7 @@ impl Hostile {
     }
 
     /// The usual document with these members instead.
-    pub(super) fn describe(&self, members: &Value) {
+    pub(crate) fn describe(&self, members: &Value) {
         let mut document = self.document();
         for (name, value) in members.as_object().unwrap() {
             document[name] = value.clone();
@@ -108,23 +108,23 @@ impl Hostile {
     }
 
     /// From now on the token endpoint knows a client by its form only.
-    pub(super) fn wants_post(&self) {
+    pub(crate) fn wants_post(&self) {
         self.post_only.store(true, Ordering::Relaxed);
     }
 
     /// From now on `path` is answered so.
-    pub(super) fn set(&self, path: &str, reply: Reply) {
+    pub(crate) fn set(&self, path: &str, reply: Reply) {
         self.replies.lock().unwrap().insert(path.to_owned(), reply);
     }
 
     /// The requests for `path`, head and body.
-    pub(super) fn requests(&self, path: &str) -> Vec<String> {
+    pub(crate) fn requests(&self, path: &str) -> Vec<String> {
         let seen = self.seen.lock().unwrap();
         seen.iter().filter(|(p, _)| p == path).map(|(_, request)| request.clone()).collect()
     }
 
     /// Good claims for `login`.
-    pub(super) fn claims(&self, login: &Login) -> Value {
+    pub(crate) fn claims(&self, login: &Login) -> Value {
         let now = jiff::Timestamp::now().as_second();
         json!({
             "iss": self.issuer, "sub": "user-1", "aud": "proxy", "iat": now, "exp": now + 300,
@@ -134,12 +134,12 @@ impl Hostile {
     }
 
     /// From now on the token endpoint gives an ID token with these claims.
-    pub(super) fn give(&self, claims: &Value) {
+    pub(crate) fn give(&self, claims: &Value) {
         self.give_token(&Signer::shared().token(&rs256(), claims));
     }
 
     /// From now on the token endpoint gives this ID token.
-    pub(super) fn give_token(&self, id_token: &str) {
+    pub(crate) fn give_token(&self, id_token: &str) {
         let answer = json!({
             "access_token": "access-1", "token_type": "Bearer", "expires_in": 60, "refresh_token": "refresh-1",
             "id_token": id_token,

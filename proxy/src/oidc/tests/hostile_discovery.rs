@@ -211,8 +211,8 @@ async fn groups_are_not_asked_for_where_the_provider_lists_its_scopes_without_th
         (Value::Null, "openid email profile groups"),
     ] {
         hostile.describe(&json!({ "scopes_supported": scopes }));
-        let context = (&Handle::current(), Arc::new(SystemClock) as Arc<dyn crate::clock::Clock>);
-        let client = Provider::start(config(&hostile.issuer), true, context, None);
+        let settings = alone(config(&hostile.issuer));
+        let client = start_among(ProviderSettings { groups_required: true, ..settings }, &[]);
         let url = login(&client).await.url(&Preferences::default());
         assert_eq!(parameter(&url, "scope").as_deref(), Some(asked), "{scopes}");
     }

@@ -89,11 +89,7 @@ async fn a_rotated_client_secret_takes_along_what_is_known_of_the_provider() {
     for path in [DOCUMENT, "/jwks"] {
         hostile.set(path, Reply::Json(503, json!({})));
     }
-    let control = Handle::current();
-    let replace = |config: Config| {
-        let context = (&control, Arc::new(SystemClock) as Arc<dyn crate::clock::Clock>);
-        Provider::start(config, false, context, Some(&old))
-    };
+    let replace = |config: Config| start_among(alone(config), std::slice::from_ref(&old));
     let mut rotated = config(&hostile.issuer);
     rotated.client_secret = Some(proxy_config::Secret::value("another"));
     let new = replace(rotated);

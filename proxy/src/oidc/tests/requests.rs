@@ -18,7 +18,8 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
     };
     config.login_parameters =
         vec![parameter("prompt", &["login"]), parameter("acr_values", &["b", "a~*"])];
-    let client = Provider::start(config, true, (&Handle::current(), Arc::new(SystemClock)), None);
+    let settings = ProviderSettings { groups_required: true, ..alone(config) };
+    let client = start_among(settings, &[]);
     let login = client.login(REDIRECT, |hash| format!("{hash}:/päth?x=1&y")).await.unwrap();
     let value = |name: &str| super::parameter(&login.url(&Preferences::default()), name).unwrap();
     let expected = format!(
@@ -129,7 +130,7 @@ async fn a_login_page_may_be_a_path_because_only_the_browser_follows_it() {
         ..Endpoints::default()
     };
     let mut problems = Problems::default();
-    Provider::check(&config, &mut problems);
+    Provider::check(&config, "providers[0]", &mut problems);
     assert_eq!(problems, Problems::default());
     let login = login(&start(config.clone())).await;
     let url = login.url(&Preferences::default());
@@ -143,13 +144,13 @@ async fn a_login_page_may_be_a_path_because_only_the_browser_follows_it() {
     for elsewhere in ["//evil.test/auth", "/\\evil.test", "dex/auth"] {
         config.endpoints.authorization = Some(elsewhere.to_owned());
         let mut problems = Problems::default();
-        Provider::check(&config, &mut problems);
+        Provider::check(&config, "providers[0]", &mut problems);
         assert_ne!(problems, Problems::default(), "{elsewhere}");
     }
     config.endpoints.authorization = None;
     config.endpoints.token = Some("/token".to_owned());
     let mut problems = Problems::default();
-    Provider::check(&config, &mut problems);
+    Provider::check(&config, "providers[0]", &mut problems);
     assert!(problems.to_string().contains("endpoints.token"), "{problems}");
 }
 
@@ -206,7 +207,7 @@ fn what_is_wrong_with_a_configuration_is_said_without_asking_anybody() {
         allow: Vec::new(),
     }];
     let mut problems = Problems::default();
-    Provider::check(&bad, &mut problems);
+    Provider::check(&bad, "providers[0]", &mut problems);
     let text = problems.to_string();
     for field in [
         "providers[0].issuerUrl: ",
@@ -219,6 +220,6 @@ fn what_is_wrong_with_a_configuration_is_said_without_asking_anybody() {
         assert!(text.contains(field), "{field}: {text}");
     }
     let mut problems = Problems::default();
-    Provider::check(&config("https://idp.test/realms/a"), &mut problems);
+    Provider::check(&config("https://idp.test/realms/a"), "providers[0]", &mut problems);
     assert_eq!(problems, Problems::default());
 }

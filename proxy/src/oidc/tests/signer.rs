@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::sync::OnceLock;
 
 /// Keys of every kind.
-pub(in crate::oidc) struct Signer {
+pub(crate) struct Signer {
     rsa: RsaKeyPair,
     ec: EcdsaKeyPair,
     ec521: EcdsaKeyPair,
@@ -23,13 +23,13 @@ fn b64(bytes: impl AsRef<[u8]>) -> String {
 
 impl Signer {
     /// The provider's keys; the same in all tests, because RSA keys take long to make.
-    pub(in crate::oidc) fn shared() -> &'static Self {
+    pub(crate) fn shared() -> &'static Self {
         static SHARED: OnceLock<Signer> = OnceLock::new();
         SHARED.get_or_init(Self::new)
     }
 
     /// Other keys under the same ids.
-    pub(in crate::oidc) fn stranger() -> &'static Self {
+    pub(crate) fn stranger() -> &'static Self {
         static STRANGER: OnceLock<Signer> = OnceLock::new();
         STRANGER.get_or_init(Self::new)
     }
@@ -44,12 +44,12 @@ impl Signer {
     }
 
     /// Modulus of the RSA key, out of its DER form for 2048 bits and exponent 65537.
-    pub(in crate::oidc) fn modulus(&self) -> &[u8] {
+    pub(crate) fn modulus(&self) -> &[u8] {
         &self.rsa.public_key().as_ref()[9..265]
     }
 
     /// The public key of this kind (`RSA`, `EC`, `EC521` or `OKP`).
-    pub(in crate::oidc) fn jwk(&self, kind: &str, id: &str) -> Value {
+    pub(crate) fn jwk(&self, kind: &str, id: &str) -> Value {
         match kind {
             "RSA" => {
                 json!({"kty": "RSA", "kid": id, "use": "sig", "n": b64(self.modulus()), "e": "AQAB"})
@@ -69,13 +69,13 @@ impl Signer {
     }
 
     /// All three keys, with ids `rsa`, `ec` and `ed`.
-    pub(in crate::oidc) fn jwks(&self) -> Value {
+    pub(crate) fn jwks(&self) -> Value {
         json!({"keys": [self.jwk("RSA", "rsa"), self.jwk("EC", "ec"), self.jwk("OKP", "ed")]})
     }
 
     /// A token signed as its header says; `none` has an empty signature, `HS256` is signed with the RSA modulus, the trick
     /// that makes a public key a secret.
-    pub(in crate::oidc) fn token(&self, header: &Value, claims: &Value) -> String {
+    pub(crate) fn token(&self, header: &Value, claims: &Value) -> String {
         let message = format!("{}.{}", b64(header.to_string()), b64(claims.to_string()));
         let signature = self.sign(header["alg"].as_str().unwrap_or_default(), message.as_bytes());
         format!("{message}.{}", b64(signature))
@@ -103,6 +103,6 @@ impl Signer {
 }
 
 /// The header of an ordinary token.
-pub(in crate::oidc) fn rs256() -> Value {
+pub(crate) fn rs256() -> Value {
     json!({"alg": "RS256", "kid": "rsa", "typ": "JWT"})
 }
