@@ -2,6 +2,7 @@
 //!
 //! Nothing here decides whether a request may pass; whoever calls has decided.
 
+mod abandoned;
 mod attempt;
 mod connect;
 mod headers;

@@ -36,6 +36,8 @@ events! {
     UpstreamRetried,
     /// An upstream sent something on an idle connection, where nobody had asked.
     UpstreamUnasked,
+    /// A client left before an upstream's answer had ended.
+    UpstreamAbandoned,
     /// An upstream gave no answer.
     UpstreamFailed,
     /// A handler panicked; its request got a 500.
@@ -111,6 +113,10 @@ impl Event {
             Self::UpstreamUnasked => (
                 "oauth2_proxy_upstream_unasked_answers_total",
                 "Idle connections closed because the upstream sent what nobody had asked for.",
+            ),
+            Self::UpstreamAbandoned => (
+                "oauth2_proxy_upstream_abandoned_total",
+                "Requests whose client left before the upstream's answer had ended; each closes its connection to the upstream.",
             ),
             Self::UpstreamFailed => (
                 "oauth2_proxy_upstream_failures_total",

@@ -31,7 +31,7 @@ pub(crate) struct Shown {
 impl Wear {
     /// Counts that nobody sees.
     pub(super) fn new(id: [u8; 4]) -> Self {
-        let key = id.iter().map(|byte| format!("{byte:02x}")).collect();
+        let key = format!("{:08x}", u32::from_be_bytes(id));
         Self {
             key,
             counters: Purpose::ALL.map(|purpose| (purpose, Counter::default())),

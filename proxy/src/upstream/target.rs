@@ -1,8 +1,9 @@
 //! One request to one upstream and its answer back. Bodies stream both ways; nothing is buffered, and whoever goes away
 //! takes the other side's connection along.
 
+use super::abandoned::Abandoned;
 use super::headers::{Injection, clean_response, is_of_connection, prepare};
-use super::http1::{Answer, Early, Upload};
+use super::http1::{self, Answer, Early, Upload};
 use super::request_body::RequestBody;
 use super::upgrade::Wish;
 use super::{Origin, OriginError, Reply, UpstreamError};
@@ -87,10 +88,15 @@ impl Target {
         let version = request.version();
         let upload = self.outgoing(peer, request, injection, wish.as_ref());
         async move {
+            let mut abandoned = Abandoned::unless_over(&**worker);
             let answer = self.attempt(worker, upload, version).await;
+            abandoned.over();
             let response = answer.and_then(|answer| self.answer(answer, wish, worker, peer));
-            if response.is_err() {
-                worker.shard.count(Event::UpstreamFailed);
+            if let Err(error) = &response {
+                // A request that broke off is its client's doing.
+                let left = matches!(error, UpstreamError::Broken(http1::Error::Request(_)));
+                let event = if left { Event::UpstreamAbandoned } else { Event::UpstreamFailed };
+                worker.shard.count(event);
             }
             response
         }
@@ -173,8 +179,8 @@ impl Target {
             }
             clean_response(&mut headers);
             let body = match upload {
-                None => Reply::of(self.origin.known.id(), download),
-                Some(upload) => Reply::Early(Box::new(Early::new(download, upload))),
+                None => Reply::of(self.origin.known.id(), download, worker),
+                Some(upload) => Reply::early(Early::new(download, upload), worker),
             };
             (headers, body)
         };

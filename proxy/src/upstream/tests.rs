@@ -2,6 +2,7 @@
 
 mod bodies;
 mod early;
+mod leaving;
 mod reuse;
 mod secure;
 mod streams;
@@ -56,6 +57,12 @@ impl Side {
 
     fn write(&mut self, bytes: &[u8]) {
         self.stream.get_mut().write_all(bytes).unwrap();
+    }
+
+    /// Reads whatever comes until the other side closes.
+    fn until_closed(&mut self) {
+        while self.stream.read(&mut [0; 64]).is_ok_and(|count| count > 0) {}
+        assert!(self.is_closed());
     }
 
     fn is_closed(&mut self) -> bool {

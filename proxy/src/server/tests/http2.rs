@@ -89,7 +89,7 @@ impl Server {
 }
 
 /// Tells what the handler sees.
-async fn told(peer: Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
+fn told(peer: &Peer, request: &Request<Incoming>) -> Response<Body> {
     let host = request.headers()["host"].to_str().unwrap().to_owned();
     let cookies = request.headers().get_all("cookie").iter().count();
     Response::new(Body::full(format!("{} {host} {} {cookies}", peer.tls, request.uri())))
@@ -97,7 +97,9 @@ async fn told(peer: Arc<Peer>, request: Request<Incoming>) -> Response<Body> {
 
 #[tokio::test]
 async fn http_2_requests_look_like_any_other_to_the_handler() {
-    for server in Server::both(&Limits::default(), &|_, peer, request| told(peer, request)) {
+    for server in
+        Server::both(&Limits::default(), &|_, peer, request| async move { told(&peer, &request) })
+    {
         let tls = server.tls.is_some();
         let mut sender = server.client().await;
         let request =
@@ -115,7 +117,9 @@ async fn http_2_requests_look_like_any_other_to_the_handler() {
 
 #[tokio::test]
 async fn over_http_2_the_answer_to_head_has_a_length_and_no_body() {
-    for server in Server::both(&Limits::default(), &|_, peer, request| told(peer, request)) {
+    for server in
+        Server::both(&Limits::default(), &|_, peer, request| async move { told(&peer, &request) })
+    {
         let size = format!("{} proxy.example / 0", server.tls.is_some()).len();
         let mut sender = server.client().await;
         for (method, body) in [("GET", size), ("HEAD", 0)] {
@@ -131,7 +135,9 @@ async fn over_http_2_the_answer_to_head_has_a_length_and_no_body() {
 
 #[tokio::test]
 async fn over_http_2_two_lengths_are_refused_even_if_they_are_equal() {
-    for server in Server::both(&Limits::default(), &|_, peer, request| told(peer, request)) {
+    for server in
+        Server::both(&Limits::default(), &|_, peer, request| async move { told(&peer, &request) })
+    {
         let mut sender = server.client().await;
         for (lengths, status) in [(1, 200), (2, 400)] {
             let mut request = Request::post(server.uri("/"));
@@ -298,7 +304,8 @@ fn is_http2(client: &mut Client) -> bool {
 
 #[test]
 fn a_plain_listener_tells_http_2_from_http_1_however_the_beginning_is_cut() {
-    let server = Server::plain(&Limits::default(), |_, peer, request| told(peer, request));
+    let server =
+        Server::plain(&Limits::default(), |_, peer, request| async move { told(&peer, &request) });
     let requests: [&[u8]; 3] = [
         b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n",
@@ -328,7 +335,8 @@ fn a_plain_listener_tells_http_2_from_http_1_however_the_beginning_is_cut() {
 
 #[test]
 fn a_listener_that_is_not_asked_to_refuses_http_2() {
-    let running = Running::start(&Limits::default(), |_, peer, request| told(peer, request));
+    let running =
+        Running::start(&Limits::default(), |_, peer, request| async move { told(&peer, &request) });
     let mut client = running.connect();
     client.send(PREFACE);
     assert_eq!(client.answer().status, 400);
@@ -338,7 +346,7 @@ fn a_listener_that_is_not_asked_to_refuses_http_2() {
 #[test]
 fn a_stranger_that_does_not_tell_what_it_speaks_is_not_kept() {
     let limits = Limits { header_timeout: Duration::from_millis(400).into(), ..Limits::default() };
-    let server = Server::plain(&limits, |_, peer, request| told(peer, request));
+    let server = Server::plain(&limits, |_, peer, request| async move { told(&peer, &request) });
     let mut silent = server.running.connect();
     let mut trickling = server.running.connect();
     let mut begun = server.running.connect();
@@ -355,7 +363,8 @@ fn a_stranger_that_does_not_tell_what_it_speaks_is_not_kept() {
 
 #[test]
 fn a_client_that_leaves_while_it_is_unclear_what_it_speaks_leaves_nothing_behind() {
-    let server = Server::plain(&Limits::default(), |_, peer, request| told(peer, request));
+    let server =
+        Server::plain(&Limits::default(), |_, peer, request| async move { told(&peer, &request) });
     for beginning in [&b""[..], b"P", &PREFACE[..23]] {
         let mut stream = server.running.connect().stream;
         stream.write_all(beginning).unwrap();
