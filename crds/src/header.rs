@@ -37,7 +37,7 @@ fn forwarded() -> Vec<Header> {
     ]
     .map(|(name, claim)| Header {
         name: name.to_owned(),
-        values: vec![HeaderValue { claim, prefix: String::new() }],
+        values: vec![HeaderValue { claim, claim_name: None, prefix: String::new() }],
     })
     .to_vec()
 }
@@ -54,10 +54,18 @@ pub struct Header {
 }
 
 /// One value of a header.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.claimName) == (self.claim == 'other')")
+    .message("claimName belongs to claim: other, which needs it: set both or neither"))]
 pub struct HeaderValue {
     /// What is sent.
     pub claim: Claim,
+    /// Name of the claim, with `claim: other`: as the ID token or the userinfo endpoint has it; a path such as
+    /// `address.country` reaches into objects. Several values are separated by commas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 256))]
+    pub claim_name: Option<String>,
     /// Put before it, such as `Bearer ` (with the blank).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 128))]
@@ -80,4 +88,6 @@ pub enum Claim {
     AccessToken,
     /// The ID token.
     IdToken,
+    /// The claim that `claimName` names.
+    Other,
 }

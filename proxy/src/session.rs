@@ -15,7 +15,7 @@ mod wear;
 pub(crate) use family::Family;
 pub(crate) use keyring::{KeyRing, KeyRingError, Purpose};
 pub(crate) use lifetime::Lifetime;
-pub(crate) use needs::{LeftOut, Needs};
+pub(crate) use needs::{LeftOut, Needs, claims_named};
 pub(crate) use record::{decode, encode};
 pub(crate) use seal::{Opened, SealError, open_record, seal_record};
 

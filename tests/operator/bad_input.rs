@@ -56,6 +56,14 @@ spec:
             fields(secret, everyone, "  session: {cookie: {expire: 1d}}"),
             "spec.session.cookie.expire",
         ),
+        (
+            fields(
+                secret,
+                everyone,
+                "  headers: {request: [{name: X-Department, values: [{claim: other}]}]}",
+            ),
+            "claimName belongs to claim: other",
+        ),
         (fields(secret, everyone, "  sidecar: {port: 44180}"), "must differ"),
         (
             fields(secret, everyone, "  upstreams: [{id: a, path: /, uri: \"http://a\"}]"),

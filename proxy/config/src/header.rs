@@ -25,7 +25,7 @@ pub struct HeaderValue {
 }
 
 /// What a session knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Claim {
     /// Subject or the configured user claim.
@@ -40,4 +40,6 @@ pub enum Claim {
     AccessToken,
     /// ID token.
     IdToken,
+    /// Another claim of the ID token or of the userinfo endpoint, by its name; a dotted path reaches into objects.
+    Other(String),
 }

@@ -76,8 +76,7 @@ impl Config {
     pub fn problems(&self) -> Result<(), Problems> {
         let mut problems = Problems::default();
         session::check(&self.session, &mut problems);
-        header::check(&self.request_headers, "requestHeaders", &mut problems);
-        header::check(&self.response_headers, "responseHeaders", &mut problems);
+        header::check(self, &mut problems);
         provider::check_all(&self.providers, &mut problems);
         access::check(&self.access, &mut problems);
         upstream::check(&self.upstreams, &mut problems);

@@ -3,6 +3,7 @@
 
 mod access;
 mod bearer;
+mod claims;
 mod golden_headers;
 mod golden_redirects;
 mod login;

@@ -102,6 +102,7 @@ impl Provider {
             access_token: Some(token.clone()),
             id_token: Some(token),
             identity,
+            claims: claims::captured(&client.claims, sources),
             ..Session::new(&client.config.id, now)
         })
     }

@@ -124,6 +124,7 @@ async fn session(
         refresh_token: tokens.refresh,
         nonce: state.nonce(),
         identity,
+        claims: claims::captured(&client.claims, sources),
         ..Session::new(&client.config.id, now)
     })
 }
@@ -138,7 +139,7 @@ pub(super) async fn userinfo(
 ) -> Result<Option<Object>, UserinfoError> {
     let config = &client.config.claims;
     match &metadata.userinfo {
-        Some(url) if !config.skip_userinfo && claims::incomplete(token, config) => {
+        Some(url) if !config.skip_userinfo && claims::incomplete(token, config, &client.claims) => {
             userinfo::ask(client, url, access_token, subject).await.map(Some)
         }
         _ => Ok(None),

@@ -4,7 +4,7 @@
 
 use crate::identity::Identity;
 use crate::oidc::jws::shown;
-use crate::session::Login;
+use crate::session::{Captured, Login};
 use jiff::Timestamp;
 use proxy_config::Claims as Config;
 use serde_json::{Map, Value};
@@ -47,11 +47,12 @@ pub(crate) enum ClaimsRefused {
 }
 
 /// Whether a claim that is wanted is not in the token, so that userinfo is worth asking.
-pub(super) fn incomplete(token: &Object, config: &Config) -> bool {
+pub(super) fn incomplete(token: &Object, config: &Config, others: &[String]) -> bool {
     let mut wanted = vec![config.email.as_str(), config.groups.as_str(), "preferred_username"];
     if checks_verification(config) {
         wanted.push("email_verified");
     }
+    wanted.extend(others.iter().map(String::as_str));
     wanted.iter().any(|name| lookup(token, name).is_none())
 }
 
@@ -78,6 +79,12 @@ pub(super) fn identity(
         groups: sources.get(&config.groups).map(list).unwrap_or_default(),
         preferred_username: sources.get("preferred_username").map(text),
     })
+}
+
+/// The claims of these names, as texts.
+pub(super) fn captured(names: &[String], sources: Sources<'_>) -> Captured {
+    let value = |name: &String| Some((name.clone(), list(sources.get(name)?)));
+    Captured { asked: names.to_vec(), values: names.iter().filter_map(value).collect() }
 }
 
 /// What the ID token says of the login `at` this time. A claim of another type is as good as absent: what needs it says so.

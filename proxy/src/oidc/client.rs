@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub(crate) groups_required: bool,
     /// There are other providers, with which this one's responses could be mixed up.
     pub(crate) among_others: bool,
+    /// Names of the claims that are looked for, beside those of the identity.
+    pub(crate) claims: Vec<String>,
 }
 
 /// What the calls of a client share.
@@ -31,6 +33,8 @@ pub(super) struct Client {
     pub(super) config: Config,
     pub(super) groups_required: bool,
     pub(super) among_others: bool,
+    /// Names of the claims that are captured.
+    pub(super) claims: Vec<String>,
     pub(super) issuer: Arc<Live>,
     pub(super) login_parameters: Arc<LoginParameters>,
     /// The way of client authentication that was found to work; providers have it for each client.
@@ -48,7 +52,7 @@ impl Client {
         issuer: Arc<Live>,
         mut known: impl Iterator<Item = &'a Self>,
     ) -> Self {
-        let Settings { config, groups_required, among_others } = settings;
+        let Settings { config, groups_required, among_others, claims } = settings;
         let same = known.find(|client| {
             client.config.client_id == config.client_id && Arc::ptr_eq(&client.issuer, &issuer)
         });
@@ -59,6 +63,7 @@ impl Client {
             calls: Calls::default(),
             groups_required,
             among_others,
+            claims,
             login_parameters: Arc::new(LoginParameters::compile(&config.login_parameters)),
             issuer,
             config,
@@ -67,10 +72,11 @@ impl Client {
 
     /// Whether it was made from these.
     pub(super) fn has(&self, settings: &Settings) -> bool {
-        let Settings { config, groups_required, among_others } = settings;
+        let Settings { config, groups_required, among_others, claims } = settings;
         self.config == *config
             && self.groups_required == *groups_required
             && self.among_others == *among_others
+            && self.claims == *claims
     }
 
     /// Whose tokens are accepted.

@@ -1,7 +1,7 @@
 //! New tokens for a session (OpenID Connect Core 1.0 section 12). Single flight and storing are the caller's.
 
 use super::callback::{expiry, userinfo};
-use super::claims::{self, ClaimsRefused, Sources};
+use super::claims::{self, ClaimsRefused, Object, Sources};
 use super::client::Client;
 use super::discovery::Metadata;
 use super::issuer::{SignedError, Unavailable};
@@ -118,7 +118,11 @@ async fn renewed(
     };
     if let Some(id_token) = tokens.id {
         update_identity(client, metadata, &mut next, (&id_token, &tokens.access)).await?;
+    } else {
+        look_for_claims(client, metadata, &mut next, &tokens.access).await;
     }
+    // The same of claims: it was asked, whatever came of it.
+    next.claims.asked.clone_from(&client.claims);
     // Who says nothing of the type says nothing new.
     let is_bearer = tokens
         .is_bearer
@@ -176,6 +180,31 @@ async fn update_identity(
     old.email = new.email.or_else(|| old.email.take());
     old.preferred_username = new.preferred_username.or_else(|| old.preferred_username.take());
     old.groups = new.groups;
+    session.claims = claims::captured(&client.claims, sources);
     session.id_token = Some(id_token.clone());
     Ok(())
+}
+
+/// Without a new ID token only userinfo can know a claim that nobody looked for before.
+async fn look_for_claims(
+    client: &Client,
+    metadata: &Metadata,
+    session: &mut Session,
+    access_token: &Token,
+) {
+    let (wanted, token) = (&client.claims, Object::new());
+    if wanted.iter().all(|name| session.claims.asked.contains(name)) {
+        return;
+    }
+    let subject = session.identity.user.as_str();
+    match userinfo(client, metadata, &token, access_token.as_str(), subject).await {
+        Ok(found) => {
+            let sources = Sources { token: &token, userinfo: found.as_ref() };
+            session.claims.values.extend(claims::captured(wanted, sources).values);
+        }
+        Err(error) => {
+            let provider = client.config.id.as_str();
+            tracing::warn!(provider, %error, "userinfo gives nothing at a refresh: a claim stays unknown");
+        }
+    }
 }

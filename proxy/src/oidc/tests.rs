@@ -45,7 +45,7 @@ fn start(config: Config) -> Arc<Provider> {
 
 /// A provider beside which there is none.
 fn alone(config: Config) -> ProviderSettings {
-    ProviderSettings { config, groups_required: false, among_others: false }
+    ProviderSettings { config, groups_required: false, among_others: false, claims: Vec::new() }
 }
 
 fn start_among(settings: ProviderSettings, known: &[Arc<Provider>]) -> Arc<Provider> {

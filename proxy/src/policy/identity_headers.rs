@@ -68,11 +68,12 @@ pub(crate) fn single(text: &str) -> HeaderValue {
 }
 
 fn joined(rules: &[ValueRule], session: &Session) -> Option<HeaderValue> {
-    let list = rules.len() > 1 || rules.iter().any(|rule| rule.claim == Claim::Groups);
+    let may_be_list = |claim: &Claim| matches!(claim, Claim::Groups | Claim::Other(_));
+    let list = rules.len() > 1 || rules.iter().any(|rule| may_be_list(&rule.claim));
     let mut text = String::new();
     for rule in rules {
         let ValueRule { claim, prefix } = rule;
-        for value in values(*claim, session) {
+        for value in values(claim, session) {
             if !text.is_empty() {
                 text.push(',');
             }
@@ -88,7 +89,7 @@ fn joined(rules: &[ValueRule], session: &Session) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn values(claim: Claim, session: &Session) -> Vec<&str> {
+fn values<'a>(claim: &Claim, session: &'a Session) -> Vec<&'a str> {
     let identity = &session.identity;
     let found: Vec<&str> = match claim {
         Claim::User => vec![identity.user.as_str()],
@@ -99,6 +100,9 @@ fn values(claim: Claim, session: &Session) -> Vec<&str> {
             session.access_token.as_ref().map(Token::as_str).into_iter().collect()
         }
         Claim::IdToken => session.id_token.as_ref().map(Token::as_str).into_iter().collect(),
+        Claim::Other(name) => {
+            session.claims.values.get(name).into_iter().flatten().map(String::as_str).collect()
+        }
     };
     found.into_iter().filter(|value| !value.is_empty()).collect()
 }
@@ -152,7 +156,7 @@ mod tests {
                 name: (*name).to_owned(),
                 values: values
                     .iter()
-                    .map(|(claim, p)| ValueRule { claim: *claim, prefix: (*p).to_owned() })
+                    .map(|(claim, p)| ValueRule { claim: claim.clone(), prefix: (*p).to_owned() })
                     .collect(),
             })
             .collect();
@@ -196,6 +200,19 @@ mod tests {
         let expected = [("x-token", "Bearer at-1"), ("x-all", "u%2C1,mailto:mara@vectors.example")];
         let found = headers(&rules, &session("u,1", &[]));
         assert_eq!(found, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    }
+
+    #[test]
+    fn another_claim_is_a_list_that_nobody_can_make_longer() {
+        let mut session = session("u", &[]);
+        let values = ["a", "b,c", "", "50%"].map(str::to_owned).to_vec();
+        session.claims.values = [("role".to_owned(), values)].into();
+        let rules: [(&str, &[(Claim, &str)]); 2] = [
+            ("X-Roles", &[(Claim::Other("role".to_owned()), "r:")]),
+            ("X-Department", &[(Claim::Other("department".to_owned()), "")]),
+        ];
+        let found = headers(&rules, &session);
+        assert_eq!(found, [("x-roles".to_owned(), "r:a,r:b%2Cc,r:50%25".to_owned())]);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! A session remembers what it was written without. If the configuration comes to need that, the session is refreshed, or
 //! its owner signs in again: it is never taken for one whose provider gave nothing.
 
-use super::{Session, Token};
+use super::{Captured, Session, Token};
 use proxy_config::{Claim, Config, SessionFormat};
 use std::borrow::Cow;
 
@@ -38,7 +38,7 @@ impl Needs {
     pub(crate) fn of(config: &Config) -> Self {
         let rules = || config.request_headers.iter().chain(&config.response_headers);
         let shown =
-            |claim| rules().any(|rule| rule.values.iter().any(|value| value.claim == claim));
+            |claim: Claim| rules().any(|rule| rule.values.iter().any(|value| value.claim == claim));
         let refresh = !config.session.refresh.is_zero();
         Self {
             format: config.session.format,
@@ -50,7 +50,7 @@ impl Needs {
             id_token_sent: config.providers.iter().any(|provider| provider.rp_initiated_logout)
                 || !config.http.whitelist_domains.is_empty(),
             refresh,
-            claims: Vec::new(),
+            claims: claims_named(config),
         }
     }
 
@@ -98,8 +98,28 @@ impl Needs {
         if !self.refresh && session.nonce.is_some() {
             picked.to_mut().nonce = None;
         }
+        let Captured { asked, values } = &session.claims;
+        if asked.iter().chain(values.keys()).any(|name| !self.claims.contains(name)) {
+            let Captured { asked, values } = &mut picked.to_mut().claims;
+            asked.retain(|name| self.claims.contains(name));
+            values.retain(|name, _| self.claims.contains(name));
+        }
         picked
     }
+}
+
+/// The claims that `config` names, beside those of the identity: what a login and a refresh look for.
+pub(crate) fn claims_named(config: &Config) -> Vec<String> {
+    let rules = config.request_headers.iter().chain(&config.response_headers);
+    let mut names: Vec<String> = Vec::new();
+    for value in rules.flat_map(|rule| &rule.values) {
+        if let Claim::Other(name) = &value.claim
+            && !names.contains(name)
+        {
+            names.push(name.clone());
+        }
+    }
+    names
 }
 
 #[cfg(test)]
@@ -116,7 +136,7 @@ mod tests {
             name: "X-Some".to_owned(),
             values: claims
                 .iter()
-                .map(|claim| HeaderValue { claim: *claim, prefix: String::new() })
+                .map(|claim| HeaderValue { claim: claim.clone(), prefix: String::new() })
                 .collect(),
         }];
         config
@@ -184,11 +204,25 @@ mod tests {
 
     #[test]
     fn a_claim_that_nobody_looked_for_is_lacking() {
-        let mut needs = Needs::of(&config(&[], 0));
-        needs.claims = vec!["department".to_owned()];
+        let department = Claim::Other("department".to_owned());
+        let needs = Needs::of(&config(&[department.clone(), Claim::User, department], 0));
         let mut session = session();
         assert!(needs.lacks(&session));
-        session.claims.asked = needs.claims.clone();
+        session.claims.asked = vec!["department".to_owned()];
         assert!(!needs.lacks(&session), "it was looked for and is not there");
+    }
+
+    #[test]
+    fn only_claims_that_the_configuration_names_are_kept() {
+        let names = ["department", "locale"].map(str::to_owned);
+        let mut session = session();
+        session.claims.asked = names.to_vec();
+        session.claims.values = names.map(|name| (name.clone(), vec![name])).into();
+        let kept = |claims: &[Claim]| {
+            let picked = Needs::of(&config(claims, 0)).pick(&session).into_owned().claims;
+            (picked.asked.len(), picked.values.len())
+        };
+        assert_eq!(kept(&[]), (0, 0));
+        assert_eq!(kept(&[Claim::Other("locale".to_owned())]), (1, 1));
     }
 }

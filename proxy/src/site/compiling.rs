@@ -3,7 +3,7 @@
 use super::{Context, Providers, Site, Tls};
 use crate::oidc::{Provider, ProviderSettings};
 use crate::secrets::{SecretText, Secrets};
-use crate::session::{KeyRing, KeyRingError, Needs};
+use crate::session::{KeyRing, KeyRingError, Needs, claims_named};
 use crate::store::{self, SettingsError, Store};
 use proxy_config::{Config, Problems};
 use std::sync::Arc;
@@ -102,7 +102,13 @@ impl<'a> Compiling<'a> {
         }
         let among_others = providers.len() > 1;
         let groups_required = !self.config.access.allowed_groups.is_empty();
-        let settings = |config| ProviderSettings { config, groups_required, among_others };
+        let claims = claims_named(self.config);
+        let settings = |config| ProviderSettings {
+            config,
+            groups_required,
+            among_others,
+            claims: claims.clone(),
+        };
         let settings = providers.into_iter().map(settings).collect();
         let previous = self.previous.map(|site| &site.providers);
         // That there is one was asked for above.

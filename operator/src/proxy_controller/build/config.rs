@@ -309,15 +309,15 @@ fn header(header: &crds::Header) -> file::HeaderRule {
         name: name.clone(),
         values: values
             .iter()
-            .map(|crds::HeaderValue { claim: of, prefix }| file::HeaderValue {
-                claim: claim(*of),
+            .map(|crds::HeaderValue { claim: of, claim_name, prefix }| file::HeaderValue {
+                claim: claim(*of, claim_name.as_deref()),
                 prefix: prefix.clone(),
             })
             .collect(),
     }
 }
 
-fn claim(claim: crds::Claim) -> file::Claim {
+fn claim(claim: crds::Claim, name: Option<&str>) -> file::Claim {
     match claim {
         crds::Claim::User => file::Claim::User,
         crds::Claim::Email => file::Claim::Email,
@@ -325,6 +325,8 @@ fn claim(claim: crds::Claim) -> file::Claim {
         crds::Claim::PreferredUsername => file::Claim::PreferredUsername,
         crds::Claim::AccessToken => file::Claim::AccessToken,
         crds::Claim::IdToken => file::Claim::IdToken,
+        // The API server sees to the name; the file is refused without one.
+        crds::Claim::Other => file::Claim::Other(name.unwrap_or_default().to_owned()),
     }
 }
 

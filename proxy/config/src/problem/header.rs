@@ -2,7 +2,7 @@
 
 use super::Problems;
 use super::text::is_token;
-use crate::HeaderRule;
+use crate::{Claim, Config, HeaderRule, SessionFormat};
 
 /// Headers that frame a message, route it or carry cookies: setting them from a claim would break or forge a request.
 const RESERVED: [&str; 15] = [
@@ -23,7 +23,23 @@ const RESERVED: [&str; 15] = [
     "x-forwarded-for",
 ];
 
-pub(super) fn check(rules: &[HeaderRule], list: &str, problems: &mut Problems) {
+/// Longest name of a claim: it stands in every session.
+const LONGEST_NAME: usize = 256;
+
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    check_list(&config.request_headers, "requestHeaders", problems);
+    check_list(&config.response_headers, "responseHeaders", problems);
+    let rules = config.request_headers.iter().chain(&config.response_headers);
+    let mut claims = rules.flat_map(|rule| &rule.values).map(|value| &value.claim);
+    problems.add_if(
+        config.session.format == SessionFormat::V1
+            && claims.any(|claim| matches!(claim, Claim::Other(_))),
+        "session.format",
+        "sessions that session.format v1 writes do not hold further claims, which a header carries: leave session.format out",
+    );
+}
+
+fn check_list(rules: &[HeaderRule], list: &str, problems: &mut Problems) {
     for (i, rule) in rules.iter().enumerate() {
         let field = format!("{list}[{i}]");
         let name = folded(&rule.name);
@@ -50,6 +66,14 @@ pub(super) fn check(rules: &[HeaderRule], list: &str, problems: &mut Problems) {
                 &format!("{field}.values[{j}].prefix"),
                 "only printable ASCII is allowed",
             );
+            if let Claim::Other(name) = &value.claim {
+                let usable = !name.is_empty() && name.len() <= LONGEST_NAME;
+                problems.add_if(
+                    !usable || name.contains(char::is_control),
+                    &format!("{field}.values[{j}].claim.other"),
+                    "the name of a claim is needed, of at most 256 bytes",
+                );
+            }
         }
     }
 }

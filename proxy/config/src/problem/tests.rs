@@ -135,7 +135,8 @@ fn header_names_are_unique_whatever_their_case_and_never_frame_a_message() {
                 {"name": "x_user", "values": [{"claim": "user"}]},
                 {"name": "Content-Length", "values": [{"claim": "user"}]},
                 {"name": "X-Other", "values": [{"claim": "user", "prefix": "a\r\n"}]},
-                {"name": "X-None", "values": []}]"#,
+                {"name": "X-None", "values": []},
+                {"name": "X-Nameless", "values": [{"claim": {"other": "a.b"}}, {"claim": {"other": ""}}]}]"#,
         )
         .unwrap();
     });
@@ -145,9 +146,26 @@ fn header_names_are_unique_whatever_their_case_and_never_frame_a_message() {
             "requestHeaders[1].name",
             "requestHeaders[2].name",
             "requestHeaders[3].values[0].prefix",
-            "requestHeaders[4].values"
+            "requestHeaders[4].values",
+            "requestHeaders[5].values[1].claim.other"
         ]
     );
+}
+
+#[test]
+fn a_claim_that_the_first_format_of_sessions_can_not_hold_is_refused_with_it() {
+    let headers = |c: &mut crate::Config| {
+        c.response_headers = serde_json::from_str(
+            r#"[{"name": "X-Role", "values": [{"claim": "user"}, {"claim": {"other": "role"}}]}]"#,
+        )
+        .unwrap();
+    };
+    assert_eq!(problems(headers), [""; 0]);
+    let found = problems(|c| {
+        headers(c);
+        c.session.format = crate::SessionFormat::V1;
+    });
+    assert_eq!(found, ["session.format"]);
 }
 
 #[test]

@@ -82,14 +82,39 @@ fn an_address_is_refused_only_if_it_is_called_unverified() {
 fn userinfo_is_worth_asking_only_if_something_is_missing() {
     let whole =
         json!({"email": "a", "groups": [], "preferred_username": "p", "email_verified": true});
-    assert!(!incomplete(&object(&whole), &Config::default()));
+    assert!(!incomplete(&object(&whole), &Config::default(), &[]));
     for missing in ["email", "groups", "preferred_username", "email_verified"] {
         let mut claims = object(&whole);
         claims.remove(missing);
-        assert!(incomplete(&claims, &Config::default()), "{missing}");
+        assert!(incomplete(&claims, &Config::default(), &[]), "{missing}");
     }
     let allowed = Config { insecure_allow_unverified_email: true, ..Config::default() };
     let mut claims = object(&whole);
     claims.remove("email_verified");
-    assert!(!incomplete(&claims, &allowed));
+    assert!(!incomplete(&claims, &allowed, &[]));
+}
+
+#[test]
+fn claims_that_are_named_are_looked_for_in_both_sources_and_stored_as_texts() {
+    let names = ["department", "address.country", "roles", "level", "gone"].map(str::to_owned);
+    let token =
+        object(&json!({"department": "it", "roles": ["a", 1, null], "gone": null, "more": 1}));
+    let userinfo = object(&json!({"department": "hr", "address": {"country": "NZ"}, "level": 3}));
+    let found = captured(&names, Sources { token: &token, userinfo: Some(&userinfo) });
+    assert_eq!(found.asked, names);
+    let values = [
+        ("address.country", vec!["NZ"]),
+        ("department", vec!["it"]),
+        ("level", vec!["3"]),
+        ("roles", vec!["a", "1"]),
+    ];
+    let text = |(name, values): (&str, Vec<&str>)| {
+        (name.to_owned(), values.into_iter().map(str::to_owned).collect())
+    };
+    assert_eq!(found.values, values.map(text).into());
+    let whole = object(&json!({
+        "email": "a@b", "email_verified": true, "groups": [], "preferred_username": "a", "level": 1
+    }));
+    assert!(!incomplete(&whole, &Config::default(), &["level".to_owned()]));
+    assert!(incomplete(&whole, &Config::default(), &["roles".to_owned()]), "userinfo may have it");
 }

@@ -68,6 +68,45 @@ async fn what_the_provider_leaves_out_stays_as_it_was() {
 }
 
 #[tokio::test]
+async fn claims_that_others_name_are_captured_at_the_login_and_at_every_refresh() {
+    let hostile = Hostile::start().await;
+    hostile.describe(&json!({"userinfo_endpoint": format!("{}/me", hostile.issuer)}));
+    hostile.set("/me", Reply::Json(200, json!({"sub": "user-1", "level": 3, "more": "x"})));
+    let start = |claims: &[&str]| {
+        let claims = claims.iter().map(|name| (*name).to_owned()).collect();
+        start_among(ProviderSettings { claims, ..alone(config(&hostile.issuer)) }, &[])
+    };
+    let client = start(&["department", "level", "gone"]);
+    let login = login(&client).await;
+    let mut claims = hostile.claims(&login);
+    claims["department"] = json!("it");
+    hostile.give(&claims);
+    let session = finish(&client, login, "code=c").await.unwrap();
+    let values = |session: &Session| json!(session.claims.values).to_string();
+    assert_eq!(session.claims.asked, ["department", "level", "gone"]);
+    assert_eq!(values(&session), r#"{"department":["it"],"level":["3"]}"#);
+
+    claims["nonce"] = json!(null);
+    claims["department"] = json!(["hr", "it"]);
+    hostile.give(&claims);
+    let renewed = client.refresh(&session).await.unwrap();
+    assert_eq!(values(&renewed), r#"{"department":["hr","it"],"level":["3"]}"#);
+
+    // Without an ID token only what nobody looked for is worth a question.
+    hostile.set("/token", Reply::Json(200, json!({"access_token": "access-2"})));
+    let asked = hostile.requests("/me").len();
+    let kept = client.refresh(&session).await.unwrap();
+    assert!(kept.claims == session.claims && hostile.requests("/me").len() == asked);
+    let other = start(&["more", "else"]);
+    let looked = other.refresh(&session).await.unwrap();
+    assert_eq!(looked.claims.asked, ["more", "else"]);
+    assert_eq!(looked.claims.values["more"], ["x"]);
+    hostile.set("/me", Reply::Json(503, json!({})));
+    let unknown = other.refresh(&session).await.unwrap();
+    assert_eq!(unknown.claims.asked, ["more", "else"], "not again with every request");
+}
+
+#[tokio::test]
 async fn a_new_id_token_renews_the_identity_and_must_be_about_the_same_subject() {
     let hostile = Hostile::start().await;
     let (client, session, claims) = logged_in(&hostile).await;
