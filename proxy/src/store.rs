@@ -265,7 +265,7 @@ impl Store {
     ) -> Result<Option<Lease>, StoreError> {
         match (&self.records, ticket) {
             (Some(records), Some(ticket)) => {
-                Lease::acquire(records.connection(), ticket.id(), deadline).await
+                Lease::acquire(records.links(), ticket.id(), deadline).await
             }
             _ => Ok(None),
         }

@@ -3,7 +3,7 @@
 //! that dies loses it within two seconds; only its holder extends or releases it.
 
 use super::StoreError;
-use super::redis::{Connection, unavailable};
+use super::redis::{Links, unavailable};
 use crate::random;
 use base64_simd::URL_SAFE_NO_PAD;
 use redis::{Cmd, cmd};
@@ -24,7 +24,7 @@ const RELEASE: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then return redi
 
 /// A held lease. Dropped without [`Lease::release`] it runs out by itself.
 pub(crate) struct Lease {
-    connection: Arc<Connection>,
+    links: Arc<Links>,
     key: String,
     token: String,
 }
@@ -35,18 +35,18 @@ impl Lease {
     /// # Errors
     /// Redis does not answer.
     pub(super) async fn acquire(
-        connection: &Arc<Connection>,
+        links: &Arc<Links>,
         id: &str,
         deadline: Instant,
     ) -> Result<Option<Self>, StoreError> {
         let token = URL_SAFE_NO_PAD.encode_to_string(random::array::<16>());
-        let lease = Self { connection: Arc::clone(connection), key: format!("{id}.lock"), token };
+        let lease = Self { links: Arc::clone(links), key: format!("{id}.lock"), token };
         let command =
             cmd("SET").arg(&lease.key).arg(&lease.token).arg("NX").arg("PX").arg(LIFE_MS).take();
         loop {
             // Not run twice: had the first run worked unseen, the second would find our own token and wait for it.
             let reply: Option<String> =
-                connection.run_once(&command).await.map_err(|error| unavailable(&error))?;
+                links.run_once(&command).await.map_err(|error| unavailable(&error))?;
             if reply.is_some() {
                 return Ok(Some(lease));
             }
@@ -73,7 +73,7 @@ impl Lease {
             tokio::select! {
                 biased;
                 result = &mut work => return result,
-                reply = self.connection.run::<i64>(&command) => match reply {
+                reply = self.links.run::<i64>(&command) => match reply {
                     Ok(1) => {}
                     Ok(_) => tracing::warn!("the lease on a session refresh ran out while it was in use"),
                     Err(error) => tracing::warn!(%error, "the lease on a session refresh could not be extended"),
@@ -84,7 +84,7 @@ impl Lease {
 
     /// Gives it back, if it is still ours.
     pub(crate) async fn release(self) {
-        if let Err(error) = self.connection.run::<i64>(&release(&self.key, &self.token)).await {
+        if let Err(error) = self.links.run::<i64>(&release(&self.key, &self.token)).await {
             tracing::warn!(%error, "the lease on a session refresh is left to run out");
         }
     }

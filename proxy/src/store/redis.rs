@@ -1,21 +1,21 @@
 //! Session records in Redis: one key per session, sealed under its ticket's secret, kept as long as a session may live.
 
-mod connection;
 mod endpoint;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
 mod guard;
+mod links;
 mod readiness;
 mod settings;
 
-pub(crate) use connection::Connection;
+pub(crate) use links::Links;
 pub(crate) use settings::{RedisSettings, SettingsError};
 
 use super::{StoreError, Ticket};
 use crate::session::{self, Opened, Session};
-use connection::is_too_long;
+use links::is_too_long;
 use jiff::SignedDuration;
 use readiness::Readiness;
 use redis::{Cmd, RedisError, cmd};
@@ -37,7 +37,7 @@ pub(super) enum StoredRecord {
 /// The records of one server.
 pub(super) struct Records {
     settings: RedisSettings,
-    connection: Arc<Connection>,
+    links: Arc<Links>,
     readiness: Arc<Readiness>,
 }
 
@@ -47,22 +47,22 @@ impl Records {
         settings: RedisSettings,
         previous: Option<&Self>,
     ) -> Result<Self, SettingsError> {
-        let (connection, readiness) = match previous {
+        let (links, readiness) = match previous {
             Some(previous) if previous.settings == settings => {
-                (Arc::clone(&previous.connection), Arc::clone(&previous.readiness))
+                (Arc::clone(&previous.links), Arc::clone(&previous.readiness))
             }
-            _ => (Arc::new(Connection::new(settings.endpoint()?)), Arc::default()),
+            _ => (Arc::new(Links::new(settings.endpoint()?)), Arc::default()),
         };
-        Ok(Self { settings, connection, readiness })
+        Ok(Self { settings, links, readiness })
     }
 
-    pub(super) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+    pub(super) fn links(&self) -> &Arc<Links> {
+        &self.links
     }
 
     pub(super) async fn read(&self, ticket: &Ticket) -> Result<StoredRecord, StoreError> {
         let command = cmd("GET").arg(ticket.id()).take();
-        opened(ticket, self.connection.run(&command).await)
+        opened(ticket, self.links.run(&command).await)
     }
 
     /// Writes a new record.
@@ -73,7 +73,7 @@ impl Records {
         kept_for: Option<SignedDuration>,
     ) -> Result<(), StoreError> {
         let command = set(ticket, record, kept_for)?;
-        self.connection.run::<()>(&command).await.map_err(|error| unavailable(&error))
+        self.links.run::<()>(&command).await.map_err(|error| unavailable(&error))
     }
 
     /// Writes over a record that is still there; `false` if it is not.
@@ -85,18 +85,18 @@ impl Records {
     ) -> Result<bool, StoreError> {
         let command = set(ticket, record, kept_for)?.arg("XX").take();
         let reply: Option<String> =
-            self.connection.run(&command).await.map_err(|error| unavailable(&error))?;
+            self.links.run(&command).await.map_err(|error| unavailable(&error))?;
         Ok(reply.is_some())
     }
 
     pub(super) async fn delete(&self, ticket: &Ticket) -> Result<(), StoreError> {
         let command = cmd("DEL").arg(ticket.id()).take();
-        self.connection.run::<()>(&command).await.map_err(|error| unavailable(&error))
+        self.links.run::<()>(&command).await.map_err(|error| unavailable(&error))
     }
 
     /// Whether records can be written, read and removed, and with `leases` also shared among processes.
     pub(super) async fn ready(&self, prefix: &str, leases: bool) -> Result<(), StoreError> {
-        self.readiness.check(&self.connection, prefix, leases).await
+        self.readiness.check(&self.links, prefix, leases).await
     }
 }
 

@@ -2,7 +2,7 @@
 //! A replica, a node of a cluster and a user without the rights do not, though they answer.
 
 use super::super::lease;
-use super::{Connection, unavailable};
+use super::{Links, unavailable};
 use crate::random;
 use crate::store::StoreError;
 use base64_simd::URL_SAFE_NO_PAD;
@@ -24,7 +24,7 @@ impl Readiness {
     /// Tries everything, at most once a second; in between, whether what worked still answers.
     pub(super) async fn check(
         &self,
-        connection: &Connection,
+        links: &Links,
         prefix: &str,
         leases: bool,
     ) -> Result<(), StoreError> {
@@ -33,40 +33,40 @@ impl Readiness {
             && at.elapsed() < KNOWN_FOR
         {
             match result {
-                Ok(()) => return answers(connection, prefix).await,
+                Ok(()) => return answers(links, prefix).await,
                 Err(error) => return Err(error.clone()),
             }
         }
-        let result = ask(connection, prefix, leases).await;
+        let result = ask(links, prefix, leases).await;
         *known = Some((Instant::now(), result.clone()));
         result
     }
 }
 
 /// One command that needs no right but those of sessions. A server that has gone shows at once.
-async fn answers(connection: &Connection, prefix: &str) -> Result<(), StoreError> {
+async fn answers(links: &Links, prefix: &str) -> Result<(), StoreError> {
     let get = cmd("GET").arg(format!("{prefix}-ready")).take();
-    let found = connection.run::<Option<Vec<u8>>>(&get).await;
+    let found = links.run::<Option<Vec<u8>>>(&get).await;
     found.map(drop).map_err(|error| refused("GET", &error))
 }
 
-async fn ask(connection: &Connection, prefix: &str, leases: bool) -> Result<(), StoreError> {
+async fn ask(links: &Links, prefix: &str, leases: bool) -> Result<(), StoreError> {
     let token = URL_SAFE_NO_PAD.encode_to_string(random::array::<16>());
     let key = format!("{prefix}-ready-{token}");
     let set = cmd("SET").arg(&key).arg(&token).arg("PX").arg(LIFE_MS).take();
-    connection.run::<()>(&set).await.map_err(|error| refused("SET", &error))?;
+    links.run::<()>(&set).await.map_err(|error| refused("SET", &error))?;
     let get = cmd("GET").arg(&key).take();
     let found: Option<String> =
-        connection.run(&get).await.map_err(|error| refused("GET", &error))?;
+        links.run(&get).await.map_err(|error| refused("GET", &error))?;
     if found.as_deref() != Some(token.as_str()) {
         return Err(StoreError::Unavailable("it does not keep what is written".to_owned()));
     }
     if leases {
         let script = lease::release(&key, &token);
-        connection.run::<i64>(&script).await.map_err(|error| refused("EVAL", &error))?;
+        links.run::<i64>(&script).await.map_err(|error| refused("EVAL", &error))?;
     }
     let del = cmd("DEL").arg(&key).take();
-    connection.run::<()>(&del).await.map_err(|error| refused("DEL", &error))
+    links.run::<()>(&del).await.map_err(|error| refused("DEL", &error))
 }
 
 /// With the command, because rights are given by command.

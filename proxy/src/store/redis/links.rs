@@ -24,18 +24,18 @@ const KNOWN_FOR: Duration = Duration::from_secs(5);
 static IDS: AtomicU64 = AtomicU64::new(0);
 
 thread_local! {
-    static LINES: RefCell<HashMap<u64, Arc<Line>>> = RefCell::default();
+    static LINKS: RefCell<HashMap<u64, Arc<Link>>> = RefCell::default();
 }
 
 /// All connections to one server, made when they are needed.
-pub(crate) struct Connection {
+pub(crate) struct Links {
     id: u64,
     endpoint: Arc<Endpoint>,
 }
 
 /// That of one thread.
-struct Line {
-    /// Whose; a line of settings that are gone is closed.
+struct Link {
+    /// Whose; a link of settings that are gone is closed.
     endpoint: Weak<Endpoint>,
     state: Mutex<State>,
     /// Held while somebody connects.
@@ -51,7 +51,7 @@ struct State {
     failure: Option<(Instant, RedisError)>,
 }
 
-impl Connection {
+impl Links {
     /// Connects to nothing yet.
     pub(super) fn new(endpoint: Endpoint) -> Self {
         Self { id: IDS.fetch_add(1, Ordering::Relaxed), endpoint: Arc::new(endpoint) }
@@ -69,66 +69,66 @@ impl Connection {
 
     /// Runs a command at most once.
     pub(crate) async fn run_once<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, RedisError> {
-        let line = self.line();
-        let (mut connection, generation) = match line.live() {
+        let link = self.link();
+        let (mut connection, generation) = match link.live() {
             Some(present) => present,
-            None => self.connected(&line).await?,
+            None => self.connected(&link).await?,
         };
         let result = command.query_async(&mut connection).await;
         if let Err(error) = &result
             && is_dead(error)
         {
-            line.discard(generation, error);
+            link.discard(generation, error);
         }
         result
     }
 
-    /// The line of this thread. Those of settings that are gone are dropped on the way.
-    fn line(&self) -> Arc<Line> {
-        LINES.with_borrow_mut(|lines| {
-            if let Some(line) = lines.get(&self.id) {
-                return Arc::clone(line);
+    /// The link of this thread. Those of settings that are gone are dropped on the way.
+    fn link(&self) -> Arc<Link> {
+        LINKS.with_borrow_mut(|links| {
+            if let Some(link) = links.get(&self.id) {
+                return Arc::clone(link);
             }
-            lines.retain(|_, line| line.endpoint.strong_count() != 0);
-            let line = Arc::new(Line {
+            links.retain(|_, link| link.endpoint.strong_count() != 0);
+            let link = Arc::new(Link {
                 endpoint: Arc::downgrade(&self.endpoint),
                 state: Mutex::default(),
                 connecting: Arc::default(),
             });
-            lines.insert(self.id, Arc::clone(&line));
-            line
+            links.insert(self.id, Arc::clone(&link));
+            link
         })
     }
 
     async fn connected(
         &self,
-        line: &Arc<Line>,
+        link: &Arc<Link>,
     ) -> Result<(MultiplexedConnection, u64), RedisError> {
-        let failure = line.state().failure.clone();
+        let failure = link.state().failure.clone();
         let failure = failure.filter(|(at, _)| at.elapsed() < KNOWN_FOR);
-        if let Ok(attempt) = Arc::clone(&line.connecting).try_lock_owned()
-            && line.live().is_none()
+        if let Ok(attempt) = Arc::clone(&link.connecting).try_lock_owned()
+            && link.live().is_none()
             && failure.as_ref().is_none_or(|(at, _)| at.elapsed() >= RETRY_AFTER)
         {
-            let (endpoint, line) = (Arc::clone(&self.endpoint), Arc::clone(line));
+            let (endpoint, link) = (Arc::clone(&self.endpoint), Arc::clone(link));
             tokio::spawn(async move {
                 let result = endpoint.connect().await;
-                line.settle(result);
+                link.settle(result);
                 drop(attempt);
             });
         }
         if let Some((_, error)) = failure {
-            return line.live().ok_or(error);
+            return link.live().ok_or(error);
         }
         // Nothing is known to be wrong: the end of the attempt is waited for.
-        drop(line.connecting.lock().await);
-        let failure = || line.state().failure.clone().map(|(_, error)| error);
+        drop(link.connecting.lock().await);
+        let failure = || link.state().failure.clone().map(|(_, error)| error);
         let stopped = || RedisError::from((ErrorKind::Client, "the connection was lost at once"));
-        line.live().ok_or_else(|| failure().unwrap_or_else(stopped))
+        link.live().ok_or_else(|| failure().unwrap_or_else(stopped))
     }
 }
 
-impl Line {
+impl Link {
     fn live(&self) -> Option<(MultiplexedConnection, u64)> {
         let state = self.state();
         state.live.clone().map(|connection| (connection, state.generation))
