@@ -1,13 +1,13 @@
 //! The access log: one line per request, formatted by hand into the worker's buffer and written by the thread of `output`.
 //!
 //! Text lines have the form of oauth2-proxy's default `request_logging_format`; JSON lines have the fields listed at
-//! [`Line`]. No field can carry a line break, an escape code or a secret of the login protocol into the log.
+//! [`AccessLine`]. No field can carry a line break, an escape code or a secret of the login protocol into the log.
 
 mod escape;
 mod line;
 mod redact;
 
-pub(crate) use line::Line;
+pub(crate) use line::AccessLine;
 
 use percent_encoding::percent_decode_str;
 use proxy_config::{Http, LogFormat, Logging};

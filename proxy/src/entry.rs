@@ -1,7 +1,7 @@
 //! One request and its response, as they are remembered: a line in the access log and the counts of the metrics. It ends
 //! when the response's body does, or when the client is gone, whichever comes first. It never sees a body's content.
 
-use crate::access_log::{Line, Rules};
+use crate::access_log::{AccessLine, Rules};
 use crate::body::Body;
 use crate::peer::Peer;
 use crate::worker::Worker;
@@ -21,7 +21,7 @@ pub(crate) struct Entry {
     counted: bool,
     status: u16,
     bytes: u64,
-    line: Option<Line>,
+    line: Option<AccessLine>,
 }
 
 impl Entry {
@@ -36,7 +36,7 @@ impl Entry {
         let start = Instant::now();
         worker.shard.begin();
         let line =
-            rules.wants(request.uri().path()).then(|| Line::begin(peer, request, rules, now));
+            rules.wants(request.uri().path()).then(|| AccessLine::begin(peer, request, rules, now));
         Box::new(Self {
             worker: Arc::clone(worker),
             start,

@@ -11,7 +11,7 @@ pub(crate) use sparing::Sparing;
 
 use crate::clock::{Clock, SystemClock};
 use crate::output::{self, Log, Writer};
-use line::Line;
+use line::EventLine;
 use proxy_config::{LogFormat, Logging};
 use std::panic::PanicHookInfo;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,7 +81,7 @@ struct Output {
 }
 
 impl Output {
-    fn put(&self, line: &Line, error: bool) {
+    fn put(&self, line: &EventLine, error: bool) {
         let log = if error { &self.errors } else { &self.out };
         let json = self.switches.json.load(Ordering::Relaxed);
         log.event(&if json { line.json() } else { line.text(log.zone()) });
@@ -120,7 +120,7 @@ impl Subscriber for &'static Output {
         if !switch.load(Ordering::Relaxed) {
             return;
         }
-        let mut line = Line::new(event.metadata(), SystemClock.now());
+        let mut line = EventLine::new(event.metadata(), SystemClock.now());
         event.record(&mut line);
         self.put(&line, *event.metadata().level() == Level::ERROR);
     }
@@ -139,12 +139,12 @@ pub(crate) fn tell_panics() {
     }));
 }
 
-fn told(panic: &PanicHookInfo<'_>) -> Line {
+fn told(panic: &PanicHookInfo<'_>) -> EventLine {
     let thread = std::thread::current();
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
     let what = panic.payload_as_str().unwrap_or("no message");
     let text = format!("thread {} panicked at {place}: {what}", thread.name().unwrap_or("unnamed"));
-    Line::plain(Level::ERROR, "proxy", SystemClock.now(), &text)
+    EventLine::plain(Level::ERROR, "proxy", SystemClock.now(), &text)
 }
 
 fn wanted(metadata: &Metadata<'_>) -> bool {

@@ -23,7 +23,7 @@ use std::time::Duration;
 /// (499: the client left before there was one), `response_bytes`, `duration_seconds`, `broken` (the upstream's answer broke
 /// off). What is not known is an empty string.
 #[derive(Debug)]
-pub(crate) struct Line {
+pub(crate) struct AccessLine {
     format: LogFormat,
     time: Timestamp,
     peer: Option<SocketAddr>,
@@ -39,7 +39,7 @@ pub(crate) struct Line {
     pub(crate) broken: bool,
 }
 
-impl Line {
+impl AccessLine {
     /// Keeps what the line needs of `request`, which came `now` and will soon be consumed.
     pub(crate) fn begin<B>(
         peer: &Peer,

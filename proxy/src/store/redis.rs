@@ -15,8 +15,8 @@ pub(crate) use settings::{RedisSettings, SettingsError};
 
 use super::{StoreError, Ticket};
 use crate::session::{self, Opened, Session};
-use links::is_too_long;
 use jiff::SignedDuration;
+use links::is_too_long;
 use readiness::Readiness;
 use redis::{Cmd, RedisError, cmd};
 use std::sync::Arc;

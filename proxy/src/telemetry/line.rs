@@ -8,7 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
 
 /// The parts of an event, cleaned.
-pub(super) struct Line {
+pub(super) struct EventLine {
     level: Level,
     target: &'static str,
     time: Timestamp,
@@ -16,7 +16,7 @@ pub(super) struct Line {
     fields: Vec<(&'static str, String)>,
 }
 
-impl Line {
+impl EventLine {
     /// An empty line for an event with this metadata.
     pub(super) fn new(metadata: &'static Metadata<'static>, time: Timestamp) -> Self {
         Self {
@@ -87,7 +87,7 @@ impl Line {
     }
 }
 
-impl Visit for Line {
+impl Visit for EventLine {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.add(field.name(), value);
     }
@@ -125,10 +125,15 @@ fn cleaned(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn line(target: &'static str, fields: &[(&'static str, &str)]) -> Line {
+    fn line(target: &'static str, fields: &[(&'static str, &str)]) -> EventLine {
         let time = "2026-11-23T03:54:20Z".parse().unwrap();
-        let mut line =
-            Line { level: Level::WARN, target, time, message: String::new(), fields: Vec::new() };
+        let mut line = EventLine {
+            level: Level::WARN,
+            target,
+            time,
+            message: String::new(),
+            fields: Vec::new(),
+        };
         for (name, value) in fields {
             line.add(name, value);
         }

@@ -25,15 +25,15 @@ pub(super) enum State {
     /// At its beginning.
     Start,
     /// In its first line.
-    Line(Line),
+    Line(FirstLine),
     /// That line must end with the next byte.
-    End(Line),
+    End(FirstLine),
     /// In the text after that line; so many bytes are to come.
     Body(usize),
 }
 
 #[derive(Clone, Copy)]
-pub(super) struct Line {
+pub(super) struct FirstLine {
     /// Its first byte.
     kind: u8,
     /// How much of it has come since.
@@ -63,7 +63,7 @@ impl State {
                     continue;
                 }
                 Self::Start if b"+-:$".contains(&byte) => {
-                    Self::Line(Line { kind: byte, length: 0, number: Some(0) })
+                    Self::Line(FirstLine { kind: byte, length: 0, number: Some(0) })
                 }
                 Self::Start => return Err(malformed("an unknown kind of reply")),
                 Self::Line(line) => line.with(byte)?,
@@ -76,7 +76,7 @@ impl State {
     }
 }
 
-impl Line {
+impl FirstLine {
     fn with(mut self, byte: u8) -> io::Result<State> {
         match byte {
             b'\r' => return Ok(State::End(self)),

@@ -56,8 +56,7 @@ async fn ask(links: &Links, prefix: &str, leases: bool) -> Result<(), StoreError
     let set = cmd("SET").arg(&key).arg(&token).arg("PX").arg(LIFE_MS).take();
     links.run::<()>(&set).await.map_err(|error| refused("SET", &error))?;
     let get = cmd("GET").arg(&key).take();
-    let found: Option<String> =
-        links.run(&get).await.map_err(|error| refused("GET", &error))?;
+    let found: Option<String> = links.run(&get).await.map_err(|error| refused("GET", &error))?;
     if found.as_deref() != Some(token.as_str()) {
         return Err(StoreError::Unavailable("it does not keep what is written".to_owned()));
     }
