@@ -5,7 +5,7 @@
 //! served by the workers' own threads, and so are probes.
 
 use crate::admin::{Admin, Listening};
-use crate::args::Settings;
+use crate::args::Serving;
 use crate::clock::SystemClock;
 use crate::gate;
 use crate::metrics::Registry;
@@ -114,8 +114,8 @@ impl App {
     ///
     /// # Errors
     /// See [`StartError`].
-    pub(crate) fn bind(settings: Settings, runtime: Runtime) -> Result<Self, StartError> {
-        let Settings { source, direct_port, node } = settings;
+    pub(crate) fn bind(serving: Serving, runtime: Runtime) -> Result<Self, StartError> {
+        let Serving { source, direct_port, node } = serving;
         // Another part of the process, such as a test, may have installed the same one.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let (loaded, seen) = reload::first(&source)?;
@@ -208,7 +208,7 @@ fn serve(
 ) -> Result<Server, server::StartError> {
     let site = cell.load();
     let oldest = site.config.listeners.https.as_ref().map(|listener| listener.min_version);
-    let settings = server::Settings {
+    let settings = server::Fittings {
         limits: &site.config.limits,
         tls: site.tls.as_ref().map(|tls| &tls.live).zip(oldest),
         registry,

@@ -17,11 +17,11 @@ pub(crate) enum Command {
     /// Check the configuration and say whether it is valid.
     Test(Source),
     /// Serve.
-    Serve(Settings),
+    Serve(Serving),
 }
 
 /// What serving needs from the command line.
-pub(crate) struct Settings {
+pub(crate) struct Serving {
     /// Where the configuration comes from.
     pub(crate) source: Source,
     /// The port whose direct connections `/status` lists, in a sidecar.
@@ -96,7 +96,7 @@ pub(crate) fn parse(
     if control.config_test {
         return Ok(Command::Test(source));
     }
-    Ok(Command::Serve(Settings {
+    Ok(Command::Serve(Serving {
         source,
         direct_port: number(control.watch_direct_port.as_deref(), "watch-direct-port", "a port")?,
         node: number(control.node_ip.as_deref(), "node-ip", "an address")?,
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn ports_of_the_pod_go_with_a_generated_file_only() {
         let line = "--listen-port=4280 --admin-port 44280 --application-port=9000";
-        let Ok(Command::Serve(Settings { source: Source::Generated(_, ports), .. })) =
+        let Ok(Command::Serve(Serving { source: Source::Generated(_, ports), .. })) =
             command(&format!("--generated-config=c.json {line}"))
         else {
             panic!("refused")

@@ -1,7 +1,7 @@
 //! Carries out a command line and says how it went: output, messages, exit code.
 
 use crate::app::{App, Signal};
-use crate::args::{self, ArgumentError, Command, Settings};
+use crate::args::{self, ArgumentError, Command, Serving};
 use crate::clock::SystemClock;
 use crate::metrics::Registry;
 use crate::options::{Source, document};
@@ -89,7 +89,7 @@ fn drain(port: u16) -> io::Result<()> {
     }
 }
 
-fn serve(settings: Settings) -> Result<(), String> {
+fn serve(settings: Serving) -> Result<(), String> {
     let runtime = App::runtime().map_err(|error| error.to_string())?;
     // Before anything listens: whoever sees an open port may send signals, and their default is to kill, or nothing in a
     // container, where this process is the first.

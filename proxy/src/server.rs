@@ -24,7 +24,7 @@ mod worker;
 
 pub(crate) use bound::{BindError, Listener, Serves, address_of, bind};
 pub(crate) use framing::Framing;
-pub(crate) use running::{Farewell, Server, Settings, StartError};
+pub(crate) use running::{Farewell, Fittings, Server, StartError};
 pub(crate) use tls::{Certificate, TlsError};
 
 use std::time::Duration;

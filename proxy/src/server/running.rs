@@ -23,7 +23,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// What a server needs beside its sockets.
-pub(crate) struct Settings<'a> {
+pub(crate) struct Fittings<'a> {
     /// Bounds and the number of workers.
     pub(crate) limits: &'a Limits,
     /// The certificate, if TLS is served, and the oldest version spoken.
@@ -60,7 +60,7 @@ impl Server {
     /// TLS can not be set up, a socket can not be shared, or the system gives no more threads.
     pub(crate) fn start<H, F>(
         listeners: Vec<Listener>,
-        settings: &Settings<'_>,
+        settings: &Fittings<'_>,
         make: impl Fn(&Arc<Worker>) -> H,
     ) -> Result<Self, StartError>
     where

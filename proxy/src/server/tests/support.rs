@@ -4,7 +4,7 @@ use crate::entry::Answered;
 use crate::metrics::{Event, Registry, Shard};
 use crate::output::Writer;
 use crate::peer::Peer;
-use crate::server::{Certificate, Server, Settings, address_of, bind};
+use crate::server::{Certificate, Fittings, Server, address_of, bind};
 use crate::worker::Worker;
 use http::Request;
 use hyper::body::Incoming;
@@ -119,7 +119,7 @@ impl Running {
             workers: if limits.workers == 0 { 2 } else { limits.workers },
             ..limits.clone()
         };
-        let settings = Settings {
+        let settings = Fittings {
             limits: &limits,
             tls,
             registry: &registry,
