@@ -11,7 +11,7 @@ pub(crate) use listener::Listening;
 
 use crate::metrics::{self, Registry};
 use crate::oidc::ProviderStatus;
-use crate::reload::Status;
+use crate::reload::InForce;
 use crate::server::{Farewell, Serves};
 use crate::site::SiteCell;
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub(crate) struct Admin {
     /// All metrics.
     pub(crate) registry: Arc<Registry>,
     /// The configuration's state.
-    pub(crate) status: Arc<Status>,
+    pub(crate) status: Arc<InForce>,
     /// The site in force.
     pub(crate) cell: Arc<SiteCell>,
     /// The process is on its way out.

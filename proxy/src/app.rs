@@ -11,7 +11,7 @@ use crate::gate;
 use crate::metrics::Registry;
 use crate::options::LoadError;
 use crate::output::Writer;
-use crate::reload::{self, Reloader, Seen, Status};
+use crate::reload::{self, InForce, Reloader, Seen};
 use crate::server::{self, BindError, Drain, Listener, Server, Serves};
 use crate::site::{Context, SiteCell, SiteReader};
 use crate::telemetry::Telemetry;
@@ -130,7 +130,7 @@ impl App {
             listeners.into_iter().partition(|listener| listener.serves == Serves::Application);
         let cell = SiteCell::new(site);
         let server = serve(application, &cell, &registry, &outputs.out)?;
-        let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
+        let status = Arc::new(InForce::new(loaded.hash.clone(), &registry));
         reload::warn(&loaded, &cell.load().config);
         let (at, state) = (Arc::clone(&cell), Arc::clone(&status));
         let reloader = Reloader { source, cell: at, context, telemetry, status: state };

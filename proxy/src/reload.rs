@@ -5,11 +5,11 @@
 
 mod fingerprint;
 mod fixed;
-mod status;
+mod in_force;
 mod watch;
 
 pub(crate) use fingerprint::Seen;
-pub(crate) use status::Status;
+pub(crate) use in_force::InForce;
 
 use crate::options::{LoadError, Loaded, Source};
 use crate::site::{Context, Site, SiteCell, files_of};
@@ -31,7 +31,7 @@ pub(crate) struct Reloader {
     /// Told of changed log settings.
     pub(crate) telemetry: Telemetry,
     /// Told of the outcome.
-    pub(crate) status: Arc<Status>,
+    pub(crate) status: Arc<InForce>,
 }
 
 impl Reloader {

@@ -67,7 +67,7 @@ fn config(volume: &Path, prefix: &str, address: &str) -> String {
 struct Running {
     volume: Volume,
     cell: Arc<SiteCell>,
-    status: Arc<Status>,
+    status: Arc<InForce>,
     registry: Arc<Registry>,
     demands: mpsc::Sender<()>,
     task: JoinHandle<()>,
@@ -85,7 +85,7 @@ impl Running {
         let context = Context::new(Handle::current(), Arc::new(SystemClock), &registry);
         let (loaded, seen) = first(&source).unwrap();
         let cell = SiteCell::new(compile(&loaded, &context, None).unwrap());
-        let status = Arc::new(Status::new(loaded.hash.clone(), &registry));
+        let status = Arc::new(InForce::new(loaded.hash.clone(), &registry));
         let outputs = [(); 2].map(|()| Writer::new(std::io::sink(), &registry));
         let [out, errors] = &outputs;
         let telemetry = Telemetry::start(&loaded.config.logging, (out, errors));

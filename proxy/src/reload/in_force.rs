@@ -4,14 +4,14 @@ use crate::metrics::{Counter, Gauge, Registry};
 use std::sync::{Mutex, PoisonError};
 
 /// The state of the configuration.
-pub(crate) struct Status {
+pub(crate) struct InForce {
     state: Mutex<State>,
     good: Counter,
     bad: Counter,
     last: Gauge,
 }
 
-/// See [`Status`].
+/// See [`InForce`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct State {
     /// Hash of the generated file in force; none for the other front end.
@@ -20,7 +20,7 @@ pub(crate) struct State {
     pub(crate) last_error: Option<String>,
 }
 
-impl Status {
+impl InForce {
     /// The state right after the start.
     pub(crate) fn new(hash: Option<String>, registry: &Registry) -> Self {
         let counter = |result| {
