@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 pub(crate) type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A stream made elsewhere, such as a file.
-pub(crate) type Stream = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
+pub(crate) type Foreign = Pin<Box<dyn http_body::Body<Data = Bytes, Error = BodyError> + Send>>;
 
 /// The body of a response.
 pub(crate) struct Body(Kind);
@@ -21,7 +21,7 @@ enum Kind {
     Empty,
     Full(Option<Bytes>),
     Upstream(Box<Streamed>),
-    Stream(Stream),
+    Stream(Foreign),
     Broken(Option<BodyError>),
 }
 
@@ -39,7 +39,7 @@ impl Body {
     }
 
     /// A stream of unknown make; its `size_hint` should be exact where it can.
-    pub(crate) fn stream(stream: Stream) -> Self {
+    pub(crate) fn stream(stream: Foreign) -> Self {
         Self(Kind::Stream(stream))
     }
 

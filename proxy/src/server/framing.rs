@@ -50,7 +50,7 @@ enum State {
     Start {
         skipped: bool,
     },
-    Head(Head),
+    Head(RequestHead),
     Body(u64),
     ChunkSize,
     ChunkData(u64),
@@ -63,7 +63,7 @@ enum State {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Head {
+struct RequestHead {
     size: usize,
     http11: bool,
     host: bool,
@@ -161,7 +161,7 @@ impl Framing {
             State::Start { skipped } => match (text.is_empty(), skipped) {
                 (true, true) => return Err(Violation::BareLineFeed),
                 (true, false) => State::Start { skipped: true },
-                (false, _) => State::Head(Head::begin(text, line.len())?),
+                (false, _) => State::Head(RequestHead::begin(text, line.len())?),
             },
             State::Head(head) if text.is_empty() => head.end()?,
             State::Head(head) => State::Head(head.line(text, line.len())?),
@@ -186,7 +186,7 @@ impl State {
     const START: Self = Self::Start { skipped: false };
 }
 
-impl Head {
+impl RequestHead {
     /// The parser would drop a fragment, and what others make of one nobody knows (RFC 9112 section 3.2 has none).
     fn begin(request_line: &[u8], size: usize) -> Result<Self, Violation> {
         let target = memchr(b' ', request_line).and_then(|at| request_line.get(at..));
