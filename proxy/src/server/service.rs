@@ -78,7 +78,7 @@ fn admit<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
         return Err(StatusCode::METHOD_NOT_ALLOWED);
     }
     let host = request.headers().get(HOST);
-    if host.is_some_and(|host| !is_host(host.as_bytes()))
+    if host.is_some_and(|host| !is_authority(host.as_bytes()))
         || request.uri().path_and_query().is_none()
     {
         return Err(StatusCode::BAD_REQUEST);
@@ -98,7 +98,7 @@ fn to_origin_form<B>(request: &mut Request<B>) -> Result<(), StatusCode> {
     let uri = std::mem::take(request.uri_mut()).into_parts();
     let authority = uri.authority.ok_or(StatusCode::BAD_REQUEST)?;
     let value = HeaderValue::from_str(authority.as_str()).map_err(|_| StatusCode::BAD_REQUEST)?;
-    if !is_host(value.as_bytes()) {
+    if !is_authority(value.as_bytes()) {
         return Err(StatusCode::BAD_REQUEST);
     }
     match request.headers().get(HOST) {
@@ -128,8 +128,8 @@ fn same_host(one: &[u8], other: &[u8], scheme: Option<&Scheme>) -> bool {
     one.eq_ignore_ascii_case(other) || bare(one) == bare(other)
 }
 
-/// A host name or address with an optional port, by its characters.
-fn is_host(text: &[u8]) -> bool {
+/// What may stand in `Host` and `:authority`, by its characters: all that RFC 3986 section 3.2 allows but user names.
+fn is_authority(text: &[u8]) -> bool {
     let usual = |byte: &u8| byte.is_ascii_alphanumeric() || b".-_:[]%~!$&'()*+;=".contains(byte);
     !text.is_empty() && text.iter().all(usual)
 }

@@ -1,7 +1,7 @@
 //! Who may pass.
 
 use super::Problems;
-use super::text::{is_host, is_token};
+use super::text::{is_domain, is_token};
 use crate::{Access, PathRule};
 
 pub(super) fn check(access: &Access, problems: &mut Problems) {
@@ -50,7 +50,7 @@ fn domain_problem(domain: &str) -> Option<&'static str> {
         Some("holds an @: write the domain alone, or put addresses into a file")
     } else if !bare.is_ascii() {
         Some("is not ASCII: write it in its xn-- form")
-    } else if is_host(bare) {
+    } else if is_domain(bare) {
         None
     } else {
         Some("is no domain: write example.com, .example.com or *.example.com, or * for all")

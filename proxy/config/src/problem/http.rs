@@ -1,7 +1,7 @@
 //! Own endpoints, redirects, forwarded headers, logging, bounds.
 
 use super::Problems;
-use super::text::{is_host, is_sendable, is_token, path_problem, web_url};
+use super::text::{is_domain, is_sendable, is_token, path_problem, web_url};
 use crate::{Http, Limits, Logging};
 
 /// Headers from which a client's address may be taken.
@@ -105,7 +105,7 @@ fn whitelist_problem(entry: &str) -> Option<&'static str> {
     let (host, port) =
         entry.rsplit_once(':').map_or((entry, None), |(host, port)| (host, Some(port)));
     let bare = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')).unwrap_or(host);
-    if !is_host(bare) {
+    if !is_domain(bare) {
         return Some(
             "is no host: write example.com, .example.com or *.example.com, with :port or :* if needed",
         );

@@ -79,7 +79,7 @@ fn cookie(cookie: &Cookie, problems: &mut Problems) {
         "a cookie path starts with / and has no blanks, commas or semicolons",
     );
     for (i, domain) in cookie.domains.iter().enumerate() {
-        if !super::text::is_host(domain.strip_prefix('.').unwrap_or(domain)) {
+        if !super::text::is_domain(domain.strip_prefix('.').unwrap_or(domain)) {
             problems.add(
                 format!("session.cookie.domains[{i}]"),
                 format!("{domain:?} is no domain: write example.com"),

@@ -63,7 +63,7 @@ pub(super) fn is_sendable(path: &str) -> bool {
 }
 
 /// A bare host name, as domains are compared: ASCII letters, digits, `-`, `_` and dots, no empty label.
-pub(super) fn is_host(text: &str) -> bool {
+pub(super) fn is_domain(text: &str) -> bool {
     !text.is_empty()
         && text.split('.').all(|label| {
             !label.is_empty()
