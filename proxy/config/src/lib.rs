@@ -26,7 +26,7 @@ pub use listener::{
     Address, AddressError, Listener, Listeners, PlainListener, TlsListener, TlsVersion,
 };
 pub use logging::{LogFormat, Logging};
-pub use problem::{Problem, Problems};
+pub use problem::{Problem, Problems, escapes_are_whole};
 pub use provider::{
     AllowedValue, Claims, ClientAuthentication, Endpoints, LoginParameter, PkceMethod, Provider,
     ProviderTls, SigningAlgorithm,

@@ -12,6 +12,8 @@ mod text;
 mod upstream;
 mod warning;
 
+pub use text::escapes_are_whole;
+
 use crate::Config;
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! The authorization response as it arrives in a query or a form (RFC 6749 section 4.1.2, RFC 9207), parsed strictly.
 
-use crate::percent;
 use percent_encoding::percent_decode;
+use proxy_config::escapes_are_whole;
 use zeroize::Zeroizing;
 
 /// Parameters that may come once only (RFC 6749 section 3.1): a second one would let two readers see two things.
@@ -99,7 +99,7 @@ fn lossy(text: &str) -> Zeroizing<String> {
 }
 
 fn decode(text: &str) -> Result<Zeroizing<String>, ParamsError> {
-    if !percent::is_whole(text) {
+    if !escapes_are_whole(text) {
         return Err(ParamsError::Escape);
     }
     let spaced = Zeroizing::new(text.replace('+', " "));

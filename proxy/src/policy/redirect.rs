@@ -3,8 +3,8 @@
 //! Two readings must agree: the peer's rules, and those by which browsers read a URL (WHATWG). A target that a browser
 //! could take for another place than the rules saw is no target.
 
-use crate::percent;
 use crate::routing::path::cleaned;
+use proxy_config::escapes_are_whole;
 use std::fmt::Write as _;
 use url::Url;
 
@@ -132,7 +132,7 @@ fn stays_here(target: &str) -> bool {
 fn host_and_port(target: &str) -> Option<(&str, &str)> {
     let (_, rest) = target.split_once("://")?;
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
-    if !path.split('?').next().is_some_and(percent::is_whole) {
+    if !path.split('?').next().is_some_and(escapes_are_whole) {
         return None;
     }
     let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);

@@ -40,7 +40,9 @@ fn shown(text: &str) -> String {
     if text.contains('@') { "a URL with an @".to_owned() } else { format!("{text:?}") }
 }
 
-fn escapes_are_whole(text: &str) -> bool {
+/// Whether two hexadecimal digits follow each `%`: what one reader leaves alone otherwise, another decodes.
+#[must_use]
+pub fn escapes_are_whole(text: &str) -> bool {
     text.split('%')
         .skip(1)
         .all(|rest| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2)

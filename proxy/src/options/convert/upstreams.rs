@@ -2,7 +2,7 @@
 
 use crate::options::supported::Options;
 use percent_encoding::percent_decode_str;
-use proxy_config::{Duration, Problems, Target, Upstream};
+use proxy_config::{Duration, Problems, Target, Upstream, escapes_are_whole};
 use url::Url;
 
 pub(super) fn convert(options: &Options, problems: &mut Problems) -> Vec<Upstream> {
@@ -107,12 +107,6 @@ fn decoded(path: &str) -> Result<String, String> {
     let text =
         percent_decode_str(path).decode_utf8().map_err(|_| "has a path that is not UTF-8")?;
     Ok(if text.is_empty() { "/".to_owned() } else { text.into_owned() })
-}
-
-fn escapes_are_whole(path: &str) -> bool {
-    path.split('%')
-        .skip(1)
-        .all(|rest| rest.bytes().take(2).filter(u8::is_ascii_hexdigit).count() == 2)
 }
 
 #[cfg(test)]
