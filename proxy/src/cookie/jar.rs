@@ -49,13 +49,17 @@ impl<'a> RequestCookies<'a> {
     }
 }
 
-/// Looks at the places where the name stands, and takes the first that is a whole pair of that name.
-fn find_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<&'a str> {
-    name.find_iter(line).find_map(|at| {
+/// What follows from each place where the name stands at the beginning of a pair, be it as part of a longer one.
+fn beginnings<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> impl Iterator<Item = &'a [u8]> {
+    name.find_iter(line).filter_map(|at| {
         let (before, from) = line.split_at_checked(at)?;
-        if !matches!(before.trim_ascii_end().last(), None | Some(b';')) {
-            return None;
-        }
+        matches!(before.trim_ascii_end().last(), None | Some(b';')).then_some(from)
+    })
+}
+
+/// The value of the first whole pair of the name.
+fn find_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<&'a str> {
+    beginnings(line, name).find_map(|from| {
         let end = memchr::memchr(b';', from).unwrap_or(from.len());
         let (found, text) = pair(from.get(..end)?)?;
         (found.as_bytes() == name.needle()).then_some(text)
@@ -67,11 +71,7 @@ struct Unusual;
 
 /// As [`find_in`], without a look at the value.
 fn raw_in<'a>(line: &'a [u8], name: &memmem::Finder<'_>) -> Option<Result<&'a [u8], Unusual>> {
-    name.find_iter(line).find_map(|at| {
-        let (before, from) = line.split_at_checked(at)?;
-        if !matches!(before.trim_ascii_end().last(), None | Some(b';')) {
-            return None;
-        }
+    beginnings(line, name).find_map(|from| {
         let after = from.get(name.needle().len()..)?;
         match after.first() {
             Some(b'=') => {
