@@ -3,6 +3,7 @@
 //! A store that does not answer is `Unavailable`, never "no session": nobody is logged out, and nobody passes, because
 //! Redis is down. What a cookie or a record holds is believed only once it has been opened.
 
+mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod lease;
@@ -14,12 +15,13 @@ mod voucher;
 #[cfg(test)]
 pub(crate) use self::redis::fixture::RedisServer;
 pub(crate) use self::redis::{RedisSettings, SettingsError};
+pub(crate) use error::{LoadError, StoreError};
 pub(crate) use lease::Lease;
 pub(crate) use ticket::Ticket;
 pub(crate) use voucher::Voucher;
 
 use self::redis::{Records, StoredRecord};
-use crate::cookie::{Attributes, MAX_VALUE, RequestCookies, SessionCookie, SetCookie, TooLong};
+use crate::cookie::{Attributes, MAX_VALUE, RequestCookies, SessionCookie, SetCookie};
 use crate::session::{self, Family, KeyRing, Lifetime, Needs, Purpose, Session};
 use jiff::Timestamp;
 use std::sync::Arc;
@@ -74,33 +76,6 @@ impl Found {
     pub(crate) fn family(&self) -> Option<Family> {
         family(&self.session, self.ticket.as_ref())
     }
-}
-
-/// Why a request's session cookie gave no session.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum LoadError {
-    /// The cookie is of no use: clear it and go on without a session.
-    #[error("session cookie refused: {0}")]
-    Invalid(String),
-    /// Nobody knows: answer 503 and leave the cookie alone.
-    #[error("session store does not answer: {0}")]
-    Unavailable(String),
-}
-
-/// Why a session was not written or removed.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum StoreError {
-    /// It does not fit.
-    #[error(transparent)]
-    TooLong(#[from] TooLong),
-    /// It does not fit into a record.
-    #[error(
-        "the session has {0} bytes, more than a record in Redis may have; have the provider send smaller tokens or fewer groups"
-    )]
-    TooLarge(usize),
-    /// Redis did not do it.
-    #[error("session store does not answer: {0}")]
-    Unavailable(String),
 }
 
 impl Store {
