@@ -8,7 +8,7 @@ mod asked;
 mod authenticate;
 mod bearer;
 mod cache;
-mod caller;
+mod claimant;
 mod endpoint;
 mod form;
 mod forward;

@@ -4,7 +4,7 @@
 
 use super::bearer;
 use super::cache;
-use super::caller::Caller;
+use super::claimant::Claimant;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
@@ -32,9 +32,9 @@ pub(super) async fn visitor(
     visit: &mut Visit<'_>,
     asks: Asks,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    let mut caller = visit.caller();
-    let outcome = authenticate(&mut caller, asks).await;
-    let set_cookies = caller.set_cookies;
+    let mut claimant = visit.claimant();
+    let outcome = authenticate(&mut claimant, asks).await;
+    let set_cookies = claimant.set_cookies;
     visit.set_cookies.extend(set_cookies);
     let person = outcome?;
     if let Some(person) = &person {
@@ -49,77 +49,77 @@ pub(super) async fn visitor(
 /// # Errors
 /// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
 pub(super) async fn authenticate(
-    caller: &mut Caller<'_>,
+    claimant: &mut Claimant<'_>,
     asks: Asks,
 ) -> Result<Option<Arc<Person>>, Refusal> {
     let need = if asks.are_open() {
         Need::Nothing
-    } else if caller.site.policy.gives_tokens() {
+    } else if claimant.site.policy.gives_tokens() {
         Need::Tokens
     } else {
         Need::Person
     };
-    let person = somebody(caller, need).await;
+    let person = somebody(claimant, need).await;
     if asks.are_open() { Ok(person.unwrap_or_default()) } else { person }
 }
 
-async fn somebody(caller: &mut Caller<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
-    if let Some(settings) = &caller.site.config.access.bearer {
-        match bearer::authenticate(caller, settings).await {
+async fn somebody(claimant: &mut Claimant<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    if let Some(settings) = &claimant.site.config.access.bearer {
+        match bearer::authenticate(claimant, settings).await {
             Ok(None) => {}
             Ok(person) => return Ok(person),
             Err(outage @ Refusal::NoProvider(_)) if settings.login_fallback => {
-                return Box::pin(stored_or(caller, need, outage)).await;
+                return Box::pin(stored_or(claimant, need, outage)).await;
             }
             Err(refusal) => return Err(refusal),
         }
     }
-    stored(caller, need).await
+    stored(claimant, need).await
 }
 
 /// A bearer token that can not be checked now, perhaps the application's own, is no reason to turn away somebody whose
 /// session needs no provider.
 async fn stored_or(
-    caller: &mut Caller<'_>,
+    claimant: &mut Claimant<'_>,
     need: Need,
     outage: Refusal,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    stored(caller, need).await?.map(Some).ok_or(outage)
+    stored(claimant, need).await?.map(Some).ok_or(outage)
 }
 
 /// The person behind the session that the cookie carries or names.
-async fn stored(caller: &mut Caller<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
-    let epoch = caller.site.epoch;
-    cache::forget(caller.site.context.refresher.signed_out());
+async fn stored(claimant: &mut Claimant<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    let epoch = claimant.site.epoch;
+    cache::forget(claimant.site.context.refresher.signed_out());
     // Equal bytes were read and opened before. A session in Redis is asked for each time.
-    let raw = caller.site.store.cookie().raw(&caller.cookies());
+    let raw = claimant.site.store.cookie().raw(&claimant.cookies());
     if let Some(person) = raw.and_then(|raw| cache::get_cookie(raw, epoch))
-        && person.is_good(caller.now)
+        && person.is_good(claimant.now)
     {
-        caller.worker.shard.count(Event::SessionCached);
+        claimant.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    Box::pin(opened(caller, need)).await
+    Box::pin(opened(claimant, need)).await
 }
 
 /// The same for a cookie that is not known as it stands, or comes in parts.
-async fn opened(caller: &mut Caller<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
-    let epoch = caller.site.epoch;
-    let Some(value) = caller.site.store.cookie().value(&caller.cookies()) else {
+async fn opened(claimant: &mut Claimant<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
+    let epoch = claimant.site.epoch;
+    let Some(value) = claimant.site.store.cookie().value(&claimant.cookies()) else {
         // Parts without their beginning may be there all the same.
-        forget(caller);
+        forget(claimant);
         return Ok(None);
     };
-    let value = (!caller.site.store.has_records()).then(|| value.into_owned());
+    let value = (!claimant.site.store.has_records()).then(|| value.into_owned());
     let known = value.as_ref().and_then(|value| cache::get_cookie(value.as_bytes(), epoch));
-    if let Some(person) = known.filter(|person| person.is_good(caller.now)) {
-        caller.worker.shard.count(Event::SessionCached);
+    if let Some(person) = known.filter(|person| person.is_good(claimant.now)) {
+        claimant.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    let Some((session, good_until)) = load(caller, need).await? else { return Ok(None) };
-    caller.worker.shard.count(Event::SessionOpened);
-    let person = Arc::new(Person::of(&session, &caller.site.policy, good_until));
-    if let Some(value) = value.filter(|_| person.is_good(caller.now)) {
+    let Some((session, good_until)) = load(claimant, need).await? else { return Ok(None) };
+    claimant.worker.shard.count(Event::SessionOpened);
+    let person = Arc::new(Person::of(&session, &claimant.site.policy, good_until));
+    if let Some(value) = value.filter(|_| person.is_good(claimant.now)) {
         cache::put_cookie(value.as_bytes(), epoch, &person);
     }
     Ok(Some(person))
@@ -127,11 +127,11 @@ async fn opened(caller: &mut Caller<'_>, need: Need) -> Result<Option<Arc<Person
 
 /// The session of the cookie in its present form, and until when it may be used without asking again.
 async fn load(
-    caller: &mut Caller<'_>,
+    claimant: &mut Claimant<'_>,
     need: Need,
 ) -> Result<Option<(Arc<Session>, Option<Timestamp>)>, Refusal> {
-    let store = Arc::clone(&caller.site.store);
-    let loading = async { store.load(&caller.cookies(), caller.now).await };
+    let store = Arc::clone(&claimant.site.store);
+    let loading = async { store.load(&claimant.cookies(), claimant.now).await };
     let loaded = match need {
         Need::Nothing => tokio::time::timeout(EXEMPT_PATIENCE, loading).await,
         Need::Person | Need::Tokens => Ok(loading.await),
@@ -142,53 +142,57 @@ async fn load(
             Err(LoadError::Invalid(reason)) => {
                 REFUSED.with(|place| {
                     let message = format!("a session cookie is refused and cleared: {reason}");
-                    caller.note_sparingly(place, &message);
+                    claimant.note_sparingly(place, &message);
                 });
-                forget(caller);
+                forget(claimant);
                 return Ok(None);
             }
             Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
         };
     let Some(found) = found else { return Ok(None) };
-    let signed_out = caller.site.context.refresher.signed_out();
+    let signed_out = claimant.site.context.refresher.signed_out();
     if found.family().is_some_and(|family| signed_out.contains(&family)) {
         // The cookie is a copy, or its record could not be removed then.
         if let Err(error) = store.remove(found.ticket.as_ref()).await {
             tracing::warn!(%error, "the record of a session that was signed out stays until it expires");
         }
-        caller.note(found.session.identity.shown(), "this session was signed out");
-        forget(caller);
+        claimant.note(found.session.identity.shown(), "this session was signed out");
+        forget(claimant);
         return Ok(None);
     }
     let lifetime = store.lifetime();
-    if !store.is_due(&found.session, caller.now) {
+    if !store.is_due(&found.session, claimant.now) {
         let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
         return Ok(Some((found.session, until.into_iter().flatten().min())));
     }
-    renew(caller, found, need)
+    renew(claimant, found, need)
         .await
-        .map(|session| session.map(|session| (session, Some(caller.now))))
+        .map(|session| session.map(|session| (session, Some(claimant.now))))
 }
 
 async fn renew(
-    caller: &mut Caller<'_>,
+    claimant: &mut Claimant<'_>,
     found: Found,
     need: Need,
 ) -> Result<Option<Arc<Session>>, Refusal> {
     // The store of the same site found it.
-    let Some(provider) = caller.site.providers.at(found.provider) else { return Ok(None) };
+    let Some(provider) = claimant.site.providers.at(found.provider) else { return Ok(None) };
     let present = Arc::clone(&found.session);
-    let due =
-        Due { store: Arc::clone(&caller.site.store), provider: Arc::clone(provider), found, need };
-    match caller.site.context.refresher.current(due, &caller.cookies(), caller.host()).await {
+    let due = Due {
+        store: Arc::clone(&claimant.site.store),
+        provider: Arc::clone(provider),
+        found,
+        need,
+    };
+    match claimant.site.context.refresher.current(due, &claimant.cookies(), claimant.host()).await {
         Refresh::Unchanged => Ok(Some(present)),
         Refresh::Renewed { session, set_cookies } => {
-            caller.set_cookies.extend(set_cookies);
+            claimant.set_cookies.extend(set_cookies);
             Ok(Some(session))
         }
         Refresh::Ended => {
-            caller.note(present.identity.shown(), "the provider has ended the session");
-            forget(caller);
+            claimant.note(present.identity.shown(), "the provider has ended the session");
+            forget(claimant);
             Ok(None)
         }
         Refresh::Absent => Ok(None),
@@ -198,7 +202,7 @@ async fn renew(
 }
 
 /// Clears the cookie that turned out to be of no use.
-fn forget(caller: &mut Caller<'_>) {
-    let lines = caller.site.store.cookie().clear(&caller.cookies(), caller.host());
-    caller.set_cookies.extend(lines);
+fn forget(claimant: &mut Claimant<'_>) {
+    let lines = claimant.site.store.cookie().clear(&claimant.cookies(), claimant.host());
+    claimant.set_cookies.extend(lines);
 }

@@ -1,7 +1,7 @@
 //! Bearer tokens (RFC 6750; which headers count: `reference/endpoints.md` section 15).
 
 use super::cache::{self, Digest};
-use super::caller::Caller;
+use super::claimant::Claimant;
 use super::refusal::Refusal;
 use crate::metrics::Event;
 use crate::policy::Person;
@@ -25,55 +25,55 @@ thread_local! {
 /// # Errors
 /// A token, or another `Authorization` header, that is not accepted where that is refused.
 pub(super) async fn authenticate(
-    caller: &Caller<'_>,
+    claimant: &Claimant<'_>,
     settings: &Bearer,
 ) -> Result<Option<Arc<Person>>, Refusal> {
-    let mut values = caller.authorization();
+    let mut values = claimant.authorization();
     let Some(value) = values.next().filter(|value| !value.is_empty()) else { return Ok(None) };
     // Of two, the application could read the other.
     let only = values.next().is_none().then_some(value);
     let Some(token) = only.and_then(|value| value.to_str().ok()).and_then(token_of) else {
         return refused(settings);
     };
-    let (epoch, now) = (caller.site.epoch, caller.now);
-    let known = caller.site.providers.iter().find_map(|provider| {
+    let (epoch, now) = (claimant.site.epoch, claimant.now);
+    let known = claimant.site.providers.iter().find_map(|provider| {
         let digest = Digest::of_bearer(&token, provider.bearer_epoch());
         cache::get(digest, epoch).filter(|person| person.is_good(now))
     });
     if let Some(person) = known {
-        caller.worker.shard.count(Event::SessionCached);
+        claimant.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    Box::pin(verified(caller, &token, settings)).await
+    Box::pin(verified(claimant, &token, settings)).await
 }
 
 /// The same for a token that was not verified before. Each provider that may have made it judges it by its own keys and for its
 /// own audience.
 async fn verified(
-    caller: &Caller<'_>,
+    claimant: &Claimant<'_>,
     token: &str,
     settings: &Bearer,
 ) -> Result<Option<Arc<Person>>, Refusal> {
     let mut outage = None;
     let mut reason = Some("it is of none of the configured issuers".to_owned());
-    for provider in caller.site.providers.of_bearer(token) {
+    for provider in claimant.site.providers.of_bearer(token) {
         let digest = Digest::of_bearer(token, provider.bearer_epoch());
-        if cache::was_refused(digest, caller.now) {
+        if cache::was_refused(digest, claimant.now) {
             reason = None;
             continue;
         }
         match provider.bearer(token).await {
             Ok(session) => {
-                let verified_until = caller.now.checked_add(VERIFIED_FOR).ok();
+                let verified_until = claimant.now.checked_add(VERIFIED_FOR).ok();
                 let until = [session.expires_at, verified_until].into_iter().flatten().min();
-                let person = Arc::new(Person::of(&session, &caller.site.policy, until));
-                cache::put(digest, caller.site.epoch, &person);
-                caller.worker.shard.count(Event::SessionOpened);
+                let person = Arc::new(Person::of(&session, &claimant.site.policy, until));
+                cache::put(digest, claimant.site.epoch, &person);
+                claimant.worker.shard.count(Event::SessionOpened);
                 return Ok(Some(person));
             }
             Err(error) if error.is_outage() => outage = Some(error),
             Err(error) => {
-                cache::refuse(digest, caller.now);
+                cache::refuse(digest, claimant.now);
                 reason = Some(error.to_string());
             }
         }
@@ -83,7 +83,7 @@ async fn verified(
     }
     if let Some(reason) = reason {
         REFUSED.with(|place| {
-            caller.note_sparingly(place, &format!("a bearer token is refused: {reason}"));
+            claimant.note_sparingly(place, &format!("a bearer token is refused: {reason}"));
         });
     }
     refused(settings)

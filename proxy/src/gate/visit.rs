@@ -1,6 +1,6 @@
 //! One request as the gate sees it: what is known of it, and what its answer must carry.
 
-use super::caller::Caller;
+use super::claimant::Claimant;
 use super::refusal::Refusal;
 use super::request_id;
 use super::target;
@@ -140,7 +140,7 @@ impl<'a> Visit<'a> {
     /// Tells the log who asks.
     fn introduce(&mut self) {
         self.entry.set_request_id(self.request_id.clone());
-        if let Some(client) = self.caller().shown_ip() {
+        if let Some(client) = self.claimant().shown_ip() {
             self.entry.set_client(client);
         }
         if self.trust == Trust::Nothing {
@@ -200,8 +200,8 @@ impl<'a> Visit<'a> {
     }
 
     /// Its sender.
-    pub(super) fn caller(&self) -> Caller<'_> {
-        Caller {
+    pub(super) fn claimant(&self) -> Claimant<'_> {
+        Claimant {
             site: self.site,
             worker: self.worker,
             peer: self.peer,
@@ -215,13 +215,13 @@ impl<'a> Visit<'a> {
 
     /// Notes in the authentication log that somebody has signed in.
     pub(super) fn log_success(&self, user: &str, message: &str) {
-        let (client, request_id) = self.caller().log_fields();
+        let (client, request_id) = self.claimant().log_fields();
         tracing::info!(target: AUTH, client, request_id, user, status = "AuthSuccess", "{message}");
     }
 
     /// Notes in the authentication log that somebody was refused.
     pub(super) fn log_failure(&self, user: &str, message: &str) {
-        let (client, request_id) = self.caller().log_fields();
+        let (client, request_id) = self.claimant().log_fields();
         tracing::info!(target: AUTH, client, request_id, user, status = "AuthFailure", "{message}");
     }
 

@@ -35,7 +35,7 @@ pub(super) async fn finish(
         if refusal.is_failed_attempt() {
             visit.log_failure(user, &message);
         } else {
-            visit.caller().note(user, &message);
+            visit.claimant().note(user, &message);
         }
         visit.worker.shard.count(Event::LoginFailed);
     }

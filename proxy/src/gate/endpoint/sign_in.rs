@@ -50,7 +50,7 @@ pub(super) async fn start(
         let issuer = issuers.first().copied().unwrap_or_default();
         thread_local!(static FOREIGN: Sparing = const { Sparing::new() });
         let refusal = Refusal::foreign_issuer(issuer);
-        FOREIGN.with(|place| visit.caller().note_sparingly(place, &refusal.to_string()));
+        FOREIGN.with(|place| visit.claimant().note_sparingly(place, &refusal.to_string()));
         return Err(refusal);
     };
     let another_account = first(&parameters, "prompt") == Some(ANOTHER);

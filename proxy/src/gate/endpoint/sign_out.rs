@@ -39,7 +39,7 @@ pub(super) async fn leave(
     }
     visit.clear_session().await?;
     if let Some(Found { session, .. }) = &found {
-        visit.caller().note(session.identity.shown(), "signed out");
+        visit.claimant().note(session.identity.shown(), "signed out");
     }
     visit.worker.shard.count(Event::SignedOut);
     let next = found.and_then(|found| next(visit, &found));
@@ -56,11 +56,11 @@ pub(super) fn land(visit: &mut Visit<'_>) -> Response<Body> {
     let found = ready.sign_out_cookie.find(&visit.site.ring, &state, &visit.cookies(), visit.now);
     let Some(target) = found else {
         let message = "a sign-out came back that is not under way in this browser";
-        UNMATCHED.with(|place| visit.caller().note_sparingly(place, message));
+        UNMATCHED.with(|place| visit.claimant().note_sparingly(place, message));
         return respond::signed_out(visit, false);
     };
     visit.set_cookies.push(ready.sign_out_cookie.forget(visit.host()));
-    visit.caller().note("-", "signed out at the provider too");
+    visit.claimant().note("-", "signed out at the provider too");
     // What may be led to can have changed meanwhile.
     if target == "/" || !visit.site.policy.whitelist.allows(&target) {
         return respond::signed_out(visit, true);

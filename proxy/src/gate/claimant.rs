@@ -14,7 +14,7 @@ use std::net::IpAddr;
 use tokio::time::Instant;
 
 /// Somebody who may turn out to be a person.
-pub(super) struct Caller<'a> {
+pub(super) struct Claimant<'a> {
     pub(super) site: &'a Site,
     pub(super) worker: &'a Worker,
     pub(super) peer: &'a Peer,
@@ -27,7 +27,7 @@ pub(super) struct Caller<'a> {
     pub(super) set_cookies: Vec<SetCookie>,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> Claimant<'a> {
     /// The cookies that they show.
     pub(super) fn cookies(&self) -> RequestCookies<'a> {
         RequestCookies::of(self.headers)
