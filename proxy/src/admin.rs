@@ -9,14 +9,15 @@ mod slots;
 
 pub(crate) use listener::Listening;
 
+use crate::body::Body;
 use crate::metrics::{self, Registry};
 use crate::oidc::ProviderStatus;
 use crate::reload::InForce;
+use crate::reply;
 use crate::server::{Farewell, Serves};
 use crate::site::SiteCell;
 use bytes::Bytes;
-use http::{Method, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderValue, Method, Response, StatusCode, header};
 use listener::Caller;
 use serde_json::{Value as Json, json};
 use std::net::IpAddr;
@@ -55,7 +56,7 @@ impl Admin {
         method: &Method,
         path: &str,
         Caller { serves, local, .. }: Caller,
-    ) -> Response<Full<Bytes>> {
+    ) -> Response<Body> {
         if (serves, path, method) == (Serves::Admin, "/drain", &Method::POST) {
             return self.drain(local);
         }
@@ -86,7 +87,7 @@ impl Admin {
 
     /// The pod ends: answers close their connections from now on, so that clients turn to other pods while the application
     /// still answers. Only for the pod itself; anybody else could keep every client reconnecting.
-    fn drain(&self, local: bool) -> Response<Full<Bytes>> {
+    fn drain(&self, local: bool) -> Response<Body> {
         if !local {
             return response(StatusCode::FORBIDDEN, "text/plain", "only from within the pod\n");
         }
@@ -146,16 +147,11 @@ fn described(provider: &ProviderStatus) -> Json {
     })
 }
 
-fn response(
-    status: StatusCode,
-    content: &'static str,
-    body: impl Into<Bytes>,
-) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
+fn response(status: StatusCode, content: &'static str, body: impl Into<Bytes>) -> Response<Body> {
+    let content = HeaderValue::from_static(content);
+    let mut response = reply::with(status, content, Body::full(body));
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static(content));
-    headers.insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
 }

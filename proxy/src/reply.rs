@@ -12,6 +12,14 @@ pub(crate) const NEVER: HeaderValue =
     HeaderValue::from_static("no-cache, no-store, must-revalidate, max-age=0");
 const X_ACCEL_EXPIRES: HeaderName = HeaderName::from_static("x-accel-expires");
 
+/// This content, of this type.
+pub(crate) fn with(status: StatusCode, content_type: HeaderValue, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
 /// A short text.
 pub(crate) fn text(status: StatusCode, text: impl Into<String>) -> Response<Body> {
     with(status, PLAIN, Body::full(text.into()))
@@ -75,13 +83,6 @@ pub(crate) fn no_cache(headers: &mut HeaderMap) {
     headers.insert(CACHE_CONTROL, NEVER);
     headers.insert(EXPIRES, HeaderValue::from_static("Thu, 01 Jan 1970 00:00:00 UTC"));
     headers.insert(X_ACCEL_EXPIRES, HeaderValue::from_static("0"));
-}
-
-fn with(status: StatusCode, content_type: HeaderValue, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response
 }
 
 fn header(location: &str) -> HeaderValue {
