@@ -57,8 +57,8 @@ pub(crate) struct Pass {
 impl Policy {
     /// The place of a request among rules and routes. This is the one reader of both.
     pub(crate) fn find(&self, asked: &Asked<'_>) -> Place<'_> {
-        let everything = Asks::always(self.rules.everything());
         let Some(path) = asked.path.as_deref() else {
+            let everything = Asks::always(self.rules.everything());
             return Place { asks: self.exempted(asked, everything), route: Route::Nothing };
         };
         let asks = self.exempted(asked, self.rules.asks(asked.method.as_ref(), path));
