@@ -166,7 +166,7 @@ pub(crate) mod tests {
         }
 
         fn event(&self, event: &Event<'_>) {
-            let mut line = Line::new(event.metadata(), SystemClock.now());
+            let mut line = EventLine::new(event.metadata(), SystemClock.now());
             event.record(&mut line);
             self.0.lock().unwrap().push(line.json());
         }

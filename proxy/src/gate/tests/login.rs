@@ -465,7 +465,10 @@ fn configured(more: &serde_json::Value) -> Proxy {
     }
     config.write_all(settings.to_string().as_bytes()).expect("a configuration");
     let file = format!("--generated-config={}", config.path().display());
-    Proxy::try_start_with(&[file]).expect("it starts")
+    let proxy = Proxy::try_start_with(&[file]).expect("it starts");
+    // A login waits for what is known of the provider, a sign-out does not.
+    assert_eq!(proxy.get("/oauth2/start", &[]).status, 302);
+    proxy
 }
 
 #[test]
