@@ -11,6 +11,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+#[path = "flood/clients.rs"]
+mod clients;
+#[path = "flood/provider.rs"]
+mod provider;
+#[path = "flood/redis.rs"]
+mod redis;
+
 /// What these floods did before was without end; a debug build on a busy machine takes some of it by itself.
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -30,30 +37,35 @@ fn ask(address: SocketAddr, path: &str, header: &str) -> (u16, Duration) {
     (status, start.elapsed())
 }
 
-/// A session of the first form that was ever written, which is read for ever.
-fn session() -> String {
+/// A session of the first form that was ever written, which is read for ever, with a group.
+fn session_in(group: &str) -> String {
     let created = i64::try_from(
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis(),
     )
     .unwrap();
     let mut plain = vec![1];
+    let number = |plain: &mut Vec<u8>, number: u64| {
+        let mut rest = number;
+        while rest >= 0x80 {
+            plain.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
+            rest >>= 7;
+        }
+        plain.push(u8::try_from(rest).unwrap());
+    };
     let text = |plain: &mut Vec<u8>, text: &str| {
-        plain.push(u8::try_from(text.len()).unwrap());
+        number(plain, text.len() as u64);
         plain.extend_from_slice(text.as_bytes());
     };
     text(&mut plain, "main");
-    let mut rest = u64::try_from(created).unwrap() << 1;
-    while rest >= 0x80 {
-        plain.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
-        rest >>= 7;
-    }
-    plain.push(u8::try_from(rest).unwrap());
+    number(&mut plain, u64::try_from(created).unwrap() << 1);
     // No expiry, tokens and nonce; then user, e-mail, groups, name.
     plain.extend_from_slice(&[0; 5]);
     text(&mut plain, "u1");
     plain.push(1);
     text(&mut plain, "mara@app.example");
-    plain.extend_from_slice(&[0, 0]);
+    plain.push(1);
+    text(&mut plain, group);
+    plain.push(0);
     let value = seal(KEY.as_bytes(), Kind::Session, "_oauth2_proxy", &plain).unwrap();
     format!("Cookie: _oauth2_proxy={value}\r\n")
 }
@@ -67,27 +79,63 @@ impl Drop for Over<'_> {
     }
 }
 
+/// Somebody who asks for this as long as a flood runs, and a little after.
+struct Person {
+    path: &'static str,
+    header: String,
+    bound: Duration,
+}
+
+impl Person {
+    fn with_session() -> Self {
+        Self { path: "/app", header: session_in("staff"), bound: BOUND }
+    }
+
+    /// Each of the requests is answered, and in time.
+    fn is_served_during(&self, address: SocketAddr, flood: impl FnOnce()) {
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let person = scope.spawn(|| {
+                for count in 1.. {
+                    let done = over.load(Ordering::SeqCst);
+                    let (status, took) = ask(address, self.path, &self.header);
+                    assert_eq!(status, 200, "request {count}");
+                    assert!(took < self.bound, "request {count} took {took:?}");
+                    if done {
+                        return;
+                    }
+                }
+            });
+            let ended = Over(&over);
+            flood();
+            drop(ended);
+            person.join().unwrap();
+        });
+    }
+}
+
 /// Serves somebody with a session for as long as `flood` runs, and a little after.
 fn meanwhile(address: SocketAddr, flood: impl FnOnce()) {
-    let cookie = session();
-    let over = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let person = scope.spawn(|| {
-            for count in 1.. {
-                let done = over.load(Ordering::SeqCst);
-                let (status, took) = ask(address, "/app", &cookie);
-                assert_eq!(status, 200, "request {count}");
-                assert!(took < BOUND, "request {count} took {took:?}");
-                if done {
-                    return;
-                }
-            }
-        });
-        let ended = Over(&over);
-        flood();
-        drop(ended);
-        person.join().unwrap();
-    });
+    Person::with_session().is_served_during(address, flood);
+}
+
+/// Bytes that `proxy` has resident now, or had at most.
+fn resident(proxy: &Proxy, which: &str) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", proxy.child.id())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(which)).unwrap();
+    let kilobytes = line.trim_start_matches(':').trim().trim_end_matches(" kB");
+    kilobytes.parse::<usize>().unwrap() << 10
+}
+
+/// The present value of a metric, all its members together.
+fn metric(proxy: &Proxy, name: &str) -> f64 {
+    let text = proxy.get("metrics", "/metrics").1;
+    let of_it =
+        |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
+    text.lines()
+        .filter(of_it)
+        .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+        .sum()
 }
 
 fn protected(key: &Path) -> serde_json::Value {
