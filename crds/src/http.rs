@@ -1,5 +1,6 @@
 //! Own endpoints, redirects, and what is believed of a proxy in front.
 
+use crate::schema::duration;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +30,12 @@ pub struct Http {
     #[serde(default, rename = "forceHTTPS")]
     pub force_https: bool,
 
+    /// Time without a byte after which an answer under way (a long poll, an event stream) or an upgraded connection (a
+    /// WebSocket) is cut, such as `1h`. `0s`: never; the system finds dead peers by itself.
+    #[serde(default = "never")]
+    #[schemars(schema_with = "duration")]
+    pub stream_idle_timeout: String,
+
     /// The proxy stands behind an ingress controller, gateway or load balancer. Absent: forwarded headers are ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reverse_proxy: Option<ReverseProxy>,
@@ -41,6 +48,7 @@ impl Default for Http {
             redirect_url: None,
             whitelist_domains: Vec::new(),
             force_https: false,
+            stream_idle_timeout: never(),
             reverse_proxy: None,
         }
     }
@@ -64,6 +72,10 @@ pub struct ReverseProxy {
     #[serde(default = "real_ip", rename = "realClientIPHeader")]
     #[schemars(length(min = 1, max = 64), regex(pattern = r"^[-A-Za-z0-9]+$"))]
     pub real_client_ip_header: String,
+}
+
+fn never() -> String {
+    "0s".to_owned()
 }
 
 fn prefix() -> String {

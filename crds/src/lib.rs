@@ -36,7 +36,7 @@ pub use manifest::{FILE_NAME, definition, manifest};
 pub use oauth2_proxy::{DeletionPolicy, OAuth2Proxy, OAuth2ProxySpec};
 pub use provider::{
     AllowedValue, ClientAuthentication, CodeChallengeMethod, LoginUrlParameter, Provider,
-    ProviderType, SigningAlgorithm,
+    ProviderType, ResponseMode, SigningAlgorithm,
 };
 pub use reference::{ConfigMapKeyRef, KeySource, SecretKeyRef, SecretRef};
 pub use reference_page::{PAGE_NAME, reference_page};

@@ -64,6 +64,11 @@ pub struct Provider {
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     pub login_url_parameters: Vec<LoginUrlParameter>,
 
+    /// How the provider gives its answer back. Absent: as it likes, which is by a redirect. With `form_post` its page posts a
+    /// form, and the cookie of a login then needs `session.cookie.csrf.sameSite: none`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub response_mode: Option<ResponseMode>,
+
     /// Claim that holds the e-mail address.
     #[serde(default = "email")]
     #[schemars(length(min = 1, max = 253))]
@@ -101,6 +106,11 @@ pub struct Provider {
     /// Accept a discovery document and tokens of another issuer than `issuerURL`.
     #[serde(default)]
     pub insecure_skip_issuer_verification: bool,
+
+    /// Accept addresses with `http:` in the discovery document of an issuer with `https:`. The client secret and all tokens
+    /// go over them in the clear.
+    #[serde(default, rename = "insecureAllowHTTPEndpoints")]
+    pub insecure_allow_http_endpoints: bool,
 
     /// Send no nonce and check none, for a provider that loses it.
     #[serde(default)]
@@ -164,6 +174,16 @@ pub enum CodeChallengeMethod {
     /// No PKCE, for a provider that refuses it.
     #[serde(rename = "none")]
     None,
+}
+
+/// Ways of an answer to a login request (OAuth 2.0 Multiple Response Type Encoding Practices, Form Post Response Mode).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ResponseMode {
+    /// In the query of a redirect.
+    Query,
+    /// As a form that the provider's page posts.
+    FormPost,
 }
 
 /// A parameter of the login request.

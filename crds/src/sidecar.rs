@@ -29,6 +29,11 @@ pub struct Sidecar {
     #[schemars(range(min = 1025, max = 65535))]
     pub admin_port: u16,
 
+    /// Use a connection to the application again after a request with a body. Set it to false for an application that leaves
+    /// bodies unread and takes them for requests: the log of the proxy and `oauth2_proxy_upstream_unasked_answers_total` tell.
+    #[serde(default = "yes")]
+    pub reuse_after_body: bool,
+
     /// CPU and memory of the proxy container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -47,10 +52,15 @@ impl Default for Sidecar {
             upstream_port: None,
             port: port(),
             admin_port: admin_port(),
+            reuse_after_body: true,
             resources: None,
             traffic: Traffic::default(),
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn port() -> u16 {

@@ -53,6 +53,14 @@ spec:
             "set session.cookie.secure to true",
         ),
         (
+            fields(secret, everyone, "  http: {streamIdleTimeout: 1d}"),
+            "spec.http.streamIdleTimeout",
+        ),
+        (
+            fields(&format!("{secret}, responseMode: fragment"), everyone, ""),
+            "spec.provider.responseMode",
+        ),
+        (
             fields(secret, everyone, "  session: {cookie: {expire: 1d}}"),
             "spec.session.cookie.expire",
         ),

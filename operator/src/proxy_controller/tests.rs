@@ -251,7 +251,7 @@ fn every_section_reaches_the_configuration() {
     let config = config(json!({
         "provider": {
             "name": "Staff", "scope": "openid email", "codeChallengeMethod": "plain", "emailClaim": "mail",
-            "clientAuthentication": "client_secret_post", "rpInitiatedLogout": true, "enabledSigningAlgs": ["ES256"],
+            "clientAuthentication": "client_secret_post", "responseMode": "form_post", "insecureAllowHTTPEndpoints": true, "rpInitiatedLogout": true, "enabledSigningAlgs": ["ES256"],
             "loginURLParameters": [
                 {"name": "prompt", "default": ["login"]},
                 {"name": "login_hint", "allow": [{"pattern": "@corp"}, {"value": "x"}]},
@@ -261,16 +261,19 @@ fn every_section_reaches_the_configuration() {
             "allowedGroups": ["staff"], "apiRoutes": ["^/api/"], "skipProviderButton": true,
             "skipAuthRoutes": [{"method": "GET", "pathRegex": "^/open/"}], "bearerTokens": {"loginFallback": false},
         },
-        "session": {"cookie": {"name": "_shop", "sameSite": "lax", "expire": "8h", "refresh": "30m"}},
+        "session": {"cookie": {"name": "_shop", "sameSite": "lax", "expire": "8h", "refresh": "30m"},
+                    "absolute": "12h", "refreshGrace": "10m", "format": "v2"},
         "headers": {
             "request": [{"name": "X-Department", "values": [{"claim": "other", "claimName": "department"}]}],
             "response": [{"name": "X-Auth-Request-User", "values": [{"claim": "user"}]}],
         },
-        "http": {"proxyPrefix": "/auth", "whitelistDomains": [".example.com"],
+        "sidecar": {"reuseAfterBody": false},
+        "http": {"proxyPrefix": "/auth", "streamIdleTimeout": "90s", "whitelistDomains": [".example.com"],
                  "reverseProxy": {"trustedProxyIPs": ["10.0.0.0/8"]}},
         "logging": {"format": "text", "excludePaths": ["/health"]},
         "deployment": {},
-        "upstreams": [{"id": "app", "path": "/", "uri": "http://app.shop.svc:8080", "timeout": "10s"},
+        "upstreams": [{"id": "app", "path": "/", "uri": "http://app.shop.svc:8080", "timeout": "10s",
+                       "reuseAfterBody": false},
                       {"id": "ok", "path": "/ok", "staticCode": 204}],
     }));
     let text = serde_json::to_value(&config).unwrap();
@@ -280,6 +283,13 @@ fn every_section_reaches_the_configuration() {
         ("/providers/0/loginParameters/1/allow", json!([{"pattern": "@corp"}, {"value": "x"}])),
         ("/providers/0/claims/email", json!("mail")),
         ("/providers/0/rpInitiatedLogout", json!(true)),
+        ("/providers/0/clientAuthentication", json!("client_secret_post")),
+        ("/providers/0/responseMode", json!("form_post")),
+        ("/providers/0/insecureAllowHttpEndpoints", json!(true)),
+        ("/application/reuseAfterBody", json!(false)),
+        ("/limits/streamIdleTimeout", json!("1m30s")),
+        ("/session/absolute", json!("12h0m0s")),
+        ("/session/refreshGrace", json!("10m0s")),
         ("/access/bearer/loginFallback", json!(false)),
         ("/access/skipAuth/0/method", json!("GET")),
         ("/session/lifetime", json!("8h0m0s")),
@@ -291,6 +301,7 @@ fn every_section_reaches_the_configuration() {
         ("/http/reverseProxy/trustedProxies/0", json!("10.0.0.0/8")),
         ("/logging/format", json!("text")),
         ("/upstreams/0/target/http/timeout", json!("10s")),
+        ("/upstreams/0/reuseAfterBody", json!(false)),
         ("/upstreams/1/target/static/code", json!(204)),
     ] {
         assert_eq!(text.pointer(pointer), Some(&expected), "{pointer}");

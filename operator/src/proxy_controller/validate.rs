@@ -36,6 +36,8 @@ pub(crate) struct ValidSpec {
     pub(super) refresh_grace: Duration,
     /// `session.cookie.csrf.expire`.
     pub(super) csrf_expire: Duration,
+    /// `http.streamIdleTimeout`.
+    pub(super) stream_idle: Duration,
     /// `upstreams[].timeout`, in order.
     pub(super) timeouts: Vec<Duration>,
 }
@@ -77,6 +79,7 @@ pub(crate) fn validate_spec(object: &OAuth2Proxy) -> Result<ValidSpec, Vec<Findi
         refresh: check.duration("spec.session.cookie.refresh", &cookie.refresh),
         refresh_grace: check.duration("spec.session.refreshGrace", &spec.session.refresh_grace),
         csrf_expire: check.duration("spec.session.cookie.csrf.expire", &cookie.csrf.expire),
+        stream_idle: check.duration("spec.http.streamIdleTimeout", &spec.http.stream_idle_timeout),
         timeouts: spec
             .upstreams
             .iter()

@@ -33,7 +33,7 @@ pub use provider::{
 };
 pub use secret::Secret;
 pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, SessionFormat, Store};
-pub use upstream::{Target, Upstream};
+pub use upstream::{Application, Target, Upstream};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,9 @@ pub struct Config {
     /// Where requests go once they may pass. Paths are unique.
     #[serde(default)]
     pub upstreams: Vec<Upstream>,
+    /// What is known of the application in the same pod, where `--application-port` leads to it in place of `upstreams`.
+    #[serde(default, skip_serializing_if = "Application::is_usual")]
+    pub application: Application,
     /// Headers set on the request sent upstream. The names of these are always taken out of the client's request.
     #[serde(default)]
     pub request_headers: Vec<HeaderRule>,

@@ -25,6 +25,28 @@ pub struct Upstream {
     pub target: Target,
 }
 
+/// The application in the pod of a sidecar.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Application {
+    /// As [`Upstream::reuse_after_body`].
+    #[serde(default = "yes", skip_serializing_if = "is_yes")]
+    pub reuse_after_body: bool,
+}
+
+impl Default for Application {
+    fn default() -> Self {
+        Self { reuse_after_body: true }
+    }
+}
+
+impl Application {
+    /// Nothing is said that a sidecar of before could not read.
+    pub(crate) fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What answers a request.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]

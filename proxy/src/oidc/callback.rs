@@ -57,12 +57,15 @@ async fn complete(
     let metadata = client.issuer.metadata().await?;
     check_issuer(client, &metadata, params)?;
     if let Some(code) = &params.error {
-        return Err(CallbackError::declined(code, params.error_description.as_deref()));
+        let declined = CallbackError::declined(code, params.error_description.as_deref());
+        return Err(declined.about(login::scope_asked(client, &metadata)));
     }
     let code = params.code.as_ref().ok_or(CallbackError::NoCode)?;
     let _place = client.calls.login().await?;
     let code = Code { value: code, redirect_uri, verifier: state.verifier() };
-    let tokens = client.noted(token::redeem(&client.token_endpoint(&metadata), &code).await)?;
+    let tokens = client.noted(token::redeem(&client.token_endpoint(&metadata), &code).await);
+    let tokens = tokens
+        .map_err(|error| CallbackError::from(error).about(login::scope_asked(client, &metadata)))?;
     session(client, &metadata, state, tokens).await
 }
 

@@ -1,5 +1,6 @@
 //! The authorization request (OpenID Connect Core 1.0 section 3.1.2.1; form of the URL: `reference/providers.md` 4).
 
+use super::client::Client;
 use super::discovery::{Metadata, for_the_browser};
 use super::login_parameters::LoginParameters;
 use super::login_state::{LoginState, hash};
@@ -61,17 +62,24 @@ impl Login {
     }
 }
 
+/// What a login asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scope<'a> {
+    pub(super) text: &'a str,
+    /// It is none that was configured, and groups are in it because some are required.
+    pub(super) for_groups: bool,
+}
+
 /// The scope that is asked for: as configured, else the default, with groups if some are required, unless the provider lists
 /// its scopes and this is none of them: then it would refuse the whole login. One that lists none says nothing, as the list
 /// is not required (Discovery 1.0 section 3), and is asked, as the peer does.
-pub(super) fn scope<'a>(config: &'a Config, groups_required: bool, metadata: &Metadata) -> &'a str {
+pub(super) fn scope_asked<'a>(client: &'a Client, metadata: &Metadata) -> Scope<'a> {
     let known = |scopes: &Vec<String>| scopes.iter().any(|scope| scope == "groups");
-    let may_have_groups = metadata.scopes.as_ref().is_none_or(known);
-    match &config.scope {
-        Some(scope) => scope,
-        None if groups_required && may_have_groups => "openid email profile groups",
-        None => "openid email profile",
-    }
+    let for_groups = client.config.scope.is_none()
+        && client.groups_required
+        && metadata.scopes.as_ref().is_none_or(known);
+    let default = if for_groups { "openid email profile groups" } else { "openid email profile" };
+    Scope { text: client.config.scope.as_deref().unwrap_or(default), for_groups }
 }
 
 /// The first configured login parameter that would replace one of ours.

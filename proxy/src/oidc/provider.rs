@@ -135,7 +135,7 @@ impl Provider {
         let request = login::Request {
             redirect_uri,
             pkce,
-            scope: login::scope(config, client.groups_required, &metadata),
+            scope: login::scope_asked(client, &metadata).text,
             state_parameter: &state_parameter,
             state: &state,
         };

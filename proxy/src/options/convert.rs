@@ -12,7 +12,7 @@ mod session;
 mod upstreams;
 
 use super::supported::Options;
-use proxy_config::{Config, Duration, Limits, Problems, Version};
+use proxy_config::{Application, Config, Duration, Limits, Problems, Version};
 use std::fmt::Display;
 use std::str::FromStr;
 
@@ -29,6 +29,7 @@ pub(crate) fn convert(options: &Options, problems: &mut Problems) -> Config {
         response_headers: headers::response(options),
         http: http::convert(options, problems),
         logging: http::logging(options, problems),
+        application: Application::default(),
         limits: limits(options, problems),
     }
 }

@@ -3,7 +3,9 @@
 //! They stand above the generated file at start and at every reload, because one file serves pods with different ports,
 //! and because a pod keeps its ports when the file has moved on.
 
-use proxy_config::{Address, Config, Duration, Listener, PlainListener, Target, Upstream};
+use proxy_config::{
+    Address, Application, Config, Duration, Listener, PlainListener, Target, Upstream,
+};
 
 /// Ports from the command line; absent: as the file says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +34,7 @@ impl PodPorts {
             listeners.admin = Some(Listener { address: moved(before, port) });
         }
         if let Some(port) = self.application {
-            config.upstreams = vec![application(port)];
+            config.upstreams = vec![application(port, &config.application)];
         }
     }
 }
@@ -46,12 +48,12 @@ fn moved(address: Option<Address>, port: u16) -> Address {
 }
 
 /// No time limit on the answer: without the proxy there was none either.
-fn application(port: u16) -> Upstream {
+fn application(port: u16, known: &Application) -> Upstream {
     Upstream {
         id: "application".to_owned(),
         path: "/".to_owned(),
         rewrite_target: None,
-        reuse_after_body: true,
+        reuse_after_body: known.reuse_after_body,
         target: Target::Http {
             uri: format!("http://127.0.0.1:{port}"),
             insecure_skip_tls_verify: false,
@@ -75,5 +77,19 @@ mod tests {
         let http = config.listeners.http.unwrap();
         assert_eq!((http.address.to_string().as_str(), http.h2c), ("[::1]:2", true));
         assert_eq!(config.listeners.admin.unwrap().address.to_string(), ":3");
+    }
+
+    #[test]
+    fn what_the_file_says_of_the_application_holds_for_it() {
+        for (known, reused) in
+            [("", true), (r#", "application": {"reuseAfterBody": false}"#, false)]
+        {
+            let file = format!(
+                r#"{{"version": "v1", "providers": [], "session": {{"keys": []}}, "listeners": {{}}{known}}}"#
+            );
+            let mut config = Config::parse(file.as_bytes()).unwrap();
+            PodPorts { application: Some(8080), ..PodPorts::default() }.apply(&mut config);
+            assert_eq!(config.upstreams[0].reuse_after_body, reused, "{known}");
+        }
     }
 }

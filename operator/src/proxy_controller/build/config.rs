@@ -42,7 +42,8 @@ pub(super) fn build(proxy: &ValidatedProxy) -> file::Config {
         response_headers: headers.response.iter().map(header).collect(),
         http: http(spec, of_http),
         logging: logging(of_logging),
-        limits: file::Limits::default(),
+        limits: file::Limits { stream_idle_timeout: spec.stream_idle, ..file::Limits::default() },
+        application: file::Application { reuse_after_body: sidecar.reuse_after_body },
     }
 }
 
@@ -70,6 +71,7 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         scope,
         code_challenge_method,
         login_url_parameters,
+        response_mode,
         email_claim,
         groups_claim,
         audience_claims,
@@ -78,6 +80,7 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         enabled_signing_algs,
         insecure_allow_unverified_email,
         insecure_skip_issuer_verification,
+        insecure_allow_http_endpoints,
         insecure_skip_nonce,
         rp_initiated_logout,
         ca_secret_ref,
@@ -103,7 +106,7 @@ fn provider(provider: &crds::Provider) -> file::Provider {
                 allow: allow.iter().filter_map(allowed).collect(),
             })
             .collect(),
-        response_mode: None,
+        response_mode: response_mode.map(mode),
         claims: file::Claims {
             email: email_claim.clone(),
             groups: groups_claim.clone(),
@@ -114,7 +117,7 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         },
         signing_algorithms: enabled_signing_algs.iter().copied().map(algorithm).collect(),
         insecure_skip_issuer_verification: *insecure_skip_issuer_verification,
-        insecure_allow_http_endpoints: false,
+        insecure_allow_http_endpoints: *insecure_allow_http_endpoints,
         insecure_skip_nonce: *insecure_skip_nonce,
         rp_initiated_logout: *rp_initiated_logout,
         tls: file::ProviderTls {
@@ -123,6 +126,14 @@ fn provider(provider: &crds::Provider) -> file::Provider {
             insecure_skip_verify: false,
         },
     }
+}
+
+fn mode(mode: crds::ResponseMode) -> String {
+    match mode {
+        crds::ResponseMode::Query => "query",
+        crds::ResponseMode::FormPost => "form_post",
+    }
+    .to_owned()
 }
 
 /// One of the two, as the object's own rule wants it.
@@ -331,8 +342,14 @@ fn claim(claim: crds::Claim, name: Option<&str>) -> file::Claim {
 }
 
 fn http(spec: &ValidSpec, http: &crds::Http) -> file::Http {
-    let crds::Http { proxy_prefix, redirect_url, whitelist_domains, force_https, reverse_proxy } =
-        http;
+    let crds::Http {
+        proxy_prefix,
+        redirect_url,
+        whitelist_domains,
+        force_https,
+        stream_idle_timeout: _,
+        reverse_proxy,
+    } = http;
     file::Http {
         proxy_prefix: proxy_prefix.clone(),
         redirect_url: redirect_url.clone(),

@@ -54,7 +54,7 @@ fn allow(config: &mut Config, allowed: AllowedValue) {
 
 #[test]
 fn each_rule_names_its_field() {
-    let cases: [Case; 30] = [
+    let cases: [Case; 31] = [
         (|c| c.listeners.http = None, "listeners"),
         (|c| c.http.force_https = true, "http.forceHttps"),
         (|c| c.listeners.admin = Some(crate::Listener { address: "[::1]:9".parse().unwrap() }), ""),

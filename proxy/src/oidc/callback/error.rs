@@ -5,6 +5,7 @@ use crate::oidc::claims::ClaimsRefused;
 use crate::oidc::issuer::{SignedError, Unavailable};
 use crate::oidc::jws::shown;
 use crate::oidc::keys::KeysError;
+use crate::oidc::login::Scope;
 use crate::oidc::token::TokenError;
 use crate::oidc::userinfo::UserinfoError;
 use crate::oidc::verify::TokenRefused;
@@ -43,6 +44,19 @@ pub(crate) enum CallbackError {
         /// Untrusted, shortened, without control characters.
         code: String,
         /// ` (...)`, likewise, or empty.
+        description: String,
+    },
+    /// The provider does not know, or does not give this client, what a login asks for.
+    #[error(
+        "the provider refused the scope {scope:?} (invalid_scope){description}: {advice}",
+        advice = scope_advice(*for_groups)
+    )]
+    Scope {
+        /// What was asked for.
+        scope: String,
+        /// `groups` is in it because some are required.
+        for_groups: bool,
+        /// ` (...)`, untrusted, shortened, without control characters, or empty.
         description: String,
     },
     /// Neither a code nor an error came.
@@ -91,11 +105,17 @@ const KNOWN: [&str; 16] = [
     "registration_not_supported",
 ];
 
+fn scope_advice(for_groups: bool) -> &'static str {
+    if for_groups {
+        "set scope (--scope) to what the provider has; groups is in it because allowedGroups (--allowed-group) is set, and is \
+         left out once scope is"
+    } else {
+        "set scope (--scope) to what the provider has"
+    }
+}
+
 fn declined_advice(code: Option<&'static str>) -> &'static str {
     match code {
-        Some("invalid_scope") => {
-            ": the provider does not know a scope that was asked for: set scope (--scope) to those that it has"
-        }
         Some("unauthorized_client") => {
             ": allow the authorization code flow for this client at the provider"
         }
@@ -129,6 +149,20 @@ impl CallbackError {
         Self::Declined { known, code: shown(code), description }
     }
 
+    /// The same, with the scope that the login asked for if that is what the provider refuses.
+    pub(super) fn about(self, asked: Scope<'_>) -> Self {
+        let description = match self {
+            Self::Declined { known: Some("invalid_scope"), description, .. } => description,
+            Self::Token(TokenError::Refused { code, description, .. })
+                if code == "invalid_scope" =>
+            {
+                description
+            }
+            other => return other,
+        };
+        Self::Scope { scope: asked.text.to_owned(), for_groups: asked.for_groups, description }
+    }
+
     /// What kind of answer this deserves.
     pub(crate) fn failure(&self) -> Failure {
         match self {
@@ -144,12 +178,13 @@ impl CallbackError {
                 Failure::Unavailable
             }
             Self::Declined {
-                known: Some("invalid_scope" | "unauthorized_client" | "unsupported_response_type"),
+                known: Some("unauthorized_client" | "unsupported_response_type"),
                 ..
             } => Failure::Misconfigured,
             Self::Refused(error) if error.is_about_the_account() => Failure::Denied,
             Self::Declined { .. } | Self::Claims(_) => Failure::Denied,
             Self::Refused(_)
+            | Self::Scope { .. }
             | Self::NoCode
             | Self::Token(_)
             | Self::NoIdToken
@@ -176,11 +211,11 @@ impl CallbackError {
                  administrator; the log of the proxy has the reason."
                     .to_owned()
             }
-            Self::Declined { known: Some("invalid_scope"), .. } => {
-                "The identity provider does not know a scope that was asked for (invalid_scope). Please tell the \
-                 administrator: the option is scope (--scope)."
-                    .to_owned()
-            }
+            Self::Scope { scope, for_groups, .. } => format!(
+                "The identity provider refused the scope that was asked for, {scope:?} (invalid_scope). Please tell the \
+                 administrator: {}.",
+                scope_advice(*for_groups)
+            ),
             Self::Declined { known: Some("access_denied"), .. } => {
                 "The identity provider did not let you sign in: access denied (access_denied).".to_owned()
             }

@@ -232,18 +232,44 @@ async fn a_refusal_of_the_provider_is_shown_clean_and_short() {
     let query = "error=access_denied&error_description=%E4";
     let page = finish(&client, login(&client).await, query).await.err().unwrap().message();
     assert!(page.contains("access_denied"), "{page}");
-    let error = finish(&client, login(&client).await, "error=invalid_scope").await.err().unwrap();
-    assert!(
-        error.to_string().contains("--scope") && error.message().contains("--scope"),
-        "{error}"
-    );
-    assert_eq!(error.failure(), Failure::Misconfigured);
     let error =
         finish(&client, login(&client).await, "error=temporarily_unavailable").await.err().unwrap();
     assert_eq!(error.failure(), Failure::Unavailable);
     let error = finish(&client, login(&client).await, "session_state=x").await.err().unwrap();
     assert!(matches!(error, CallbackError::NoCode) && error.failure() == Failure::Misconfigured);
     assert!(hostile.requests("/token").is_empty());
+}
+
+#[tokio::test]
+async fn a_refused_scope_is_named_with_the_option_that_asked_for_it() {
+    let hostile = Hostile::start().await;
+    let own = Some("openid mail".to_owned());
+    for (scope, groups, asked, for_groups) in [
+        (None, false, "\"openid email profile\"", false),
+        (None, true, "\"openid email profile groups\"", true),
+        (own.clone(), false, "\"openid mail\"", false),
+        (own, true, "\"openid mail\"", false),
+    ] {
+        let mut config = config(&hostile.issuer);
+        config.scope = scope;
+        let settings = ProviderSettings { groups_required: groups, ..alone(config) };
+        let client = start_among(settings, &[]);
+        let refused = "error=invalid_scope&error_description=no%20such%20thing";
+        let at_once = finish(&client, login(&client).await, refused).await.err().unwrap();
+        let answer = json!({"error": "invalid_scope", "error_description": "no such thing"});
+        hostile.set("/token", Reply::Json(400, answer));
+        let later = finish(&client, login(&client).await, "code=c").await.err().unwrap();
+        for error in [at_once, later] {
+            let (log, page) = (error.to_string(), error.message());
+            assert_eq!(error.failure(), Failure::Misconfigured, "{log}");
+            for text in [&log, &page] {
+                assert!(text.contains(asked) && text.contains("(--scope)"), "{text}");
+                assert!(text.contains("invalid_scope"), "{text}");
+                assert_eq!(text.contains("--allowed-group"), for_groups, "{text}");
+            }
+            assert!(log.contains("no such thing") && !page.contains("no such thing"), "{page}");
+        }
+    }
 }
 
 #[tokio::test]
