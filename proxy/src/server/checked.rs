@@ -5,7 +5,7 @@ use super::conn::Conn;
 use super::framing::Framing;
 use super::preface::{Beginning, Begun};
 use crate::stream::Stream;
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -19,13 +19,15 @@ pub(super) struct Checked {
     conn: Arc<Conn>,
     /// Read and checked in an earlier burst, and not used there.
     prefix: Bytes,
+    /// Read behind a request that asks for another protocol: what it is, its answer tells.
+    held: Bytes,
     /// How the connection began, while that is not enough to tell what it speaks; all of it once that is HTTP/2.
     beginning: Vec<u8>,
 }
 
 impl Checked {
     pub(super) fn new(stream: Stream, framing: Framing, conn: Arc<Conn>, prefix: Bytes) -> Self {
-        Self { stream, framing, conn, prefix, beginning: Vec::new() }
+        Self { stream, framing, conn, prefix, held: Bytes::new(), beginning: Vec::new() }
     }
 
     /// The connection, if HTTP/2 is spoken on it.
@@ -41,6 +43,103 @@ impl Checked {
             }
         }
         Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+
+    fn poll_checked(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.conn.is_raw() {
+            return self.poll_raw(cx, buf);
+        }
+        if self.conn.is_refused() {
+            // Whoever drives the connection ends it; what still comes is nobody's business.
+            return self.conn.wait(cx);
+        }
+        if self.framing.asks() {
+            if !self.conn.has_answered(self.framing.requests()) {
+                return self.poll_held(cx, buf);
+            }
+            self.framing.go_on();
+        }
+        let before = buf.filled().len();
+        if !self.held.is_empty() {
+            ready!(hand_on(&mut self.held, buf))?;
+            return self.check(cx, buf, before);
+        }
+        let poll = self.poll_stream(cx, buf);
+        self.conn.note_read(poll.is_pending());
+        ready!(poll)?;
+        self.check(cx, buf, before)
+    }
+
+    /// Bytes of another protocol, in which a line feed means nothing to us.
+    fn poll_raw(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.held.is_empty() {
+            return hand_on(&mut self.held, buf);
+        }
+        if self.conn.is_refused() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
+        let poll = self.poll_stream(cx, buf);
+        self.conn.note_read(poll.is_pending());
+        poll
+    }
+
+    /// Until it is known what the client speaks, one read is kept, and the end of the connection is seen if it comes before.
+    fn poll_held(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.held.is_empty() {
+            let before = buf.filled().len();
+            let poll = self.poll_stream(cx, buf);
+            self.conn.note_read(poll.is_pending());
+            ready!(poll)?;
+            let read = buf.filled().get(before..).unwrap_or_default();
+            if read.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            self.hold(read);
+            buf.set_filled(before);
+        }
+        self.conn.wait(cx)
+    }
+
+    /// Keeps `read` for later, before what is kept already.
+    fn hold(&mut self, read: &[u8]) {
+        self.conn.note_start(false);
+        self.held = [read, &self.held].concat().into();
+    }
+
+    /// Hands on what was read from `before` on, as far as it can be read in one way only.
+    fn check(
+        &mut self,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+        before: usize,
+    ) -> Poll<io::Result<()>> {
+        let read = buf.filled().get(before..).unwrap_or_default();
+        if read.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        let in_body = self.framing.in_body();
+        match self.framing.feed(read) {
+            Ok(count) => {
+                self.conn.note_start(self.framing.at_start());
+                if let Some(rest @ [_, ..]) = read.get(count..) {
+                    self.hold(rest);
+                }
+                buf.set_filled(before + count);
+                Poll::Ready(Ok(()))
+            }
+            Err(violation) => {
+                // Requests that came whole before it are answered first.
+                let whole = self.framing.whole();
+                self.conn.refuse(violation, in_body && whole == 0);
+                buf.set_filled(before + whole);
+                self.conn.note_start(true);
+                if whole > 0 { Poll::Ready(Ok(())) } else { self.conn.wait(cx) }
+            }
+        }
     }
 
     /// Reads once. Of HTTP/1 everything is handed on; of HTTP/2, and of what may become either, nothing.
@@ -73,6 +172,12 @@ impl Checked {
     }
 }
 
+/// Takes as much off `bytes` as there is room for.
+fn hand_on(bytes: &mut Bytes, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    buf.put_slice(&bytes.split_to(bytes.len().min(buf.remaining())));
+    Poll::Ready(Ok(()))
+}
+
 impl AsyncRead for Checked {
     fn poll_read(
         self: Pin<&mut Self>,
@@ -80,35 +185,11 @@ impl AsyncRead for Checked {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.prefix.is_empty() {
-            let count = this.prefix.len().min(buf.remaining());
-            buf.put_slice(this.prefix.get(..count).unwrap_or_default());
-            this.prefix.advance(count);
-            return Poll::Ready(Ok(()));
+        if this.prefix.is_empty() {
+            this.poll_checked(cx, buf)
+        } else {
+            hand_on(&mut this.prefix, buf)
         }
-        if this.conn.is_refused() {
-            // Whoever drives the connection ends it; what still comes is nobody's business.
-            return Poll::Pending;
-        }
-        let before = buf.filled().len();
-        let poll = this.poll_stream(cx, buf);
-        this.conn.note_read(poll.is_pending());
-        if let Poll::Ready(Ok(())) = &poll {
-            let read = buf.filled().get(before..).unwrap_or_default();
-            if !read.is_empty() && !this.conn.is_raw() {
-                let in_body = this.framing.in_body();
-                if let Err(violation) = this.framing.feed(read) {
-                    // Requests that came whole before it are answered first.
-                    let whole = this.framing.whole();
-                    this.conn.refuse(violation, in_body && whole == 0);
-                    buf.set_filled(before + whole);
-                    this.conn.note_start(true);
-                    return if whole > 0 { Poll::Ready(Ok(())) } else { Poll::Pending };
-                }
-                this.conn.note_start(this.framing.at_start());
-            }
-        }
-        poll
     }
 }
 

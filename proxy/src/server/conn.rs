@@ -5,8 +5,10 @@ use super::load::Slot;
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::worker::Worker;
+use futures_util::task::AtomicWaker;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::task::{Context, Poll};
 
 /// One connection. One thread uses it; the atomics are there because futures must be `Send`.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(super) struct Conn {
     in_body: AtomicBool,
     too_large: AtomicBool,
     answering: AtomicBool,
+    /// Whoever was told to wait for the end of an answer before more is read.
+    reader: AtomicWaker,
     /// Streams of HTTP/2 that the client reset before they were answered to the end.
     reset: AtomicU32,
     /// No stream is answered any more.
@@ -56,6 +60,7 @@ impl Conn {
             in_body: AtomicBool::new(false),
             too_large: AtomicBool::new(false),
             answering: AtomicBool::new(false),
+            reader: AtomicWaker::new(),
             reset: AtomicU32::new(0),
             leaving: AtomicBool::new(false),
             untold: AtomicBool::new(untold),
@@ -80,6 +85,18 @@ impl Conn {
     /// What was written has been sent, or not yet. Nothing moved by that alone.
     pub(super) fn note_flush(&self, pending: bool) {
         self.write_pending.store(pending, Ordering::Relaxed);
+    }
+
+    /// Nothing more is read before the request in flight has been answered, and the client has nothing to do with that.
+    pub(super) fn wait<T>(&self, cx: &mut Context<'_>) -> Poll<T> {
+        self.read_pending.store(false, Ordering::Relaxed);
+        self.reader.register(cx.waker());
+        Poll::Pending
+    }
+
+    /// Whether the first `count` requests, and no others, have come here and have been answered.
+    pub(super) fn has_answered(&self, count: u32) -> bool {
+        self.served() == count && !self.in_flight()
     }
 
     pub(super) fn note_start(&self, at_start: bool) {
@@ -213,5 +230,6 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
         self.0.answering.store(false, Ordering::Relaxed);
+        self.0.reader.wake();
     }
 }

@@ -42,6 +42,10 @@ pub(crate) struct Framing {
     max_head: usize,
     /// See [`Framing::whole`].
     whole: usize,
+    /// See [`Framing::requests`].
+    requests: u32,
+    /// See [`Framing::asks`].
+    asks: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -69,17 +73,41 @@ struct RequestHead {
     host: bool,
     chunked: bool,
     length: Option<u64>,
+    upgrade: bool,
 }
 
 impl Framing {
     /// A reader that takes heads of up to `max_head` bytes.
     pub(crate) fn new(max_head: usize) -> Self {
-        Self { state: State::Start { skipped: false }, partial: Vec::new(), max_head, whole: 0 }
+        Self {
+            state: State::START,
+            partial: Vec::new(),
+            max_head,
+            whole: 0,
+            requests: 0,
+            asks: false,
+        }
     }
 
     /// No request has begun that has not also ended.
     pub(super) fn at_start(&self) -> bool {
         matches!(self.state, State::Start { .. }) && self.partial.is_empty()
+    }
+
+    /// How many requests have come whole; it wraps.
+    pub(super) fn requests(&self) -> u32 {
+        self.requests
+    }
+
+    /// The last request asks for another protocol. What follows is HTTP only if that is not granted, so nothing is read until
+    /// [`Framing::go_on`].
+    pub(crate) fn asks(&self) -> bool {
+        self.asks
+    }
+
+    /// No other protocol was granted.
+    pub(crate) fn go_on(&mut self) {
+        self.asks = false;
     }
 
     /// A request's head has come, and its body is coming.
@@ -92,11 +120,13 @@ impl Framing {
         self.whole
     }
 
-    /// Reads on. After an error the connection is of no more use.
-    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<(), Violation> {
+    /// Reads on, and tells how many of the bytes were read: all, but for what follows a request that [asks](Self::asks). After an
+    /// error the connection is of no more use.
+    pub(crate) fn feed(&mut self, bytes: &[u8]) -> Result<usize, Violation> {
         let (all, mut bytes) = (bytes.len(), bytes);
         self.whole = 0;
-        while !bytes.is_empty() {
+        while !bytes.is_empty() && !self.asks {
+            let under_way = !matches!(self.state, State::Start { .. });
             bytes =
                 match self.state {
                     State::Body(left) => self.skip(bytes, left, |left| {
@@ -109,9 +139,10 @@ impl Framing {
                 };
             if self.at_start() {
                 self.whole = all - bytes.len();
+                self.requests = self.requests.wrapping_add(u32::from(under_way));
             }
         }
-        Ok(())
+        Ok(all - bytes.len())
     }
 
     fn skip<'a>(&mut self, bytes: &'a [u8], left: u64, next: impl Fn(u64) -> State) -> &'a [u8] {
@@ -163,7 +194,11 @@ impl Framing {
                 (true, false) => State::Start { skipped: true },
                 (false, _) => State::Head(RequestHead::begin(text, line.len())?),
             },
-            State::Head(head) if text.is_empty() => head.end()?,
+            State::Head(head) if text.is_empty() => {
+                let next = head.end()?;
+                self.asks = head.http11 && head.upgrade && matches!(next, State::Start { .. });
+                next
+            }
             State::Head(head) => State::Head(head.line(text, line.len())?),
             State::ChunkSize => match chunk_size(text).ok_or(Violation::Chunk)? {
                 0 => State::Trailers { size: 0, lines: 0 },
@@ -194,10 +229,10 @@ impl RequestHead {
             return Err(Violation::Fragment);
         }
         let http11 = !request_line.ends_with(b" HTTP/1.0");
-        Ok(Self { size, http11, host: false, chunked: false, length: None })
+        Ok(Self { size, http11, host: false, chunked: false, length: None, upgrade: false })
     }
 
-    /// Only headers that decide where the request ends, or whom it is for, are looked at.
+    /// Only headers that decide where the request ends, what follows it, or whom it is for, are looked at.
     fn line(mut self, text: &[u8], size: usize) -> Result<Self, Violation> {
         self.size += size;
         match text.first() {
@@ -225,6 +260,7 @@ impl RequestHead {
                     self.host = true;
                 }
             }
+            Some(b'u' | b'U') => self.upgrade |= value_of(text, b"upgrade")?.is_some(),
             _ => unfolded(text)?,
         }
         Ok(self)

@@ -41,14 +41,18 @@ pub(crate) fn request(bytes: &[u8]) {
 fn starts(bytes: &[u8], size: usize) -> (Vec<usize>, bool) {
     let (mut framing, mut starts, mut at) = (Framing::new(16 * 1024), vec![0], 0);
     for piece in bytes.chunks(size) {
-        let began = framing.at_start();
-        if framing.feed(piece).is_err() {
-            return (starts, false);
-        }
-        at += piece.len();
-        // The empty line that may stand before a request begins none.
-        if framing.at_start() && !(began && size == 1) {
-            starts.push(at);
+        let (mut piece, mut began) = (piece, framing.at_start());
+        while !piece.is_empty() {
+            let Ok(count) = framing.feed(piece) else { return (starts, false) };
+            // No other protocol is granted, so that all of it is HTTP.
+            framing.go_on();
+            at += count;
+            piece = piece.get(count..).unwrap_or_default();
+            // The empty line that may stand before a request begins none.
+            if framing.at_start() && !(began && size == 1) {
+                starts.push(at);
+            }
+            began = framing.at_start();
         }
     }
     (starts, true)

@@ -110,8 +110,29 @@ fn trailers_that_are_no_fields_or_too_many_are_refused() {
 #[test]
 fn a_head_that_never_ends_is_bounded() {
     let mut framing = Framing::new(1024);
-    let outcome = (0..2000).try_for_each(|_| framing.feed(b"x"));
+    let outcome = (0..2000).try_for_each(|_| framing.feed(b"x").map(drop));
     assert_eq!(outcome, Err(Violation::TooLarge));
+}
+
+#[test]
+fn what_stands_behind_a_wish_for_another_protocol_is_read_when_that_is_not_granted() {
+    let wish = "GET / HTTP/1.1\r\nHost: a\r\nuPGRADE:x\r\n\r\n";
+    let mut framing = Framing::new(1024);
+    let bytes = [wish, "\n"].concat();
+    assert_eq!(framing.feed(bytes.as_bytes()), Ok(wish.len()));
+    assert_eq!((framing.asks(), framing.requests()), (true, 1));
+    assert_eq!(framing.feed(b"\n"), Ok(0));
+    framing.go_on();
+    assert_eq!(framing.feed(b"\n"), Err(Violation::BareLineFeed));
+    for other in [
+        "GET / HTTP/1.0\r\nHost: a\r\nUpgrade: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgraded: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\nx",
+    ] {
+        let mut framing = Framing::new(1024);
+        assert_eq!(framing.feed(other.repeat(2).as_bytes()), Ok(2 * other.len()), "{other:?}");
+        assert_eq!((framing.asks(), framing.requests()), (false, 2), "{other:?}");
+    }
 }
 
 proptest! {
@@ -128,7 +149,7 @@ proptest! {
             bytes[at] = byte;
         }
         let mut whole = Framing::new(1024);
-        let expected = whole.feed(&bytes);
+        let expected = whole.feed(&bytes).map(drop);
         let mut pieces = Framing::new(1024);
         let mut outcome = Ok(());
         let mut rest = &bytes[..];
@@ -137,7 +158,7 @@ proptest! {
                 break;
             }
             let (now, later) = rest.split_at((*cut).min(rest.len()));
-            outcome = pieces.feed(now);
+            outcome = pieces.feed(now).map(drop);
             rest = later;
         }
         prop_assert_eq!(outcome, expected);

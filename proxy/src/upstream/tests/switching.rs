@@ -1,6 +1,7 @@
 //! Upgrades.
 
-use super::{Side, setup, setup_with};
+use super::{ASK, OK, Side, setup, setup_with};
+use crate::metrics::Event;
 use crate::server::Drain;
 use crate::server::tests::support::eventually;
 use proxy_config::Target;
@@ -102,6 +103,68 @@ fn an_upgrade_that_is_turned_down_is_an_ordinary_answer() {
     assert_eq!(client.answer().body, "no!\n");
     client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
     side.head();
+}
+
+/// Such bytes are no HTTP, whatever stands in them, if the other protocol is granted.
+#[test]
+fn what_a_client_sends_before_the_switch_reaches_the_upstream_and_nothing_stays_behind() {
+    const EARLY: &[u8] = b"\x81\x01x\n\n";
+    let setup = setup();
+    for round in 1..=2 {
+        let mut client = setup.running.connect();
+        let at_once = round == 1;
+        client.send(&if at_once { [WISH, EARLY].concat() } else { WISH.to_vec() });
+        let mut side = Side::accept(&setup.listener);
+        side.head();
+        if !at_once {
+            client.send(EARLY);
+        }
+        side.write(SWITCH);
+        client.until(b"\r\n\r\n");
+        client.send(b"\nlater");
+        assert_eq!(side.exactly(EARLY.len() + 6), [EARLY, b"\nlater"].concat());
+        side.write(b"answer");
+        assert_eq!(client.exactly(6), b"answer");
+        drop(client);
+        assert!(side.is_closed());
+        drop(side);
+        eventually("the connection is given back", || {
+            setup.running.counted(Event::ConnectionClosed) == round
+        });
+    }
+    assert_eq!(setup.running.counted(Event::FramingRefused), 0);
+}
+
+#[test]
+fn what_a_client_sends_behind_a_wish_that_is_turned_down_is_judged_as_http() {
+    let setup = setup();
+    let ask = |behind: &[u8]| {
+        let mut client = setup.running.connect();
+        // Twice, because the second stands in what is held back behind the first.
+        client.send(&[WISH, WISH, behind].concat());
+        let mut side = Side::accept(&setup.listener);
+        for _ in 0..2 {
+            side.head();
+            side.write(OK);
+            assert_eq!(client.answer().body, "ok");
+        }
+        (client, side)
+    };
+    let (mut client, mut side) = ask(ASK.as_bytes());
+    assert!(side.head().starts_with("GET /x "));
+    side.write(OK);
+    assert_eq!(client.answer().body, "ok");
+    drop((client, side));
+    for behind in [
+        "\n\nGET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST /smuggled HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx",
+    ] {
+        let (mut client, side) = ask(behind.as_bytes());
+        assert_eq!(client.answer().status, 400, "{behind:?}");
+        assert!(client.is_closed());
+        drop(side);
+    }
+    assert_eq!(setup.running.counted(Event::FramingRefused), 2);
 }
 
 #[test]
