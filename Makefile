@@ -14,8 +14,9 @@ CARGO_DENY = $(CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_FUZZ = $(CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 CARGO_MUTANTS = $(CACHE)/tools/cargo-mutants-$(CARGO_MUTANTS_VERSION)/bin/cargo-mutants
 
-# `make fuzz` and `make mutants`: how long each target runs, which sample is taken and how large it is.
+# `make fuzz` and `make mutants`: how long each target runs, how many do so at a time, which sample is taken and how large it is.
 SECONDS ?= 60
+JOBS ?= 2
 SEED ?= 1
 COUNT ?= 30
 
@@ -55,7 +56,7 @@ bench: ## The proxy beside nginx and a bare reverse proxy
 	target/release/bench target/release/oauth2-proxy
 
 fuzz: $(CARGO_FUZZ) ## Every parser that faces strangers under libFuzzer, SECONDS=<n> each
-	tests/fuzz/run $(CARGO_FUZZ) $(SECONDS)
+	tests/fuzz/run $(CARGO_FUZZ) $(SECONDS) $(JOBS)
 
 mutants: $(CARGO_MUTANTS) ## COUNT=<n> changes of what protects, chosen by SEED=<n>: do the tests notice?
 	tests/mutants $(CARGO_MUTANTS) $(SEED) $(COUNT)

@@ -4,7 +4,7 @@ use super::{Error, take};
 use crate::wire::{CHUNK_LINE, TRAILER_LINES, TRAILERS, chunk_size, end_of_block};
 use bytes::{Buf, Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use memchr::memchr;
+use memchr::{memchr, memchr_iter};
 
 /// Where in the body the reader is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -97,6 +97,12 @@ fn trailers(buffer: &mut BytesMut) -> Result<Option<HeaderMap>, Error> {
     }
     let Some(end) = end else { return Ok(None) };
     let block = buffer.split_to(end);
+    // Others look for whole line breaks only, and would read on.
+    if memchr_iter(b'\n', &block)
+        .any(|at| !block.get(..at).is_some_and(|line| line.ends_with(b"\r")))
+    {
+        return Err(Error::Chunk);
+    }
     let mut lines = [httparse::EMPTY_HEADER; TRAILER_LINES];
     let Ok(httparse::Status::Complete((length, lines))) =
         httparse::parse_headers(&block, &mut lines)
