@@ -255,6 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_token_is_remembered_for_a_while_and_only_so_many_are() {
+        let digest = |n: usize| Digest::of_bearer(&n.to_string(), (1, 1));
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(!was_refused(digest(0), now));
+        refuse(digest(0), now);
+        let end = now.checked_add(REFUSED_FOR).unwrap();
+        assert!(was_refused(digest(0), now) && !was_refused(digest(0), end));
+        assert!(!was_refused(digest(1), now));
+        assert!(!was_refused(Digest::of_bearer("0", (1, 2)), now), "other keys may accept it");
+        for n in 0..10 * REFUSALS {
+            refuse(digest(n), now);
+            assert!(REFUSED.with_borrow(HashMap::len) <= REFUSALS);
+        }
+        assert!(was_refused(digest(10 * REFUSALS - 1), now));
+    }
+
+    #[test]
     fn a_cookie_with_the_same_end_is_another_cookie() {
         let mut cache = Cache::default();
         put(&mut cache, 7, 1);

@@ -37,9 +37,13 @@ fn a_request_without_a_session_is_asked_to_sign_in_in_the_form_that_it_understan
         page.body.contains("/x?y=1") && page.header("cache-control").contains("no-store"),
         "{page:?}"
     );
-    for (target, accept) in
-        [("/x", "application/json"), ("/x", "text/html, application/json"), ("/api/x", "*/*")]
-    {
+    for (target, accept) in [
+        ("/x", "application/json"),
+        ("/x", "text/html, application/json"),
+        // Media types have no case (RFC 9110 section 8.3.1).
+        ("/x", "Application/JSON"),
+        ("/api/x", "*/*"),
+    ] {
         let answer = proxy.get(target, &[("Accept", accept)]);
         assert_eq!((answer.status, answer.body.as_str()), (401, "{}"), "{target} {accept}");
         assert_eq!(answer.header("content-type"), "application/json");
@@ -480,4 +484,20 @@ fn a_cookie_of_no_use_is_cleared_and_the_page_is_not_kept_by_anybody() {
         assert_eq!((open.status, open.header("cache-control")), (200, "no-store"));
     }
     assert!(proxy.get("/x", &[("Cookie", "other=1")]).all("set-cookie").is_empty());
+}
+
+#[test]
+fn of_two_headers_that_name_the_way_back_neither_counts() {
+    let proxy = Proxy::start(&[OK]);
+    let way_back = |headers: &[(&str, &str)]| {
+        let body = proxy.get("/oauth2/sign_in", headers).body;
+        let (_, rest) = body.split_once("name=\"rd\" value=\"").expect("a way back");
+        rest.split('"').next().unwrap_or_default().to_owned()
+    };
+    let header = |value| ("X-Auth-Request-Redirect", value);
+    assert_eq!(way_back(&[header("/a")]), "/a");
+    for others in ["/b", "/a", ""] {
+        assert_eq!(way_back(&[header("/a"), header(others)]), "/", "{others:?}");
+        assert_eq!(way_back(&[header(others), header("/a")]), "/", "{others:?}");
+    }
 }

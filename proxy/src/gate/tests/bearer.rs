@@ -50,3 +50,21 @@ fn a_token_that_can_not_be_checked_now_does_not_hide_a_session() {
         Proxy::start(&[OK, "--skip-jwt-bearer-tokens", "--bearer-token-login-fallback=false"]);
     assert_eq!(status(&strict, "/x", &[token, ("Cookie", &cookie)]), 503);
 }
+
+#[test]
+fn of_two_authorization_headers_none_is_checked() {
+    let strict =
+        Proxy::start(&[OK, "--skip-jwt-bearer-tokens", "--bearer-token-login-fallback=false"]);
+    let token = ("Authorization", "Bearer eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtYXJhIn0.c2ln");
+    let other = ("authorization", "Basic dTpw");
+    // One is checked, which is not possible now.
+    assert_eq!(status(&strict, "/x", &[token]), 503);
+    let cookie = cookie(&session());
+    for pair in [[token, token], [token, other], [other, token]] {
+        assert_eq!(status(&strict, "/x", &pair), 403, "{pair:?}");
+        assert_eq!(status(&strict, "/oauth2/auth", &pair), 403, "{pair:?}");
+    }
+    let lenient = Proxy::start(&[OK, "--skip-jwt-bearer-tokens"]);
+    assert!(lenient.get("/x", &[token, token]).body.contains("<form"));
+    assert_eq!(status(&lenient, "/x", &[token, token, ("Cookie", &cookie)]), 200);
+}
