@@ -5,9 +5,10 @@
 //!   away can abort it; all others wait for it. Processes that share a Redis agree through a lease, and whoever gets it
 //!   second finds the record renewed. In cookie mode a browser's requests already on their way still carry the old cookie,
 //!   whose refresh token may be spent: for a minute they are given the outcome of the flight that used it.
-//! - A refused refresh token (`invalid_grant`) or another subject ends the session, for all requests at once. With the
-//!   cookie as the store a refused token may have been used by another process a moment ago, whose cookie is on its way: for
-//!   a minute after the first refusal the cookie is left alone, and counts as long as its access token lives.
+//! - Another subject ends the session, for all requests at once, and so does a refused refresh token (`invalid_grant`), a
+//!   minute after the first refusal: it may have been used by another process a moment ago, whose cookie is on its way, or
+//!   which has lost its lease or its way to Redis. Until then cookie and record are left alone and the record is looked at
+//!   again, and the session counts as long as its access token lives.
 //! - Everything else (provider down, not yet discovered, wrong client secret, garbage) leaves the session as it is for the
 //!   time of grace that the configuration gives, at most to its own end: until then it says who somebody is, which an expired
 //!   access token does not change. After that it is [`Refresh::Overdue`]. After a failure the same session is left alone for
@@ -19,8 +20,10 @@
 //! - A session that was ended here is not brought back by a refresh that was under way, nor by an old cookie (`signed_out`).
 //! - A session without a refresh token is bound by its access token instead (see `session::lifetime`), and the provider is
 //!   asked whether it still stands.
-//! - Redis down is `Unavailable`. A session renewed at the provider whose record could not be written is kept here and
-//!   written when Redis is back, because its old refresh token may be spent.
+//! - A request whose record was read goes on with that session if Redis does not take a lease or a write, until the session
+//!   is overdue: then it is [`Refresh::Unavailable`]. A session renewed at the provider whose record could not be written is
+//!   used from here and written when Redis is back, because its old refresh token may be spent. For a minute the same is
+//!   kept of one that was written: a Redis that takes another's place may lack the last writes.
 
 mod breaker;
 mod flights;
@@ -72,8 +75,8 @@ pub(crate) enum Refresh {
         /// When to try again.
         retry_after: Duration,
     },
-    /// The store does not answer: 503, and leave the cookie alone.
-    Unavailable,
+    /// The same, because the store does not do its part: why.
+    Unavailable(String),
 }
 
 /// What a request needs of its session.
@@ -170,28 +173,28 @@ impl Refresher {
             };
             let patience = self.patience(&store, &session, need);
             let (outcome, just_now) = self.outcome(&self.key(&text), patience, flight).await;
+            let overdue = || store.lifetime().is_overdue(&session, self.clock.now());
             match outcome {
-                None | Some(Outcome::Kept) => {
-                    if store.lifetime().is_overdue(&session, self.clock.now()) {
-                        return Refresh::Overdue {
-                            retry_after: self.breakers.pause(&session.provider),
-                        };
-                    }
-                    break;
+                Some(Outcome::Unavailable(reason)) if overdue() => {
+                    return Refresh::Unavailable(reason);
                 }
+                None | Some(Outcome::Kept) if overdue() => {
+                    let retry_after = self.breakers.pause(&session.provider);
+                    return Refresh::Overdue { retry_after };
+                }
+                None | Some(Outcome::Kept | Outcome::Unavailable(_)) => break,
                 Some(Outcome::Contested) if self.has_expired_token(&session) => {
                     return Refresh::Absent;
                 }
                 Some(Outcome::Stands | Outcome::Contested) => break,
                 Some(Outcome::Ended) => return Refresh::Ended,
-                Some(Outcome::Unavailable) => return Refresh::Unavailable,
                 Some(Outcome::Renewed(renewed)) => {
                     newest = Some(Arc::clone(&renewed));
                     let now = self.clock.now();
-                    if just_now || !store.is_due(&renewed.session, now) {
+                    if just_now || ticket.is_some() || !store.is_due(&renewed.session, now) {
                         break;
                     }
-                    // The outcome of a while ago is due itself by now.
+                    // The outcome of a while ago is due itself by now. (One that waits for its store waits with it.)
                     session = Arc::clone(&renewed.session);
                 }
             }
@@ -234,7 +237,8 @@ impl Refresher {
     ) -> (Option<Outcome>, bool) {
         let flight = flight();
         let provider = flight.session.provider.clone();
-        let running = match self.flights.join(key, || self.breakers.admit(&provider)) {
+        let in_store = flight.ticket.is_some();
+        let running = match self.flights.join(key, in_store, || self.breakers.admit(&provider)) {
             Joined::Running(running) => running,
             Joined::Not => return (None, true),
             Joined::Start(landing, running) => {
@@ -272,10 +276,11 @@ enum Outcome {
     Stands,
     /// The provider could not be asked.
     Kept,
+    /// The same, because of the store.
+    Unavailable(String),
     /// The provider refuses it, perhaps because another process was faster.
     Contested,
     Ended,
-    Unavailable,
 }
 
 #[cfg(test)]

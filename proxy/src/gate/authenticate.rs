@@ -197,7 +197,7 @@ async fn renew(
         }
         Refresh::Absent => Ok(None),
         Refresh::Overdue { retry_after } => Err(Refusal::Overdue(retry_after)),
-        Refresh::Unavailable => Err(Refusal::NoStore("it does not answer".to_owned())),
+        Refresh::Unavailable(reason) => Err(Refusal::NoStore(reason)),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::Outcome;
 use super::breaker::Admission;
+use super::renewed::Renewed;
 use crate::session::{self, Session};
 use proxy_config::SessionFormat;
 use std::collections::{BTreeSet, HashMap};
@@ -27,6 +28,9 @@ const SHARED_FOR: Duration = Duration::from_mins(1);
 const UNDELIVERED_FOR: Duration = Duration::from_hours(1);
 /// How long a session is left alone after a failure.
 const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
+/// How long a session is left alone whose store would not have its lease taken, or whose record is looked at again and again
+/// because another process may still write it.
+const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
 /// How long a renewed session waits for its store.
 const RESCUED_FOR: Duration = Duration::from_mins(10);
 /// How long after its first refusal a session is taken for one that another process may have renewed.
@@ -44,8 +48,7 @@ struct State {
     /// Landed ones, in the order in which they are forgotten.
     landed: BTreeSet<(Instant, Key)>,
     rescued: HashMap<Key, Rescued>,
-    /// When the provider first refused a session.
-    refused: HashMap<Key, Instant>,
+    refused: HashMap<Key, Refusal>,
     /// Of all sessions in here.
     bytes: usize,
 }
@@ -63,8 +66,19 @@ struct Entry {
 
 struct Rescued {
     until: Instant,
-    session: Arc<Session>,
+    renewed: Arc<Renewed>,
+    /// Somebody looks after it.
+    tended: bool,
     bytes: usize,
+}
+
+/// The provider refused a session.
+#[derive(Clone, Copy)]
+struct Refusal {
+    /// For the first time.
+    since: Instant,
+    /// Which form of it.
+    created: i64,
 }
 
 /// Waits for the end of a flight.
@@ -92,15 +106,25 @@ pub(super) struct Landing {
     key: Key,
     admission: Admission,
     sender: watch::Sender<Option<Outcome>>,
+    newest: Option<Arc<Renewed>>,
 }
 
 impl Flights {
-    /// Joins the flight for `key`, or has the caller start it, if `admit` lets it.
-    pub(super) fn join(self: &Arc<Self>, key: &Key, admit: impl FnOnce() -> Admission) -> Joined {
+    /// Joins the flight for `key`, or has the caller start it, if `admit` lets it. What has landed in a store and was
+    /// written there is flown again: whoever comes has found the record older, or is late.
+    pub(super) fn join(
+        self: &Arc<Self>,
+        key: &Key,
+        in_store: bool,
+        admit: impl FnOnce() -> Admission,
+    ) -> Joined {
         let now = Instant::now();
         let mut state = self.lock();
-        if let Some(running) = state.present(key, now) {
-            return Joined::Running(running);
+        let newest = if in_store { state.newest(key, now) } else { None };
+        if newest.is_none() || state.rescued.contains_key(key) {
+            if let Some(running) = state.present(key, now) {
+                return Joined::Running(running);
+            }
         }
         state.sweep(now);
         if state.by_key.len() >= MAX {
@@ -109,22 +133,38 @@ impl Flights {
             );
             return Joined::Not;
         }
-        let admission = admit();
+        // To write what is known already, the provider is not needed.
+        let admission = if newest.is_some() { Admission::Usual } else { admit() };
         if admission == Admission::No {
             return Joined::Not;
         }
+        state.forget(key);
         let (sender, outlook) = watch::channel(None);
         let running = Running { outlook: outlook.clone(), since: now };
         let entry = Entry { outlook, since: now, forget_at: None, undelivered: false, bytes: 0 };
         state.by_key.insert(*key, entry);
-        Joined::Start(Landing { flights: Arc::clone(self), key: *key, admission, sender }, running)
+        let flights = Arc::clone(self);
+        Joined::Start(Landing { flights, key: *key, admission, sender, newest }, running)
     }
 
     /// A session that was renewed earlier and could not be written.
-    pub(super) fn rescued(&self, key: &Key) -> Option<Arc<Session>> {
-        let state = self.lock();
-        let rescued = state.rescued.get(key).filter(|rescued| Instant::now() < rescued.until);
-        rescued.map(|rescued| Arc::clone(&rescued.session))
+    pub(super) fn rescued(&self, key: &Key) -> Option<Arc<Renewed>> {
+        self.lock().rescued(key, Instant::now())
+    }
+
+    /// Whether something waits for the store that nobody looks after: the caller is to, then.
+    pub(super) fn tend(&self, key: &Key) -> bool {
+        let mut state = self.lock();
+        let found = state.rescued.get_mut(key);
+        found.is_some_and(|rescued| !std::mem::replace(&mut rescued.tended, true))
+    }
+
+    /// Forgets that it could not be written: it was, or has ended.
+    pub(super) fn settled(&self, key: &Key) {
+        let mut state = self.lock();
+        if let Some(old) = state.rescued.remove(key) {
+            state.bytes -= old.bytes;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -145,6 +185,23 @@ impl State {
         Some(Running { outlook: entry.outlook.clone(), since: entry.since })
     }
 
+    fn rescued(&self, key: &Key, now: Instant) -> Option<Arc<Renewed>> {
+        let rescued = self.rescued.get(key).filter(|rescued| now < rescued.until)?;
+        Some(Arc::clone(&rescued.renewed))
+    }
+
+    /// The newest form of a session that is known here, whether or not it could be written.
+    fn newest(&self, key: &Key, now: Instant) -> Option<Arc<Renewed>> {
+        self.rescued(key, now).or_else(|| {
+            let entry = self.by_key.get(key)?;
+            entry.forget_at.filter(|at| now < *at)?;
+            match &*entry.outlook.borrow() {
+                Some(Outcome::Renewed(renewed)) => Some(Arc::clone(renewed)),
+                _ => None,
+            }
+        })
+    }
+
     /// Forgets what is old, and while there is too much also what would be forgotten next.
     fn sweep(&mut self, now: Instant) {
         while let Some((at, key)) = self.landed.first().copied()
@@ -159,7 +216,7 @@ impl State {
                 + self.rescued.values().map(|rescued| rescued.bytes).sum::<usize>();
         }
         if self.refused.len() >= MAX {
-            self.refused.retain(|_, since| now.duration_since(*since) < REFUSED_FOR);
+            self.refused.retain(|_, refusal| now.duration_since(refusal.since) < REFUSED_FOR);
         }
     }
 
@@ -167,6 +224,13 @@ impl State {
         if let Some(entry) = self.by_key.remove(key) {
             self.bytes -= entry.bytes;
         }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if let Some(at) = self.by_key.get(key).and_then(|entry| entry.forget_at) {
+            self.landed.remove(&(at, *key));
+        }
+        self.remove(key);
     }
 }
 
@@ -186,47 +250,64 @@ impl Landing {
         self.admission
     }
 
-    /// Tells everybody, and remembers it for those who come late. A session in a store is not remembered: they read it.
+    /// Nothing of it waits for the store.
+    pub(super) fn settled(&self) {
+        self.flights.settled(&self.key);
+    }
+
+    /// What is newer than `session`, if anything is known to be.
+    pub(super) fn newer(&self, session: &Session) -> Option<Arc<Renewed>> {
+        self.newest.clone().filter(|newest| newest.is_newer(session))
+    }
+
+    /// Tells everybody, and remembers it for those who come late.
     pub(super) fn land(self, outcome: Outcome, in_store: bool) {
         self.settle(outcome, in_store);
     }
 
     /// Keeps a renewed session that could not be written, if there is room.
-    pub(super) fn rescue(&self, session: Arc<Session>) {
+    pub(super) fn rescue(&self, renewed: &Arc<Renewed>) {
         let mut state = self.flights.lock();
-        let bytes = weight(&session);
+        let bytes = weight(&renewed.session);
         if state.bytes + bytes > MAX_BYTES {
             tracing::error!(
                 "a renewed session can not be written, and there is no room to keep it"
             );
             return;
         }
-        let rescued = Rescued { until: Instant::now() + RESCUED_FOR, session, bytes };
+        let (until, renewed) = (Instant::now() + RESCUED_FOR, Arc::clone(renewed));
+        let tended = state.rescued.get(&self.key).is_some_and(|old| old.tended);
+        let rescued = Rescued { until, renewed, tended, bytes };
         if let Some(old) = state.rescued.insert(self.key, rescued) {
             state.bytes -= old.bytes;
         }
         state.bytes += bytes;
     }
 
-    /// Forgets it: it was written, or has ended.
-    pub(super) fn settled(&self) {
-        let mut state = self.flights.lock();
-        if let Some(old) = state.rescued.remove(&self.key) {
-            state.bytes -= old.bytes;
-        }
-    }
-
-    /// Whether a session that the provider refuses for the first time may have been renewed by another process a moment ago.
-    pub(super) fn is_contested(&self) -> bool {
-        let now = Instant::now();
+    /// The provider refuses `session`: whether another process may have renewed it, because that is not known for long.
+    pub(super) fn is_contested(&self, session: &Session) -> bool {
+        let (now, created) = (Instant::now(), session.created_at.as_millisecond());
         let mut state = self.flights.lock();
         state.sweep(now);
         let known = state.refused.get(&self.key).copied();
-        let since = known.filter(|since| now.duration_since(*since) < REFUSED_FOR).unwrap_or(now);
-        if state.refused.len() < MAX {
-            state.refused.insert(self.key, since);
+        let since = known
+            .filter(|known| known.created == created)
+            .filter(|known| now.duration_since(known.since) < REFUSED_FOR)
+            .map_or(now, |known| known.since);
+        if known.is_some() || state.refused.len() < MAX {
+            state.refused.insert(self.key, Refusal { since, created });
         }
         now.duration_since(since) < CONTESTED_FOR
+    }
+
+    /// Whether the provider has just refused `session`, so that it is not asked again before its record has had its time to
+    /// be renewed by whoever used the refresh token.
+    pub(super) fn awaits_another(&self, session: &Session) -> bool {
+        let known = self.flights.lock().refused.get(&self.key).copied();
+        known.is_some_and(|known| {
+            known.created == session.created_at.as_millisecond()
+                && known.since.elapsed() < CONTESTED_FOR
+        })
     }
 
     fn settle(&self, outcome: Outcome, in_store: bool) {
@@ -235,10 +316,12 @@ impl Landing {
         let undelivered = self.sender.receiver_count() <= 1;
         let memory = match &outcome {
             Outcome::Kept | Outcome::Stands => LEFT_ALONE_FOR,
-            Outcome::Contested => CONTESTED_FOR,
+            Outcome::Contested if !in_store => CONTESTED_FOR,
+            Outcome::Contested | Outcome::Unavailable(_) => LOOKED_AT_EVERY,
             Outcome::Renewed(_) if !in_store && undelivered => UNDELIVERED_FOR,
-            Outcome::Renewed(_) | Outcome::Ended if !in_store => SHARED_FOR,
-            Outcome::Renewed(_) | Outcome::Ended | Outcome::Unavailable => Duration::ZERO,
+            Outcome::Renewed(_) => SHARED_FOR,
+            Outcome::Ended if !in_store => SHARED_FOR,
+            Outcome::Ended => Duration::ZERO,
         };
         let bytes = match &outcome {
             Outcome::Renewed(renewed) if !memory.is_zero() => weight(&renewed.session),
@@ -277,12 +360,12 @@ fn weight(session: &Session) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::refresh::renewed::Renewed;
     use crate::session::Token;
     use crate::store::tests::session;
 
     fn land(flights: &Arc<Flights>, n: u32, outcome: Outcome) {
-        let Joined::Start(landing, _running) = flights.join(&key(n), || Admission::Usual) else {
+        let Joined::Start(landing, _running) = flights.join(&key(n), false, || Admission::Usual)
+        else {
             panic!("{n} is known already")
         };
         landing.land(outcome, false);
@@ -303,8 +386,8 @@ mod tests {
             assert!(flights.lock().bytes <= MAX_BYTES, "{n}");
         }
         assert!(flights.lock().by_key.len() > 100);
-        assert!(matches!(flights.join(&key(999), || Admission::Usual), Joined::Running(_)));
-        assert!(matches!(flights.join(&key(0), || Admission::No), Joined::Not), "forgotten");
+        assert!(matches!(flights.join(&key(999), false, || Admission::Usual), Joined::Running(_)));
+        assert!(matches!(flights.join(&key(0), false, || Admission::No), Joined::Not), "forgotten");
     }
 
     #[tokio::test(start_paused = true)]
@@ -319,10 +402,10 @@ mod tests {
             };
             land(&flights, n, outcome);
         }
-        let Joined::Start(landing, _) = flights.join(&key(1000), || Admission::Usual) else {
+        let Joined::Start(landing, _) = flights.join(&key(1000), true, || Admission::Usual) else {
             panic!()
         };
-        landing.rescue(Arc::new(session()));
+        landing.rescue(&Renewed::new(Arc::new(session())));
         tokio::time::advance(SHARED_FOR).await;
         flights.lock().sweep(Instant::now());
         assert_eq!(flights.lock().landed.len(), 0);

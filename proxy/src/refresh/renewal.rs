@@ -1,7 +1,7 @@
 //! One flight: agree with the other processes, look again, ask the provider once, write the result.
 
-use super::breaker::{Admission, Breakers};
-use super::flights::{Joined, Landing};
+use super::breaker::Breakers;
+use super::flights::Landing;
 use super::renewed::Renewed;
 use super::{Outcome, SignedOut};
 use crate::clock::Clock;
@@ -14,10 +14,10 @@ use tokio::time::Instant;
 
 /// How long another process may hold the lease: longer than a token call takes.
 const LEASE_WAIT: Duration = Duration::from_secs(20);
-/// How long writing a renewed session is tried again while requests wait, and the pause between attempts.
-const WRITE_AGAIN_FOR: Duration = Duration::from_secs(3);
-const WRITE_AGAIN_AFTER: Duration = Duration::from_millis(300);
-/// After that, a session that waits for its store is tried so often, whether or not there are requests.
+/// How often a session that waits for its store is tried, whether or not there are requests: at first soon, because another
+/// process that has the store back may use its spent refresh token.
+const RESCUE_OFTEN: Duration = Duration::from_millis(200);
+const RESCUE_OFTEN_FOR: Duration = Duration::from_secs(30);
 const RESCUE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the provider made of a session.
@@ -76,19 +76,19 @@ pub(super) struct Flight<P> {
 impl<P: Renew> Flight<P> {
     /// To the end, whoever is still waiting. A session that could not be written is tried again until it is, so that no
     /// other process tries its spent refresh token because nobody came by here.
-    pub(super) async fn fly(self, mut landing: Landing) {
-        loop {
-            let (key, flights) = (*landing.key(), Arc::clone(landing.flights()));
-            self.once(landing).await;
-            landing = loop {
-                if flights.rescued(&key).is_none() {
-                    return;
-                }
-                tokio::time::sleep(RESCUE_EVERY).await;
-                if let Joined::Start(landing, _) = flights.join(&key, || Admission::Usual) {
-                    break landing;
-                }
-            };
+    pub(super) async fn fly(self, landing: Landing) {
+        let (key, flights) = (*landing.key(), Arc::clone(landing.flights()));
+        self.once(landing).await;
+        if !flights.tend(&key) {
+            return;
+        }
+        let began = Instant::now();
+        while let Some(renewed) = flights.rescued(&key) {
+            let often = began.elapsed() < RESCUE_OFTEN_FOR;
+            tokio::time::sleep(if often { RESCUE_OFTEN } else { RESCUE_EVERY }).await;
+            if self.is_written(&renewed).await {
+                flights.settled(&key);
+            }
         }
     }
 
@@ -97,16 +97,24 @@ impl<P: Renew> Flight<P> {
             None => self.ask(Arc::clone(&self.session), &landing).await,
             Some(ticket) => self.with_lease(ticket, &landing).await,
         };
-        let family = family(&self.session, self.ticket.as_ref());
-        if family.is_some_and(|family| self.signed_out.contains(&family)) {
-            // Whoever signed out may have found the store away.
-            if let Err(error) = self.store.remove(self.ticket.as_ref()).await {
-                tracing::warn!(%error, "the record of a session that was signed out stays until it expires");
-            }
+        if self.is_signed_out() {
+            self.remove().await;
             landing.settled();
             outcome = Outcome::Ended;
         }
         landing.land(outcome, self.ticket.is_some());
+    }
+
+    fn is_signed_out(&self) -> bool {
+        family(&self.session, self.ticket.as_ref())
+            .is_some_and(|family| self.signed_out.contains(&family))
+    }
+
+    /// Takes the record away. Whoever signed out may have found the store away.
+    async fn remove(&self) {
+        if let Err(error) = self.store.remove(self.ticket.as_ref()).await {
+            tracing::warn!(%error, "the record of an ended session stays until it expires");
+        }
     }
 
     async fn with_lease(&self, ticket: &Ticket, landing: &Landing) -> Outcome {
@@ -116,39 +124,54 @@ impl<P: Renew> Flight<P> {
                 tracing::warn!(
                     "another process holds the lease on a session refresh; the session is left as it is"
                 );
-                return Outcome::Kept;
+                return landing.newer(&self.session).map_or(Outcome::Kept, Outcome::Renewed);
             }
-            Err(error) => {
-                tracing::warn!(%error, "session not refreshed");
-                return Outcome::Unavailable;
-            }
+            Err(error) => return self.without_store(landing, error.to_string()),
         };
         let outcome = lease.hold(self.look_again(ticket, landing)).await;
-        // With Redis away there is nobody to give it back to, and requests are waiting.
-        if !matches!(outcome, Outcome::Unavailable) {
+        // With Redis away that takes its time, and requests are waiting.
+        let is_away = matches!(outcome, Outcome::Unavailable(_))
+            || landing.flights().rescued(landing.key()).is_some();
+        if is_away {
+            tokio::spawn(lease.release());
+        } else {
             lease.release().await;
         }
         outcome
     }
 
-    /// Under the lease: another process may have been faster, or signed the person out.
+    /// The record was read when the request came, so its session is alive; a newer one that is known here is as good.
+    fn without_store(&self, landing: &Landing, reason: String) -> Outcome {
+        if let Some(newest) = landing.newer(&self.session) {
+            return Outcome::Renewed(newest);
+        }
+        tracing::warn!(reason, user = self.session.identity.shown(), "session not refreshed");
+        Outcome::Unavailable(reason)
+    }
+
+    /// Under the lease: another process may have been faster, or signed the person out; and a Redis that took another's
+    /// place may have lost what was written here.
     async fn look_again(&self, ticket: &Ticket, landing: &Landing) -> Outcome {
         let now = self.clock.now();
-        match self.store.reload(ticket, now).await {
-            Ok(session) if !self.store.is_due(&session, now) => {
-                landing.settled();
-                Outcome::Renewed(Renewed::new(Arc::new(session)))
-            }
-            Ok(session) => match landing.flights().rescued(landing.key()) {
-                Some(renewed) => self.write(renewed, landing).await,
-                None => self.ask(Arc::new(session), landing).await,
-            },
+        let record = match self.store.reload(ticket, now).await {
+            Ok(record) => record,
             Err(LoadError::Invalid(_)) => {
                 landing.settled();
-                Outcome::Ended
+                return Outcome::Ended;
             }
-            Err(LoadError::Unavailable(_)) => Outcome::Unavailable,
+            Err(LoadError::Unavailable(reason)) => return self.without_store(landing, reason),
+        };
+        if let Some(newest) = landing.newer(&record) {
+            return self.write(newest, landing).await;
         }
+        landing.settled();
+        if !self.store.is_due(&record, now) {
+            return Outcome::Renewed(Renewed::new(Arc::new(record)));
+        }
+        if landing.awaits_another(&record) {
+            return Outcome::Contested;
+        }
+        self.ask(Arc::new(record), landing).await
     }
 
     async fn ask(&self, session: Arc<Session>, landing: &Landing) -> Outcome {
@@ -160,7 +183,7 @@ impl<P: Renew> Flight<P> {
         match renewal {
             Renewal::Renewed(mut renewed) => {
                 renewed.created_at = self.clock.now();
-                self.write(Arc::new(*renewed), landing).await
+                self.write(Renewed::new(Arc::new(*renewed)), landing).await
             }
             Renewal::Kept(reason) | Renewal::Away(reason) => {
                 tracing::warn!(
@@ -171,8 +194,8 @@ impl<P: Renew> Flight<P> {
                 Outcome::Kept
             }
             Renewal::NotRenewable => Outcome::Stands,
-            // In a store the lease says that nobody else used the token.
-            Renewal::Refused(reason) if self.ticket.is_none() && landing.is_contested() => {
+            // A lease can run out while it is used, and what was written be lost: it says nothing for certain.
+            Renewal::Refused(reason) if landing.is_contested(&session) => {
                 tracing::info!(
                     reason,
                     user = session.identity.shown(),
@@ -184,32 +207,55 @@ impl<P: Renew> Flight<P> {
         }
     }
 
-    /// Writes a renewed session over its record. A record that is gone was signed out meanwhile: it is not brought back.
-    async fn write(&self, session: Arc<Session>, landing: &Landing) -> Outcome {
-        let give_up_at = Instant::now() + WRITE_AGAIN_FOR;
-        while Instant::now() < give_up_at {
-            match self.store.renew(&session, self.ticket.as_ref()).await {
-                Ok(true) => {
-                    landing.settled();
-                    return Outcome::Renewed(Renewed::new(session));
-                }
-                Ok(false) => {
-                    landing.settled();
-                    return Outcome::Ended;
-                }
-                Err(error @ StoreError::TooLarge(_)) => {
-                    tracing::error!(%error, "renewed session not written; the old one stays");
-                    return Outcome::Kept;
-                }
-                Err(error) => tracing::warn!(%error, "renewed session not written"),
+    /// Writes a renewed session over its record. A record that is gone was signed out meanwhile: it is not brought back. One
+    /// that can not be written now is as good as one that was, and is written later.
+    async fn write(&self, renewed: Arc<Renewed>, landing: &Landing) -> Outcome {
+        match self.store.renew(&renewed.session, self.ticket.as_ref()).await {
+            Ok(true) => {
+                landing.settled();
+                Outcome::Renewed(renewed)
             }
-            tokio::time::sleep(WRITE_AGAIN_AFTER).await;
+            Ok(false) => {
+                landing.settled();
+                Outcome::Ended
+            }
+            Err(error @ StoreError::TooLarge(_)) => {
+                tracing::error!(%error, "renewed session not written; the old one stays");
+                landing.settled();
+                Outcome::Kept
+            }
+            Err(error) => {
+                tracing::warn!(%error, "renewed session not written; it is tried again");
+                landing.rescue(&renewed);
+                Outcome::Renewed(renewed)
+            }
         }
-        landing.rescue(session);
-        Outcome::Unavailable
     }
 
-    /// Ends the session, unless its record shows that somebody renewed it all the same, with a lease that we had lost.
+    /// Whether nothing is left to write of a session that could not be written before.
+    async fn is_written(&self, renewed: &Renewed) -> bool {
+        let Some(ticket) = &self.ticket else { return true };
+        if self.is_signed_out() {
+            self.remove().await;
+            return true;
+        }
+        let deadline = Instant::now() + LEASE_WAIT;
+        let Ok(Some(lease)) = self.store.lease(Some(ticket), deadline).await else { return false };
+        let work = async {
+            match self.store.reload(ticket, self.clock.now()).await {
+                Ok(record) if renewed.is_newer(&record) => {
+                    self.store.renew(&renewed.session, Some(ticket)).await.is_ok()
+                }
+                Ok(_) | Err(LoadError::Invalid(_)) => true,
+                Err(LoadError::Unavailable(_)) => false,
+            }
+        };
+        let written = lease.hold(work).await;
+        lease.release().await;
+        written
+    }
+
+    /// Ends the session, unless its record shows that somebody renewed it all the same.
     async fn end(&self, refused: &Session, reason: &str) -> Outcome {
         if let Some(ticket) = &self.ticket
             && let Ok(present) = self.store.reload(ticket, self.clock.now()).await
@@ -218,9 +264,7 @@ impl<P: Renew> Flight<P> {
             return Outcome::Renewed(Renewed::new(Arc::new(present)));
         }
         tracing::info!(reason, user = refused.identity.shown(), "session ended by its provider");
-        if let Err(error) = self.store.remove(self.ticket.as_ref()).await {
-            tracing::warn!(%error, "the record of an ended session stays until it expires");
-        }
+        self.remove().await;
         Outcome::Ended
     }
 }

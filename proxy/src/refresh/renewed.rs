@@ -16,6 +16,11 @@ impl Renewed {
         Arc::new(Self { session, sealed: Mutex::default() })
     }
 
+    /// Whether it was made after `other`, as far as a record tells.
+    pub(super) fn is_newer(&self, other: &Session) -> bool {
+        self.session.created_at.as_millisecond() > other.created_at.as_millisecond()
+    }
+
     /// What a cookie of `store` holds of it. Sealing is not repeated: keys wear.
     pub(super) fn sealed(&self, store: &Arc<Store>, ticket: Option<&Ticket>) -> Arc<str> {
         let mut sealed = self.sealed.lock().unwrap_or_else(PoisonError::into_inner);

@@ -115,7 +115,7 @@ impl Process {
         let found = match self.store.load(&cookies, self.clock.now()).await {
             Ok(Some(found)) => found,
             Ok(None) | Err(crate::store::LoadError::Invalid(_)) => return Refresh::Ended,
-            Err(crate::store::LoadError::Unavailable(_)) => return Refresh::Unavailable,
+            Err(crate::store::LoadError::Unavailable(why)) => return Refresh::Unavailable(why),
         };
         if !self.store.is_due(&found.session, self.clock.now()) {
             return Refresh::Renewed { session: found.session, set_cookies: Vec::new() };
@@ -141,8 +141,15 @@ fn access(refresh: Refresh) -> String {
         Refresh::Ended => "ended".to_owned(),
         Refresh::Absent => "absent".to_owned(),
         Refresh::Overdue { .. } => "overdue".to_owned(),
-        Refresh::Unavailable => "unavailable".to_owned(),
+        Refresh::Unavailable(_) => "unavailable".to_owned(),
     }
+}
+
+/// Lets time pass while no command is under way, whose answers would come too late otherwise.
+async fn pass(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
 }
 
 /// Lets a flight that has its answer come down.
@@ -373,14 +380,21 @@ async fn in_cookie_mode_requests_that_come_late_with_the_old_cookie_share_the_ou
 }
 
 #[tokio::test]
-async fn a_refused_refresh_token_ends_a_session_in_redis_for_all_at_once() {
+async fn a_refused_refresh_token_ends_a_session_in_redis_for_all_after_a_minute() {
     let server = RedisServer::start();
     let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
     let headers = logged_in(&process.store, &session()).await;
     *tokens.valid.lock().unwrap() = "another".to_owned();
+    assert_eq!(forty(&process, &tokens, &headers).await, vec!["absent"; 40]);
+    for _ in 0..3 {
+        pass(Duration::from_secs(15)).await;
+        assert_eq!(access(process.request(&tokens, &headers).await), "absent");
+    }
+    assert_eq!(tokens.calls(), 1, "only its record is looked at for a minute");
+    pass(Duration::from_secs(16)).await;
     assert_eq!(forty(&process, &tokens, &headers).await, vec!["ended"; 40]);
     assert_eq!(access(process.request(&tokens, &headers).await), "ended");
-    assert_eq!(tokens.calls(), 1);
+    assert_eq!(tokens.calls(), 2);
 }
 
 #[tokio::test]
@@ -432,7 +446,12 @@ async fn a_session_renewed_while_redis_went_away_is_written_when_it_is_back() {
         tokens.gate.add_permits(1);
     };
     let (refresh, ()) = tokio::join!(process.request(&tokens, &headers), outage);
-    assert_eq!(access(refresh), "unavailable", "nobody passes while Redis is away");
+    assert_eq!(access(refresh), "access-1", "its record was read before");
+    assert_eq!(
+        access(process.request(&tokens, &headers).await),
+        "unavailable",
+        "nobody passes while Redis is away"
+    );
     server.freeze(false);
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     loop {
@@ -446,7 +465,7 @@ async fn a_session_renewed_while_redis_went_away_is_written_when_it_is_back() {
 }
 
 #[tokio::test]
-async fn a_dead_redis_neither_passes_nor_ends_a_session() {
+async fn a_redis_that_dies_once_the_record_was_read_ends_nothing_and_spends_no_token() {
     let mut server = RedisServer::start();
     let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
     let headers = logged_in(&process.store, &session()).await;
@@ -460,6 +479,7 @@ async fn a_dead_redis_neither_passes_nor_ends_a_session() {
     };
     let refresh =
         process.refresher.current(due, &RequestCookies::of(&headers), "app.example").await;
-    assert_eq!(access(refresh), "unavailable");
+    assert_eq!(access(refresh), "unchanged");
+    assert_eq!(access(process.request(&tokens, &headers).await), "unavailable");
     assert_eq!(tokens.calls(), 0);
 }

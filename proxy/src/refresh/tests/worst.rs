@@ -240,7 +240,7 @@ async fn a_session_renewed_while_redis_was_away_is_written_though_nobody_comes_b
         tokens.gate.add_permits(1);
     };
     let (refresh, ()) = tokio::join!(process.request(&tokens, &headers), outage);
-    assert_eq!(access(refresh), "unavailable");
+    assert_eq!(access(refresh), "access-1");
     server.freeze(false);
     let cookies = RequestCookies::of(&headers);
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -255,4 +255,133 @@ async fn a_session_renewed_while_redis_was_away_is_written_though_nobody_comes_b
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(tokens.calls(), 1);
+}
+
+/// The record of a session as Redis has it.
+async fn record(server: &RedisServer) -> (String, Vec<u8>) {
+    let mut client = server.client().await;
+    let keys: Vec<String> = redis::AsyncCommands::keys(&mut client, "*").await.unwrap();
+    let key = keys.into_iter().find(|key| !key.ends_with(".lock")).unwrap();
+    let value = redis::AsyncCommands::get(&mut client, &key).await.unwrap();
+    (key, value)
+}
+
+async fn put_back(server: &RedisServer, (key, value): &(String, Vec<u8>)) {
+    let mut client = server.client().await;
+    redis::AsyncCommands::set::<_, _, ()>(&mut client, key, value.as_slice()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_record_that_another_replica_is_about_to_write_is_waited_for() {
+    let server = RedisServer::start();
+    let (one, two) = (Process::new(Some(&server)), Process::new(Some(&server)));
+    let tokens = Tokens::open();
+    let headers = logged_in(&one.store, &lively()).await;
+    let old = record(&server).await;
+    assert_eq!(access(one.request(&tokens, &headers).await), "access-1");
+    let new = record(&server).await;
+    // As long as what the one renewed has not reached Redis.
+    put_back(&server, &old).await;
+    for _ in 0..3 {
+        assert_eq!(access(two.request(&tokens, &headers).await), "unchanged");
+        pass(LOOKED_AT).await;
+    }
+    assert_eq!(tokens.calls(), 2, "the refused token is not tried by each request");
+    put_back(&server, &new).await;
+    assert_eq!(access(two.request(&tokens, &headers).await), "access-1");
+    // What is refused after it was renewed is a new question.
+    *tokens.valid.lock().unwrap() = "another".to_owned();
+    two.clock.advance(SignedDuration::from_secs(301));
+    assert_eq!(access(two.request(&tokens, &headers).await), "unchanged");
+    assert_eq!(tokens.calls(), 3);
+    pass(Duration::from_secs(61)).await;
+    assert_eq!(access(two.request(&tokens, &headers).await), "ended");
+    assert!(record_keys(&server).await.is_empty());
+}
+
+const LOOKED_AT: Duration = Duration::from_secs(2);
+
+async fn record_keys(server: &RedisServer) -> Vec<String> {
+    redis::AsyncCommands::keys(&mut server.client().await, "*").await.unwrap()
+}
+
+#[tokio::test]
+async fn a_write_that_a_failover_lost_is_made_good() {
+    let server = RedisServer::start();
+    let (process, other) = (Process::new(Some(&server)), Process::new(Some(&server)));
+    let tokens = Tokens::open();
+    let headers = logged_in(&process.store, &session()).await;
+    let old = record(&server).await;
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+    put_back(&server, &old).await;
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+    assert_eq!(access(other.request(&tokens, &headers).await), "access-1", "written again");
+    assert_eq!(tokens.calls(), 1);
+    // A sign-out wins over what is remembered.
+    process.sign_out(&headers).await;
+    put_back(&server, &old).await;
+    assert_eq!(access(process.request(&tokens, &headers).await), "ended");
+    assert!(record_keys(&server).await.is_empty());
+    assert_eq!(tokens.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_redis_that_reads_and_does_not_write_keeps_sessions_alive_until_they_are_overdue() {
+    let server = RedisServer::start();
+    let mut process = Process::new(Some(&server));
+    let mut config = crate::store::tests::config(Some(crate::store::tests::redis_config()));
+    config.refresh_grace = proxy_config::Duration::from_secs(600);
+    let url = server.url();
+    let parts = crate::store::tests::parts(Some(&url));
+    process.store = Arc::new(Store::compile(&config, parts).unwrap());
+    let tokens = Tokens::open();
+    let headers = logged_in(&process.store, &session()).await;
+    let mut client = server.client().await;
+    let full =
+        |bytes: &'static str| redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).take();
+    full("1").exec_async(&mut client).await.unwrap();
+    assert_eq!(access(process.request(&tokens, &headers).await), "unchanged");
+    process.clock.advance(SignedDuration::from_secs(360));
+    pass(LOOKED_AT).await;
+    let Refresh::Unavailable(reason) = process.request(&tokens, &headers).await else {
+        panic!("it is overdue")
+    };
+    assert!(reason.contains("OOM"), "{reason}");
+    assert_eq!(tokens.calls(), 0, "no token is spent for what can not be written");
+    full("0").exec_async(&mut client).await.unwrap();
+    pass(LOOKED_AT).await;
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+}
+
+#[tokio::test]
+async fn a_renewed_session_that_can_not_be_written_is_used_from_memory_until_it_can() {
+    let server = RedisServer::start();
+    let (process, other) = (Process::new(Some(&server)), Process::new(Some(&server)));
+    let tokens = Tokens::new(Answer::Rotate);
+    let headers = logged_in(&process.store, &session()).await;
+    let mut client = server.client().await;
+    let memory =
+        |bytes: &'static str| redis::cmd("CONFIG").arg("SET").arg("maxmemory").arg(bytes).take();
+    let outage = async {
+        tokens.called().await;
+        memory("1").exec_async(&mut client).await.unwrap();
+        tokens.gate.add_permits(1);
+    };
+    let (refresh, ()) = tokio::join!(process.request(&tokens, &headers), outage);
+    assert_eq!(access(refresh), "access-1");
+    for _ in 0..3 {
+        assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+        pass(LOOKED_AT).await;
+    }
+    memory("0").exec_async(&mut client).await.unwrap();
+    let cookies = RequestCookies::of(&headers);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < deadline {
+        let found = other.store.load(&cookies, other.clock.now()).await.unwrap().unwrap();
+        if found.session.access_token.as_ref().map(Token::as_str) == Some("access-1") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not written though Redis takes it");
 }
