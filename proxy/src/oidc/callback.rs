@@ -7,7 +7,7 @@ pub(crate) use error::{CallbackError, Failure};
 
 use super::callback_params::CallbackParams;
 use super::claims::{self, ClaimsRefused, Object, Sources};
-use super::client::Client;
+use super::client::{Client, Network};
 use super::discovery::Metadata;
 use super::jws::shown;
 use super::keys::Need;
@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Provider {
-    /// Finishes a login. `redirect_uri` is that of [`Provider::login`]. The `state` parameter must have been compared with
+    /// Finishes a login. `redirect_uri` is that of [`Provider::login`], `network` that of whoever comes back. The `state` parameter must have been compared with
     /// `state` already, and must not be accepted a second time.
     ///
     /// # Errors
@@ -33,6 +33,7 @@ impl Provider {
         params: &CallbackParams,
         state: LoginState,
         redirect_uri: &str,
+        network: Network,
     ) -> Result<Session, CallbackError> {
         if !self.began(&state) {
             return Err(CallbackError::OtherProvider);
@@ -40,7 +41,7 @@ impl Provider {
         let (client, params, redirect_uri) =
             (Arc::clone(&self.client), params.clone(), redirect_uri.to_owned());
         let work = async move {
-            let result = complete(&client, &params, &state, &redirect_uri).await;
+            let result = complete(&client, &params, &state, (&redirect_uri, network)).await;
             client.outcomes.login(client.issuer.clock.now(), result.as_ref().err());
             result
         };
@@ -52,7 +53,7 @@ async fn complete(
     client: &Client,
     params: &CallbackParams,
     state: &LoginState,
-    redirect_uri: &str,
+    (redirect_uri, network): (&str, Network),
 ) -> Result<Session, CallbackError> {
     let metadata = client.issuer.metadata().await?;
     check_issuer(client, &metadata, params)?;
@@ -61,7 +62,7 @@ async fn complete(
         return Err(declined.about(login::scope_asked(client, &metadata)));
     }
     let code = params.code.as_ref().ok_or(CallbackError::NoCode)?;
-    let _place = client.calls.login().await?;
+    let _place = client.calls.login(network).await?;
     let code = Code { value: code, redirect_uri, verifier: state.verifier() };
     let tokens = client.noted(token::redeem(&client.token_endpoint(&metadata), &code).await);
     let tokens = tokens

@@ -1,6 +1,7 @@
 //! A client that is registered at an issuer: who it is there, what it asks for, and how its calls went.
 
 mod calls;
+mod turns;
 
 use super::discovery::Metadata;
 use super::issuer::{self, Live};
@@ -12,6 +13,7 @@ use calls::Calls;
 use proxy_config::{PkceMethod, Provider as Config};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+pub(crate) use turns::Network;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 

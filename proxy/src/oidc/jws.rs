@@ -160,9 +160,17 @@ pub(super) fn cut(text: &str) -> String {
     short(text, 300)
 }
 
+/// A control character or a quotation mark would end the words that it stands in, in the log and for who reads it.
+fn readable(character: char) -> char {
+    match character {
+        '"' => '\'',
+        other if other.is_control() => '?',
+        other => other,
+    }
+}
+
 fn short(text: &str, length: usize) -> String {
-    let mut short: String =
-        text.chars().take(length).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let mut short: String = text.chars().take(length).map(readable).collect();
     if text.chars().nth(length).is_some() {
         short.push('…');
     }

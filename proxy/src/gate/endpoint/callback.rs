@@ -6,9 +6,10 @@ use crate::gate::form::Form;
 use crate::gate::login;
 use crate::gate::refusal::Refusal;
 use crate::gate::target;
+use crate::gate::told;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
-use crate::oidc::{CallbackError, CallbackParams, LoginState};
+use crate::oidc::{CallbackError, CallbackParams, LoginState, Network, shown};
 use crate::pending::NoLogin;
 use crate::policy::{Verdict, location, single};
 use crate::reply;
@@ -51,7 +52,8 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
     let params = CallbackParams::parse(&form.response())?;
     let state = login_of(visit, &params)?;
     let provider = visit.site.providers.of_login(&state).ok_or(CallbackError::OtherProvider)?;
-    let session = provider.callback(&params, state, &login::redirect_uri(visit)).await?;
+    let session =
+        provider.callback(&params, state, &login::redirect_uri(visit), network(visit)).await?;
     let verdict = visit.site.policy.verdict(&session.identity);
     // Without an address nobody signs in, not even where all addresses may: it is what the application knows them by.
     let nameless = session.identity.email.as_deref().is_none_or(str::is_empty);
@@ -68,11 +70,18 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
     Ok(session)
 }
 
+/// Where the request comes from: as a named proxy tells it, else the peer's own.
+fn network(visit: &Visit<'_>) -> Network {
+    let (http, headers) = (&visit.site.config.http, &visit.head.headers);
+    let told = told::client_ip(http, visit.peer, headers, visit.trust);
+    told.or_else(|| visit.peer.address.map(|address| address.ip())).into()
+}
+
 /// The login that the answer belongs to. From here on its cookie is gone and its state used, whatever follows.
 fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState, Refusal> {
     // A refusal of the provider is shown as one even if it belongs to no login here: nothing comes of it.
     let declined = |otherwise: Refusal| {
-        params.error().map_or(otherwise, |code| Refusal::Declined(shortened(code)))
+        params.error().map_or(otherwise, |code| Refusal::Declined(shown(code)))
     };
     let encoded = visit.site.config.http.encode_state;
     let state = params.state().and_then(|parameter| login::split_state(parameter, encoded));
@@ -99,9 +108,4 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
         return Err(NoLogin::OtherTarget.into());
     }
     Ok(found.state)
-}
-
-/// Untrusted text for a page and the log.
-fn shortened(code: &str) -> String {
-    code.chars().filter(|character| !character.is_control()).take(100).collect()
 }

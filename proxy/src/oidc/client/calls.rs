@@ -1,13 +1,15 @@
 //! How many calls of a client may be under way at once.
 
+use super::turns::{Network, Place, Turns};
 use crate::oidc::issuer::Unavailable;
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 
-/// Anybody can come back from a login that never was, so these can not take what refreshes need; together they bound what the
-/// control runtime, which carries more than this, has to do.
+/// Anybody can come back from a login that never was, so these can not take what refreshes need, nor one network what the logins
+/// of others do; together they bound what the control runtime, which carries more than this, has to do.
 pub(in crate::oidc) struct Calls {
-    logins: Semaphore,
+    logins: Turns,
     refreshes: Semaphore,
 }
 
@@ -17,28 +19,24 @@ impl Calls {
     /// Who waited so long is told that the provider is busy.
     const PATIENCE: Duration = Duration::from_secs(10);
 
-    /// A place among the logins that are being completed.
-    pub(in crate::oidc) async fn login(&self) -> Result<SemaphorePermit<'_>, Unavailable> {
-        Self::place(&self.logins).await
+    /// A place among the logins that are being completed, for one that comes from `network`.
+    pub(in crate::oidc) async fn login(&self, network: Network) -> Result<Place, Unavailable> {
+        timeout(Self::PATIENCE, self.logins.place(network)).await.map_err(|_| busy())
     }
 
     /// A place among the sessions that are being refreshed or looked at.
     pub(in crate::oidc) async fn refresh(&self) -> Result<SemaphorePermit<'_>, Unavailable> {
-        Self::place(&self.refreshes).await
+        let place = timeout(Self::PATIENCE, self.refreshes.acquire()).await;
+        place.ok().and_then(Result::ok).ok_or_else(busy)
     }
+}
 
-    async fn place(places: &Semaphore) -> Result<SemaphorePermit<'_>, Unavailable> {
-        match tokio::time::timeout(Self::PATIENCE, places.acquire()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => {
-                Err(Unavailable("too many calls to it are under way already".to_owned()))
-            }
-        }
-    }
+fn busy() -> Unavailable {
+    Unavailable("too many calls to it are under way already".to_owned())
 }
 
 impl Default for Calls {
     fn default() -> Self {
-        Self { logins: Semaphore::new(Self::LOGINS), refreshes: Semaphore::new(Self::REFRESHES) }
+        Self { logins: Turns::new(Self::LOGINS), refreshes: Semaphore::new(Self::REFRESHES) }
     }
 }
