@@ -1,10 +1,13 @@
 //! `Set-Cookie` lines: `name=value; Path; Domain; Max-Age; HttpOnly; Secure; SameSite`, in this order, absent ones left
 //! out, never `Expires` (`reference/sessions.md` section 7).
 
+use crate::telemetry::Sparing;
 use http::HeaderValue;
 use proxy_config::{Cookie, Duration, SameSite};
+use std::cell::OnceCell;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
+use tokio::time::Instant;
 
 /// One `Set-Cookie` header value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +83,17 @@ impl Attributes {
         line(name, "", &self.tail_with(host, "; Max-Age=0"))
     }
 
+    /// The lines that remove several.
+    pub(crate) fn clear_all<'a>(
+        &self,
+        names: impl Iterator<Item = &'a str>,
+        host: &str,
+    ) -> Vec<SetCookie> {
+        let tail = OnceCell::new();
+        let tail = || tail.get_or_init(|| self.tail_with(host, "; Max-Age=0"));
+        names.map(|name| line(name, "", tail())).collect()
+    }
+
     /// What follows `name=value` in a line that sets a cookie.
     pub(super) fn tail(&self, host: &str) -> String {
         self.tail_with(host, &self.max_age)
@@ -100,8 +114,13 @@ impl Attributes {
         let host = bare(host);
         let matching = self.domains.iter().find(|domain| domain_matches(&host, domain));
         if matching.is_none() && !self.domains.is_empty() {
+            thread_local!(static ELSEWHERE: Sparing = const { Sparing::new() });
+            let Some(left_out) = ELSEWHERE.with(|place| place.admit(Instant::now())) else {
+                return None;
+            };
             tracing::warn!(
                 host,
+                left_out,
                 "no cookie domain is that of the request's host: the cookie is set for this host alone"
             );
         }
@@ -202,6 +221,19 @@ mod tests {
         ] {
             assert_eq!(attributes.domain_for(host), domain, "{host}");
         }
+    }
+
+    #[test]
+    fn a_host_of_no_domain_is_told_of_once_however_many_cookies_are_cleared() {
+        let attributes = Attributes::session(&cookie(&["app.test"]), Duration::ZERO);
+        let warnings = crate::telemetry::tests::warnings(|| {
+            for _ in 0..3 {
+                let lines = attributes.clear_all(["a", "b", "c"].into_iter(), "other.test");
+                assert_eq!(lines.len(), 3);
+                assert_eq!(lines[1], attributes.clear("b", "other.test"));
+            }
+        });
+        assert_eq!(warnings.len(), 1, "{warnings:?}");
     }
 
     #[test]

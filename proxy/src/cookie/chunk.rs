@@ -95,7 +95,7 @@ impl SessionCookie {
             }
         }
         let stale = self.present(cookies).filter(|name| !names.iter().any(|set| set == name));
-        lines.extend(stale.map(|name| self.attributes.clear(name, host)));
+        lines.extend(self.attributes.clear_all(stale, host));
         Ok(lines)
     }
 
@@ -105,7 +105,7 @@ impl SessionCookie {
         if self.name.len() + 12 < MAX_NAME && !cookies.may_have(&self.whole) {
             return Vec::new();
         }
-        self.present(cookies).map(|name| self.attributes.clear(name, host)).collect()
+        self.attributes.clear_all(self.present(cookies), host)
     }
 
     /// The line that clears the cookie itself, though the request may not have it.

@@ -3,7 +3,9 @@
 use super::told::{self, Trust};
 use super::visit::Visit;
 use crate::routing::NormalPath;
+use crate::telemetry::Sparing;
 use http::header::HOST;
+use tokio::time::Instant;
 use url::{Position, Url};
 
 /// The first usable candidate: what the request asks for in its parameters, in their order, the header
@@ -50,8 +52,11 @@ fn is_here(visit: &Visit<'_>, url: &Url) -> bool {
 /// Says which host was asked for. The rest of the URL may hold secrets.
 pub(super) fn tell(refused: &str) {
     let host = Url::parse(refused).ok().and_then(|url| url.host_str().map(str::to_owned));
+    thread_local!(static REFUSED: Sparing = const { Sparing::new() });
+    let Some(left_out) = REFUSED.with(|place| place.admit(Instant::now())) else { return };
     tracing::warn!(
         host = host.as_deref().unwrap_or("none"),
+        left_out,
         "a redirect target was refused and / taken: it is no path, and its host is not in the whitelist domains"
     );
 }

@@ -103,11 +103,8 @@ impl LoginCookies {
         host: &str,
     ) -> Vec<SetCookie> {
         let name = self.name(&state.state_hash());
-        let mut lines: Vec<SetCookie> = self
-            .too_many(ring, cookies, &name)
-            .iter()
-            .map(|old| self.attributes.clear(old, host))
-            .collect();
+        let old = self.too_many(ring, cookies, &name);
+        let mut lines = self.attributes.clear_all(old.into_iter(), host);
         let value = ring.seal(Purpose::Login, &name, &state.to_bytes(self.format));
         lines.push(self.attributes.set(&name, &value, host));
         lines
