@@ -154,7 +154,7 @@ fn header_names_are_unique_whatever_their_case_and_never_frame_a_message() {
 
 #[test]
 fn a_claim_that_the_first_format_of_sessions_can_not_hold_is_refused_with_it() {
-    let headers = |c: &mut crate::Config| {
+    let headers = |c: &mut Config| {
         c.response_headers = serde_json::from_str(
             r#"[{"name": "X-Role", "values": [{"claim": "user"}, {"claim": {"other": "role"}}]}]"#,
         )
@@ -195,4 +195,9 @@ fn rules_that_a_proxy_in_front_could_let_its_clients_choose_are_warned_about() {
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(warnings[0].field, "access.skipAuth");
     assert!(warnings[0].message.contains("X-Forwarded-Uri"), "{warnings:?}");
+    config.access.skip_auth_preflight = true;
+    let warnings = config.warnings();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    assert_eq!(warnings[1].field, "access.skipAuthPreflight");
+    assert!(warnings[1].message.contains("X-Forwarded-Method"), "{warnings:?}");
 }
