@@ -13,6 +13,9 @@ use zeroize::Zeroizing;
 /// No form that we read is longer, in bytes.
 const MAX_BODY: usize = 64 * 1024;
 
+/// No request of ours has more parameters.
+const MAX_PARAMETERS: usize = 1000;
+
 /// The texts of query and body, as received.
 pub(super) struct Form {
     query: Zeroizing<String>,
@@ -28,6 +31,9 @@ pub(crate) enum FormError {
     /// More than we read.
     #[error("the form is longer than {MAX_BODY} bytes")]
     TooLong,
+    /// More parameters than we read.
+    #[error("there are more than {MAX_PARAMETERS} parameters")]
+    TooMany,
     /// The client went away.
     #[error("the form did not arrive")]
     Broken,
@@ -75,10 +81,13 @@ impl Form {
     /// All parameters; those of the body come first.
     ///
     /// # Errors
-    /// Any parameter is malformed.
+    /// Any parameter is malformed, or there are too many.
     pub(super) fn pairs(&self) -> Result<Vec<(String, String)>, FormError> {
         let pairs = self.body.split('&').chain(self.query.split('&'));
-        let pairs = pairs.filter(|pair| !pair.is_empty()).map(|pair| {
+        let pairs = pairs.filter(|pair| !pair.is_empty()).enumerate().map(|(count, pair)| {
+            if count == MAX_PARAMETERS {
+                return Err(FormError::TooMany);
+            }
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             Ok((decoded(name)?, decoded(value)?))
         });
@@ -127,6 +136,13 @@ mod tests {
         assert_eq!(form.get("rd"), Ok(Some("/body".to_owned())));
         assert_eq!(form.get("a"), Ok(Some("b c d".to_owned())));
         assert_eq!(form.get("RD"), Ok(None));
+    }
+
+    #[test]
+    fn more_parameters_than_anybody_sends_are_refused() {
+        let query = "&a=b".repeat(MAX_PARAMETERS);
+        assert_eq!(form(&query, "").get("a"), Ok(Some("b".to_owned())));
+        assert_eq!(form(&query, "a=b").get("a"), Err(FormError::TooMany));
     }
 
     #[test]

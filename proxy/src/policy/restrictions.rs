@@ -36,8 +36,9 @@ impl<'a> Restrictions<'a> {
 /// All values of a parameter, split at commas. One that is not well-formed is kept as it stands, so that it restricts.
 fn values(query: &str, name: &str) -> Vec<String> {
     let lenient = |text: &str| percent::decoded(text).unwrap_or_else(|| text.to_owned());
+    let is_name = |key: &str| key == name || key.contains(['%', '+']) && lenient(key) == name;
     let pairs = query.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let texts = pairs.filter(|(key, _)| lenient(key) == name).map(|(_, value)| lenient(value));
+    let texts = pairs.filter(|(key, _)| is_name(key)).map(|(_, value)| lenient(value));
     texts
         .flat_map(|text| text.split(',').map(str::to_owned).collect::<Vec<_>>())
         .filter(|item| !item.is_empty())

@@ -12,6 +12,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::sync::Notify;
 
+/// Announced trailers beyond these stay here; no head has as many lines.
+const MAX_ANNOUNCED: usize = 100;
+
 /// What follows the head of a request.
 pub(super) enum RequestBody {
     Empty,
@@ -123,18 +126,19 @@ impl Trailers {
     fn filter(&self, frame: Frame<Bytes>) -> Frame<Bytes> {
         match frame.into_trailers() {
             Ok(trailers) => {
+                let announced: Vec<_> = tokens(&self.announced).take(MAX_ANNOUNCED).collect();
+                let may_pass = |name: &HeaderName| {
+                    let is_it =
+                        |token: &&[u8]| token.eq_ignore_ascii_case(name.as_str().as_bytes());
+                    announced.iter().any(is_it) && trailer_may_pass(&self.names, name)
+                };
                 let mut kept = HeaderMap::with_capacity(trailers.len());
-                for (name, value) in trailers.iter().filter(|(name, _)| self.may_pass(name)) {
+                for (name, value) in trailers.iter().filter(|(name, _)| may_pass(name)) {
                     kept.append(name, value.clone());
                 }
                 Frame::trailers(kept)
             }
             Err(frame) => frame,
         }
-    }
-
-    fn may_pass(&self, name: &HeaderName) -> bool {
-        tokens(&self.announced).any(|token| token.eq_ignore_ascii_case(name.as_str().as_bytes()))
-            && trailer_may_pass(&self.names, name)
     }
 }
