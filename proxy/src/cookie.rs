@@ -11,4 +11,4 @@ mod own;
 pub(crate) use attributes::{Attributes, SetCookie};
 pub(crate) use chunk::{MAX_CLEARED, MAX_VALUE, SessionCookie, TooLong};
 pub(crate) use jar::RequestCookies;
-pub(crate) use own::{OwnCookies, Stripped, sign_out_name};
+pub(crate) use own::{OwnCookies, sign_out_name};

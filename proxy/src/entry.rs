@@ -28,7 +28,7 @@ impl Entry {
     /// Starts to watch `request`, which came `now`. `rules` decide by its path whether there will be a line.
     pub(crate) fn begin<B>(
         worker: &Arc<Worker>,
-        peer: &Peer,
+        peer: &Arc<Peer>,
         request: &Request<B>,
         rules: &Rules,
         now: Timestamp,

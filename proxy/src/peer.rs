@@ -13,6 +13,9 @@ pub(crate) const LOOKED_AFTER: Duration = Duration::from_secs(1);
 pub(crate) struct Peer {
     /// None: a unix domain socket.
     pub(crate) address: Option<SocketAddr>,
+    /// The address with its port as text, and behind it the address alone in its usual form.
+    text: Box<str>,
+    alone: usize,
     /// The connection is encrypted.
     pub(crate) tls: bool,
     /// Something went one way or the other since the connection last looked.
@@ -22,7 +25,25 @@ pub(crate) struct Peer {
 impl Peer {
     /// The peer of a connection that was just accepted.
     pub(crate) fn new(address: Option<SocketAddr>, tls: bool) -> Arc<Self> {
-        Arc::new(Self { address, tls, moved: AtomicBool::new(false) })
+        let text = address.map(|address| address.to_string()).unwrap_or_default();
+        let alone = address.map(|address| address.ip().to_canonical().to_string());
+        Arc::new(Self {
+            address,
+            alone: text.len(),
+            text: (text + &alone.unwrap_or_default()).into(),
+            tls,
+            moved: AtomicBool::new(false),
+        })
+    }
+
+    /// The address with its port.
+    pub(crate) fn text(&self) -> Option<&str> {
+        self.text.get(..self.alone).filter(|text| !text.is_empty())
+    }
+
+    /// The address alone; that of an IPv4 client as such, whichever socket it came by.
+    pub(crate) fn ip(&self) -> Option<&str> {
+        self.text.get(self.alone..).filter(|text| !text.is_empty())
     }
 
     /// Bytes of a body went one way or the other, so the connection does not stand still.
@@ -33,5 +54,24 @@ impl Peer {
     /// Whether anything moved since this was last asked.
     pub(crate) fn take_moved(&self) -> bool {
         self.moved.swap(false, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_with_its_port_and_alone() {
+        for (text, ip) in [
+            ("192.0.2.7:80", "192.0.2.7"),
+            ("[2001:db8::7]:8080", "2001:db8::7"),
+            ("[::ffff:192.0.2.7]:80", "192.0.2.7"),
+        ] {
+            let peer = Peer::new(Some(text.parse().expect("an address")), false);
+            assert_eq!((peer.text(), peer.ip()), (Some(text), Some(ip)));
+        }
+        let peer = Peer::new(None, false);
+        assert_eq!((peer.text(), peer.ip()), (None, None));
     }
 }

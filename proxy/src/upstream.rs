@@ -17,7 +17,7 @@ mod tls;
 mod upgrade;
 
 pub(crate) use connect::{Origin, OriginError};
-pub(crate) use headers::{Forwarded, Injection, Names, prepare};
+pub(crate) use headers::{Forwarded, Injection, Names, Outgoing, Ready};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use http1::fuzzing;
 pub(crate) use pool::sweep;

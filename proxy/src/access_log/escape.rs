@@ -3,10 +3,20 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 
+/// To the end even after a byte that is not: without a way out the loop takes many bytes at once.
+fn all(text: &[u8], is: impl Fn(u8) -> bool) -> bool {
+    text.iter().fold(true, |all, byte| all & is(*byte))
+}
+
+/// Stands for itself between double quotes.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')
+}
+
 /// Appends `text` in double quotes, escaped as Go's `strconv.Quote` does.
 pub(super) fn quoted(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    if text.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+    if all(text, is_plain) {
         out.extend_from_slice(text);
     } else {
         for chunk in text.utf8_chunks() {
@@ -52,7 +62,7 @@ fn printable(out: &mut Vec<u8>, c: char) {
 
 /// Appends a field of a text line that has no quotes: what could end the field or the line is escaped.
 pub(super) fn bare(out: &mut Vec<u8>, text: &[u8]) {
-    if text.iter().all(|byte| matches!(byte, b'!'..=b'~') && *byte != b'\\') {
+    if all(text, |byte| matches!(byte, b'!'..=b'~') && byte != b'\\') {
         out.extend_from_slice(text);
         return;
     }
@@ -73,7 +83,7 @@ pub(super) fn bare(out: &mut Vec<u8>, text: &[u8]) {
 /// Appends a JSON string (RFC 8259 section 7). Bytes that are no UTF-8 become U+FFFD.
 pub(super) fn json(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    if text.iter().all(|byte| matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b'\\')) {
+    if all(text, is_plain) {
         out.extend_from_slice(text);
     } else {
         let mut escaped = String::with_capacity(text.len() + 8);

@@ -12,7 +12,7 @@ use http::{HeaderValue, Method, Request, Version};
 use jiff::Timestamp;
 use proxy_config::LogFormat;
 use std::io::Write;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use std::time::Duration;
 pub(crate) struct AccessLine {
     format: LogFormat,
     time: Timestamp,
-    peer: Option<SocketAddr>,
+    peer: Arc<Peer>,
     method: Method,
     target: Option<PathAndQuery>,
     version: Version,
@@ -42,7 +42,7 @@ pub(crate) struct AccessLine {
 impl AccessLine {
     /// Keeps what the line needs of `request`, which came `now` and will soon be consumed.
     pub(crate) fn begin<B>(
-        peer: &Peer,
+        peer: &Arc<Peer>,
         request: &Request<B>,
         rules: &Rules,
         now: Timestamp,
@@ -51,7 +51,7 @@ impl AccessLine {
         Self {
             format: rules.format,
             time: now,
-            peer: peer.address,
+            peer: Arc::clone(peer),
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
             version: request.version(),
@@ -136,17 +136,9 @@ impl AccessLine {
 
     /// An address told by a proxy in front of us, else the peer with its port, `@` for a unix domain socket.
     fn write_client(&self, out: &mut Vec<u8>) {
-        match (self.client, self.peer) {
-            (Some(client), _) => ip::write(out, client),
-            (None, Some(SocketAddr::V4(peer))) => {
-                ip::write(out, IpAddr::V4(*peer.ip()));
-                out.push(b':');
-                out.extend_from_slice(itoa::Buffer::new().format(peer.port()).as_bytes());
-            }
-            (None, Some(peer)) => {
-                let _ = write!(out, "{peer}");
-            }
-            (None, None) => out.push(b'@'),
+        match self.client {
+            Some(client) => ip::write(out, client),
+            None => out.extend_from_slice(self.peer.text().unwrap_or("@").as_bytes()),
         }
     }
 

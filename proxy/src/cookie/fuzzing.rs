@@ -1,7 +1,7 @@
 //! The Cookie header, for [`crate::fuzzing`].
 
 use super::chunk::MAX_PARTS;
-use super::{Attributes, OwnCookies, RequestCookies, SessionCookie, Stripped};
+use super::{Attributes, OwnCookies, RequestCookies, SessionCookie};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
 use memchr::memmem::Finder;
 use proxy_config::{Cookie, Duration};
@@ -56,10 +56,9 @@ fn joined(cookies: &RequestCookies<'_>) -> Option<String> {
 fn headers_after(headers: &HeaderMap) -> HeaderMap {
     let mut after = HeaderMap::new();
     for line in headers.get_all(COOKIE) {
-        match OwnCookies::new(NAME).strip(line) {
-            Stripped::Untouched => drop(after.append(COOKIE, line.clone())),
-            Stripped::Rest(rest) => drop(after.append(COOKIE, rest)),
-            Stripped::Nothing => {}
+        let mut rest = Vec::new();
+        if OwnCookies::new(NAME).strip(line.as_bytes(), &mut rest) {
+            after.append(COOKIE, HeaderValue::from_bytes(&rest).expect("parts of a value"));
         }
     }
     after

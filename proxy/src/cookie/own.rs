@@ -3,19 +3,7 @@
 
 use super::chunk::is_part;
 use super::jar::pairs;
-use http::HeaderValue;
 use memchr::memmem::Finder;
-
-/// What is left of a `Cookie` header.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Stripped {
-    /// Nothing of ours in it: send it as it is.
-    Untouched,
-    /// Other cookies are left.
-    Rest(HeaderValue),
-    /// Only ours were in it: drop the header.
-    Nothing,
-}
 
 /// Name of the cookie of a sign-out under way, beside the session cookie `name`.
 pub(crate) fn sign_out_name(name: &str) -> String {
@@ -40,27 +28,23 @@ impl OwnCookies {
         }
     }
 
-    /// Takes our cookies out of one `Cookie` header value.
-    pub(crate) fn strip(&self, value: &HeaderValue) -> Stripped {
-        let bytes = value.as_bytes();
-        if self.finder.find(bytes).is_none() {
-            return Stripped::Untouched;
+    /// Appends one `Cookie` header's value to `rest` without our cookies. False if there were only ours.
+    pub(crate) fn strip(&self, value: &[u8], rest: &mut Vec<u8>) -> bool {
+        if self.finder.find(value).is_none() {
+            rest.extend_from_slice(value);
+            return true;
         }
-        let mut rest: Vec<u8> = Vec::new();
-        for pair in pairs(bytes).map(<[u8]>::trim_ascii) {
+        let start = rest.len();
+        for pair in pairs(value).map(<[u8]>::trim_ascii) {
             if pair.is_empty() || self.owns(pair) {
                 continue;
             }
-            if !rest.is_empty() {
+            if rest.len() > start {
                 rest.extend_from_slice(b"; ");
             }
             rest.extend_from_slice(pair);
         }
-        if rest.is_empty() {
-            return Stripped::Nothing;
-        }
-        HeaderValue::from_maybe_shared(bytes::Bytes::from(rest))
-            .map_or(Stripped::Nothing, Stripped::Rest)
+        rest.len() > start
     }
 
     fn owns(&self, pair: &[u8]) -> bool {

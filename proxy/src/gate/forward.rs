@@ -52,7 +52,7 @@ async fn answer(
     visit.entry.set_upstream(backend.id());
     let injection = Injection {
         names: &visit.site.ready.names,
-        headers: pass.person.as_deref().map_or(&[], |person| person.request_headers.as_slice()),
+        headers: pass.person.as_deref().map(|person| &person.request_headers),
         cookies: &visit.site.ready.own_cookies,
         forwarded: forwarded(visit),
         other_method: pass.other_method,

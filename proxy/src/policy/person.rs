@@ -5,6 +5,7 @@ use super::identity_headers::{Headers, single};
 use super::requirement::Requirements;
 use crate::identity::Identity;
 use crate::session::{Family, Session};
+use crate::upstream::Ready;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 
@@ -20,7 +21,7 @@ pub(crate) struct Person {
     /// What they may be asked for.
     pub(crate) meets: Requirements,
     /// For the upstream.
-    pub(crate) request_headers: Headers,
+    pub(crate) request_headers: Ready,
     /// For the answer; `GAP-Auth` among them.
     pub(crate) response_headers: Headers,
     /// E-mail or else user, for the log.
@@ -71,7 +72,7 @@ impl Person {
         Self {
             verdict,
             meets: verdict.meets(),
-            request_headers: policy.request_headers.of(session),
+            request_headers: Ready::new(&policy.request_headers.of(session)),
             response_headers,
             shown,
             family: Family::of(session),
@@ -87,9 +88,10 @@ impl Person {
         let identity = &self.identity;
         let names = [&identity.email, &identity.preferred_username].into_iter().flatten();
         let texts = names.chain(&identity.groups).chain([&identity.user]);
-        let headers = self.request_headers.iter().chain(&self.response_headers);
+        let headers = self.response_headers.iter();
         texts.map(|text| PLACE + text.len()).sum::<usize>()
             + headers.map(|(name, value)| PLACE + name.as_str().len() + value.len()).sum::<usize>()
+            + self.request_headers.bytes()
     }
 
     /// Whether the judgement still holds.
@@ -108,7 +110,7 @@ impl Person {
             identity: Identity::default(),
             verdict,
             meets: verdict.meets(),
-            request_headers: Vec::new(),
+            request_headers: Ready::default(),
             response_headers: Vec::new(),
             shown: HeaderValue::from_static(""),
             family: None,

@@ -10,10 +10,12 @@ mod early;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod head;
+mod request_head;
 mod upload;
 
 pub(crate) use download::Download;
 pub(crate) use early::Early;
+pub(super) use request_head::{RequestHead, line};
 pub(super) use upload::Upload;
 
 use super::known::Known;

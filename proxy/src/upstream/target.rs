@@ -2,7 +2,7 @@
 //! takes the other side's connection along.
 
 use super::abandoned::Abandoned;
-use super::headers::{Injection, clean_response, is_of_connection, prepare};
+use super::headers::{Injection, Outgoing, clean_response, is_of_connection};
 use super::http1::{self, Answer, Early, Upload};
 use super::request_body::RequestBody;
 use super::upgrade::Wish;
@@ -10,10 +10,8 @@ use super::{Origin, OriginError, Reply, UpstreamError};
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::worker::Worker;
-use http::header::{
-    CONTENT_LENGTH, EXPECT, HOST, PROXY_AUTHENTICATE, TRANSFER_ENCODING, WWW_AUTHENTICATE,
-};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version};
+use http::header::{PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use proxy_config::Target as Config;
 use std::sync::Arc;
@@ -110,27 +108,24 @@ impl Target {
         injection: &Injection<'_>,
         wish: Option<&Wish>,
     ) -> Upload {
-        let (mut parts, body) = request.into_parts();
+        let (parts, body) = request.into_parts();
         let body = RequestBody::new(body, injection.names, &parts.headers, peer);
-        let protocol = wish.map(|wish| wish.protocol.clone());
-        let address = peer.address.map(|address| address.ip());
-        let bound = prepare(&mut parts.headers, injection, address, protocol);
-        if !self.pass_host_header || !parts.headers.contains_key(HOST) {
-            parts.headers.insert(HOST, self.origin.host.clone());
-        }
-        if body.is_empty() {
-            if expects_body(&parts.method) {
-                parts.headers.entry(CONTENT_LENGTH).or_insert_with(|| 0.into());
-            }
-        } else if !parts.headers.contains_key(CONTENT_LENGTH) {
-            parts.headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
-        }
-        let http11 = parts.version == Version::HTTP_11;
+        let outgoing = Outgoing {
+            method: &parts.method,
+            target: parts.uri.path_and_query(),
+            headers: &parts.headers,
+            peer: peer.ip(),
+            upgrade: wish.map(|wish| &wish.protocol),
+            host: &self.origin.host,
+            pass_host: self.pass_host_header,
+            has_body: !body.is_empty(),
+        };
+        let written = outgoing.write(injection);
         let close = !body.is_empty() && self.closes_after_body(&parts.method, injection);
         // Over HTTP/2 a client can not be told to go on.
-        let waits = !body.is_empty() && http11 && asks_to_continue(&parts.headers);
-        let mut upload = Upload::new(Request::from_parts(parts, body));
-        if bound {
+        let waits = !body.is_empty() && parts.version == Version::HTTP_11 && written.continues;
+        let mut upload = Upload::new(written.head, body);
+        if written.binds {
             upload.be_last();
         }
         if close {
@@ -192,11 +187,6 @@ impl Target {
     }
 }
 
-/// `Expect: 100-continue`, the only expectation there is (RFC 9110 section 10.1.1).
-fn asks_to_continue(headers: &HeaderMap) -> bool {
-    headers.get(EXPECT).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"))
-}
-
 /// Whether the server may tie what it learns of its client to the connection.
 fn binds_connection(status: StatusCode, headers: &HeaderMap) -> bool {
     let name = match status {
@@ -205,9 +195,4 @@ fn binds_connection(status: StatusCode, headers: &HeaderMap) -> bool {
         _ => return false,
     };
     headers.get_all(name).iter().any(is_of_connection)
-}
-
-/// Methods for which the lack of a body is worth a `Content-Length: 0` (RFC 9110 section 8.6).
-fn expects_body(method: &Method) -> bool {
-    matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }

@@ -8,7 +8,7 @@ mod secure;
 mod streams;
 mod switching;
 
-use super::{self as upstream, Forwarded, Injection, Names, UpstreamError, http1};
+use super::{self as upstream, Forwarded, Injection, Names, Ready, UpstreamError, http1};
 use crate::body::Body;
 use crate::cookie::OwnCookies;
 use crate::metrics::Event;
@@ -129,10 +129,11 @@ fn handler(
         Box::pin(async move {
             let user =
                 [(HeaderName::from_static("x-forwarded-user"), HeaderValue::from_static("ann"))];
+            let user = Ready::new(&user);
             let cookies = OwnCookies::new("_oauth2_proxy");
             let injection = Injection {
                 names: &names,
-                headers: &user,
+                headers: Some(&user),
                 cookies: &cookies,
                 forwarded: Forwarded::Keep,
                 other_method: true,

@@ -184,11 +184,11 @@ impl Names {
             Kind::HopByHop | Kind::Forwarded | Kind::Method | Kind::Cookie => Some(*kind),
         }
     }
+}
 
-    /// Whether a proxy in front tells one value by `name`.
-    pub(super) fn is_told_once(&self, name: &HeaderName) -> bool {
-        self.kind(name) == Some(Kind::Forwarded) && !LISTS.contains(&name.as_str())
-    }
+/// Whether several lines of a forwarded header mean a list.
+pub(super) fn is_list(name: &HeaderName) -> bool {
+    LISTS.contains(&name.as_str())
 }
 
 fn same(folded: &[u8], name: &[u8]) -> bool {

@@ -1,6 +1,9 @@
-use super::{Forwarded, Injection, Names, clean_response, prepare, trailer_may_pass};
+mod model;
+
+use super::outgoing::Written;
+use super::{Forwarded, Injection, Names, Outgoing, Ready, clean_response, trailer_may_pass};
 use crate::cookie::OwnCookies;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use proptest::prelude::*;
 use std::net::IpAddr;
 
@@ -19,6 +22,45 @@ fn map(lines: &[(&str, &str)]) -> HeaderMap {
     headers
 }
 
+static OWN_HOST: HeaderValue = HeaderValue::from_static("upstream.internal");
+
+/// Makes the client's headers those that go out, but for a host that it did not send.
+fn prepare(
+    headers: &mut HeaderMap,
+    injection: &Injection<'_>,
+    peer: Option<IpAddr>,
+    upgrade: Option<HeaderValue>,
+) -> bool {
+    let peer = peer.map(|peer| peer.to_canonical().to_string());
+    let mut request = Request::new(());
+    *request.headers_mut() = std::mem::take(headers);
+    let outgoing = Outgoing {
+        peer: peer.as_deref(),
+        upgrade: upgrade.as_ref(),
+        ..Outgoing::of(&request, &OWN_HOST)
+    };
+    let written = outgoing.write(injection);
+    *headers = read(&written);
+    if headers.get("host") == Some(&OWN_HOST) {
+        headers.remove("host");
+    }
+    written.binds
+}
+
+/// What an upstream reads.
+fn read(written: &Written) -> HeaderMap {
+    let mut lines = [httparse::EMPTY_HEADER; 64];
+    let mut request = httparse::Request::new(&mut lines);
+    let bytes = written.head.as_bytes();
+    assert_eq!(request.parse(bytes), Ok(httparse::Status::Complete(bytes.len())));
+    let mut headers = HeaderMap::new();
+    for line in request.headers {
+        let name = HeaderName::try_from(line.name).unwrap();
+        headers.append(name, HeaderValue::from_bytes(line.value).unwrap());
+    }
+    headers
+}
+
 fn prepared(
     lines: &[(&str, &str)],
     forwarded: Forwarded,
@@ -31,7 +73,7 @@ fn prepared(
         .collect();
     let injection = Injection {
         names: &names(),
-        headers: &values,
+        headers: Some(&Ready::new(&values)),
         cookies: &OwnCookies::new("_oauth2_proxy"),
         forwarded,
         other_method: true,
@@ -147,7 +189,7 @@ fn another_target_passes_from_nobody_and_another_method_only_where_it_may() {
         let mut headers = map(&[(name, "DELETE")]);
         let injection = Injection {
             names: &names(),
-            headers: &[],
+            headers: None,
             cookies: &OwnCookies::new("_oauth2_proxy"),
             forwarded: Forwarded::Keep,
             other_method: false,
@@ -319,5 +361,124 @@ proptest! {
         prop_assert_eq!(headers.get_all("x-forwarded-user").iter().collect::<Vec<_>>(), vec!["ann"]);
         let same = headers.keys().filter(|key| folded(key.as_str()) == "x-forwarded-user").count();
         prop_assert_eq!(same, 1);
+    }
+}
+
+/// Names of every kind, and some that nobody knows.
+fn any_name() -> impl Strategy<Value = String> {
+    const KNOWN: &[&str] = &[
+        "host",
+        "user-agent",
+        "accept",
+        "cookie",
+        "authorization",
+        "expect",
+        "content-length",
+        "connection",
+        "keep-alive",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "proxy-authorization",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "forwarded",
+        "x-real-ip",
+        "x-client-address",
+        "x-http-method-override",
+        "x-forwarded-user",
+        "x_forwarded_user",
+        "x-custom-identity",
+        "x-original-url",
+        "user_agent",
+        "x-set",
+        "x-other",
+    ];
+    prop_oneof![4 => proptest::sample::select(KNOWN).prop_map(str::to_owned), 1 => "[a-z][a-z0-9_.-]{0,12}"]
+}
+
+fn any_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        Just(String::new()),
+        Just("trailers, gzip".to_owned()),
+        Just("close, x-other, cookie, x-forwarded-for".to_owned()),
+        Just("keep-alive, User-Agent, host".to_owned()),
+        Just("a=1; _oauth2_proxy=x; b=2".to_owned()),
+        Just("_oauth2_proxy_0=x".to_owned()),
+        Just("NTLM abc".to_owned()),
+        Just("100-continue".to_owned()),
+        "[ -~]{0,12}".prop_map(|text| text.trim().to_owned()),
+    ]
+}
+
+fn any_forwarded() -> impl Strategy<Value = Forwarded> {
+    let host = proptest::option::of(Just(HeaderValue::from_static("told.example")));
+    let replace = (any::<bool>(), host);
+    prop_oneof![
+        Just(Forwarded::Keep),
+        replace.prop_map(|(https, host)| Forwarded::Replace { https, host })
+    ]
+}
+
+/// What the model says of host and framing.
+fn complete(headers: &mut HeaderMap, outgoing: &Outgoing<'_>) {
+    if !outgoing.pass_host || !headers.contains_key("host") {
+        headers.insert("host", outgoing.host.clone());
+    }
+    if !outgoing.has_body {
+        if *outgoing.method == Method::POST {
+            headers.entry("content-length").or_insert_with(|| 0.into());
+        }
+    } else if !headers.contains_key("content-length") {
+        headers.insert("transfer-encoding", HeaderValue::from_static("chunked"));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_head_that_is_written_has_what_the_rules_say_one_by_one(
+        lines in proptest::collection::vec((any_name(), any_value()), 0..14),
+        injected in proptest::sample::subsequence(vec![
+            ("x-forwarded-user", "ann"), ("x-groups", "a"), ("x-groups", "b"), ("authorization", "Basic x"), ("x-set", "1"),
+            ("x-forwarded-for", "set"), ("host", "no"),
+        ], 0..5),
+        forwarded in any_forwarded(),
+        (other_method, pass_host, has_body, post) in any::<(bool, bool, bool, bool)>(),
+        peer in proptest::option::of(Just(PEER.unwrap())),
+        upgrade in proptest::option::of(Just(HeaderValue::from_static("websocket"))),
+    ) {
+        let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let values: Vec<_> = injected
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let (names, cookies) = (names(), OwnCookies::new("_oauth2_proxy"));
+        let ready = Ready::new(&values);
+        let injection = Injection {
+            names: &names, headers: Some(&ready), cookies: &cookies, forwarded, other_method, stranger: false,
+        };
+        let mut request = Request::new(());
+        *request.method_mut() = if post { Method::POST } else { Method::GET };
+        *request.headers_mut() = map(&lines);
+        let address = peer.map(|peer| peer.to_string());
+        let outgoing = Outgoing {
+            peer: address.as_deref(), upgrade: upgrade.as_ref(), pass_host, has_body, ..Outgoing::of(&request, &OWN_HOST)
+        };
+        let written = outgoing.write(&injection);
+        let mut expected = request.headers().clone();
+        let binds = model::prepare(&mut expected, (&injection, &values), peer, upgrade.clone());
+        complete(&mut expected, &outgoing);
+        let continues = expected.get("expect").is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        for value in expected.values_mut() {
+            // Blanks at the end are no part of a value.
+            *value = HeaderValue::from_bytes(value.as_bytes().trim_ascii_end()).unwrap();
+        }
+        prop_assert_eq!(read(&written), expected);
+        prop_assert_eq!((written.binds, written.continues), (binds, continues));
     }
 }

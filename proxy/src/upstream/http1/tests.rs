@@ -1,6 +1,5 @@
 use super::{Answer, Connection, Error, Silence, Unanswered, Upload, ask, take};
 use crate::stream::Stream;
-use crate::upstream::request_body::RequestBody;
 use bytes::BytesMut;
 use http::{Method, Request};
 use http_body_util::BodyExt;
@@ -21,8 +20,8 @@ async fn asked(method: Method, answer: &str) -> Result<Answer, Box<Unanswered>> 
     let (connection, mut theirs) = pair();
     theirs.write_all(answer.as_bytes()).await.unwrap();
     theirs.shutdown().await.unwrap();
-    let request = Request::builder().method(method).body(RequestBody::Empty).unwrap();
-    let answer = ask(connection, Upload::new(request)).await;
+    let request = Request::builder().method(method).body(()).unwrap();
+    let answer = ask(connection, Upload::plain(&request)).await;
     theirs.read_buf(&mut Vec::new()).await.unwrap();
     answer
 }
@@ -62,8 +61,8 @@ async fn an_answer_to_nothing_is_not_this_requests() {
     let (connection, mut theirs) = pair();
     theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     drop(theirs);
-    let request = Request::post("/").body(RequestBody::Empty).unwrap();
-    let answer = ask(connection, Upload::new(request)).await.ok().unwrap();
+    let request = Request::post("/").body(()).unwrap();
+    let answer = ask(connection, Upload::plain(&request)).await.ok().unwrap();
     assert!(!answer.was_asked_for());
     let mut sent = Vec::new();
     let mut request = answer.into_request();
@@ -88,8 +87,8 @@ async fn interim_answers_have_an_end() {
     let flood = "HTTP/1.1 102 Processing\r\n\r\n".repeat(11_000);
     let (connection, mut theirs) = pair();
     let flooding = tokio::spawn(async move { theirs.write_all(flood.as_bytes()).await });
-    let request = Request::new(RequestBody::Empty);
-    let unanswered = ask(connection, Upload::new(request)).await.err().unwrap();
+    let request = Request::new(());
+    let unanswered = ask(connection, Upload::plain(&request)).await.err().unwrap();
     assert!(matches!(unanswered.into_error(), Error::TooLarge));
     let _ = flooding.await;
 }

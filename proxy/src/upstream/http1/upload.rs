@@ -1,13 +1,11 @@
 //! A request on its way out.
 
 use super::Error;
+use super::request_head::{RequestHead, line};
 use crate::upstream::request_body::{RequestBody, Sent};
 use crate::wire::may_be_request;
 use bytes::Bytes;
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TE, TRANSFER_ENCODING, UPGRADE,
-};
-use http::{Method, Request, Uri};
+use http::HeaderMap;
 use http_body::Body;
 use http_body_util::BodyExt;
 use std::io::{self, IoSlice, Write};
@@ -59,23 +57,20 @@ enum State {
 }
 
 impl Upload {
-    /// Writes the head. The body is chunked if there is a `Transfer-Encoding`, and else as long as `Content-Length` says.
-    pub(in crate::upstream) fn new(request: Request<RequestBody>) -> Self {
-        let (parts, body) = request.into_parts();
+    /// A request with this head, which says how long the body is.
+    pub(in crate::upstream) fn new(head: RequestHead, body: RequestBody) -> Self {
+        let RequestHead { bytes, hop, length, to_head, idempotent } = head;
         let body = (!body.is_end_stream()).then_some(body);
-        let chunked = parts.headers.contains_key(TRANSFER_ENCODING);
-        let (front, hop) = head(&parts.method, &parts.uri, &parts.headers);
         Self {
-            front,
+            front: bytes,
             data: Bytes::new(),
             back: b"",
             written: 0,
             begun: false,
-            left: (!chunked).then(|| length(&parts.headers)),
+            left: length,
             state: State::Running,
-            to_head: parts.method == Method::HEAD,
-            // RFC 9110 section 9.2.2.
-            repeatable: body.is_none() && parts.method.is_idempotent(),
+            to_head,
+            repeatable: body.is_none() && idempotent,
             carries_body: body.is_some(),
             followed: true,
             hop,
@@ -328,7 +323,7 @@ impl Upload {
         if self.left.is_none() {
             self.front.extend_from_slice(b"0\r\n");
             for (name, value) in trailers {
-                line(&mut self.front, name, value);
+                line(&mut self.front, name, value.as_bytes());
             }
             self.front.extend_from_slice(b"\r\n");
         }
@@ -339,61 +334,6 @@ impl Upload {
         let short = self.body.is_none() && self.left.is_some_and(|left| left > 0);
         if short { Err(Error::RequestLength) } else { Ok(()) }
     }
-}
-
-fn length(headers: &HeaderMap) -> u64 {
-    let length = headers.get(CONTENT_LENGTH);
-    length.map_or(0, |length| {
-        length.to_str().ok().and_then(|text| text.parse().ok()).unwrap_or(u64::MAX)
-    })
-}
-
-/// The head of a request in origin form, and where in it the lines begin that concern the connection.
-fn head(method: &Method, target: &Uri, headers: &HeaderMap) -> (Vec<u8>, usize) {
-    let target = target.path_and_query().map_or("/", |target| target.as_str());
-    let lengths = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
-    let mut head =
-        Vec::with_capacity(method.as_str().len() + target.len() + lengths.sum::<usize>() + 32);
-    head.extend_from_slice(method.as_str().as_bytes());
-    head.push(b' ');
-    if target.starts_with('?') {
-        head.push(b'/');
-    }
-    head.extend_from_slice(target.as_bytes());
-    head.extend_from_slice(b" HTTP/1.1\r\n");
-    let of_connection = |name: &HeaderName| *name == CONNECTION || *name == TE || *name == UPGRADE;
-    let mut last = false;
-    for (name, value) in headers {
-        if of_connection(name) {
-            last = true;
-        } else {
-            line(&mut head, name, value);
-        }
-    }
-    let hop = head.len();
-    if last {
-        for (name, value) in headers.iter().filter(|(name, _)| of_connection(name)) {
-            line(&mut head, name, value);
-        }
-    }
-    head.extend_from_slice(b"\r\n");
-    (head, hop)
-}
-
-fn line(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
-    // Names have no case, but old servers compare letters, and so is how most programs write them.
-    let start = text.len();
-    text.extend_from_slice(name.as_str().as_bytes());
-    let mut first = true;
-    for byte in text.iter_mut().skip(start) {
-        if first {
-            byte.make_ascii_uppercase();
-        }
-        first = *byte == b'-';
-    }
-    text.extend_from_slice(b": ");
-    text.extend_from_slice(value.as_bytes());
-    text.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]

@@ -1,11 +1,29 @@
+use super::super::request_head::RequestHead;
 use super::Upload;
 use crate::upstream::request_body::RequestBody;
 use http::Request;
+use http::header::CONTENT_LENGTH;
 use http::request::Builder;
 use std::task::{Context, Poll, Waker};
 
 fn upload(request: Builder) -> Upload {
-    Upload::new(request.body(RequestBody::Empty).unwrap())
+    Upload::plain(&request.body(()).unwrap())
+}
+
+impl Upload {
+    /// A request without a body, whose headers go out as they are.
+    pub(in crate::upstream::http1) fn plain<B>(request: &Request<B>) -> Self {
+        let target = request.uri().path_and_query();
+        let mut head = RequestHead::begin(request.method(), target, 0);
+        for (name, value) in request.headers() {
+            head.line(name, value.as_bytes());
+        }
+        let length = request.headers().get(CONTENT_LENGTH);
+        head.set_length(length.map_or(Some(0), |length| length.to_str().unwrap().parse().ok()));
+        head.begin_hop();
+        head.end();
+        Self::new(head, RequestBody::Empty)
+    }
 }
 
 fn send(upload: &mut Upload) -> (Poll<Result<(), super::Error>>, String) {
