@@ -28,8 +28,8 @@ pub use listener::{
 pub use logging::{LogFormat, Logging};
 pub use problem::{Problem, Problems, escapes_are_whole};
 pub use provider::{
-    AllowedValue, Claims, ClientAuthentication, Endpoints, LoginParameter, PkceMethod, Provider,
-    ProviderTls, SigningAlgorithm,
+    AllowedValue, Claims, ClientAuthentication, Credentials, Endpoints, LoginParameter, PkceMethod,
+    Provider, ProviderTls, SigningAlgorithm,
 };
 pub use secret::Secret;
 pub use session::{Cookie, CsrfCookie, Redis, SameSite, Session, SessionFormat, Store};

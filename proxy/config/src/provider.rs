@@ -19,6 +19,13 @@ pub struct Provider {
     /// Client secret; absent for a public client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<Secret>,
+    /// Which generation of the client's credentials `client_id` and `client_secret` are; larger than that of all previous ones.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub credentials_generation: u32,
+    /// Earlier credentials, the latest first. Logins and sessions that were begun with them go on with them, and secrets of one
+    /// client id stand in for each other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub previous_credentials: Vec<Credentials>,
     /// How the client identifies itself at the token endpoint; absent: one that the provider offers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_authentication: Option<ClientAuthentication>,
@@ -66,6 +73,25 @@ pub struct Provider {
     /// Trust in the provider's certificate.
     #[serde(default)]
     pub tls: ProviderTls,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+fn is_first(generation: &u32) -> bool {
+    *generation == 0
+}
+
+/// Client id and secret of an earlier generation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Credentials {
+    /// As [`Provider::credentials_generation`] was then.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub generation: u32,
+    /// Client identifier.
+    pub client_id: String,
+    /// Client secret; absent for a public client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<Secret>,
 }
 
 /// Client authentication methods at the token endpoint (OpenID Connect Core 1.0 section 9).

@@ -86,7 +86,8 @@ impl Provider {
             kind: Kind::Bearer,
             now,
         };
-        let subject = verify::check(&signed, client.trusts(), &client.audience(), &expected)?;
+        let subject =
+            verify::check(&signed, client.trusts(), &client.bearer_audience(), &expected)?;
         let sources = Sources { token: &signed.claims, userinfo: None };
         let mut identity = claims::identity(subject, sources, &client.config.claims)?;
         if identity.email.is_none() && subject.is_empty() {

@@ -7,7 +7,7 @@ pub(crate) use error::{CallbackError, Failure};
 
 use super::callback_params::CallbackParams;
 use super::claims::{self, ClaimsRefused, Object, Sources};
-use super::client::{Client, Network};
+use super::client::{Acting, Client, Network};
 use super::discovery::Metadata;
 use super::jws::shown;
 use super::keys::Need;
@@ -55,6 +55,7 @@ async fn complete(
     state: &LoginState,
     (redirect_uri, network): (&str, Network),
 ) -> Result<Session, CallbackError> {
+    let client = &client.acting(state.credentials());
     let metadata = client.issuer.metadata().await?;
     check_issuer(client, &metadata, params)?;
     if let Some(code) = &params.error {
@@ -89,7 +90,7 @@ fn check_issuer(
 }
 
 async fn session(
-    client: &Client,
+    client: &Acting<'_>,
     metadata: &Metadata,
     state: &LoginState,
     tokens: Tokens,
@@ -118,7 +119,7 @@ async fn session(
         .into());
     }
     let mut login = claims::login(&signed.claims, now);
-    login.credentials = state.credentials();
+    login.credentials = client.credentials.generation;
     Ok(Session {
         binding: Some(Binding::new(Fingerprint::of(&client.config.issuer_url))),
         login,
@@ -135,7 +136,7 @@ async fn session(
 
 /// The userinfo claims, if something is missing in the token and they may be asked for.
 pub(super) async fn userinfo(
-    client: &Client,
+    client: &Acting<'_>,
     metadata: &Metadata,
     token: &Object,
     access_token: &str,

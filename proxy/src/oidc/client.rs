@@ -1,7 +1,11 @@
 //! A client that is registered at an issuer: who it is there, what it asks for, and how its calls went.
 
 mod calls;
+mod credentials;
 mod turns;
+
+pub(super) use credentials::{Credentials, Ring};
+pub(crate) use turns::Network;
 
 use super::discovery::Metadata;
 use super::issuer::{self, Live};
@@ -11,9 +15,9 @@ use super::token::{self, TokenError, Tokens};
 use super::verify::Audience;
 use calls::Calls;
 use proxy_config::{PkceMethod, Provider as Config};
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-pub(crate) use turns::Network;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
@@ -39,6 +43,7 @@ pub(super) struct Client {
     pub(super) claims: Vec<String>,
     pub(super) issuer: Arc<Live>,
     pub(super) login_parameters: Arc<LoginParameters>,
+    pub(super) ring: Ring,
     /// The way of client authentication that was found to work; providers have it for each client.
     learnt: token::Learnt,
     pub(super) outcomes: Outcomes,
@@ -66,6 +71,7 @@ impl Client {
             groups_required,
             among_others,
             claims,
+            ring: Ring::of(&config),
             login_parameters: Arc::new(LoginParameters::compile(&config.login_parameters)),
             issuer,
             config,
@@ -86,24 +92,20 @@ impl Client {
         &self.issuer.settings
     }
 
-    /// For whom a token must be.
-    pub(super) fn audience(&self) -> Audience<'_> {
-        Audience { client: &self.config.client_id, claims: &self.config.claims }
+    /// For whom a token must be that somebody brings.
+    pub(super) fn bearer_audience(&self) -> Audience<'_> {
+        let clients = self.ring.iter().map(|credentials| credentials.id.as_str()).collect();
+        Audience { clients, claims: &self.config.claims }
+    }
+
+    /// As it was when its credentials were of this generation.
+    pub(super) fn acting(&self, generation: u32) -> Acting<'_> {
+        Acting { client: self, credentials: self.ring.of_generation(generation) }
     }
 
     /// As configured, else the best that the provider offers.
     pub(super) fn pkce(&self, metadata: &Metadata) -> PkceMethod {
         self.config.code_challenge_method.unwrap_or(metadata.pkce)
-    }
-
-    /// The token endpoint.
-    pub(super) fn token_endpoint<'a>(&'a self, metadata: &'a Metadata) -> token::Endpoint<'a> {
-        token::Endpoint {
-            config: &self.config,
-            metadata,
-            http: &self.issuer.http,
-            learnt: &self.learnt,
-        }
     }
 
     /// Passes on what the token endpoint answered, and takes note of it.
@@ -113,5 +115,35 @@ impl Client {
             self.issuer.suspect_change();
         }
         result
+    }
+}
+
+/// A client under the credentials that something was begun with.
+#[derive(Clone, Copy)]
+pub(super) struct Acting<'a> {
+    client: &'a Client,
+    pub(super) credentials: &'a Credentials,
+}
+
+impl Deref for Acting<'_> {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        self.client
+    }
+}
+
+impl<'a> Acting<'a> {
+    /// For whom a token must be that was asked for so.
+    pub(super) fn audience(&self) -> Audience<'a> {
+        let claims = &self.client.config.claims;
+        Audience { clients: vec![&self.credentials.id], claims }
+    }
+
+    /// The token endpoint.
+    pub(super) fn token_endpoint(&self, metadata: &'a Metadata) -> token::Endpoint<'a> {
+        let Client { config, ring, issuer, learnt, .. } = self.client;
+        let (credentials, http) = (self.credentials, &issuer.http);
+        token::Endpoint { config, ring, credentials, metadata, http, learnt }
     }
 }

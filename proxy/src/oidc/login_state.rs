@@ -61,7 +61,7 @@ pub(crate) struct BadLoginState;
 impl LoginState {
     /// A fresh one; `nonce` and `pkce` say whether those secrets are wanted.
     pub(super) fn new(
-        (provider, issuer): (&str, &str),
+        (provider, issuer, credentials): (&str, &str, u32),
         now: Timestamp,
         (nonce, pkce): (bool, bool),
     ) -> Self {
@@ -74,7 +74,7 @@ impl LoginState {
             nonce: nonce.then(random::array),
             verifier: pkce.then(verifier),
             issuer: Some(Fingerprint::of(issuer).0),
-            credentials: 0,
+            credentials,
             parameter: None,
         }
     }
@@ -228,7 +228,7 @@ mod tests {
 
     fn state() -> LoginState {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
-        let mut state = LoginState::new(("main", "https://id.example"), now, (true, true));
+        let mut state = LoginState::new(("main", "https://id.example", 7), now, (true, true));
         state.bind("hash:/deep");
         state
     }
@@ -241,7 +241,7 @@ mod tests {
         assert_eq!(bytes[0], V1);
         assert!(read.went_to("main", "https://other.example") && !read.went_to("other", ""));
         assert!(read.is_bound_to("anything") && read.matches(&state.state_hash()));
-        assert!(read.to_bytes(SessionFormat::V2) == bytes);
+        assert!(read.to_bytes(SessionFormat::V2) == bytes && read.credentials() == 0);
     }
 
     #[test]
@@ -252,6 +252,7 @@ mod tests {
             !state.went_to("main", "https://id.example/")
                 && !state.went_to("other", "https://id.example")
         );
+        assert_eq!(state.credentials(), 7);
         assert!(state.is_bound_to("hash:/deep") && !state.is_bound_to("hash:/deeper"));
     }
 

@@ -6,10 +6,11 @@ use url::Url;
 
 impl Provider {
     /// Where to send the person so that the provider ends its session and sends them `back` to a URL, which must be registered
-    /// there, with a `state`, which it repeats. `None` if that is not configured or the provider has no such endpoint. The ID token goes
+    /// there, with a `state`, which it repeats. `generation` is that of the session's credentials. `None` if that is not configured or the provider has no such endpoint. The ID token goes
     /// nowhere but to that endpoint.
     pub(crate) fn end_session_url(
         &self,
+        generation: u32,
         id_token_hint: Option<&str>,
         back: Option<(&str, &str)>,
     ) -> Option<String> {
@@ -20,7 +21,7 @@ impl Provider {
         let metadata = self.client.issuer.metadata_now()?;
         let endpoint = metadata.end_session.as_ref()?;
         let ours = [
-            ("client_id", Some(config.client_id.as_str())),
+            ("client_id", Some(self.client.acting(generation).credentials.id.as_str())),
             ("id_token_hint", id_token_hint),
             ("post_logout_redirect_uri", back.map(|(url, _)| url)),
             ("state", back.map(|(_, state)| state)),

@@ -58,7 +58,7 @@ pub fn id_token(login: &Login<'_>, token: &str) -> Result<String, String> {
         now: Timestamp::from_second(login.now).map_err(|error| error.to_string())?,
     };
     let Provider { client_id, claims, .. } = login.provider;
-    let audience = Audience { client: client_id, claims };
+    let audience = Audience { clients: vec![client_id], claims };
     let issuer = Settings::of(login.provider);
     let subject = verify::check(&signed, &issuer, &audience, &expected);
     subject.map(str::to_owned).map_err(|error| error.to_string())

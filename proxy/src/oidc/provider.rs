@@ -126,7 +126,7 @@ impl Provider {
         let config = &client.config;
         let pkce = client.pkce(&metadata);
         let mut state = LoginState::new(
-            (&config.id, &config.issuer_url),
+            (&config.id, &config.issuer_url, client.ring.newest().generation),
             client.issuer.clock.now(),
             (!config.insecure_skip_nonce, pkce != PkceMethod::None),
         );

@@ -2,7 +2,7 @@
 
 use super::callback::{expiry, userinfo};
 use super::claims::{self, ClaimsRefused, Object, Sources};
-use super::client::Client;
+use super::client::{Acting, Client};
 use super::discovery::Metadata;
 use super::issuer::{SignedError, Unavailable};
 use super::keys::Need;
@@ -10,7 +10,7 @@ use super::login_state::hash;
 use super::provider::Provider;
 use super::token::{self, TokenError, Tokens};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
-use crate::session::{Binding, Fingerprint, LeftOut, Session, Token};
+use crate::session::{Binding, Fingerprint, LeftOut, Login, Session, Token};
 use std::sync::Arc;
 
 /// Why a session was not refreshed. The texts are for the log and have no secrets.
@@ -76,6 +76,7 @@ impl Provider {
 
 async fn refresh(client: &Client, session: &Session) -> Result<Session, RefreshError> {
     let refresh_token = session.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
+    let client = &client.acting(session.login.credentials);
     let metadata = client.issuer.metadata().await?;
     let _place = client.calls.refresh().await?;
     let answer = token::refresh(&client.token_endpoint(&metadata), refresh_token.as_str()).await;
@@ -97,7 +98,7 @@ async fn refresh(client: &Client, session: &Session) -> Result<Session, RefreshE
 /// The session with the new tokens. From here on the old refresh token may be used up, so keys or a userinfo that can not be
 /// had keep the new tokens together with the identity that is known, rather than losing both.
 async fn renewed(
-    client: &Client,
+    client: &Acting<'_>,
     metadata: &Metadata,
     session: &Session,
     tokens: Tokens,
@@ -108,6 +109,10 @@ async fn renewed(
         // A session of the first format may have been made under a name that the provider had then.
         provider: client.config.id.clone(),
         binding: session.binding.or_else(|| Some(Binding::continuing(session, issuer))),
+        login: Login {
+            credentials: client.ring.latest_of(client.credentials).generation,
+            ..session.login.clone()
+        },
         created_at: now,
         seen_at: now,
         // The provider was asked for everything: what is not there now was not given.
@@ -133,7 +138,7 @@ async fn renewed(
 
 /// Takes over the new ID token and what it and userinfo say.
 async fn update_identity(
-    client: &Client,
+    client: &Acting<'_>,
     metadata: &Metadata,
     session: &mut Session,
     (id_token, access_token): (&Token, &Token),
@@ -187,7 +192,7 @@ async fn update_identity(
 
 /// Without a new ID token only userinfo can know a claim that nobody looked for before.
 async fn look_for_claims(
-    client: &Client,
+    client: &Acting<'_>,
     metadata: &Metadata,
     session: &mut Session,
     access_token: &Token,

@@ -3,6 +3,7 @@
 mod arbitrary;
 mod bearer;
 mod certified;
+mod credentials;
 pub(crate) mod hostile;
 mod hostile_discovery;
 mod hostile_login;

@@ -7,6 +7,7 @@ pub(super) mod fuzzing;
 
 pub(super) use answer::Tokens;
 
+use super::client::{Credentials, Ring};
 use super::discovery::Metadata;
 use super::http::{Http, HttpError};
 use super::login::form;
@@ -185,24 +186,58 @@ impl Learnt {
 /// The token endpoint of a provider and how to speak to it.
 pub(super) struct Endpoint<'a> {
     pub(super) config: &'a Config,
+    pub(super) ring: &'a Ring,
+    /// With which the code or the refresh token was asked for.
+    pub(super) credentials: &'a Credentials,
     pub(super) metadata: &'a Metadata,
     pub(super) http: &'a Http,
     pub(super) learnt: &'a Learnt,
 }
 
 impl Endpoint<'_> {
+    /// Asks with the credentials that the grant belongs to, and with others of the same client id while the provider takes us
+    /// for nobody: its secret is not changed at the same instant there and here.
+    async fn ask(&self, pairs: Vec<(&str, &str)>) -> Result<Tokens, TokenError> {
+        let (first, others) = self.ring.ways(self.credentials);
+        let refused = self.ask_as(first, pairs.clone()).await;
+        if !refused.as_ref().is_err_and(TokenError::is_about_the_client) {
+            return refused;
+        }
+        for credentials in others {
+            let result = self.ask_as(credentials, pairs.clone()).await;
+            match &result {
+                Err(error) if error.is_about_the_client() => {}
+                Err(error) if error.is_outage() => break,
+                _ => {
+                    self.ring.worked(credentials);
+                    tracing::info!(
+                        provider = self.config.id.as_str(),
+                        generation = credentials.generation,
+                        "the identity provider takes these of the client's credentials, which are tried first from now on"
+                    );
+                    return result;
+                }
+            }
+        }
+        refused
+    }
+
     /// Asks in the way that is configured or known to work, and where neither is, in a second one if the provider takes us
     /// for nobody: many do not say which way they want, or say both and mean one.
-    async fn ask(&self, pairs: Vec<(&str, &str)>) -> Result<Tokens, TokenError> {
-        let secret = self.config.client_secret.as_ref().map(read).transpose()?;
-        let secret = secret.as_ref().map(|text| text.as_str());
-        let method = self.method()?;
-        let first = self.ask_by(method, pairs.clone(), secret).await;
+    async fn ask_as(
+        &self,
+        credentials: &Credentials,
+        pairs: Vec<(&str, &str)>,
+    ) -> Result<Tokens, TokenError> {
+        let secret = credentials.secret.as_ref().map(read).transpose()?;
+        let client = (credentials.id.as_str(), secret.as_ref().map(|text| text.as_str()));
+        let method = self.method(credentials)?;
+        let first = self.ask_by(method, pairs.clone(), client).await;
         let Some(other) = self.alternative(method) else { return first };
         if !first.as_ref().is_err_and(TokenError::is_about_the_client) {
             return first;
         }
-        let second = self.ask_by(other, pairs, secret).await;
+        let second = self.ask_by(other, pairs, client).await;
         if second.as_ref().is_err_and(|error| error.is_about_the_client() || error.is_outage()) {
             return first;
         }
@@ -221,18 +256,18 @@ impl Endpoint<'_> {
         &self,
         method: Method,
         mut pairs: Vec<(&str, &str)>,
-        secret: Option<&str>,
+        (id, secret): (&str, Option<&str>),
     ) -> Result<Tokens, TokenError> {
         let mut authorization = None;
         match (method, secret) {
             (Method::ClientSecretBasic, Some(secret)) => {
-                authorization = Some(basic(&self.config.client_id, secret));
+                authorization = Some(basic(id, secret));
             }
             (Method::ClientSecretPost, Some(secret)) => {
-                pairs.push(("client_id", &self.config.client_id));
+                pairs.push(("client_id", id));
                 pairs.push(("client_secret", secret));
             }
-            (Method::None, _) | (_, None) => pairs.push(("client_id", &self.config.client_id)),
+            (Method::None, _) | (_, None) => pairs.push(("client_id", id)),
         }
         let sent: Vec<&str> = pairs
             .iter()
@@ -258,11 +293,11 @@ impl Endpoint<'_> {
 
     /// As configured, else what worked before, else the best that the provider offers. What it does not list counts as HTTP
     /// Basic (Discovery 1.0 section 3).
-    fn method(&self) -> Result<Method, TokenError> {
+    fn method(&self, credentials: &Credentials) -> Result<Method, TokenError> {
         if let Some(method) = self.config.client_authentication {
             return Ok(method);
         }
-        if self.config.client_secret.is_none() {
+        if credentials.secret.is_none() {
             return Ok(Method::None);
         }
         if let Some(method) = self.learnt.get().filter(|method| self.offers(*method)) {

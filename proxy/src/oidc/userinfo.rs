@@ -1,7 +1,7 @@
 //! The userinfo endpoint (OpenID Connect Core 1.0 section 5.3), asked only once the ID token has passed.
 
 use super::claims::Object;
-use super::client::Client;
+use super::client::Acting;
 use super::http::{Answer, Get, HttpError, MAX_ANSWER};
 use super::issuer::SignedError;
 use super::jws::shown;
@@ -44,7 +44,7 @@ impl UserinfoError {
 /// # Errors
 /// See [`UserinfoError`].
 pub(super) async fn ask(
-    client: &Client,
+    client: &Acting<'_>,
     url: &Url,
     access_token: &str,
     subject: &str,
@@ -63,7 +63,7 @@ pub(super) async fn ask(
     }
 }
 
-async fn read(client: &Client, answer: &Answer) -> Result<Object, UserinfoError> {
+async fn read(client: &Acting<'_>, answer: &Answer) -> Result<Object, UserinfoError> {
     let unusable = |reason: &str| UserinfoError::Unusable(reason.to_owned());
     if answer.status >= 500 || answer.status == 429 {
         return Err(HttpError::Unreachable {

@@ -91,7 +91,8 @@ async fn check_id_token(client: &Client, session: &Session) -> Validity {
         kind: Kind::Kept,
         now: client.issuer.clock.now(),
     };
-    match verify::check(&signed, client.trusts(), &client.audience(), &expected) {
+    let audience = client.acting(session.login.credentials).audience();
+    match verify::check(&signed, client.trusts(), &audience, &expected) {
         Ok(subject) if subject == session.identity.user => Validity::Valid,
         Ok(_) => Validity::Invalid("the ID token is about somebody else".to_owned()),
         Err(refused) => Validity::Invalid(refused.to_string()),

@@ -230,6 +230,8 @@ options! {
         h2c: Switch = "false", "h2c" => "listeners.http.h2c";
         /// Form of log lines: text or json.
         log_format: Text = "text", "log-format" => "logging.format";
+        /// File with the client secret that was in use before, while the provider changes it: whichever of the two it takes is used.
+        previous_client_secret_file: Text = "", "previous-client-secret-file" => "providers[0].previousCredentials[0].clientSecret";
         /// How the client identifies itself at the token endpoint: client_secret_basic, client_secret_post or none. Default: a way that the provider offers, and another if it refuses that one.
         client_authentication: Text = "", "client-authentication" => "providers[0].clientAuthentication";
         /// Use endpoints with http although the issuer is https. Weakens security.

@@ -16,7 +16,9 @@ pub(crate) fn named(config: &Config) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         config.session.keys.iter().filter_map(Secret::file).cloned().collect();
     for provider in &config.providers {
-        files.extend(provider.client_secret.as_ref().and_then(Secret::file).cloned());
+        let previous = provider.previous_credentials.iter().map(|c| c.client_secret.as_ref());
+        let secrets = previous.chain([provider.client_secret.as_ref()]).flatten();
+        files.extend(secrets.filter_map(Secret::file).cloned());
         files.extend(provider.tls.ca_files.iter().cloned());
     }
     if let Store::Redis(redis) = &config.session.store {

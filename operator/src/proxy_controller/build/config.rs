@@ -91,6 +91,8 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         name: name.clone(),
         client_id: client_id.clone(),
         client_secret: client_secret_ref.as_ref().map(|_| secret(CLIENT_SECRET)),
+        credentials_generation: 0,
+        previous_credentials: Vec::new(),
         client_authentication: client_authentication.map(authentication),
         issuer_url: issuer_url.clone(),
         discovery_url: discovery_url.clone(),

@@ -2,7 +2,10 @@
 
 use super::Problems;
 use super::text::web_url;
-use crate::{AllowedValue, ClientAuthentication, LoginParameter, Provider, regex};
+use crate::{AllowedValue, ClientAuthentication, Credentials, LoginParameter, Provider, regex};
+
+/// Each may cost a call at a provider that takes none of them.
+const MAX_PREVIOUS: usize = 4;
 
 /// Parameters that the login itself sets; a fixed value would break or weaken it.
 const RESERVED: [&str; 10] = [
@@ -53,10 +56,46 @@ fn check(provider: &Provider, field: &str, problems: &mut Problems) {
         .and_then(|s| s.file())
         .is_some_and(|path| path.as_os_str().is_empty());
     problems.add_if(empty, &format!("{field}.clientSecret"), "the path of the file is empty");
+    previous(provider, field, problems);
     issuer(provider, field, problems);
     endpoints(provider, field, problems);
     claims(provider, field, problems);
     parameters(&provider.login_parameters, &format!("{field}.loginParameters"), problems);
+}
+
+fn previous(provider: &Provider, field: &str, problems: &mut Problems) {
+    let all = &provider.previous_credentials;
+    problems.add_if(
+        all.len() > MAX_PREVIOUS,
+        &format!("{field}.previousCredentials"),
+        "more than four: remove those of which no session is left",
+    );
+    let mut newer = provider.credentials_generation;
+    for (i, Credentials { generation, client_id, client_secret }) in all.iter().enumerate() {
+        let field = format!("{field}.previousCredentials[{i}]");
+        problems.add_if(
+            *generation >= newer,
+            &format!("{field}.generation"),
+            "generations go down from credentialsGeneration, one for each credentials",
+        );
+        newer = *generation;
+        problems.add_if(
+            client_id.is_empty(),
+            &format!("{field}.clientId"),
+            "missing setting: client id",
+        );
+        let path = client_secret.as_ref().and_then(|secret| secret.file());
+        problems.add_if(
+            path.is_some_and(|path| path.as_os_str().is_empty()),
+            &format!("{field}.clientSecret"),
+            "the path of the file is empty",
+        );
+        problems.add_if(
+            client_secret.is_none() && provider.client_secret.is_some(),
+            &format!("{field}.clientSecret"),
+            "missing setting: the client has a secret now, so it had one then",
+        );
+    }
 }
 
 /// OpenID Connect Discovery 1.0 section 2: a URL without query and fragment.

@@ -79,11 +79,11 @@ fn next(visit: &mut Visit<'_>, Found { session, provider, .. }: &Found) -> Optio
         let filled = visit.target.replace(PLACEHOLDER, token).replace("%7Bid_token%7D", token);
         return Some(location(&filled));
     }
-    let cookie = &visit.site.ready.sign_out_cookie;
+    let (cookie, generation) = (&visit.site.ready.sign_out_cookie, session.login.credentials);
     let (state, line) = cookie.remember(&visit.site.ring, &visit.target, visit.now, visit.host());
     let landing =
         format!("{}{}/signed_out", login::origin(visit), visit.site.config.http.proxy_prefix);
-    let end = provider.end_session_url(id_token, Some((&landing, &state)))?;
+    let end = provider.end_session_url(generation, id_token, Some((&landing, &state)))?;
     visit.set_cookies.push(line);
     Some(end)
 }

@@ -179,7 +179,7 @@ async fn signing_out_at_the_provider_goes_to_its_discovered_address() {
     let provider = running(Settings::default()).await;
     let mut config = config(&provider.issuer());
     assert_eq!(
-        start(config.clone()).end_session_url(Some("t"), None),
+        start(config.clone()).end_session_url(0, Some("t"), None),
         None,
         "it is off by default"
     );
@@ -187,7 +187,8 @@ async fn signing_out_at_the_provider_goes_to_its_discovered_address() {
     let client = start(config);
     let session = sign_in(&client).await.unwrap();
     let token = session.id_token.as_ref().unwrap().as_str();
-    let url = client.end_session_url(Some(token), Some(("http://127.0.0.1:1/bye", "s"))).unwrap();
+    let url =
+        client.end_session_url(0, Some(token), Some(("http://127.0.0.1:1/bye", "s"))).unwrap();
     assert!(
         url.starts_with(&format!(
             "{}/session/end?client_id=proxy&id_token_hint=",

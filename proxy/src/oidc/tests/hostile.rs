@@ -33,7 +33,11 @@ pub(crate) struct Hostile {
     seen: Arc<Mutex<Vec<(String, String)>>>,
     /// The token endpoint knows a client by its form only.
     post_only: Arc<AtomicBool>,
+    known: Known,
 }
+
+/// What a token request of the only client that is known has in it, one for each way of client authentication.
+type Known = Arc<Mutex<Option<[String; 2]>>>;
 
 impl Hostile {
     /// A provider that still behaves: discovery, keys and a userinfo that adds nothing.
@@ -71,6 +75,7 @@ impl Hostile {
             replies: Arc::default(),
             seen: Arc::default(),
             post_only: Arc::default(),
+            known: Arc::default(),
         };
         hostile.set("/.well-known/openid-configuration", Reply::Json(200, hostile.document()));
         hostile.set("/jwks", Reply::Json(200, Signer::shared().jwks()));
@@ -104,7 +109,15 @@ impl Hostile {
             replies: Arc::clone(&self.replies),
             seen: Arc::clone(&self.seen),
             post_only: Arc::clone(&self.post_only),
+            known: Arc::clone(&self.known),
         }
+    }
+
+    /// From now on the token endpoint knows this client with this secret, and nobody else.
+    pub(crate) fn takes_only(&self, id: &str, secret: &str) {
+        let basic = base64_simd::STANDARD.encode_to_string(format!("{id}:{secret}"));
+        let form = format!("client_id={id}&client_secret={secret}");
+        *self.known.lock().unwrap() = Some([format!("Basic {basic}"), form]);
     }
 
     /// From now on the token endpoint knows a client by its form only.
@@ -154,11 +167,12 @@ struct Shared {
     replies: Arc<Mutex<HashMap<String, Reply>>>,
     seen: Arc<Mutex<Vec<(String, String)>>>,
     post_only: Arc<AtomicBool>,
+    known: Known,
 }
 
 async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
-    Shared { replies, seen, post_only }: Shared,
+    Shared { replies, seen, post_only, known }: Shared,
 ) {
     let Some(request) = read(&mut stream).await else { return };
     let target = request.split(' ').nth(1).unwrap_or_default();
@@ -166,6 +180,10 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
     let mut reply = replies.lock().unwrap().get(&path).cloned();
     if path == "/token" && post_only.load(Ordering::Relaxed) && !request.contains("client_secret=")
     {
+        reply = Some(Reply::Json(401, json!({"error": "invalid_client"})));
+    }
+    let known = known.lock().unwrap().clone();
+    if path == "/token" && known.is_some_and(|ways| !ways.iter().any(|way| request.contains(way))) {
         reply = Some(Reply::Json(401, json!({"error": "invalid_client"})));
     }
     seen.lock().unwrap().push((path, request));

@@ -172,9 +172,9 @@ async fn sign_out_keeps_the_query_of_the_endpoint() {
     let mut config = config(&hostile.issuer);
     config.rp_initiated_logout = true;
     let client = start(config);
-    assert_eq!(client.end_session_url(None, None), None, "nothing is known yet");
+    assert_eq!(client.end_session_url(0, None, None), None, "nothing is known yet");
     login(&client).await;
-    let url = client.end_session_url(Some("a.b.c"), None).unwrap();
+    let url = client.end_session_url(0, Some("a.b.c"), None).unwrap();
     assert_eq!(url, format!("{}/end?client_id=proxy&id_token_hint=a.b.c&keep=1", hostile.issuer));
 }
 

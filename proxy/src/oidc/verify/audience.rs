@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 /// For whom a token must be.
 pub(in crate::oidc) struct Audience<'a> {
-    /// The client's id.
-    pub(in crate::oidc) client: &'a str,
+    /// The ids of the client.
+    pub(in crate::oidc) clients: Vec<&'a str>,
     /// Which claims say it, and who counts beside the client.
     pub(in crate::oidc) claims: &'a Claims,
 }
@@ -37,7 +37,7 @@ impl Audience<'_> {
         &self,
         claims: &Map<String, Value>,
     ) -> Result<(), TokenRefused> {
-        if list(claims, "aud")?.is_some_and(|all| all.contains(&self.client)) {
+        if list(claims, "aud")?.is_some_and(|all| self.clients.iter().any(|id| all.contains(id))) {
             return Ok(());
         }
         match super::text(claims, "azp")?.filter(|party| !party.is_empty()) {
@@ -49,7 +49,8 @@ impl Audience<'_> {
     }
 
     fn accepted(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(self.client).chain(self.claims.extra_audiences.iter().map(String::as_str))
+        let extra = self.claims.extra_audiences.iter().map(String::as_str);
+        self.clients.iter().copied().chain(extra)
     }
 
     fn wanted(&self) -> String {

@@ -3,8 +3,8 @@
 use super::{choice, given};
 use crate::options::supported::Options;
 use proxy_config::{
-    Claims, ClientAuthentication, Endpoints, LoginParameter, PkceMethod, Problems, Provider,
-    ProviderTls, Secret, SigningAlgorithm,
+    Claims, ClientAuthentication, Credentials, Endpoints, LoginParameter, PkceMethod, Problems,
+    Provider, ProviderTls, Secret, SigningAlgorithm,
 };
 
 /// The types that oauth2-proxy v7.15.3 has beside `oidc`.
@@ -31,12 +31,15 @@ pub(super) fn convert(options: &Options, problems: &mut Problems) -> Provider {
     provider_type(&options.provider, problems);
     let client_authentication = client_authentication(options, problems);
     let is_public = matches!(client_authentication, Some(ClientAuthentication::None));
+    let previous_credentials = previous_credentials(options, is_public, problems);
     Provider {
         // Not the text on the button, which may change: sessions are bound to it.
         id: format!("oidc={}", options.client_id),
         name: given(&options.provider_display_name),
         client_id: options.client_id.clone(),
         client_secret: client_secret(options, is_public, problems),
+        credentials_generation: u32::from(!previous_credentials.is_empty()),
+        previous_credentials,
         client_authentication,
         issuer_url: options.oidc_issuer_url.clone(),
         discovery_url: given(&options.oidc_discovery_url),
@@ -111,6 +114,26 @@ fn client_secret(options: &Options, is_public: bool, problems: &mut Problems) ->
         problems.add("client-secret", "missing setting: client-secret or client-secret-file");
     }
     file.map(|path| Secret::File(path.into()))
+}
+
+/// The same client with the secret that it had. Generations tell clients apart, so that they begin anew later does no harm.
+fn previous_credentials(
+    options: &Options,
+    is_public: bool,
+    problems: &mut Problems,
+) -> Vec<Credentials> {
+    let file = given(&options.previous_client_secret_file);
+    if is_public && file.is_some() {
+        let message = "--client-authentication=none is for clients without a secret: leave out one of the two";
+        problems.add("previous-client-secret-file", message);
+        return Vec::new();
+    }
+    let previous = file.map(|path| Credentials {
+        generation: 0,
+        client_id: options.client_id.clone(),
+        client_secret: Some(Secret::File(path.into())),
+    });
+    previous.into_iter().collect()
 }
 
 fn pkce(options: &Options, problems: &mut Problems) -> Option<PkceMethod> {
