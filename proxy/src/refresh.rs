@@ -201,7 +201,9 @@ impl Refresher {
         }
         let Some(renewed) = newest else { return Refresh::Unchanged };
         let value = renewed.sealed(&store, ticket.as_ref());
-        let set_cookies = store.cookie().set(&value, cookies, host).unwrap_or_else(|error| {
+        let kept_for = store.lifetime().kept_for(&renewed.session, self.clock.now());
+        let set = store.cookie().set(&value, cookies, host, kept_for);
+        let set_cookies = set.unwrap_or_else(|error| {
             tracing::error!(%error, "the renewed session does not reach the browser");
             Vec::new()
         });

@@ -183,11 +183,11 @@ impl Store {
         cookies: &RequestCookies<'_>,
         host: &str,
     ) -> Result<Vec<SetCookie>, StoreError> {
+        let kept_for = self.lifetime.kept_for(session, session.created_at);
         let Some(records) = &self.records else {
-            return Ok(self.cookie.set(&self.seal(session, None), cookies, host)?);
+            return Ok(self.cookie.set(&self.seal(session, None), cookies, host, kept_for)?);
         };
         let ticket = Ticket::issue(self.cookie.name(), session);
-        let kept_for = self.lifetime.kept_for(session, session.created_at);
         records.create(&ticket, &self.record(session), kept_for).await?;
         if let Some(old) =
             self.cookie.value(cookies).and_then(|value| self.open_ticket(&value).ok())
@@ -195,7 +195,7 @@ impl Store {
         {
             tracing::warn!(%error, "the record of the previous session stays until it expires");
         }
-        Ok(self.cookie.set(&self.seal(session, Some(&ticket)), cookies, host)?)
+        Ok(self.cookie.set(&self.seal(session, Some(&ticket)), cookies, host, kept_for)?)
     }
 
     /// Writes a refreshed session over its record; `false` if the record is gone, because of a sign-out meanwhile.

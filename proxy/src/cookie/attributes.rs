@@ -3,6 +3,7 @@
 
 use crate::telemetry::Sparing;
 use http::HeaderValue;
+use jiff::SignedDuration;
 use proxy_config::{Cookie, Duration, SameSite};
 use std::cell::OnceCell;
 use std::fmt::Write;
@@ -33,8 +34,8 @@ pub(crate) struct Attributes {
     domains: Vec<String>,
     /// `; Path=...` or nothing.
     path: String,
-    /// `; Max-Age=...` or nothing.
-    max_age: String,
+    /// In seconds; 0: none.
+    max_age: u64,
     /// `; HttpOnly; Secure; SameSite=...`, as configured.
     flags: String,
 }
@@ -64,18 +65,17 @@ impl Attributes {
         domains.sort_by_key(|domain| std::cmp::Reverse(domain.len()));
         let path: String =
             cookie.path.chars().filter(|c| matches!(c, ' '..='~') && *c != ';').collect();
-        let seconds = max_age.get().as_secs();
         Self {
             domains,
             path: if path.is_empty() { path } else { format!("; Path={path}") },
-            max_age: if seconds == 0 { String::new() } else { format!("; Max-Age={seconds}") },
+            max_age: max_age.get().as_secs(),
             flags: flags(cookie, same_site),
         }
     }
 
     /// The line that sets the cookie for a request to `host` (with its port, as the client sent it).
     pub(crate) fn set(&self, name: &str, value: &str, host: &str) -> SetCookie {
-        line(name, value, &self.tail(host))
+        line(name, value, &self.tail(host, None))
     }
 
     /// The line that removes the cookie.
@@ -94,9 +94,13 @@ impl Attributes {
         names.map(|name| line(name, "", tail())).collect()
     }
 
-    /// What follows `name=value` in a line that sets a cookie.
-    pub(super) fn tail(&self, host: &str) -> String {
-        self.tail_with(host, &self.max_age)
+    /// What follows `name=value` in a line that sets a cookie, which is worth nothing after `kept_for`.
+    pub(super) fn tail(&self, host: &str, kept_for: Option<SignedDuration>) -> String {
+        let left = kept_for.map_or(u64::MAX, |left| left.as_secs().try_into().unwrap_or(0));
+        match self.max_age {
+            0 => self.tail_with(host, ""),
+            most => self.tail_with(host, &format!("; Max-Age={}", most.min(left))),
+        }
     }
 
     fn tail_with(&self, host: &str, max_age: &str) -> String {

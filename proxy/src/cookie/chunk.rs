@@ -3,6 +3,7 @@
 
 use super::attributes::line;
 use super::{Attributes, RequestCookies, SetCookie};
+use jiff::SignedDuration;
 use memchr::memmem::Finder;
 use std::borrow::Cow;
 
@@ -64,7 +65,8 @@ impl SessionCookie {
         cookies.find_raw(&self.whole)
     }
 
-    /// The lines that set `value` for a request to `host`, and clear what a longer or shorter value left behind.
+    /// The lines that set `value` for a request to `host`, and clear what a longer or shorter value left behind. Browsers
+    /// keep it for `kept_for` at most, however long cookies are kept otherwise.
     ///
     /// # Errors
     /// It needs more than [`MAX_PARTS`] parts.
@@ -73,8 +75,9 @@ impl SessionCookie {
         value: &str,
         cookies: &RequestCookies<'_>,
         host: &str,
+        kept_for: Option<SignedDuration>,
     ) -> Result<Vec<SetCookie>, TooLong> {
-        let tail = self.attributes.tail(host);
+        let tail = self.attributes.tail(host, kept_for);
         let mut names = Vec::new();
         let mut lines = Vec::new();
         if self.name.len() + 1 + value.len() + tail.len() <= MAX_LINE {

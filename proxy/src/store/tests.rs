@@ -110,6 +110,29 @@ fn reason(result: Result<Option<Found>, LoadError>) -> String {
 }
 
 #[tokio::test]
+async fn no_cookie_outlives_the_absolute_lifetime() {
+    let none = HeaderMap::new();
+    for (lifetime, absolute, since_login, expected) in [
+        (3600, 0, 0, "; Max-Age=3600;"),
+        (3600, 7200, 0, "; Max-Age=3600;"),
+        (3600, 600, 0, "; Max-Age=600;"),
+        (3600, 600, 500, "; Max-Age=100;"),
+        (0, 600, 0, ""),
+    ] {
+        let mut config = config(None);
+        config.lifetime = proxy_config::Duration::from_secs(lifetime);
+        config.absolute = proxy_config::Duration::from_secs(absolute);
+        let store = Store::compile(&config, parts(None)).unwrap();
+        let mut session = session();
+        session.login.at = now() - since_login.seconds();
+        let lines = store.save(&session, &RequestCookies::of(&none), "h").await.unwrap();
+        let line = lines.first().unwrap().as_str();
+        assert!(line.contains(expected), "{line}");
+        assert_eq!(line.contains("Max-Age"), lifetime > 0, "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_session_is_found_in_the_cookie_that_was_set() {
     let store = store(None);
     let headers = logged_in(&store, &session()).await;
@@ -203,7 +226,7 @@ async fn a_ticket_of_another_issuer_is_refused_without_asking_redis() {
         let ticket = Ticket::issue("_oauth2_proxy", session);
         let none = HeaderMap::new();
         let text = store.seal(session, Some(&ticket));
-        let lines = store.cookie().set(&text, &RequestCookies::of(&none), "h").unwrap();
+        let lines = store.cookie().set(&text, &RequestCookies::of(&none), "h", None).unwrap();
         let found = load(&store, &browser(&lines)).await;
         assert_eq!(
             matches!(&found, Err(LoadError::Invalid(why)) if why.contains("issuer")),

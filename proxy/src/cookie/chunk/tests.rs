@@ -88,7 +88,7 @@ fn lines_and_parts_are_those_of_the_peer() {
         }
         let none = HeaderMap::new();
         let set = cookie(vector)
-            .set(&value, &RequestCookies::of(&none), text(vector, "request_host"))
+            .set(&value, &RequestCookies::of(&none), text(vector, "request_host"), None)
             .unwrap();
         assert_eq!(texts(&set), expected, "{}", vector["name"]);
     }
@@ -163,9 +163,9 @@ fn parts_left_by_another_value_are_cleared_when_one_is_set() {
             .map(|line| line.split(';').next().unwrap().chars().take(6).collect())
             .collect()
     };
-    let short = names(plain("sid").set("new", &cookies, "h").unwrap());
+    let short = names(plain("sid").set("new", &cookies, "h", None).unwrap());
     assert_eq!(short, ["sid=ne", "sid_0=", "sid_1=", "sid_7="]);
-    let long = names(plain("sid").set(&"x".repeat(5000), &cookies, "h").unwrap());
+    let long = names(plain("sid").set(&"x".repeat(5000), &cookies, "h", None).unwrap());
     assert_eq!(long, ["sid_0=", "sid_1=", "sid=", "sid_7="]);
 }
 
@@ -173,8 +173,9 @@ fn parts_left_by_another_value_are_cleared_when_one_is_set() {
 fn what_needs_too_many_parts_is_refused() {
     let none = HeaderMap::new();
     let cookies = RequestCookies::of(&none);
-    assert_eq!(plain("sid").set(&"x".repeat(MAX_VALUE), &cookies, "h"), Err(TooLong));
-    let most = plain("sid").set(&"x".repeat(MAX_VALUE - MAX_PARTS * 100), &cookies, "h").unwrap();
+    assert_eq!(plain("sid").set(&"x".repeat(MAX_VALUE), &cookies, "h", None), Err(TooLong));
+    let most =
+        plain("sid").set(&"x".repeat(MAX_VALUE - MAX_PARTS * 100), &cookies, "h", None).unwrap();
     assert_eq!(most.len(), MAX_PARTS);
 }
 
@@ -191,7 +192,7 @@ proptest! {
         let cookie = plain(&"n".repeat(name_length));
         let value: String = "abcdefghij".chars().cycle().take(length).collect();
         let none = HeaderMap::new();
-        let set = cookie.set(&value, &RequestCookies::of(&none), &host).unwrap();
+        let set = cookie.set(&value, &RequestCookies::of(&none), &host, None).unwrap();
         let sent: Vec<&str> = set.iter().map(|line| line.as_str().split(';').next().unwrap()).collect();
         prop_assert!(set.iter().all(|line| line.as_str().len() <= 4000));
         prop_assert!(sent.iter().all(|pair| pair.find('=').unwrap() <= 256));

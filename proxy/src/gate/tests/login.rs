@@ -2,6 +2,8 @@
 
 use super::proxy::{Answer, Proxy, cookie, session};
 use crate::clock::{Clock as _, SystemClock};
+use crate::session::{Session, Token};
+use jiff::SignedDuration;
 use std::io::Write as _;
 use url::Url;
 
@@ -244,6 +246,33 @@ fn without_a_session_or_without_the_option_a_sign_out_asks_nothing_of_the_provid
         let lines = answer.all("set-cookie");
         assert!(lines.iter().all(|line| !line.contains("sign_out")), "{answer:?}");
     }
+}
+
+#[test]
+fn past_the_grace_a_page_says_when_to_come_again_and_the_session_stays() {
+    let due = Session {
+        created_at: SystemClock.now() - SignedDuration::from_mins(2),
+        refresh_token: Some(Token::new("r")),
+        ..session()
+    };
+    let cookie = cookie(&due);
+    let ask = |grace: &str| {
+        let proxy = Proxy::start(
+            &[&PLAIN[..], &["--cookie-refresh=1m", &format!("--refresh-grace={grace}")]].concat(),
+        );
+        // The first answer of the provider, or the want of one, may be still to come.
+        proxy.get("/x", &[("Cookie", &cookie)])
+    };
+    for grace in ["0s", "30s"] {
+        let answer = ask(grace);
+        assert_eq!(answer.status, 503, "{grace}: {answer:?}");
+        let seconds: u64 = answer.header("retry-after").parse().expect("a number");
+        assert!((1..=60).contains(&seconds), "{answer:?}");
+        assert!(answer.body.contains("You are still signed in"), "{answer:?}");
+        assert!(answer.all("set-cookie").is_empty(), "{answer:?}");
+        assert!(answer.header("cache-control").contains("no-store"), "{answer:?}");
+    }
+    assert_eq!(ask("1h").status, 200);
 }
 
 #[test]

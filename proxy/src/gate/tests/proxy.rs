@@ -189,10 +189,7 @@ pub(super) fn upstream(headers: &[(String, String)]) -> SocketAddr {
 /// The session of the recorded headers.
 pub(super) fn session() -> Session {
     Session {
-        created_at: "2026-11-23T11:58:21.123Z"
-            .parse::<Timestamp>()
-            .expect("a time")
-            .min(Timestamp::now()),
+        created_at: Timestamp::now(),
         expires_at: None,
         access_token: Some(Token::new("at-vector-0001")),
         id_token: Some(Token::new("eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJtYXJhIn0.c2ln")),

@@ -209,6 +209,22 @@ async fn past_the_time_of_grace_a_session_needs_its_provider_and_is_not_lost() {
 }
 
 #[tokio::test]
+async fn a_refresh_does_not_take_the_cookie_beyond_the_absolute_lifetime() {
+    let (process, tokens) = (Process::new(None), Tokens::open());
+    let mut config = crate::store::tests::config(None);
+    config.absolute = proxy_config::Duration::from_secs(1000);
+    let parts = crate::store::tests::parts(None);
+    let process = Process { store: Arc::new(Store::compile(&config, parts).unwrap()), ..process };
+    let headers = logged_in(&process.store, &session()).await;
+    let Refresh::Renewed { set_cookies, .. } = process.request(&tokens, &headers).await else {
+        panic!("it was not renewed")
+    };
+    // The login was 301 seconds ago.
+    let line = set_cookies.first().unwrap().as_str();
+    assert!(line.contains("; Max-Age=699;"), "{line}");
+}
+
+#[tokio::test]
 async fn a_session_that_was_idle_for_long_is_refreshed_before_it_is_used() {
     let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
     let lasting = Session { expires_at: Some(now() + 24.hours()), ..session() };

@@ -138,6 +138,26 @@ async fn a_record_is_worth_nothing_under_another_ticket() {
 }
 
 #[tokio::test]
+async fn a_session_that_could_not_be_read_is_not_written() {
+    let server = RedisServer::start();
+    let store = store(Some(&server.url()));
+    let none = HeaderMap::new();
+    let large = Session { id_token: Some(Token::new("t".repeat(1 << 20))), ..session() };
+    let saved = store.save(&large, &RequestCookies::of(&none), "h").await;
+    assert!(matches!(saved, Err(StoreError::TooLarge(_))), "{saved:?}");
+    assert_eq!(keys(&server).await.len(), 0);
+    let headers = logged_in(&store, &session()).await;
+    let ticket = load(&store, &headers).await.unwrap().unwrap().ticket;
+    let renewed = store.renew(&large, ticket.as_ref()).await;
+    assert!(matches!(renewed, Err(StoreError::TooLarge(_))), "{renewed:?}");
+    let kept = load(&store, &headers).await.unwrap().unwrap().session;
+    assert_eq!(kept.id_token.as_ref().map(Token::as_str), Some("id-0"), "the old one stays");
+    let most = Session { id_token: Some(Token::new("t".repeat((1 << 20) - 1024))), ..session() };
+    let headers = logged_in(&store, &most).await;
+    assert!(load(&store, &headers).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_dead_redis_is_unavailable_and_comes_back_by_itself() {
     let mut server = RedisServer::start();
     let store = store(Some(&server.url()));
