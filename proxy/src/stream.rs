@@ -1,11 +1,12 @@
 //! A connected socket of either side, whatever lies between it and HTTP.
 
+use futures_util::FutureExt as _;
 use socket2::TcpKeepalive;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
@@ -26,6 +27,16 @@ pub(crate) enum Stream {
 impl Stream {
     pub(crate) fn is_tls(&self) -> bool {
         matches!(self, Self::Tls(_))
+    }
+
+    /// Whether the peer has closed its side, as the system has told so far. Nothing is read, and bytes may stand before the end.
+    pub(crate) fn is_left(&self) -> bool {
+        let ready = match self {
+            Self::Tcp(stream) => stream.ready(Interest::READABLE).now_or_never(),
+            Self::Unix(stream) => stream.ready(Interest::READABLE).now_or_never(),
+            Self::Tls(stream) => stream.get_ref().0.ready(Interest::READABLE).now_or_never(),
+        };
+        matches!(ready, Some(Ok(ready)) if ready.is_read_closed())
     }
 
     /// Waits for bytes or the end without reading them. For TLS: of the socket, so only sound while nothing decrypted waits.

@@ -58,7 +58,7 @@ impl Checked {
             return self.conn.wait(cx);
         }
         if self.framing.asks() {
-            if !self.conn.has_answered(self.framing.requests()) {
+            if !self.conn.has_answered_all() {
                 return self.poll_held(cx, buf);
             }
             self.framing.go_on();
@@ -122,7 +122,9 @@ impl Checked {
             return Poll::Ready(Ok(()));
         }
         let in_body = self.framing.in_body();
-        match self.framing.feed(read) {
+        let fed = self.framing.feed(read);
+        self.conn.note_requests(self.framing.requests());
+        match fed {
             Ok(count) => {
                 self.conn.note_start(self.framing.at_start());
                 if let Some(rest @ [_, ..]) = read.get(count..) {
@@ -222,6 +224,10 @@ impl AsyncWrite for Checked {
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        // The parser flushes in each of its turns, whatever it has stopped reading for.
+        if this.conn.takes_look() && this.stream.is_left() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
         let poll = Pin::new(&mut this.stream).poll_flush(cx);
         this.conn.note_flush(poll.is_pending());
         poll

@@ -19,6 +19,8 @@ pub(super) struct Conn {
     slot: Slot,
     in_flight: AtomicU32,
     served: AtomicU32,
+    requests: AtomicU32,
+    look: AtomicBool,
     read_pending: AtomicBool,
     write_pending: AtomicBool,
     at_start: AtomicBool,
@@ -52,6 +54,8 @@ impl Conn {
             slot,
             in_flight: AtomicU32::new(0),
             served: AtomicU32::new(0),
+            requests: AtomicU32::new(0),
+            look: AtomicBool::new(false),
             read_pending: AtomicBool::new(false),
             write_pending: AtomicBool::new(false),
             at_start: AtomicBool::new(true),
@@ -94,9 +98,35 @@ impl Conn {
         Poll::Pending
     }
 
-    /// Whether the first `count` requests, and no others, have come here and have been answered.
-    pub(super) fn has_answered(&self, count: u32) -> bool {
-        self.served() == count && !self.in_flight()
+    /// So many requests have come whole; it wraps.
+    pub(super) fn note_requests(&self, count: u32) {
+        self.requests.store(count, Ordering::Relaxed);
+    }
+
+    /// Whether all requests that have come whole have been answered.
+    pub(super) fn has_answered_all(&self) -> bool {
+        self.served() == self.requests.load(Ordering::Relaxed) && !self.in_flight()
+    }
+
+    /// An answer is awaited, its request has come whole, and something else stands behind it, for which reason nothing is read and
+    /// nobody would see the client leave.
+    pub(super) fn is_deaf(&self) -> bool {
+        // The difference is small, whatever has wrapped.
+        let behind = self.requests.load(Ordering::Relaxed).wrapping_sub(self.served());
+        self.in_flight() && !self.read_pending.load(Ordering::Relaxed) && behind <= u32::MAX / 2
+    }
+
+    /// Has the socket asked, in the parser's next turn, whether the client is still there.
+    pub(super) fn look(&self) {
+        self.look.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_looking(&self) -> bool {
+        self.look.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn takes_look(&self) -> bool {
+        self.is_looking() && self.look.swap(false, Ordering::Relaxed)
     }
 
     pub(super) fn note_start(&self, at_start: bool) {

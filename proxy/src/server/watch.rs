@@ -87,6 +87,9 @@ impl Watch {
             if let Some(end) = self.as_mut().look(conn) {
                 return Poll::Ready(end);
             }
+            if conn.is_looking() {
+                cx.waker().wake_by_ref();
+            }
             let mut this = self.as_mut().project();
             this.timer.as_mut().reset(Instant::now() + *this.tick);
             *this.armed = false;
@@ -100,6 +103,9 @@ impl Watch {
         let progress = std::mem::replace(this.served, served) != served;
         if conn.is_quiet() {
             return (!moved).then_some(End::Parked);
+        }
+        if !moved && conn.is_deaf() {
+            conn.look();
         }
         if conn.in_flight() || conn.is_sending() {
             *this.waited = Duration::ZERO;

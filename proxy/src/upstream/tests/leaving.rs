@@ -62,6 +62,57 @@ fn answers_that_end_by_themselves_are_not_counted_as_left() {
     assert_eq!(setup.running.counted(Event::UpstreamAbandoned), 0);
 }
 
+/// The parser reads no further then, and would not see the end of the connection.
+#[test]
+fn a_client_that_leaves_is_missed_whatever_stands_behind_its_request() {
+    let setup = setup();
+    let wish = "GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n";
+    for (ask, behind) in [
+        (ASK, ""),
+        (ASK, "\n"),
+        (ASK, ASK),
+        (ASK, "GET /y HTTP/1.1\r\nHo"),
+        (ASK, "POST /y HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\npart"),
+        ("POST /x HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody", ASK),
+        (wish, "early\n"),
+    ] {
+        for (answer, at_once) in [(&b""[..], true), (begun, true), (begun, false)] {
+            let mut client = setup.running.connect();
+            client.send([ask, if at_once { behind } else { "" }].concat().as_bytes());
+            let mut side = Side::accept(&setup.listener);
+            side.head();
+            side.write(answer);
+            if !answer.is_empty() {
+                client.until(b"begin");
+            }
+            if !at_once {
+                client.send(behind.as_bytes());
+            }
+            drop(client);
+            side.until_closed();
+        }
+    }
+    assert_eq!(setup.running.counted(Event::UpstreamFailed), 0);
+}
+
+/// As without anything behind the request: who says that nothing more comes is taken to have left.
+#[test]
+fn a_client_that_stays_gets_its_answers_whatever_stands_behind_its_request() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    client.send([ASK, ASK, "\n"].concat().as_bytes());
+    let mut side = Side::accept(&setup.listener);
+    for _ in 0..2 {
+        side.head();
+        // Longer than it takes until somebody looks whether the client is there.
+        std::thread::sleep(Duration::from_millis(2500));
+        side.write(OK);
+        assert_eq!(client.answer().body, "ok");
+    }
+    assert_eq!(client.answer().status, 400);
+}
+
 /// Connections that wait for their handshake are being opened.
 #[test]
 fn a_worker_opens_only_so_many_connections_to_an_upstream_at_a_time() {
