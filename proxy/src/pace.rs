@@ -1,15 +1,21 @@
 //! Streams of one HTTP/2 connection, each in a task of its own that is ended when its client takes nothing of what is there
-//! for it, or sends nothing of what it announced: the connection as a whole may move all the while.
+//! for it, or sends nothing of what it announced: the connection as a whole may move all the while. What is read for them at
+//! once is shared among them, so that many of which nobody takes anything cost no more than a few.
 
 use futures_util::task::AtomicWaker;
 use hyper::rt::Executor;
 use std::cell::RefCell;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::Instant;
+
+/// Bytes that the streams of one connection together read at once for their answers,
+const TOGETHER: usize = 1 << 20;
+/// and what each may read in any case: a frame.
+const LEAST: usize = 16 * 1024;
 
 thread_local! {
     /// The stream whose task runs now.
@@ -17,13 +23,37 @@ thread_local! {
 }
 
 /// What is known of one stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Pace {
     /// It has a piece of its answer and did not come back for the next one, or waits for a piece of its request.
     clients_turn: AtomicBool,
     moved: AtomicBool,
     cut: AtomicBool,
     waker: AtomicWaker,
+    /// The streams of its connection that live.
+    streams: Arc<AtomicUsize>,
+}
+
+impl Pace {
+    fn new(streams: Arc<AtomicUsize>) -> Self {
+        streams.fetch_add(1, Ordering::Relaxed);
+        let [clients_turn, moved, cut] = [(); 3].map(|()| AtomicBool::new(false));
+        Self { clients_turn, moved, cut, waker: AtomicWaker::new(), streams }
+    }
+}
+
+impl Drop for Pace {
+    fn drop(&mut self) {
+        self.streams.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How much may be read at once for the answer of the request whose task runs. Only streams have to share.
+pub(crate) fn share() -> usize {
+    PRESENT.with_borrow(|present| {
+        let Some(pace) = present else { return usize::MAX };
+        (TOGETHER / pace.streams.load(Ordering::Relaxed).max(1)).max(LEAST)
+    })
 }
 
 /// Notes of the stream whose task runs, if it is one, whose turn it is, and whether something has moved.
@@ -41,12 +71,15 @@ type Stream = (Weak<Pace>, Option<Instant>);
 
 /// Starts the tasks of one connection, and knows those that live.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Paced(Arc<Mutex<Vec<Stream>>>);
+pub(crate) struct Paced {
+    streams: Arc<Mutex<Vec<Stream>>>,
+    count: Arc<AtomicUsize>,
+}
 
 impl Paced {
     /// Ends the streams that have waited for their client for `limit`.
     pub(crate) fn cut_stalled(&self, now: Instant, limit: Duration) {
-        let mut streams = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
         streams.retain_mut(|(pace, since)| {
             let Some(pace) = pace.upgrade() else { return false };
             let moved = pace.moved.swap(false, Ordering::Relaxed);
@@ -66,9 +99,9 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        let pace = Arc::new(Pace::default());
+        let pace = Arc::new(Pace::new(Arc::clone(&self.count)));
         let entry = (Arc::downgrade(&pace), None);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner).push(entry);
         drop(tokio::spawn(Task { future, pace }));
     }
 }

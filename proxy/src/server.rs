@@ -12,6 +12,7 @@ mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
 mod goodbye;
+mod heads;
 mod http2;
 mod listener;
 mod load;

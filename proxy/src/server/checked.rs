@@ -32,7 +32,7 @@ impl Checked {
 
     /// The connection, if HTTP/2 is spoken on it.
     pub(super) fn into_http2(self) -> Begun<Stream> {
-        Begun::new(self.beginning.into(), self.stream)
+        Begun::new(self.beginning.into(), self.stream, self.conn)
     }
 
     fn poll_stream(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {

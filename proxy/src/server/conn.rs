@@ -1,11 +1,13 @@
 //! What a connection, its parser and its requests know of each other, and by which it is told what may be done with it.
 
 use super::framing::Violation;
+use super::heads::Heads;
 use super::load::Slot;
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::worker::Worker;
 use futures_util::task::AtomicWaker;
+use http::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll};
@@ -38,6 +40,8 @@ pub(super) struct Conn {
     /// Nothing has come that tells HTTP/1 from HTTP/2, and both are spoken.
     untold: AtomicBool,
     http2: AtomicBool,
+    /// Those of HTTP/2.
+    pub(super) heads: Heads,
 }
 
 impl Conn {
@@ -69,6 +73,7 @@ impl Conn {
             leaving: AtomicBool::new(false),
             untold: AtomicBool::new(untold),
             http2: AtomicBool::new(false),
+            heads: Heads::default(),
         })
     }
 
@@ -207,7 +212,7 @@ impl Conn {
         self.served.fetch_add(1, Ordering::Relaxed);
         self.in_flight.fetch_add(1, Ordering::Relaxed);
         self.peer.note_moved();
-        InFlight(Arc::clone(self))
+        InFlight { conn: Arc::clone(self), head: 0 }
     }
 
     /// Requests that came.
@@ -254,12 +259,30 @@ impl Conn {
 
 /// A request that has not been answered to the end.
 #[derive(Debug)]
-pub(super) struct InFlight(pub(super) Arc<Conn>);
+pub(super) struct InFlight {
+    pub(super) conn: Arc<Conn>,
+    /// What its head takes of [`Conn::heads`].
+    head: usize,
+}
+
+impl InFlight {
+    /// Takes room for its head over HTTP/2.
+    pub(super) fn hold(&mut self, headers: &HeaderMap) -> Result<(), StatusCode> {
+        self.head = self.conn.heads.take(headers)?;
+        Ok(())
+    }
+
+    /// Its head is no longer needed.
+    pub(super) fn let_go(&mut self) {
+        self.conn.heads.give_back(std::mem::take(&mut self.head));
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.answering.store(false, Ordering::Relaxed);
-        self.0.reader.wake();
+        self.let_go();
+        self.conn.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.conn.answering.store(false, Ordering::Relaxed);
+        self.conn.reader.wake();
     }
 }

@@ -23,6 +23,8 @@ use tokio::time::{Instant, sleep};
 
 const MAX_STREAMS: u32 = 100;
 const MAX_RESETS: usize = 20;
+/// What a stream may have of its answer before the socket takes it; whole pieces go in, so that a lone stream is not slowed.
+const SEND_BUFFER: usize = 32 * 1024;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(500);
 /// Resets that a person may cause: leaving a page of a hundred pictures, or a search that is asked anew with each letter.
@@ -52,6 +54,7 @@ where
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_pending_accept_reset_streams(MAX_RESETS)
+        .max_send_buf_size(SEND_BUFFER)
         .max_header_list_size(u32::try_from(bounds.max_header_bytes).unwrap_or(u32::MAX))
         .keep_alive_interval(PING_INTERVAL)
         .serve_connection(TokioIo::new(stream), service);

@@ -1,10 +1,12 @@
 //! HTTP/2 without TLS: a client that knows that we speak it begins with a fixed text (RFC 9113 section 3.4), by which it is
 //! told from HTTP/1. That costs HTTP/1 one comparison for each connection and no system call.
 
+use super::conn::Conn;
 use bytes::Bytes;
 use std::io;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -35,11 +37,12 @@ impl Beginning {
 pub(super) struct Begun<S> {
     read: Bytes,
     stream: S,
+    conn: Arc<Conn>,
 }
 
 impl<S> Begun<S> {
-    pub(super) fn new(read: Bytes, stream: S) -> Self {
-        Self { read, stream }
+    pub(super) fn new(read: Bytes, stream: S, conn: Arc<Conn>) -> Self {
+        Self { read, stream, conn }
     }
 }
 
@@ -49,11 +52,13 @@ impl<S: AsyncRead + Unpin> AsyncRead for Begun<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
+        let (this, before) = (self.get_mut(), buf.filled().len());
         if this.read.is_empty() {
-            return Pin::new(&mut this.stream).poll_read(cx, buf);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        } else {
+            buf.put_slice(&this.read.split_to(this.read.len().min(buf.remaining())));
         }
-        buf.put_slice(&this.read.split_to(this.read.len().min(buf.remaining())));
+        this.conn.heads.note_sent(buf.filled().len() - before);
         Poll::Ready(Ok(()))
     }
 }

@@ -55,10 +55,11 @@ where
     type Future = Call<F>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let in_flight = Some(self.conn.enter());
+        let mut in_flight = self.conn.enter();
         let http2 = request.version() == Version::HTTP_2;
         let bodiless = http2 && request.method() == Method::HEAD;
-        let answer = match admit(&mut request) {
+        let room = if http2 { in_flight.hold(request.headers()) } else { Ok(()) };
+        let answer = match room.and_then(|()| admit(&mut request)) {
             Ok(()) if self.conn.is_leaving() => {
                 Answer::Refused { status: StatusCode::SERVICE_UNAVAILABLE }
             }
@@ -68,7 +69,7 @@ where
             }
             Err(status) => Answer::Refused { status },
         };
-        Call { answer, in_flight, http2, bodiless }
+        Call { answer, in_flight: Some(in_flight), http2, bodiless }
     }
 }
 
@@ -158,7 +159,7 @@ pin_project_lite::pin_project! {
     impl<F> PinnedDrop for Call<F> {
         fn drop(this: Pin<&mut Self>) {
             let this = this.project();
-            if *this.http2 && let Some(InFlight(conn)) = this.in_flight.as_ref() {
+            if *this.http2 && let Some(InFlight { conn, .. }) = this.in_flight.as_ref() {
                 conn.note_reset();
             }
         }
@@ -183,7 +184,7 @@ impl<F: Future<Output: Into<Answered>>> Future for Call<F> {
                 if let Ok(answered) = ready!(future.poll(cx)) {
                     (answered.into(), false)
                 } else {
-                    if let Some(InFlight(conn)) = this.in_flight.as_ref() {
+                    if let Some(InFlight { conn, .. }) = this.in_flight.as_ref() {
                         conn.worker.shard.count(Event::Panicked);
                     }
                     (reply::plain_status(StatusCode::INTERNAL_SERVER_ERROR).into(), true)
@@ -195,7 +196,9 @@ impl<F: Future<Output: Into<Answered>>> Future for Call<F> {
         if *this.bodiless {
             take_body(&mut response);
         }
-        if let Some(InFlight(conn)) = this.in_flight.as_ref() {
+        if let Some(in_flight) = this.in_flight.as_mut() {
+            in_flight.let_go();
+            let conn = &in_flight.conn;
             conn.set_answering();
             if response.status() == StatusCode::SWITCHING_PROTOCOLS {
                 conn.set_raw();
@@ -247,7 +250,7 @@ impl http_body::Body for Tracked {
         self.ended |= frame.is_none() || self.body.is_end_stream();
         // Over HTTP/1 the socket tells.
         if self.http2
-            && let Some(InFlight(conn)) = &self.in_flight
+            && let Some(InFlight { conn, .. }) = &self.in_flight
         {
             conn.peer.note_moved();
         }
@@ -275,7 +278,7 @@ impl Drop for Tracked {
         if self.http2
             && !self.ended
             && !http_body::Body::is_end_stream(&self.body)
-            && let Some(InFlight(conn)) = &self.in_flight
+            && let Some(InFlight { conn, .. }) = &self.in_flight
         {
             conn.note_reset();
         }

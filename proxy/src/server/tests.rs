@@ -4,6 +4,7 @@ mod drain;
 mod framing;
 mod http2;
 mod idle;
+mod memory;
 pub(crate) mod secure;
 pub(crate) mod support;
 

@@ -185,7 +185,8 @@ async fn handshake<H, F>(
     let wants_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let stream = Stream::Tls(Box::new(stream.into()));
     if wants_http2 {
-        Box::pin(http2::serve(handle, Begun::new(Bytes::new(), stream), conn)).await;
+        let begun = Begun::new(Bytes::new(), stream, Arc::clone(&conn));
+        Box::pin(http2::serve(handle, begun, conn)).await;
     } else {
         connection::serve(handle, stream, conn).await;
     }

@@ -2,6 +2,7 @@
 
 use super::range::Range;
 use crate::body::BodyError;
+use crate::pace;
 use bytes::{Bytes, BytesMut};
 use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
@@ -92,7 +93,8 @@ impl FileBody {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         ready!(self.poll_start(cx))?;
         if self.buffer.is_empty() {
-            let size = usize::try_from(self.left).map_or(PIECE, |left| left.min(PIECE));
+            let most = PIECE.min(pace::share());
+            let size = usize::try_from(self.left).map_or(most, |left| left.min(most));
             self.buffer = BytesMut::zeroed(size);
         }
         let mut target = ReadBuf::new(&mut self.buffer);

@@ -3,6 +3,7 @@
 use super::chunked::{Chunked, Step};
 use super::head::Coding;
 use super::{Connection, Error, ROOM, take};
+use crate::pace;
 use crate::stream::Stream;
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -88,6 +89,7 @@ impl<S: AsyncRead + Unpin> Download<S> {
             }
             _ => self.room,
         };
+        let room = room.min(pace::share());
         let count = ready!(self.connection.poll_fill(cx, room));
         if matches!(count, Ok(count) if count >= room) {
             self.room = (room * 2).min(LARGEST_ROOM);
