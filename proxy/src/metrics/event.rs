@@ -20,8 +20,8 @@ events! {
     ConnectionOpened,
     /// A client connection ended.
     ConnectionClosed,
-    /// A client connection was closed at once, because there were too many.
-    ConnectionRefused,
+    /// A client connection was accepted and had to wait, because there were too many.
+    ConnectionDelayed,
     /// An accepted connection was handed to a less loaded worker.
     ConnectionHandedOver,
     /// A TLS handshake failed.
@@ -90,9 +90,9 @@ impl Event {
             Self::ConnectionClosed => {
                 ("oauth2_proxy_connections_closed_total", "Client connections that ended.")
             }
-            Self::ConnectionRefused => (
-                "oauth2_proxy_connections_refused_total",
-                "Client connections that were closed at once because there were too many.",
+            Self::ConnectionDelayed => (
+                "oauth2_proxy_connections_delayed_total",
+                "Client connections that were accepted and had to wait because there were too many.",
             ),
             Self::ConnectionHandedOver => (
                 "oauth2_proxy_connections_handed_over_total",

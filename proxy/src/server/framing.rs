@@ -4,8 +4,14 @@
 //! It sees every byte before the parser does and changes none. What it has no opinion on, such as the characters of a
 //! method or of a header's value, the parser refuses by itself.
 
+mod partial;
+
 use crate::wire::{CHUNK_LINE, TRAILER_LINES, TRAILERS, chunk_size, is_token, plain_number};
 use memchr::memchr;
+use partial::Partial;
+
+/// No line that says how long a request is needs more.
+const LONGEST_LENGTH: usize = 256;
 
 /// Why a connection is closed with 400.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -37,8 +43,7 @@ pub(crate) enum Violation {
 #[derive(Debug)]
 pub(crate) struct Framing {
     state: State,
-    /// A line that has begun and not ended; empty whenever heads arrive whole.
-    partial: Vec<u8>,
+    partial: Partial,
     max_head: usize,
     /// See [`Framing::whole`].
     whole: usize,
@@ -81,7 +86,7 @@ impl Framing {
     pub(crate) fn new(max_head: usize) -> Self {
         Self {
             state: State::START,
-            partial: Vec::new(),
+            partial: Partial::default(),
             max_head,
             whole: 0,
             requests: 0,
@@ -155,17 +160,19 @@ impl Framing {
     fn line_of<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a [u8], Violation> {
         let Some(end) = memchr(b'\n', bytes) else {
             self.bounded(bytes.len())?;
-            self.partial.extend_from_slice(bytes);
+            // What is to be read in full is bounded more tightly.
+            let in_head = matches!(self.state, State::Start { .. } | State::Head(_));
+            self.partial.push(bytes, in_head);
             return Ok(&[]);
         };
         let (line, rest) = bytes.split_at_checked(end + 1).unwrap_or((bytes, &[]));
         self.bounded(line.len())?;
         if self.partial.is_empty() {
-            self.line(line)?;
+            self.line(line, line.len(), false)?;
         } else {
             let mut whole = std::mem::take(&mut self.partial);
-            whole.extend_from_slice(line);
-            self.line(&whole)?;
+            whole.end(line);
+            self.line(whole.text(), whole.len(), whole.has_fragment())?;
         }
         Ok(rest)
     }
@@ -186,20 +193,22 @@ impl Framing {
         }
     }
 
-    fn line(&mut self, line: &[u8]) -> Result<(), Violation> {
+    /// `length`: of the line, of which less may be there; `fragment`: the part that is not there has one.
+    fn line(&mut self, line: &[u8], length: usize, fragment: bool) -> Result<(), Violation> {
         let text = line.strip_suffix(b"\r\n").ok_or(Violation::BareLineFeed)?;
         self.state = match self.state {
             State::Start { skipped } => match (text.is_empty(), skipped) {
                 (true, true) => return Err(Violation::BareLineFeed),
                 (true, false) => State::Start { skipped: true },
-                (false, _) => State::Head(RequestHead::begin(text, line.len())?),
+                (false, _) if fragment => return Err(Violation::Fragment),
+                (false, _) => State::Head(RequestHead::begin(text, length)?),
             },
             State::Head(head) if text.is_empty() => {
                 let next = head.end()?;
                 self.asks = head.http11 && head.upgrade && matches!(next, State::Start { .. });
                 next
             }
-            State::Head(head) => State::Head(head.line(text, line.len())?),
+            State::Head(head) => State::Head(head.line(text, length)?),
             State::ChunkSize => match chunk_size(text).ok_or(Violation::Chunk)? {
                 0 => State::Trailers { size: 0, lines: 0 },
                 size => State::ChunkData(size),
@@ -209,7 +218,7 @@ impl Framing {
             State::Trailers { .. } if text.is_empty() => State::START,
             State::Trailers { size, lines } => {
                 trailer(text)?;
-                State::Trailers { size: size + line.len(), lines: lines + 1 }
+                State::Trailers { size: size + length, lines: lines + 1 }
             }
             state @ (State::Body(_) | State::ChunkData(_)) => state,
         };
@@ -239,14 +248,17 @@ impl RequestHead {
             Some(b'c' | b'C') => {
                 if let Some(value) = value_of(text, b"content-length")? {
                     let length = plain_number(value).ok_or(Violation::Length)?;
-                    if self.length.replace(length).is_some() {
+                    if size > LONGEST_LENGTH || self.length.replace(length).is_some() {
                         return Err(Violation::Length);
                     }
                 }
             }
             Some(b't' | b'T') => {
                 if let Some(value) = value_of(text, b"transfer-encoding")? {
-                    if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+                    if size > LONGEST_LENGTH
+                        || self.chunked
+                        || !value.eq_ignore_ascii_case(b"chunked")
+                    {
                         return Err(Violation::TransferEncoding);
                     }
                     self.chunked = true;

@@ -1,6 +1,7 @@
 //! Listening sockets, TCP and unix.
 
 use crate::stream::Stream;
+use crate::telemetry::Sparing;
 use proxy_config::Address;
 use socket2::{Domain, Protocol, Socket as RawSocket, Type};
 use std::io;
@@ -9,6 +10,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use tokio::time::Instant;
 
 const BACKLOG: i32 = 1024;
 /// For want of file descriptors or memory.
@@ -173,8 +175,11 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
 
 /// After a failed accept: waits, where the next one would fail as well. That a client is gone already is no such reason.
 async fn breathe(error: &io::Error) {
+    thread_local!(static WANT: Sparing = const { Sparing::new() });
     if is_want(error) {
-        tracing::warn!(%error, "a connection can not be accepted");
+        if let Some(left_out) = WANT.with(|want| want.admit(Instant::now())) {
+            tracing::warn!(%error, left_out, "a connection can not be accepted");
+        }
         tokio::time::sleep(BREATH).await;
     }
 }

@@ -2,8 +2,10 @@
 
 use crate::metrics::Event;
 use crate::worker::Worker;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use tokio::sync::Notify;
 
 /// Connections that a worker may have above the least loaded one before it hands new ones over. Handing over costs a few
 /// microseconds and only long-lived connections are worth it, so small differences stay.
@@ -15,21 +17,40 @@ pub(super) struct Loads {
     workers: Vec<AtomicUsize>,
     total: AtomicUsize,
     limit: usize,
+    /// There may be a place again.
+    room: Notify,
 }
 
 impl Loads {
     pub(super) fn new(workers: usize, limit: usize) -> Arc<Self> {
         let workers = (0..workers).map(|_| AtomicUsize::new(0)).collect();
-        Arc::new(Self { workers, total: AtomicUsize::new(0), limit })
+        Arc::new(Self { workers, total: AtomicUsize::new(0), limit, room: Notify::new() })
     }
 
     /// The worker that should serve a connection that `own` has accepted.
-    pub(super) fn target(&self, own: usize) -> usize {
+    fn target(&self, own: usize) -> usize {
         let count = |index: usize| {
             self.workers.get(index).map_or(usize::MAX, |count| count.load(Ordering::Relaxed))
         };
         let least = (0..self.workers.len()).min_by_key(|index| count(*index)).unwrap_or(own);
         if count(own) > count(least).saturating_add(SLACK) { least } else { own }
+    }
+
+    /// A place for a connection that `own` has accepted, as soon as there is one. Whoever accepts waits with it, so that others
+    /// stay in the backlog.
+    pub(super) async fn place(self: &Arc<Self>, own: &Worker) -> Slot {
+        let mut delayed = false;
+        loop {
+            let mut room = pin!(self.room.notified());
+            room.as_mut().enable();
+            if let Some(slot) = self.enter(self.target(own.index)) {
+                return slot;
+            }
+            if !std::mem::replace(&mut delayed, true) {
+                own.shard.count(Event::ConnectionDelayed);
+            }
+            room.await;
+        }
     }
 
     /// A place for one more connection of `worker`, if there is one.
@@ -59,6 +80,11 @@ impl Slot {
         self.worker = Some(Arc::clone(worker));
     }
 
+    /// The worker that has it.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
     /// Whether the worker has more than `limit` connections.
     pub(super) fn is_crowded(&self, limit: usize) -> bool {
         self.loads
@@ -74,6 +100,7 @@ impl Drop for Slot {
             count.fetch_sub(1, Ordering::Relaxed);
         }
         self.loads.total.fetch_sub(1, Ordering::Relaxed);
+        self.loads.room.notify_one();
         if let Some(worker) = &self.worker {
             worker.shard.count(Event::ConnectionClosed);
         }

@@ -22,6 +22,9 @@ use std::thread::JoinHandle;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+/// Files that are needed for anything but clients and upstreams.
+const OTHER_FILES: usize = 64;
+
 /// What a server needs beside its sockets.
 pub(crate) struct Fittings<'a> {
     /// Bounds and the number of workers.
@@ -67,14 +70,14 @@ impl Server {
         H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output: Into<Answered>> + Send + 'static,
     {
-        raise_open_files();
+        let most = fitting(settings.limits.max_connections as usize, raise_open_files());
         let acceptor =
             settings.tls.map(|(certificate, oldest)| certificate.acceptor(oldest)).transpose()?;
         let count = match usize::from(settings.limits.workers) {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             count => count,
         };
-        let loads = Loads::new(count, settings.limits.max_connections as usize);
+        let loads = Loads::new(count, most);
         let (stop, stopped) = watch::channel(Phase::Serving);
         let (senders, receivers): (Vec<_>, Vec<_>) =
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
@@ -155,14 +158,36 @@ impl Drop for Server {
 }
 /// Each connection is a file here and one at the upstream. The soft limit is a thousand on many systems, for programs that
 /// use `select`; the hard one is what the administrator means.
-fn raise_open_files() {
+///
+/// Gives back how many there may be, if that is bounded.
+fn raise_open_files() -> Option<u64> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current != maximum
-        && let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })
-    {
-        tracing::warn!(%error, "the limit of open files can not be raised");
+    if current == maximum {
+        return current;
     }
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => maximum,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files can not be raised");
+            current
+        }
+    }
+}
+
+/// How many connections of clients there may be: as many as configured, if the system allows for a file at the upstream for each
+/// of them. Silent ones would take the files of those who ask.
+fn fitting(wanted: usize, files: Option<u64>) -> usize {
+    let Some(files) = files else { return wanted };
+    let fitting =
+        (usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(OTHER_FILES) / 2).max(1);
+    if fitting < wanted {
+        tracing::warn!(
+            files,
+            "the limit of open files allows for {fitting} connections of clients instead of {wanted} (limits.maxConnections)"
+        );
+    }
+    wanted.min(fitting)
 }
 
 fn bounds(limits: &Limits) -> Bounds {
@@ -182,4 +207,18 @@ fn http1_builder() -> http1::Builder {
     // The parser's own time-out would move a timer with every request; the connection has a lazy one.
     builder.timer(TokioTimer::new()).header_read_timeout(None);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fitting;
+
+    #[test]
+    fn there_are_no_more_connections_than_the_limit_of_open_files_has_room_for() {
+        assert_eq!(fitting(50_000, None), 50_000);
+        assert_eq!(fitting(50_000, Some(1 << 20)), 50_000);
+        assert_eq!(fitting(50_000, Some(1024)), 480);
+        assert_eq!(fitting(100, Some(1024)), 100);
+        assert_eq!(fitting(100, Some(10)), 1);
+    }
 }

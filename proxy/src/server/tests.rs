@@ -90,15 +90,27 @@ fn a_panic_costs_one_request() {
 }
 
 #[test]
-fn connections_above_the_limit_are_closed_and_make_room_again() {
+fn connections_above_the_limit_wait_until_there_is_room_again() {
     let limits = Limits { max_connections: 2, workers: 1, ..Limits::default() };
     let running = Running::start(&limits, |_, _, request| hello(request));
     let (mut one, mut two) = (running.connect(), running.connect());
     assert_eq!(one.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
     assert_eq!(two.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
-    assert!(running.connect().is_closed());
-    drop(two);
-    eventually("the place is free again", || running.counted(Event::ConnectionClosed) == 1);
+    let mut waiting = [(); 3].map(|()| running.connect());
+    for client in &mut waiting {
+        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    }
+    // One at the door, the others behind it.
+    eventually("one is told to wait", || running.counted(Event::ConnectionDelayed) == 1);
+    assert_eq!(one.ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
+    assert_eq!(running.counted(Event::ConnectionOpened), 2);
+    let mut leaves = two;
+    for mut client in waiting {
+        drop(leaves);
+        assert_eq!(client.answer().status, 200);
+        leaves = client;
+    }
+    drop(one);
     assert_eq!(running.connect().ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n").status, 200);
 }
 

@@ -114,18 +114,14 @@ where
     async fn accept(self: Arc<Self>, open: Open, transport: Transport) {
         loop {
             let (stream, address) = open.accept().await;
-            self.place(Accepted { stream, address, transport });
+            let slot = self.loads.place(&self.handle.worker).await;
+            self.place(Accepted { stream, address, transport }, slot);
         }
     }
 
-    /// Serves a new connection here, or has the least loaded worker do it.
-    fn place(self: &Arc<Self>, accepted: Accepted) {
-        let worker = &self.handle.worker;
-        let target = self.loads.target(worker.index);
-        let Some(slot) = self.loads.enter(target) else {
-            worker.shard.count(Event::ConnectionRefused);
-            return;
-        };
+    /// Serves a new connection here, or has the worker do it that has a place for it.
+    fn place(self: &Arc<Self>, accepted: Accepted, slot: Slot) {
+        let (worker, target) = (&self.handle.worker, slot.index());
         match self.peers.get(target).filter(|_| target != worker.index) {
             Some(other) => {
                 worker.shard.count(Event::ConnectionHandedOver);

@@ -135,6 +135,40 @@ fn what_stands_behind_a_wish_for_another_protocol_is_read_when_that_is_not_grant
     }
 }
 
+#[test]
+fn a_line_that_does_not_end_is_not_kept_and_is_judged_all_the_same() {
+    let target = "x".repeat(2000);
+    let head = |target: &str, version: &str, line: &str| {
+        format!("GET /{target} HTTP/{version}\r\n{line}\r\nHost: a\r\n\r\n")
+    };
+    let long = |line: &str| head("", "1.1", line);
+    for (request, verdict) in [
+        (head(&target, "1.1", "A: b"), Ok(true)),
+        (head(&target, "1.0", "Transfer-Encoding: chunked"), Err(Violation::TransferEncoding)),
+        (head(&format!("{target}#{target}"), "1.1", "A: b"), Err(Violation::Fragment)),
+        (long(&format!("A: {target}#{target}")), Ok(true)),
+        (long(&format!("Content-Length: {}0", " ".repeat(2000))), Err(Violation::Length)),
+        (long(&format!("Content-Length: 0{}", " ".repeat(2000))), Err(Violation::Length)),
+        (
+            long(&format!("Transfer-Encoding: chunked{}", " ".repeat(2000))),
+            Err(Violation::TransferEncoding),
+        ),
+        (long(&format!("A: {target}\n{target}")), Err(Violation::BareLineFeed)),
+        (long(&format!("A: {}", "y".repeat(60_000))), Err(Violation::TooLarge)),
+    ] {
+        for size in [1, 7, 600, request.len()] {
+            let mut framing = Framing::new(60_000);
+            let outcome = request.as_bytes().chunks(size).try_for_each(|piece| {
+                let fed = framing.feed(piece).map(drop);
+                assert!(framing.partial.text().len() < 600, "{size}");
+                fed
+            });
+            let outcome = outcome.map(|()| framing.at_start());
+            assert_eq!(outcome, verdict, "{} in pieces of {size}", &request[..30]);
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn how_bytes_are_cut_into_reads_makes_no_difference(
