@@ -132,6 +132,13 @@ impl Process {
     }
 }
 
+/// A process, and the headers of a browser that has signed in there.
+async fn signed_in(redis: Option<&RedisServer>, session: &Session) -> (Process, HeaderMap) {
+    let process = Process::new(redis);
+    let headers = logged_in(&process.store, session).await;
+    (process, headers)
+}
+
 fn access(refresh: Refresh) -> String {
     match refresh {
         Refresh::Renewed { session, .. } => {
@@ -169,8 +176,7 @@ async fn forty(process: &Process, tokens: &Arc<Tokens>, headers: &HeaderMap) -> 
 
 #[tokio::test]
 async fn forty_requests_with_an_expired_token_make_one_token_call_in_cookie_mode() {
-    let (process, tokens) = (Process::new(None), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(None, &session()).await, Tokens::open());
     assert_eq!(forty(&process, &tokens, &headers).await, vec!["access-1"; 40]);
     assert_eq!(tokens.calls(), 1);
 }
@@ -195,8 +201,7 @@ async fn a_renewed_session_with_the_same_refresh_token_is_renewed_in_its_turn() 
 #[tokio::test]
 async fn forty_requests_with_an_expired_token_make_one_token_call_with_redis() {
     let server = RedisServer::start();
-    let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(Some(&server), &session()).await, Tokens::open());
     assert_eq!(forty(&process, &tokens, &headers).await, vec!["access-1"; 40]);
     assert_eq!(tokens.calls(), 1);
 }
@@ -247,8 +252,7 @@ async fn a_lease_lives_as_long_as_a_slow_token_call() {
 #[tokio::test]
 async fn a_lease_of_somebody_else_is_waited_for_and_never_released() {
     let server = RedisServer::start();
-    let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(Some(&server), &session()).await, Tokens::open());
     let found = load(&process.store, &headers).await.unwrap().unwrap();
     let key = format!("{}.lock", found.ticket.unwrap().id());
     let mut client = server.client().await;
@@ -268,8 +272,8 @@ async fn a_lease_of_somebody_else_is_waited_for_and_never_released() {
 #[tokio::test]
 async fn the_renewed_session_reaches_the_browser_and_is_not_due() {
     for server in [None, Some(RedisServer::start())] {
-        let (process, tokens) = (Process::new(server.as_ref()), Tokens::open());
-        let headers = logged_in(&process.store, &session()).await;
+        let ((process, headers), tokens) =
+            (signed_in(server.as_ref(), &session()).await, Tokens::open());
         let Refresh::Renewed { set_cookies, .. } = process.request(&tokens, &headers).await else {
             panic!("not renewed")
         };
@@ -291,8 +295,8 @@ async fn the_renewed_session_reaches_the_browser_and_is_not_due() {
 #[tokio::test]
 async fn requests_that_share_a_refresh_share_the_sealed_cookie() {
     for server in [None, Some(RedisServer::start())] {
-        let (process, tokens) = (Process::new(server.as_ref()), Tokens::open());
-        let headers = logged_in(&process.store, &session()).await;
+        let ((process, headers), tokens) =
+            (signed_in(server.as_ref(), &session()).await, Tokens::open());
         let mut values = std::collections::BTreeSet::new();
         for refresh in join_all((0..40).map(|_| process.request(&tokens, &headers))).await {
             let Refresh::Renewed { set_cookies, .. } = refresh else { panic!("not renewed") };
@@ -310,8 +314,7 @@ async fn requests_that_share_a_refresh_share_the_sealed_cookie() {
 
 #[tokio::test]
 async fn a_store_with_other_keys_seals_anew_what_was_renewed() {
-    let (process, tokens) = (Process::new(None), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(None, &session()).await, Tokens::open());
     let Refresh::Renewed { set_cookies: before, .. } = process.request(&tokens, &headers).await
     else {
         panic!("not renewed")
@@ -333,8 +336,7 @@ async fn a_store_with_other_keys_seals_anew_what_was_renewed() {
 
 #[tokio::test]
 async fn cookies_that_hold_the_same_session_share_the_next_refresh_too() {
-    let (process, tokens) = (Process::new(None), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(None, &session()).await, Tokens::open());
     let mut jars = Vec::new();
     for refresh in join_all((0..5).map(|_| process.request(&tokens, &headers))).await {
         let Refresh::Renewed { set_cookies, .. } = refresh else { panic!("not renewed") };
@@ -348,8 +350,8 @@ async fn cookies_that_hold_the_same_session_share_the_next_refresh_too() {
 
 #[tokio::test]
 async fn a_client_that_goes_away_does_not_abort_the_refresh() {
-    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) =
+        (signed_in(None, &session()).await, Tokens::new(Answer::Rotate));
     tokio::select! {
         _ = process.request(&tokens, &headers) => panic!("answered before the provider was"),
         () = tokens.called() => {} // and the request is dropped
@@ -362,8 +364,7 @@ async fn a_client_that_goes_away_does_not_abort_the_refresh() {
 #[tokio::test]
 async fn in_cookie_mode_requests_that_come_late_with_the_old_cookie_share_the_outcome_for_a_minute()
 {
-    let (process, tokens) = (Process::new(None), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(None, &session()).await, Tokens::open());
     tokio::time::pause();
     assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
     tokio::time::advance(Duration::from_secs(59)).await;
@@ -382,8 +383,7 @@ async fn in_cookie_mode_requests_that_come_late_with_the_old_cookie_share_the_ou
 #[tokio::test]
 async fn a_refused_refresh_token_ends_a_session_in_redis_for_all_after_a_minute() {
     let server = RedisServer::start();
-    let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(Some(&server), &session()).await, Tokens::open());
     *tokens.valid.lock().unwrap() = "another".to_owned();
     assert_eq!(forty(&process, &tokens, &headers).await, vec!["absent"; 40]);
     for _ in 0..3 {
@@ -426,8 +426,8 @@ async fn after_a_failure_the_session_is_left_alone_for_a_while_only() {
 
 #[tokio::test]
 async fn a_request_does_not_wait_for_ever_for_a_provider() {
-    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) =
+        (signed_in(None, &session()).await, Tokens::new(Answer::Rotate));
     tokio::time::pause();
     assert_eq!(access(process.request(&tokens, &headers).await), "unchanged");
     tokens.gate.add_permits(1);
@@ -438,8 +438,8 @@ async fn a_request_does_not_wait_for_ever_for_a_provider() {
 #[tokio::test]
 async fn a_session_renewed_while_redis_went_away_is_written_when_it_is_back() {
     let server = RedisServer::start();
-    let (process, tokens) = (Process::new(Some(&server)), Tokens::new(Answer::Rotate));
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) =
+        (signed_in(Some(&server), &session()).await, Tokens::new(Answer::Rotate));
     let outage = async {
         tokens.called().await;
         server.freeze(true);
@@ -467,8 +467,7 @@ async fn a_session_renewed_while_redis_went_away_is_written_when_it_is_back() {
 #[tokio::test]
 async fn a_redis_that_dies_once_the_record_was_read_ends_nothing_and_spends_no_token() {
     let mut server = RedisServer::start();
-    let (process, tokens) = (Process::new(Some(&server)), Tokens::open());
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) = (signed_in(Some(&server), &session()).await, Tokens::open());
     let found = load(&process.store, &headers).await.unwrap().unwrap();
     server.kill();
     let due = Due {

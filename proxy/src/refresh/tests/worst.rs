@@ -12,8 +12,8 @@ fn lively() -> Session {
 #[tokio::test]
 async fn a_sign_out_wins_over_a_refresh_that_is_under_way() {
     for server in [None, Some(RedisServer::start())] {
-        let (process, tokens) = (Process::new(server.as_ref()), Tokens::new(Answer::Rotate));
-        let headers = logged_in(&process.store, &session()).await;
+        let ((process, headers), tokens) =
+            (signed_in(server.as_ref(), &session()).await, Tokens::new(Answer::Rotate));
         let sign_out = async {
             tokens.called().await;
             process.sign_out(&headers).await;
@@ -35,8 +35,7 @@ async fn a_sign_out_wins_over_a_refresh_that_is_under_way() {
 
 #[tokio::test]
 async fn a_sign_out_with_the_new_cookie_ends_what_the_old_one_would_be_given() {
-    let (process, tokens) = (Process::new(None), Tokens::open());
-    let old = logged_in(&process.store, &session()).await;
+    let ((process, old), tokens) = (signed_in(None, &session()).await, Tokens::open());
     let Refresh::Renewed { set_cookies, .. } = process.request(&tokens, &old).await else {
         panic!("not renewed")
     };
@@ -47,8 +46,7 @@ async fn a_sign_out_with_the_new_cookie_ends_what_the_old_one_would_be_given() {
 
 #[tokio::test]
 async fn a_sign_out_with_the_old_cookie_ends_the_renewed_session_too() {
-    let (process, tokens) = (Process::new(None), Tokens::open());
-    let old = logged_in(&process.store, &session()).await;
+    let ((process, old), tokens) = (signed_in(None, &session()).await, Tokens::open());
     let Refresh::Renewed { session, .. } = process.request(&tokens, &old).await else {
         panic!("not renewed")
     };
@@ -60,8 +58,8 @@ async fn a_sign_out_with_the_old_cookie_ends_the_renewed_session_too() {
 #[tokio::test]
 async fn a_session_signed_out_while_redis_is_away_is_not_written_back_by_its_refresh() {
     let server = RedisServer::start();
-    let (process, tokens) = (Process::new(Some(&server)), Tokens::new(Answer::Rotate));
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) =
+        (signed_in(Some(&server), &session()).await, Tokens::new(Answer::Rotate));
     let sign_out = async {
         tokens.called().await;
         server.freeze(true);
@@ -113,8 +111,8 @@ async fn with_an_expired_access_token_a_spent_refresh_token_is_worth_nothing_and
 
 #[tokio::test]
 async fn a_hanging_provider_delays_nobody_whose_session_is_alive() {
-    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
-    let headers = logged_in(&process.store, &lively()).await;
+    let ((process, headers), tokens) =
+        (signed_in(None, &lively()).await, Tokens::new(Answer::Rotate));
     let started = Instant::now();
     // Its token has not expired, so not even those who need it wait.
     for need in [Need::Person, Need::Tokens] {
@@ -140,8 +138,8 @@ async fn a_hanging_provider_delays_nobody_whose_session_is_alive() {
 
 #[tokio::test]
 async fn a_request_that_needs_no_session_never_waits_and_has_it_renewed_all_the_same() {
-    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
-    let headers = logged_in(&process.store, &session()).await;
+    let ((process, headers), tokens) =
+        (signed_in(None, &session()).await, Tokens::new(Answer::Rotate));
     tokio::time::pause();
     let started = Instant::now();
     let refresh = process.request_that_needs(Need::Nothing, &tokens, &headers).await;
@@ -155,8 +153,8 @@ async fn a_request_that_needs_no_session_never_waits_and_has_it_renewed_all_the_
 
 #[tokio::test]
 async fn what_came_of_a_refresh_behind_a_request_waits_for_the_next_one() {
-    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
-    let headers = logged_in(&process.store, &lively()).await;
+    let ((process, headers), tokens) =
+        (signed_in(None, &lively()).await, Tokens::new(Answer::Rotate));
     tokio::time::pause();
     let refresh = process.request_that_needs(Need::Person, &tokens, &headers).await;
     assert_eq!(access(refresh), "unchanged");
