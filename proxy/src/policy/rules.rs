@@ -140,6 +140,7 @@ mod tests {
     use super::*;
     use crate::routing::path::Normalised;
     use http::uri::PathAndQuery;
+    use proptest::prelude::*;
 
     const OPEN: Asks = Asks::always(Requirements::NONE);
     /// With this method.
@@ -335,6 +336,44 @@ mod tests {
         assert_eq!(now(&rules, None, "/a/b"), any, "the fourth fits nothing that is left");
         assert_eq!(now(&rules, None, "/a"), number(1).and(Requirements::SITE));
         assert_eq!(now(&rules, None, "/b"), Requirements::SITE);
+    }
+
+    proptest! {
+        #[test]
+        fn a_request_asks_what_the_first_rule_asks_that_fits_it_in_each_reading(
+            list in prop::collection::vec(
+                (
+                    prop::sample::select(vec![None, Some("GET"), Some("PUT")]),
+                    prop::sample::select(vec!["^/a", "^/a/b$", "^/a$", "/b", "^/c"]),
+                    1_u32..6,
+                ),
+                1..6,
+            ),
+            path in prop::sample::select(vec![
+                "/", "/a", "/a/b", "/a%2Fb", "/a;x", "/a/b%23c", "/c%3fb", "/a%5cb", "/a%2523", "/c/b.",
+            ]),
+        ) {
+            let rules = asking(&list);
+            let target = PathAndQuery::from_static(path);
+            let Ok(Normalised::Path(path)) = NormalPath::of(&target) else { panic!("normal") };
+            let first = |method: &Method, text: &str| {
+                let fits = |(own, pattern, _): &&(Option<&str>, &str, u32)| {
+                    own.is_none_or(|own| own == method.as_str())
+                        && proxy_config::regex(pattern).unwrap().is_match(text)
+                };
+                let number = list.iter().find(fits).map(|(_, _, number)| *number);
+                number.map_or(Requirements::SITE, Requirements::numbered)
+            };
+            for method in [Method::GET, Method::PUT, Method::POST] {
+                let expected = path.readings().map(|readings| {
+                    readings.map(|text| first(&method, text)).fold(Requirements::NONE, Requirements::and)
+                });
+                let asks = rules.asks(Some(&method), &path);
+                prop_assert_eq!(asks.now, expected.unwrap_or_else(|| rules.everything()));
+                prop_assert!(asks.with_any_method.include(asks.now));
+                prop_assert_eq!(rules.asks(None, &path), Asks::always(asks.with_any_method));
+            }
+        }
     }
 
     #[test]
