@@ -112,7 +112,7 @@ pub(crate) struct Source {
 }
 
 /// Time for all answers: where many pods are silent, the first of them show it, and the turn has its own limit.
-const ALL: Duration = Duration::from_secs(20);
+pub(crate) const ALL: Duration = Duration::from_secs(20);
 
 /// Asks all pods; the answers come in the order of the questions, with the reason where there is none.
 pub(crate) async fn ask(pods: Vec<Asked>) -> Vec<(Asked, Result<Said, String>)> {

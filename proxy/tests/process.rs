@@ -24,6 +24,8 @@ use tempfile::TempDir;
 mod flood;
 #[path = "process/http2.rs"]
 mod http2;
+#[path = "process/log.rs"]
+mod log;
 #[path = "process/provider.rs"]
 mod provider;
 #[path = "process/tls.rs"]

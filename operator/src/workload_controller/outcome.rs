@@ -12,7 +12,7 @@ use crds::{Reason, Traffic, Workload, WorkloadKind, WorkloadTraffic};
 use std::time::Duration;
 
 /// A settled workload is asked this often who is connected to it.
-const WATCH: Duration = Duration::from_secs(40);
+pub(super) const WATCH: Duration = Duration::from_secs(40);
 /// While somebody is connected past the proxy, the condition should follow soon.
 const ATTENTIVE: Duration = Duration::from_secs(4);
 /// Sources of direct connections that a message names.

@@ -59,3 +59,16 @@ pub(super) async fn reconcile(
     desk.put_standalone(&reference, reports);
     Ok(Next::After(if settled { WATCH } else { SOON }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A refused client and a provider that is away are told by the pods, whoever they serve, and nothing else is asked.
+    #[test]
+    fn what_pods_tell_of_their_provider_is_known_within_a_minute() {
+        for watch in [WATCH, outcome::WATCH] {
+            assert!(watch + fleet::ALL <= Duration::from_mins(1), "{watch:?}");
+        }
+    }
+}

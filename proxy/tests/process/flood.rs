@@ -22,7 +22,7 @@ mod redis;
 const BOUND: Duration = Duration::from_secs(2);
 
 /// An answer to `method path` with these headers: status and how long it took.
-fn ask(address: SocketAddr, path: &str, header: &str) -> (u16, Duration) {
+pub(super) fn ask(address: SocketAddr, path: &str, header: &str) -> (u16, Duration) {
     let start = Instant::now();
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -38,7 +38,7 @@ fn ask(address: SocketAddr, path: &str, header: &str) -> (u16, Duration) {
 }
 
 /// A session of the first form that was ever written, which is read for ever, with a group.
-fn session_in(group: &str) -> String {
+pub(super) fn session_in(group: &str) -> String {
     let created = i64::try_from(
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis(),
     )

@@ -98,6 +98,20 @@ fn a_state_is_used_up_by_its_first_callback_and_the_cookie_goes_with_it() {
 }
 
 #[test]
+fn a_return_path_that_was_changed_on_the_way_is_not_followed() {
+    let proxy = Proxy::start(&PLAIN);
+    for other in ["/elsewhere", "/after?x#", ""] {
+        let (state, cookie) = start(&proxy, &[]);
+        let hash = state.split_once(':').expect("a target").0;
+        let answer = come_back(&proxy, &format!("{hash}:{other}"), &cookie);
+        assert_eq!(answer.status, 403, "{other}: {answer:?}");
+        assert!(answer.body.contains("was changed on the way"), "{other}: {answer:?}");
+        assert!(!answer.body.contains("elsewhere"), "{answer:?}");
+        assert_eq!(come_back(&proxy, &state, &cookie).status, 403, "it is used up: {other}");
+    }
+}
+
+#[test]
 fn a_callback_that_is_no_response_is_a_bad_request() {
     let proxy = Proxy::start(&PLAIN);
     for target in [
