@@ -115,14 +115,13 @@ pub(in crate::upstream) fn line(text: &mut Vec<u8>, name: &HeaderName, value: &[
 
 fn begin_line(text: &mut Vec<u8>, name: &HeaderName) {
     // Names have no case, but old servers compare letters, and so is how most programs write them.
-    let start = text.len();
-    text.extend_from_slice(name.as_str().as_bytes());
-    let mut first = true;
-    for byte in text.iter_mut().skip(start) {
-        if first {
-            byte.make_ascii_uppercase();
-        }
-        first = *byte == b'-';
+    let (name, start) = (name.as_str().as_bytes(), text.len());
+    text.extend_from_slice(name);
+    let mut before = b'-';
+    for (byte, of_name) in text.iter_mut().skip(start).zip(name) {
+        // Without a way that depends on the letter.
+        *byte ^= u8::from(before == b'-' && byte.is_ascii_lowercase()) << 5;
+        before = *of_name;
     }
     text.extend_from_slice(b": ");
 }
