@@ -204,6 +204,27 @@ mod tests {
     }
 
     #[test]
+    fn the_secret_of_each_generation_is_read_and_a_missing_one_named() {
+        let present = file("new");
+        let mut provider: Provider = serde_json::from_value(serde_json::json!({
+            "id": "main", "clientId": "app", "issuerUrl": "https://id.example",
+            "clientSecret": {"file": present.path()}, "credentialsGeneration": 1,
+            "previousCredentials": [{"clientId": "app", "clientSecret": {"file": "/nowhere/old"}}],
+        }))
+        .unwrap();
+        let mut problems = Problems::default();
+        let read = providers(std::slice::from_ref(&provider), &mut problems);
+        assert!(read[0].client_secret == Some(Secret::value("new")));
+        let text = problems.to_string();
+        let field = "providers[0].previousCredentials[0].clientSecret: the file /nowhere/old";
+        assert!(text.contains(field), "{text}");
+        let old = file("old");
+        provider.previous_credentials[0].client_secret = Some(Secret::File(old.path().into()));
+        let read = providers(&[provider], &mut Problems::default());
+        assert!(read[0].previous_credentials[0].client_secret == Some(Secret::value("old")));
+    }
+
+    #[test]
     fn an_enormous_file_is_refused_without_reading_it_all() {
         let big = tempfile::NamedTempFile::new().unwrap();
         big.as_file().set_len(1 << 40).unwrap();

@@ -48,10 +48,11 @@ impl Provider {
     ) -> Arc<Self> {
         let clients = || known.iter().map(|provider| &*provider.client);
         let wanted = issuer::Settings::of(&settings.config);
-        let issuer = clients()
-            .find(|client| client.issuer.settings == wanted)
-            .map(|client| Arc::clone(&client.issuer))
-            .unwrap_or_else(|| Live::start(wanted, control, clock));
+        let same = clients().find(|client| client.issuer.settings == wanted);
+        let issuer = same.map_or_else(
+            || Live::start(wanted, control, clock),
+            |client| Arc::clone(&client.issuer),
+        );
         // The latest first.
         let client = Arc::new(Client::new(settings, issuer, clients().rev()));
         Arc::new(Self { client, control: control.clone() })

@@ -41,18 +41,6 @@ fn all_problems_are_found_at_once_and_printed_one_a_line() {
     assert!(lines[3].starts_with("  access.emailDomains: missing setting"), "{text}");
 }
 
-/// Gives the client earlier credentials beside its third ones.
-fn previous(config: &mut Config, all: &[(u32, &str)]) {
-    let provider = &mut config.providers[0];
-    provider.credentials_generation = 3;
-    let credentials = all.iter().map(|&(generation, id)| crate::Credentials {
-        generation,
-        client_id: id.to_owned(),
-        client_secret: Some(crate::Secret::File("/s/old".into())),
-    });
-    provider.previous_credentials = credentials.collect();
-}
-
 /// A change that is wrong, and the field that it must be blamed on.
 type Case = (fn(&mut Config), &'static str);
 
@@ -66,7 +54,7 @@ fn allow(config: &mut Config, allowed: AllowedValue) {
 
 #[test]
 fn each_rule_names_its_field() {
-    let cases: [Case; 36] = [
+    let cases: [Case; 31] = [
         (|c| c.listeners.http = None, "listeners"),
         (|c| c.http.force_https = true, "http.forceHttps"),
         (|c| c.listeners.admin = Some(crate::Listener { address: "[::1]:9".parse().unwrap() }), ""),
@@ -83,17 +71,6 @@ fn each_rule_names_its_field() {
         ),
         (|c| c.providers.clear(), "providers"),
         (|c| c.providers.push(c.providers[0].clone()), "providers[1]"),
-        (|c| previous(c, &[(2, "app"), (1, "old")]), ""),
-        (|c| previous(c, &[(3, "app")]), "providers[0].previousCredentials[0].generation"),
-        (|c| previous(c, &[(2, "a"), (2, "b")]), "providers[0].previousCredentials[1].generation"),
-        (|c| previous(c, &[(2, "")]), "providers[0].previousCredentials[0].clientId"),
-        (
-            |c| {
-                previous(c, &[(2, "app")]);
-                c.providers[0].previous_credentials[0].client_secret = None;
-            },
-            "providers[0].previousCredentials[0].clientSecret",
-        ),
         (|c| c.providers[0].issuer_url = "id.example".into(), "providers[0].issuerUrl"),
         (|c| c.providers[0].issuer_url = "https://id.example?x".into(), "providers[0].issuerUrl"),
         (
@@ -134,6 +111,42 @@ fn each_rule_names_its_field() {
             Some(field.to_owned()).into_iter().filter(|field| !field.is_empty()).collect();
         assert_eq!(problems(change), expected, "case {i}");
     }
+}
+
+/// Gives the client earlier credentials beside its third ones.
+fn previous(config: &mut Config, all: &[(u32, &str)]) {
+    let provider = &mut config.providers[0];
+    provider.credentials_generation = 3;
+    let credentials = all.iter().map(|&(generation, id)| crate::Credentials {
+        generation,
+        client_id: id.to_owned(),
+        client_secret: Some(crate::Secret::File("/s/old".into())),
+    });
+    provider.previous_credentials = credentials.collect();
+}
+
+#[test]
+fn earlier_credentials_have_generations_that_go_down_and_all_that_a_client_needs() {
+    for (all, field) in [
+        (&[(2, "app"), (1, "old")][..], None),
+        (&[(3, "app")], Some("[0].generation")),
+        (&[(2, "a"), (2, "b")], Some("[1].generation")),
+        (&[(2, "")], Some("[0].clientId")),
+        (&[(2, "a"), (1, "a"), (0, "a")], None),
+    ] {
+        let expected = field.map(|field| format!("providers[0].previousCredentials{field}"));
+        assert_eq!(problems(|c| previous(c, all)), Vec::from_iter(expected), "{all:?}");
+    }
+    let public = |c: &mut Config| {
+        previous(c, &[(2, "app")]);
+        c.providers[0].previous_credentials[0].client_secret = None;
+    };
+    assert_eq!(problems(public), ["providers[0].previousCredentials[0].clientSecret"]);
+    let many = |c: &mut Config| {
+        previous(c, &[(7, "a"), (6, "a"), (5, "a"), (4, "a"), (3, "a")]);
+        c.providers[0].credentials_generation = 8;
+    };
+    assert_eq!(problems(many), ["providers[0].previousCredentials"]);
 }
 
 #[test]
