@@ -28,7 +28,7 @@ fn golden_files_are_read_as_ever_and_are_valid() {
         assert_eq!(again, config, "{} does not survive a round trip", path.display());
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }
 
 #[test]
