@@ -3,7 +3,7 @@
 use super::chunk::MAX_PARTS;
 use super::{Attributes, OwnCookies, RequestCookies, SessionCookie};
 use http::header::{COOKIE, HeaderMap, HeaderValue};
-use memchr::memmem::Finder;
+use memchr::memmem::{self, Finder};
 use proxy_config::{Cookie, Duration};
 use std::sync::LazyLock;
 
@@ -23,6 +23,7 @@ pub(crate) fn cookies(bytes: &[u8]) {
         let alone = HeaderMap::from_iter([(COOKIE, line)]);
         let read = RequestCookies::of(&alone).iter().next().map(|(_, value)| value);
         assert!(read.is_none() || read == walked, "what stands there is not what is read");
+        assert!(memmem::find(bytes, raw).is_some(), "it does not stand there");
     }
     assert_eq!(session_cookie().value(&cookies).as_deref(), joined(&cookies).as_deref());
     let kept = headers_after(&headers);

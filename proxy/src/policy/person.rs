@@ -118,3 +118,25 @@ impl Person {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::{COOKIE, SERVER};
+
+    #[test]
+    fn a_person_counts_for_the_texts_and_a_place_for_each() {
+        let mut person = Person::nobody();
+        let nothing = person.bytes();
+        person.identity.user = "u".repeat(1000);
+        person.identity.email = Some("e".repeat(2000));
+        person.identity.preferred_username = Some("p".repeat(3000));
+        person.identity.groups = vec!["g".repeat(4000), "h".repeat(5000)];
+        let value = HeaderValue::from_str(&"v".repeat(1000)).unwrap();
+        person.request_headers = vec![(SERVER, value.clone())];
+        person.response_headers = vec![(COOKIE, value)];
+        let (texts, places) = (15_000 + 2 * (6 + 1000), 7);
+        let bytes = person.bytes() - nothing;
+        assert!((texts..=texts + 100 * places).contains(&bytes), "{bytes}");
+    }
+}

@@ -35,6 +35,25 @@ fn a_name_is_found_only_as_a_whole_name() {
 }
 
 #[test]
+fn what_stands_behind_a_name_is_told_byte_by_byte_or_not_at_all() {
+    for (line, raw) in [
+        (&b"sid=v"[..], Some(&b"v"[..])),
+        (b"a=sid=1; sid=v w ;b", Some(b"v w ")),
+        (b"xsid=1;sid=\"v\"; sid=later", Some(b"\"v\"")),
+        (b"sid_0=1; sid=", Some(b"")),
+        (b"sid=\xff", Some(b"\xff")),
+        (b"sid =v; sid=later", None),
+        (b"a; sid; sid=later", None),
+        (b"sid", None),
+        (b"SID=v; a=sid", None),
+    ] {
+        let headers = headers(&[line]);
+        let found = RequestCookies::of(&headers).find_raw(&memmem::Finder::new("sid"));
+        assert_eq!(found, raw, "{}", line.escape_ascii());
+    }
+}
+
+#[test]
 fn quotes_around_a_value_are_dropped() {
     assert_eq!(get(b"sid=\"v w\"", "sid").as_deref(), Some("v w"));
     assert_eq!(get(b"sid=\"\"", "sid").as_deref(), Some(""));

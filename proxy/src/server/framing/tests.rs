@@ -115,6 +115,34 @@ fn a_head_that_never_ends_is_bounded() {
 }
 
 #[test]
+fn what_is_bounded_may_have_its_bound_and_not_a_byte_more() {
+    let verdict = |text: &str| Framing::new(1024).feed(text.as_bytes()).map(drop);
+    let head = |length: usize| {
+        let rest = " HTTP/1.1\r\nHost: a\r\n\r\n";
+        format!("GET /{}{rest}", "x".repeat(length - 5 - rest.len()))
+    };
+    assert_eq!(verdict(&head(1024)), Ok(()));
+    assert_eq!(verdict(&head(1025)), Err(Violation::TooLarge));
+    assert_eq!(verdict(&"x".repeat(1024)), Ok(()));
+    assert_eq!(verdict(&"x".repeat(1025)), Err(Violation::TooLarge));
+    assert_eq!(verdict(&"x".repeat(2000)), Err(Violation::TooLarge));
+    let chunked = |text: &str| {
+        format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{text}")
+    };
+    let size = |length: usize| chunked(&format!("1;{}\r\n", "x".repeat(length - 4)));
+    assert_eq!(verdict(&size(super::CHUNK_LINE)), Ok(()));
+    assert_eq!(verdict(&size(super::CHUNK_LINE + 1)), Err(Violation::Chunk));
+    let unfinished = |length: usize| chunked(&format!("1;{}", "x".repeat(length - 2)));
+    assert_eq!(verdict(&unfinished(super::CHUNK_LINE)), Ok(()));
+    assert_eq!(verdict(&unfinished(super::CHUNK_LINE + 1)), Err(Violation::Chunk));
+    assert_eq!(verdict(&chunked("1\r\na\r")), Ok(()));
+    assert_eq!(verdict(&chunked("1\r\nabcd")), Err(Violation::Chunk));
+    let trailers = |length: usize| chunked(&format!("0\r\nA: {}\r\n\r\n", "x".repeat(length - 7)));
+    assert_eq!(verdict(&trailers(super::TRAILERS)), Ok(()));
+    assert_eq!(verdict(&trailers(super::TRAILERS + 1)), Err(Violation::TooLarge));
+}
+
+#[test]
 fn what_stands_behind_a_wish_for_another_protocol_is_read_when_that_is_not_granted() {
     let wish = "GET / HTTP/1.1\r\nHost: a\r\nuPGRADE:x\r\n\r\n";
     let mut framing = Framing::new(1024);

@@ -1,4 +1,4 @@
-use super::{Answer, Connection, Error, Silence, Unanswered, Upload, ask, take};
+use super::{Answer, Connection, Error, ROOM, Silence, Unanswered, Upload, ask, take};
 use crate::stream::Stream;
 use bytes::BytesMut;
 use http::{Method, Request};
@@ -80,6 +80,18 @@ fn a_short_piece_does_not_keep_a_large_buffer() {
     assert_eq!((short.len(), long.len(), buffer.len()), (10, 490, 0));
     assert_ne!(short.as_ptr(), start);
     assert_eq!(long.as_ptr(), start.wrapping_add(10));
+}
+
+#[tokio::test]
+async fn an_idle_connection_keeps_the_space_of_a_usual_answer_and_no_more() {
+    for (room, kept) in [(ROOM, ROOM), (2 * ROOM, 2 * ROOM), (2 * ROOM + 1, 0), (8 * ROOM, 0)] {
+        let (mut connection, mut theirs) = pair();
+        let empty = connection.weight();
+        theirs.write_all(b"x").await.unwrap();
+        assert_eq!(poll_fn(|cx| connection.poll_fill(cx, room)).await.unwrap(), 1);
+        assert_eq!(connection.weight(), empty + room);
+        assert_eq!(connection.into_idle().weight(), empty + kept, "{room}");
+    }
 }
 
 #[tokio::test]
