@@ -73,8 +73,8 @@ impl NormalPath {
         }
         let scan = Scan::of(target.path())?;
         scan.refuse_hidden_parents()?;
-        scan.refuse_hidden_host()?;
         let clean = cleaned(&scan.canonical);
+        refuse_hidden_host(&clean)?;
         if clean != scan.canonical {
             return Ok(Normalised::Moved(with_query(&clean, target.query())));
         }
@@ -172,6 +172,15 @@ fn is_plain(path: &[u8]) -> bool {
     path.first() == Some(&b'/') && previous != b'.'
 }
 
+/// `//name` is a host to some, and to every browser that is sent there by an application that repeats its path.
+fn refuse_hidden_host(clean: &str) -> Result<(), Malformed> {
+    let begins = |escape: &str| clean.get(1..4).is_some_and(|at| at.eq_ignore_ascii_case(escape));
+    if begins("%2f") || begins("%5c") {
+        return Err(Malformed("it begins with an encoded slash or backslash"));
+    }
+    Ok(())
+}
+
 /// What one pass over a path that is not plain has found.
 struct Scan {
     canonical: String,
@@ -246,16 +255,6 @@ impl Scan {
             return Err(Malformed("it is encoded twice and hides a .. or a control character"));
         }
         Ok(())
-    }
-
-    /// `//name` is a host to some, and to every browser that is sent there by an application that repeats its path.
-    fn refuse_hidden_host(&self) -> Result<(), Malformed> {
-        match self.decoded.as_slice() {
-            [b'/', b'/' | b'\\', ..] if self.encoded_slash || self.encoded_backslash => {
-                Err(Malformed("it begins with an encoded slash or backslash"))
-            }
-            _ => Ok(()),
-        }
     }
 
     fn reading(&self) -> Reading {

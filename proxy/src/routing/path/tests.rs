@@ -167,7 +167,17 @@ fn a_rule_must_hold_with_and_without_blanks_around_a_name_or_dots_behind_it() {
 
 #[test]
 fn a_path_that_begins_with_an_encoded_slash_is_refused() {
-    for path in ["/%2F/", "/%2f", "/%2Fevil.example", "/%5Cevil.example", "/%2F%2e/x"] {
+    for path in [
+        "/%2F/",
+        "/%2f",
+        "/%2Fevil.example",
+        "/%5Cevil.example",
+        "/%2F%2e/x",
+        "/./%2f",
+        "//%5c",
+        "/a/../%2Fevil.example",
+        "/%2e/%2f",
+    ] {
         assert!(NormalPath::of(&target(path)).is_err(), "{path}");
     }
 }
