@@ -12,6 +12,7 @@ mod body;
 pub mod clock;
 mod command;
 mod cookie;
+mod dial;
 mod entry;
 mod fields;
 #[cfg(any(test, feature = "fuzzing"))]

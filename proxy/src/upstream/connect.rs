@@ -2,6 +2,7 @@
 
 use super::known::Known;
 use super::tls;
+use crate::dial::dial;
 use crate::stream::{Stream, find_dead};
 use http::HeaderValue;
 use rustls_pki_types::ServerName;
@@ -73,11 +74,11 @@ impl Origin {
     /// Opens a connection that the present thread's runtime watches.
     pub(super) async fn connect(&self) -> io::Result<Stream> {
         match &self.place {
-            Place::Tcp { host, port } => Ok(Stream::Tcp(dial(host, *port).await?)),
+            Place::Tcp { host, port } => Ok(Stream::Tcp(tcp(host, *port).await?)),
             Place::Tls { host, port, insecure } => {
                 let connector = tls::connector(*insecure).await?;
                 let name = ServerName::try_from(host.clone()).map_err(io::Error::other)?;
-                let stream = dial(host, *port).await?;
+                let stream = tcp(host, *port).await?;
                 let stream = timeout(HANDSHAKE_TIMEOUT, connector.connect(name, stream))
                     .await
                     .map_err(late)??;
@@ -95,9 +96,8 @@ pub(super) fn late(_: tokio::time::error::Elapsed) -> io::Error {
     io::ErrorKind::TimedOut.into()
 }
 
-async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream =
-        timeout(CONNECT_TIMEOUT, TcpStream::connect((host, port))).await.map_err(late)??;
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = timeout(CONNECT_TIMEOUT, dial(host, port)).await.map_err(late)??;
     stream.set_nodelay(true)?;
     find_dead(&stream);
     Ok(stream)

@@ -1,6 +1,7 @@
 //! The way to the server: the socket, TLS, and the login.
 
 use super::guard::Guard;
+use crate::dial::dial;
 use crate::trust::{self, Roots};
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -106,7 +107,7 @@ impl Endpoint {
 }
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = TcpStream::connect((host.trim_matches(['[', ']']), port)).await?;
+    let stream = dial(host.trim_matches(['[', ']']), port).await?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }
