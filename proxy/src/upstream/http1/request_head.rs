@@ -46,7 +46,7 @@ impl RequestHead {
         line(&mut self.bytes, name, value);
     }
 
-    /// Adds lines that were made by [`line`].
+    /// Adds lines that were made by [`line()`].
     pub(in crate::upstream) fn lines(&mut self, ready: &[u8]) {
         self.bytes.extend_from_slice(ready);
     }
