@@ -133,7 +133,7 @@ mod tests {
         person.identity.preferred_username = Some("p".repeat(3000));
         person.identity.groups = vec!["g".repeat(4000), "h".repeat(5000)];
         let value = HeaderValue::from_str(&"v".repeat(1000)).unwrap();
-        person.request_headers = vec![(SERVER, value.clone())];
+        person.request_headers = Ready::new(&[(SERVER, value.clone())]);
         person.response_headers = vec![(COOKIE, value)];
         let (texts, places) = (15_000 + 2 * (6 + 1000), 7);
         let bytes = person.bytes() - nothing;

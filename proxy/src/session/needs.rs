@@ -162,6 +162,15 @@ mod tests {
     }
 
     #[test]
+    fn sessions_are_written_in_the_configured_format() {
+        for format in [SessionFormat::V1, SessionFormat::V2] {
+            let mut config = config(&[], 0);
+            config.session.format = format;
+            assert_eq!(Needs::of(&config).format(), format);
+        }
+    }
+
+    #[test]
     fn only_what_the_configuration_uses_is_kept() {
         assert_eq!(kept(&config(&[], 0)), "----");
         assert_eq!(kept(&config(&[Claim::User, Claim::Groups], 0)), "----");

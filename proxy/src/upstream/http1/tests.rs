@@ -5,8 +5,10 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
+use tokio::time::Instant;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
@@ -92,6 +94,20 @@ async fn an_idle_connection_keeps_the_space_of_a_usual_answer_and_no_more() {
         assert_eq!(connection.weight(), empty + room);
         assert_eq!(connection.into_idle().weight(), empty + kept, "{room}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_expires_when_the_other_side_said_so_and_not_before() {
+    let (mut connection, _theirs) = pair();
+    let idle_since = Instant::now();
+    tokio::time::advance(Duration::from_secs(3600)).await;
+    assert!(!connection.has_expired(idle_since), "nothing was said");
+    connection.past.kept_for = Some(Duration::from_secs(5));
+    let idle_since = Instant::now();
+    tokio::time::advance(Duration::from_secs(4)).await;
+    assert!(!connection.has_expired(idle_since));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(connection.has_expired(idle_since));
 }
 
 #[tokio::test]
