@@ -55,9 +55,9 @@ impl Model {
         let as_nobody = |always: bool| format!("nobody passes, any method: {always}");
         let exempt = self.exempts(asked);
         match person {
-            None => exempt.map_or("log in".to_owned(), as_nobody),
+            None => exempt.map_or_else(|| "log in".to_owned(), as_nobody),
             Some(person) if person.verdict != Verdict::Allowed => {
-                exempt.map_or("deny".to_owned(), as_nobody)
+                exempt.map_or_else(|| "deny".to_owned(), as_nobody)
             }
             Some(person) if restricted.allow(&person.identity) => {
                 "somebody passes, any method: true".to_owned()
