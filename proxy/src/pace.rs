@@ -129,3 +129,41 @@ impl<F: Future<Output = ()>> Future for Task<F> {
         poll
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::sync::mpsc;
+
+    #[tokio::test]
+    async fn streams_share_what_is_read_at_once_and_a_lone_one_has_all_of_it() {
+        let (paced, (tell, mut told)) = (Paced::default(), mpsc::unbounded_channel());
+        let stream = |stays: bool| {
+            let tell = tell.clone();
+            paced.execute(async move {
+                tell.send(share()).unwrap();
+                if stays {
+                    std::future::pending::<()>().await;
+                }
+            });
+        };
+        assert_eq!(share(), usize::MAX, "nobody shares with a request over HTTP/1");
+        stream(false);
+        assert_eq!(told.recv().await, Some(TOGETHER));
+        // The first is over, so that four are there.
+        tokio::task::yield_now().await;
+        for _ in 0..3 {
+            stream(true);
+            told.recv().await;
+        }
+        stream(false);
+        assert_eq!(told.recv().await, Some(TOGETHER / 4));
+        for _ in 0..100 {
+            stream(true);
+        }
+        stream(false);
+        for _ in 0..101 {
+            assert_eq!(told.recv().await, Some(LEAST));
+        }
+    }
+}

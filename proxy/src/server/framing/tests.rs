@@ -192,7 +192,7 @@ fn a_line_that_does_not_end_is_not_kept_and_is_judged_all_the_same() {
                 fed
             });
             let outcome = outcome.map(|()| framing.at_start());
-            assert_eq!(outcome, verdict, "{} in pieces of {size}", &request[..30]);
+            assert_eq!(outcome, verdict, "in pieces of {size}: {request:.60}");
         }
     }
 }

@@ -44,8 +44,8 @@ fn line(kept: bool, name: &str, value: &str) -> Vec<u8> {
     line
 }
 
-/// The line that was kept last.
-const AGAIN: u8 = 0x80 | 62;
+/// The line that was kept last, which has the number 62.
+const AGAIN: u8 = 0xbe;
 
 fn get() -> Vec<u8> {
     [(":method", "GET"), (":scheme", "http"), (":path", "/"), (":authority", "a")]
