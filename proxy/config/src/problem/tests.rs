@@ -53,22 +53,24 @@ fn allow(config: &mut Config, allowed: AllowedValue) {
 }
 
 #[test]
+fn tls_on_a_unix_socket_is_refused() {
+    let mut config = config();
+    config.listeners.https = Some(crate::TlsListener {
+        address: "unix:///run/o2p.sock".parse().unwrap(),
+        certificate_file: "tls.crt".into(),
+        key: crate::Secret::File("tls.key".into()),
+        min_version: crate::TlsVersion::Tls12,
+    });
+    let text = config.problems().unwrap_err().to_string();
+    assert!(text.contains("listeners.https.address: TLS is spoken on TCP only"), "{text}");
+}
+
+#[test]
 fn each_rule_names_its_field() {
-    let cases: [Case; 31] = [
+    let cases: [Case; 30] = [
         (|c| c.listeners.http = None, "listeners"),
         (|c| c.http.force_https = true, "http.forceHttps"),
         (|c| c.listeners.admin = Some(crate::Listener { address: "[::1]:9".parse().unwrap() }), ""),
-        (
-            |c| {
-                c.listeners.https = Some(crate::TlsListener {
-                    address: "unix:///run/o2p.sock".parse().unwrap(),
-                    certificate_file: "tls.crt".into(),
-                    key: crate::Secret::File("tls.key".into()),
-                    min_version: crate::TlsVersion::Tls12,
-                });
-            },
-            "listeners.https.address",
-        ),
         (|c| c.providers.clear(), "providers"),
         (|c| c.providers.push(c.providers[0].clone()), "providers[1]"),
         (|c| c.providers[0].issuer_url = "id.example".into(), "providers[0].issuerUrl"),
