@@ -15,6 +15,7 @@ fn strip(line: &str) -> Option<String> {
     stripped("sid", line)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is compared with what may be nothing")]
 fn rest(line: &str) -> Option<String> {
     Some(line.to_owned())
 }

@@ -29,16 +29,12 @@ fn prepare(
     headers: &mut HeaderMap,
     injection: &Injection<'_>,
     peer: Option<IpAddr>,
-    upgrade: Option<HeaderValue>,
+    upgrade: Option<&HeaderValue>,
 ) -> bool {
     let peer = peer.map(|peer| peer.to_canonical().to_string());
     let mut request = Request::new(());
     *request.headers_mut() = std::mem::take(headers);
-    let outgoing = Outgoing {
-        peer: peer.as_deref(),
-        upgrade: upgrade.as_ref(),
-        ..Outgoing::of(&request, &OWN_HOST)
-    };
+    let outgoing = Outgoing { peer: peer.as_deref(), upgrade, ..Outgoing::of(&request, &OWN_HOST) };
     let written = outgoing.write(injection);
     *headers = read(&written);
     if headers.get("host") == Some(&OWN_HOST) {
