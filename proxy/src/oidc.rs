@@ -37,7 +37,7 @@ pub(crate) use jws::shown;
 pub(crate) use login::Preferences;
 pub(crate) use login_state::LoginState;
 pub(crate) use provider::{Provider, Status as ProviderStatus};
-pub(crate) use refresh::RefreshError;
+pub(crate) use refresh::{RefreshError, Refreshed, Slow};
 pub(crate) use validate::Validity;
 
 #[cfg(test)]

@@ -11,9 +11,10 @@ use super::discovery::Metadata;
 use super::issuer::{self, Live};
 use super::login_parameters::LoginParameters;
 use super::outcome::Outcomes;
-use super::token::{self, TokenError, Tokens};
+use super::token::{self, TokenError};
 use super::verify::Audience;
 use calls::Calls;
+pub(super) use calls::TOO_MANY;
 use proxy_config::{PkceMethod, Provider as Config};
 use std::ops::Deref;
 use std::sync::Arc;
@@ -109,7 +110,7 @@ impl Client {
     }
 
     /// Passes on what the token endpoint answered, and takes note of it.
-    pub(super) fn noted(&self, result: Result<Tokens, TokenError>) -> Result<Tokens, TokenError> {
+    pub(super) fn noted<T>(&self, result: Result<T, TokenError>) -> Result<T, TokenError> {
         self.outcomes.token(self.issuer.clock.now(), result.as_ref().err());
         if result.as_ref().is_err_and(TokenError::is_outage) {
             self.issuer.suspect_change();

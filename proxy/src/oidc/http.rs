@@ -23,7 +23,10 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 /// Longest a request may take, redirects and body included.
-const TOTAL_TIME: Duration = Duration::from_secs(10);
+pub(super) const TOTAL_TIME: Duration = Duration::from_secs(10);
+/// The same where nobody waits for the answer so long, and it is worth having all the same: the refresh token that it was
+/// asked with is used up.
+pub(super) const LONG_TIME: Duration = Duration::from_mins(1);
 /// Longest the connection itself may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
 /// Redirects followed on a GET.
@@ -112,7 +115,7 @@ impl Http {
     /// # Errors
     /// See [`HttpError`]; a status that is not 200 is no error here.
     pub(super) async fn get(&self, url: &Url, get: &Get<'_>) -> Result<Answer, HttpError> {
-        within(url, async {
+        within((url, TOTAL_TIME), async {
             let mut target = url.clone();
             for _ in 0..=MAX_REDIRECTS {
                 let mut request = Request::new(Method::GET, target.clone());
@@ -134,7 +137,7 @@ impl Http {
         .await
     }
 
-    /// A POST of a form (already encoded), with an `Authorization` header if given. Redirects are refused: the form holds
+    /// A POST of a form (already encoded), with an `Authorization` header if given, that may take `time`. Redirects are refused: the form holds
     /// the code and perhaps the client secret.
     ///
     /// # Errors
@@ -144,8 +147,9 @@ impl Http {
         url: &Url,
         form: Zeroizing<String>,
         authorization: Option<&str>,
+        time: Duration,
     ) -> Result<Answer, HttpError> {
-        within(url, async {
+        within((url, time), async {
             let client = self.client(url).await?;
             let mut request = Request::new(Method::POST, url.clone());
             let headers = request.headers_mut();
@@ -245,12 +249,12 @@ fn build(
 }
 
 async fn within<T>(
-    url: &Url,
+    (url, time): (&Url, Duration),
     work: impl Future<Output = Result<T, HttpError>>,
 ) -> Result<T, HttpError> {
-    tokio::time::timeout(TOTAL_TIME, work)
+    tokio::time::timeout(time, work)
         .await
-        .unwrap_or_else(|_| Err(HttpError::Timeout(address(url))))
+        .unwrap_or_else(|_| Err(HttpError::Timeout { address: address(url), time }))
 }
 
 /// Where to go next, if the answer is a redirect that may be followed.

@@ -2,7 +2,7 @@
 
 use super::callback::{expiry, userinfo};
 use super::claims::{self, ClaimsRefused, Object, Sources};
-use super::client::{Acting, Client};
+use super::client::{Acting, Client, TOO_MANY};
 use super::discovery::Metadata;
 use super::issuer::{SignedError, Unavailable};
 use super::keys::Need;
@@ -11,7 +11,9 @@ use super::provider::Provider;
 use super::token::{self, TokenError, Tokens};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
 use crate::session::{Binding, Fingerprint, LeftOut, Login, Session, Token};
+use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Why a session was not refreshed. The texts are for the log and have no secrets.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -31,16 +33,31 @@ pub(crate) enum RefreshError {
     /// The provider does not answer.
     #[error("the session could not be refreshed: {0}")]
     Unavailable(String),
+    /// It was not asked, because too many are being refreshed.
+    #[error("the session could not be refreshed: {TOO_MANY}")]
+    Busy,
     /// The provider answers that it can not serve now. That is soon said and keeps nobody waiting.
     #[error("the session could not be refreshed: {0}")]
     Failing(String),
     /// The provider refuses us rather than the session (a wrong client secret, for one), or its answer is of no use.
     #[error("the session could not be refreshed: {0}")]
     Rejected(String),
-    /// The new ID token does not pass. The old session is as good as before.
-    #[error("the refreshed ID token is not accepted: {0}")]
-    Refused(TokenRefused),
 }
+
+/// What a refresh brought.
+#[derive(Debug)]
+pub(crate) struct Refreshed {
+    /// The session to go on with.
+    pub(crate) session: Session,
+    /// It has a new access token. Otherwise only the refresh token is new, because the rest of the answer did not pass.
+    pub(crate) is_whole: bool,
+}
+
+/// Told once if the provider takes so long for an answer that it must be taken for away.
+pub(crate) type Slow = Box<dyn FnOnce() + Send>;
+
+/// So long.
+const SLOW_AFTER: Duration = Duration::from_secs(10);
 
 impl RefreshError {
     /// Whether the session is over. An outage, a wrong client secret or an unusable answer is no reason.
@@ -49,9 +66,9 @@ impl RefreshError {
             Self::InvalidGrant(_) | Self::SubjectChanged | Self::Denied(_) => true,
             Self::NoRefreshToken
             | Self::Unavailable(_)
+            | Self::Busy
             | Self::Failing(_)
-            | Self::Rejected(_)
-            | Self::Refused(_) => false,
+            | Self::Rejected(_) => false,
         }
     }
 }
@@ -68,20 +85,35 @@ impl Provider {
     ///
     /// # Errors
     /// See [`RefreshError`].
-    pub(crate) async fn refresh(&self, session: &Session) -> Result<Session, RefreshError> {
+    pub(crate) async fn refresh(
+        &self,
+        session: &Session,
+        slow: Slow,
+    ) -> Result<Refreshed, RefreshError> {
         let (client, session) = (Arc::clone(&self.client), session.clone());
-        self.on_control(async move { refresh(&client, &session).await }).await?
+        self.on_control(async move { refresh(&client, &session, slow).await }).await?
     }
 }
 
-async fn refresh(client: &Client, session: &Session) -> Result<Session, RefreshError> {
+async fn refresh(
+    client: &Client,
+    session: &Session,
+    slow: Slow,
+) -> Result<Refreshed, RefreshError> {
     let refresh_token = session.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
     let client = &client.acting(session.login.credentials);
     let metadata = client.issuer.metadata().await?;
-    let _place = client.calls.refresh().await?;
-    let answer = token::refresh(&client.token_endpoint(&metadata), refresh_token.as_str()).await;
+    let _place = client.calls.refresh().await.ok_or(RefreshError::Busy)?;
+    let endpoint = client.token_endpoint(&metadata);
+    let answer = watched(token::refresh(&endpoint, refresh_token.as_str()), slow).await;
     let tokens = match client.noted(answer) {
-        Ok(tokens) => tokens,
+        Ok(token::Refreshed::Whole(tokens)) => tokens,
+        Ok(token::Refreshed::Rotated(refresh, reason)) => {
+            let provider = client.config.id.as_str();
+            tracing::warn!(provider, reason, "of a refresh only the new refresh token is of use");
+            let session = continued(client, session, Some(refresh));
+            return Ok(Refreshed { session, is_whole: false });
+        }
         Err(error) if error.is_invalid_grant() => return Err(RefreshError::InvalidGrant(error)),
         Err(error) if error.is_outage() => {
             let text = error.to_string();
@@ -95,17 +127,24 @@ async fn refresh(client: &Client, session: &Session) -> Result<Session, RefreshE
     renewed(client, &metadata, session, tokens).await
 }
 
-/// The session with the new tokens. From here on the old refresh token may be used up, so keys or a userinfo that can not be
-/// had keep the new tokens together with the identity that is known, rather than losing both.
-async fn renewed(
-    client: &Acting<'_>,
-    metadata: &Metadata,
-    session: &Session,
-    tokens: Tokens,
-) -> Result<Session, RefreshError> {
+/// The outcome of `call`, however long it takes.
+async fn watched<T>(call: impl Future<Output = T>, slow: Slow) -> T {
+    let mut call = pin!(call);
+    match tokio::time::timeout(SLOW_AFTER, &mut call).await {
+        Ok(outcome) => outcome,
+        Err(_) => {
+            slow();
+            call.await
+        }
+    }
+}
+
+/// The session as it goes on with another refresh token, if there is one, and nothing else that is new: the provider has
+/// said that it stands.
+fn continued(client: &Acting<'_>, session: &Session, refresh: Option<Token>) -> Session {
     let now = client.issuer.clock.now();
     let issuer = Fingerprint::of(&client.config.issuer_url);
-    let mut next = Session {
+    Session {
         // A session of the first format may have been made under a name that the provider had then.
         provider: client.config.id.clone(),
         binding: session.binding.or_else(|| Some(Binding::continuing(session, issuer))),
@@ -115,14 +154,34 @@ async fn renewed(
         },
         created_at: now,
         seen_at: now,
+        refresh_token: refresh.or_else(|| session.refresh_token.clone()),
+        ..session.clone()
+    }
+}
+
+/// The session with the new tokens. From here on the old refresh token may be used up, so an ID token that does not pass keeps
+/// the new refresh token with everything else as it was, and keys or a userinfo that can not be had keep all new tokens with
+/// the identity that is known, rather than losing both.
+async fn renewed(
+    client: &Acting<'_>,
+    metadata: &Metadata,
+    session: &Session,
+    tokens: Tokens,
+) -> Result<Refreshed, RefreshError> {
+    let kept = continued(client, session, tokens.refresh);
+    let mut next = Session {
         // The provider was asked for everything: what is not there now was not given.
         left_out: LeftOut::default(),
-        expires_at: expiry(now, tokens.expires_in),
-        refresh_token: tokens.refresh.or_else(|| session.refresh_token.clone()),
-        ..session.clone()
+        expires_at: expiry(kept.created_at, tokens.expires_in),
+        ..kept.clone()
     };
     if let Some(id_token) = tokens.id {
-        update_identity(client, metadata, &mut next, (&id_token, &tokens.access)).await?;
+        let updated = update_identity(client, metadata, &mut next, (&id_token, &tokens.access));
+        if let Err(refused) = updated.await? {
+            let provider = client.config.id.as_str();
+            tracing::warn!(provider, %refused, "a refreshed ID token is not accepted: only the new refresh token is kept");
+            return Ok(Refreshed { session: kept, is_whole: false });
+        }
     } else {
         look_for_claims(client, metadata, &mut next, &tokens.access).await;
     }
@@ -133,25 +192,28 @@ async fn renewed(
         .is_bearer
         .unwrap_or_else(|| session.access_token.is_some() || session.left_out.access_token);
     next.access_token = is_bearer.then_some(tokens.access);
-    Ok(next)
+    Ok(Refreshed { session: next, is_whole: true })
 }
 
-/// Takes over the new ID token and what it and userinfo say.
+/// Takes over the new ID token and what it and userinfo say, if it passes.
 async fn update_identity(
     client: &Acting<'_>,
     metadata: &Metadata,
     session: &mut Session,
     (id_token, access_token): (&Token, &Token),
-) -> Result<(), RefreshError> {
+) -> Result<Result<(), TokenRefused>, RefreshError> {
     let provider = client.config.id.as_str();
     let signed = match client.issuer.signed(id_token.as_str(), Need::Login).await {
         Ok(signed) => signed,
-        Err(SignedError::Refused(error)) => return Err(RefreshError::Refused(error.into())),
+        Err(SignedError::Refused(error)) => return Ok(Err(error.into())),
         Err(SignedError::Keys(error)) => {
             tracing::warn!(provider, %error, "a refreshed ID token can not be checked now: the old one stays");
-            return Ok(());
+            return Ok(Ok(()));
         }
-        Err(SignedError::Unavailable(error)) => return Err(error.into()),
+        Err(SignedError::Unavailable(error)) => {
+            tracing::warn!(provider, %error, "a refreshed ID token can not be checked now: the old one stays");
+            return Ok(Ok(()));
+        }
     };
     let nonce = session.nonce.map(|nonce| hash(&nonce));
     let expected = Expected {
@@ -161,8 +223,10 @@ async fn update_identity(
         kind: Kind::Received,
         now: session.created_at,
     };
-    let subject = verify::check(&signed, client.trusts(), &client.audience(), &expected)
-        .map_err(RefreshError::Refused)?;
+    let subject = match verify::check(&signed, client.trusts(), &client.audience(), &expected) {
+        Ok(subject) => subject,
+        Err(refused) => return Ok(Err(refused)),
+    };
     if subject != session.identity.user {
         return Err(RefreshError::SubjectChanged);
     }
@@ -173,7 +237,7 @@ async fn update_identity(
         Err(error) => {
             tracing::warn!(provider, %error, "userinfo gives nothing at a refresh: the identity stays as it was");
             session.id_token = Some(id_token.clone());
-            return Ok(());
+            return Ok(Ok(()));
         }
     };
     let sources = Sources { token: &signed.claims, userinfo: userinfo.as_ref() };
@@ -187,7 +251,7 @@ async fn update_identity(
     old.groups = new.groups;
     session.claims = claims::captured(&client.claims, sources);
     session.id_token = Some(id_token.clone());
-    Ok(())
+    Ok(Ok(()))
 }
 
 /// Without a new ID token only userinfo can know a claim that nobody looked for before.

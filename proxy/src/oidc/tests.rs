@@ -40,6 +40,11 @@ fn config(issuer: &str) -> Config {
     config
 }
 
+/// For a refresh whose answer comes in time.
+fn never_slow() -> super::Slow {
+    Box::new(|| {})
+}
+
 fn start(config: Config) -> Arc<Provider> {
     start_among(alone(config), &[])
 }

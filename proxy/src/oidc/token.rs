@@ -6,17 +6,18 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzzing;
 
-pub(super) use answer::Tokens;
+pub(super) use answer::{Refreshed, Tokens};
 pub(crate) use error::TokenError;
 
 use super::client::{Credentials, Ring};
 use super::discovery::Metadata;
-use super::http::Http;
+use super::http::{Answer, Http, LONG_TIME, TOTAL_TIME};
 use super::login::form;
 use crate::secrets;
 use proxy_config::{ClientAuthentication as Method, Provider as Config, Secret};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// What is sent and must not be shown, whoever repeats it.
@@ -36,7 +37,7 @@ pub(super) async fn redeem(
         ("redirect_uri", grant.redirect_uri),
     ];
     pairs.extend(grant.verifier.map(|verifier| ("code_verifier", verifier)));
-    endpoint.ask(pairs).await
+    endpoint.ask(pairs, (TOTAL_TIME, answer::read)).await.inspect(|tokens| endpoint.look(tokens))
 }
 
 /// Uses a refresh token.
@@ -46,9 +47,17 @@ pub(super) async fn redeem(
 pub(super) async fn refresh(
     endpoint: &Endpoint<'_>,
     refresh_token: &str,
-) -> Result<Tokens, TokenError> {
-    endpoint.ask(vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token)]).await
+) -> Result<Refreshed, TokenError> {
+    let pairs = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
+    let refreshed = endpoint.ask(pairs, (LONG_TIME, answer::read_refreshed)).await?;
+    if let Refreshed::Whole(tokens) = &refreshed {
+        endpoint.look(tokens);
+    }
+    Ok(refreshed)
 }
+
+/// The time that a request has, and what reads its answer.
+type Reading<T> = (Duration, fn(&Answer) -> Result<T, TokenError>);
 
 /// What a code is redeemed with.
 pub(super) struct Code<'a> {
@@ -93,14 +102,14 @@ pub(super) struct Endpoint<'a> {
 impl Endpoint<'_> {
     /// Asks with the credentials that the grant belongs to, and with others of the same client id while the provider takes us
     /// for nobody: its secret is not changed at the same instant there and here.
-    async fn ask(&self, pairs: Vec<(&str, &str)>) -> Result<Tokens, TokenError> {
+    async fn ask<T>(&self, pairs: Vec<(&str, &str)>, reading: Reading<T>) -> Result<T, TokenError> {
         let (first, others) = self.ring.ways(self.credentials);
-        let refused = self.ask_as(first, pairs.clone()).await;
+        let refused = self.ask_as(first, pairs.clone(), reading).await;
         if !refused.as_ref().is_err_and(TokenError::is_about_the_client) {
             return refused;
         }
         for credentials in others {
-            let result = self.ask_as(credentials, pairs.clone()).await;
+            let result = self.ask_as(credentials, pairs.clone(), reading).await;
             match &result {
                 Err(error) if error.is_about_the_client() => {}
                 Err(error) if error.is_outage() => break,
@@ -120,20 +129,21 @@ impl Endpoint<'_> {
 
     /// Asks in the way that is configured or known to work, and where neither is, in a second one if the provider takes us
     /// for nobody: many do not say which way they want, or say both and mean one.
-    async fn ask_as(
+    async fn ask_as<T>(
         &self,
         credentials: &Credentials,
         pairs: Vec<(&str, &str)>,
-    ) -> Result<Tokens, TokenError> {
+        reading: Reading<T>,
+    ) -> Result<T, TokenError> {
         let secret = credentials.secret.as_ref().map(read).transpose()?;
         let client = (credentials.id.as_str(), secret.as_ref().map(|text| text.as_str()));
         let method = self.method(credentials)?;
-        let first = self.ask_by(method, pairs.clone(), client).await;
+        let first = self.ask_by(method, pairs.clone(), client, reading).await;
         let Some(other) = self.alternative(method) else { return first };
         if !first.as_ref().is_err_and(TokenError::is_about_the_client) {
             return first;
         }
-        let second = self.ask_by(other, pairs, client).await;
+        let second = self.ask_by(other, pairs, client, reading).await;
         if second.as_ref().is_err_and(|error| error.is_about_the_client() || error.is_outage()) {
             return first;
         }
@@ -148,12 +158,13 @@ impl Endpoint<'_> {
         second
     }
 
-    async fn ask_by(
+    async fn ask_by<T>(
         &self,
         method: Method,
         mut pairs: Vec<(&str, &str)>,
         (id, secret): (&str, Option<&str>),
-    ) -> Result<Tokens, TokenError> {
+        (time, read): Reading<T>,
+    ) -> Result<T, TokenError> {
         let mut authorization = None;
         match (method, secret) {
             (Method::ClientSecretBasic, Some(secret)) => {
@@ -174,9 +185,18 @@ impl Endpoint<'_> {
         let form = Zeroizing::new(form(pairs.iter().copied()));
         let answer = self
             .http
-            .post_form(&self.metadata.token, form, authorization.as_deref().map(String::as_str))
+            .post_form(
+                &self.metadata.token,
+                form,
+                authorization.as_deref().map(String::as_str),
+                time,
+            )
             .await?;
-        let tokens = answer::read(&answer).map_err(|error| error.without(&sent))?;
+        read(&answer).map_err(|error| error.without(&sent))
+    }
+
+    /// Says so if the provider says nothing of the kind of its access token.
+    fn look(&self, tokens: &Tokens) {
         if tokens.is_bearer != Some(true) {
             tracing::warn!(
                 provider = self.config.id.as_str(),
@@ -184,7 +204,6 @@ impl Endpoint<'_> {
                  applications"
             );
         }
-        Ok(tokens)
     }
 
     /// As configured, else what worked before, else the best that the provider offers. What it does not list counts as HTTP

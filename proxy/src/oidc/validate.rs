@@ -1,6 +1,6 @@
 //! Whether a session still stands with the provider (`reference/providers.md` 3.4).
 
-use super::client::Client;
+use super::client::{Client, TOO_MANY};
 use super::discovery;
 use super::http::{Get, MAX_ANSWER};
 use super::issuer::SignedError;
@@ -50,17 +50,18 @@ async fn ask_endpoint(client: &Client, url: &str, token: &str) -> Validity {
         Err(error) => return Validity::Unavailable(error.to_string()),
     };
     let _place = match client.calls.refresh().await {
-        Ok(place) => place,
-        Err(busy) => return Validity::Unavailable(busy.to_string()),
+        Some(place) => place,
+        None => return Validity::Unavailable(TOO_MANY.to_owned()),
     };
     let get = Get { accept: "application/json", bearer: Some(token), limit: MAX_ANSWER };
     match client.issuer.http.get(&url, &get).await {
         Ok(answer) if answer.status == 200 => Validity::Valid,
-        Ok(answer) if answer.status >= 500 || answer.status == 429 => {
-            Validity::Unavailable(format!("the validation endpoint answers {}", answer.status))
+        // All others, such as 404, come from what stands in front of it as well, while it is being changed.
+        Ok(answer) if [401, 403].contains(&answer.status) => {
+            Validity::Invalid(format!("the validation endpoint answers {}", answer.status))
         }
         Ok(answer) => {
-            Validity::Invalid(format!("the validation endpoint answers {}", answer.status))
+            Validity::Unavailable(format!("the validation endpoint answers {}", answer.status))
         }
         Err(error) => Validity::Unavailable(error.to_string()),
     }

@@ -15,7 +15,7 @@ const FAILURES: u32 = 2;
 /// The first pause between calls to a provider that is away, and the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// How long one call that finds out whether it is back has the field for itself: longer than a call may take.
+/// How long one call that finds out whether it is back has the field for itself: longer than it takes to know.
 const PROBE: Duration = Duration::from_secs(15);
 /// What somebody is told who asks when to come again, if nothing better is known.
 const USUAL_PAUSE: Duration = Duration::from_secs(10);
@@ -114,6 +114,16 @@ impl Breakers {
         breaker.closed_until = Some(Instant::now() + pause);
     }
 
+    /// A call that was admitted so did not ask it after all: the next may.
+    pub(super) fn unasked(&self, provider: &str, admission: Admission) {
+        if admission == Admission::Probe
+            && let Some(breaker) = self.lock().get_mut(provider)
+            && breaker.closed_until.is_some()
+        {
+            breaker.closed_until = Some(Instant::now());
+        }
+    }
+
     /// When it may be worth asking again.
     pub(super) fn pause(&self, provider: &str) -> Duration {
         let until = self.lock().get(provider).and_then(|breaker| breaker.closed_until);
@@ -169,6 +179,10 @@ mod tests {
         breakers.away("a", Admission::Usual);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(breakers.admit("a"), Admission::Probe);
+        breakers.unasked("a", Admission::Usual);
+        assert_eq!(breakers.admit("a"), Admission::No);
+        breakers.unasked("a", Admission::Probe);
+        assert_eq!(breakers.admit("a"), Admission::Probe, "the one before asked nothing");
         tokio::time::advance(PROBE).await;
         assert_eq!(breakers.admit("a"), Admission::Probe);
     }

@@ -7,6 +7,7 @@ use super::renewed::Renewed;
 use crate::session::{self, Session};
 use proxy_config::SessionFormat;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -107,6 +108,7 @@ pub(super) struct Landing {
     admission: Admission,
     sender: watch::Sender<Option<Outcome>>,
     newest: Option<Arc<Renewed>>,
+    asked: AtomicBool,
 }
 
 impl Flights {
@@ -143,8 +145,8 @@ impl Flights {
         let running = Running { outlook: outlook.clone(), since: now };
         let entry = Entry { outlook, since: now, forget_at: None, undelivered: false, bytes: 0 };
         state.by_key.insert(*key, entry);
-        let flights = Arc::clone(self);
-        Joined::Start(Landing { flights, key: *key, admission, sender, newest }, running)
+        let (flights, asked) = (Arc::clone(self), AtomicBool::new(false));
+        Joined::Start(Landing { flights, key: *key, admission, sender, newest, asked }, running)
     }
 
     /// A session that was renewed earlier and could not be written.
@@ -248,6 +250,16 @@ impl Landing {
     /// How it came to be.
     pub(super) fn admission(&self) -> Admission {
         self.admission
+    }
+
+    /// The provider was asked.
+    pub(super) fn asked(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was not.
+    pub(super) fn has_asked_nothing(&self) -> bool {
+        !self.asked.load(Ordering::Relaxed)
     }
 
     /// Nothing of it waits for the store.

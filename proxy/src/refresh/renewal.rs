@@ -1,19 +1,20 @@
 //! One flight: agree with the other processes, look again, ask the provider once, write the result.
 
-use super::breaker::Breakers;
+use super::breaker::{Admission, Breakers};
 use super::flights::Landing;
 use super::renewed::Renewed;
 use super::{Outcome, SignedOut};
 use crate::clock::Clock;
-use crate::oidc::{Provider, RefreshError, Validity};
+use crate::oidc::{Provider, RefreshError, Refreshed, Slow, Validity};
 use crate::session::Session;
 use crate::store::{LoadError, Store, StoreError, Ticket, family};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long another process may hold the lease: longer than a token call takes.
-const LEASE_WAIT: Duration = Duration::from_secs(20);
+const LEASE_WAIT: Duration = Duration::from_secs(90);
 /// How often a session that waits for its store is tried, whether or not there are requests: at first soon, because another
 /// process that has the store back may use its spent refresh token.
 const RESCUE_OFTEN: Duration = Duration::from_millis(200);
@@ -28,6 +29,8 @@ pub(crate) enum Renewal {
     Kept(String),
     /// The same, because the provider does not answer.
     Away(String),
+    /// The same, because it was not asked: too many others are being renewed.
+    Busy(String),
     /// It has no refresh token and still stands.
     NotRenewable,
     /// Its refresh token is not accepted: revoked, expired, or used before.
@@ -38,17 +41,25 @@ pub(crate) enum Renewal {
 
 /// Something that renews sessions: an identity provider.
 pub(crate) trait Renew: Send + Sync + 'static {
-    /// Asks once. Bounded in time; never ends a session because the provider is away or does not know us.
-    fn renew(&self, session: &Session) -> impl Future<Output = Renewal> + Send;
+    /// Asks once. Bounded in time; never ends a session because the provider is away or does not know us. `slow` is told if
+    /// the answer takes so long that the provider must be taken for away; it is waited for all the same.
+    fn renew(&self, session: &Session, slow: Slow) -> impl Future<Output = Renewal> + Send;
 }
 
 impl Renew for Provider {
-    async fn renew(&self, session: &Session) -> Renewal {
-        match self.refresh(session).await {
-            Ok(renewed) => match self.validate(&renewed, true).await {
-                Validity::Invalid(reason) => Renewal::Ended(reason),
-                Validity::Valid | Validity::Unavailable(_) => Renewal::Renewed(Box::new(renewed)),
-            },
+    async fn renew(&self, session: &Session, slow: Slow) -> Renewal {
+        match self.refresh(session, slow).await {
+            // There is no access token to look at but that of before.
+            Ok(Refreshed { session, is_whole: false }) => Renewal::Renewed(Box::new(session)),
+            Ok(Refreshed { session, is_whole: true }) => {
+                match self.validate(&session, true).await {
+                    Validity::Invalid(reason) => Renewal::Ended(reason),
+                    Validity::Valid | Validity::Unavailable(_) => {
+                        Renewal::Renewed(Box::new(session))
+                    }
+                }
+            }
+            Err(RefreshError::Busy) => Renewal::Busy(RefreshError::Busy.to_string()),
             Err(RefreshError::NoRefreshToken) => match self.validate(session, false).await {
                 Validity::Valid => Renewal::NotRenewable,
                 Validity::Invalid(reason) => Renewal::Ended(reason),
@@ -59,6 +70,35 @@ impl Renew for Provider {
             Err(error) if error.ends_session() => Renewal::Ended(error.to_string()),
             Err(error) => Renewal::Kept(error.to_string()),
         }
+    }
+}
+
+/// What a call tells of its provider, at most once for the worse.
+struct Health {
+    breakers: Arc<Breakers>,
+    provider: String,
+    admission: Admission,
+    said: AtomicBool,
+}
+
+impl Health {
+    fn of<P>(flight: &Flight<P>, landing: &Landing) -> Arc<Self> {
+        Arc::new(Self {
+            breakers: Arc::clone(&flight.breakers),
+            provider: flight.session.provider.clone(),
+            admission: landing.admission(),
+            said: AtomicBool::new(false),
+        })
+    }
+
+    fn away(&self) {
+        if !self.said.swap(true, Ordering::Relaxed) {
+            self.breakers.away(&self.provider, self.admission);
+        }
+    }
+
+    fn answered(&self) {
+        self.breakers.answered(&self.provider);
     }
 }
 
@@ -101,6 +141,9 @@ impl<P: Renew> Flight<P> {
             self.remove().await;
             landing.settled();
             outcome = Outcome::Ended;
+        }
+        if landing.has_asked_nothing() {
+            self.breakers.unasked(&self.session.provider, landing.admission());
         }
         landing.land(outcome, self.ticket.is_some());
     }
@@ -175,17 +218,23 @@ impl<P: Renew> Flight<P> {
     }
 
     async fn ask(&self, session: Arc<Session>, landing: &Landing) -> Outcome {
-        let renewal = self.provider.renew(&session).await;
+        let health = Health::of(self, landing);
+        let told = Arc::clone(&health);
+        let renewal = self.provider.renew(&session, Box::new(move || told.away())).await;
         match &renewal {
-            Renewal::Away(_) => self.breakers.away(&session.provider, landing.admission()),
-            _ => self.breakers.answered(&session.provider),
+            Renewal::Away(_) => health.away(),
+            Renewal::Busy(_) => {}
+            _ => health.answered(),
+        }
+        if !matches!(renewal, Renewal::Busy(_)) {
+            landing.asked();
         }
         match renewal {
             Renewal::Renewed(mut renewed) => {
                 renewed.created_at = self.clock.now();
                 self.write(Renewed::new(Arc::new(*renewed)), landing).await
             }
-            Renewal::Kept(reason) | Renewal::Away(reason) => {
+            Renewal::Kept(reason) | Renewal::Away(reason) | Renewal::Busy(reason) => {
                 tracing::warn!(
                     reason,
                     user = session.identity.shown(),

@@ -5,6 +5,7 @@ mod worst;
 use super::renewal::Renewal;
 use super::*;
 use crate::clock::TestClock;
+use crate::oidc::Slow;
 use crate::session::Token;
 use crate::store::RedisServer;
 use crate::store::tests::{browser, load, logged_in, now, session, store};
@@ -30,6 +31,10 @@ enum Answer {
     /// The refresh token stays the same.
     Reuse,
     Down,
+    /// Of our own doing.
+    Busy,
+    /// As [`Answer::Rotate`], too late.
+    Slow,
 }
 
 impl Tokens {
@@ -57,9 +62,15 @@ impl Tokens {
 }
 
 impl Renew for Tokens {
-    async fn renew(&self, session: &Session) -> Renewal {
+    async fn renew(&self, session: &Session, slow: Slow) -> Renewal {
         let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
+        if matches!(self.answer, Answer::Slow) {
+            slow();
+        }
         self.gate.acquire().await.unwrap().forget();
+        if matches!(self.answer, Answer::Busy) {
+            return Renewal::Busy("too many".to_owned());
+        }
         if matches!(self.answer, Answer::Down) {
             return Renewal::Away("connection refused".to_owned());
         }

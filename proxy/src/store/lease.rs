@@ -15,8 +15,10 @@ use tokio::time::{Instant, MissedTickBehavior};
 const LIFE_MS: u64 = 2000;
 /// A third of its life: two extensions may be lost.
 const EXTEND_EVERY: Duration = Duration::from_millis(650);
-/// Time between attempts to get it: short against a token call, long against a round trip.
+/// Time between attempts to get it: short against a token call, long against a round trip. Longer for one that is held long.
 const RETRY_EVERY: Duration = Duration::from_millis(20);
+const RETRY_LATE: Duration = Duration::from_millis(200);
+const LATE: Duration = Duration::from_secs(1);
 
 // Scripts need the right to every command in them: GET, SET and DEL are all that anything here uses.
 const EXTEND: &str = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('set', KEYS[1], ARGV[1], 'PX', ARGV[2]) return 1 else return 0 end";
@@ -39,6 +41,7 @@ impl Lease {
         id: &str,
         deadline: Instant,
     ) -> Result<Option<Self>, StoreError> {
+        let began = Instant::now();
         let token = URL_SAFE_NO_PAD.encode_to_string(random::array::<16>());
         let lease = Self { links: Arc::clone(links), key: format!("{id}.lock"), token };
         let command =
@@ -53,7 +56,8 @@ impl Lease {
             if Instant::now() >= deadline {
                 return Ok(None);
             }
-            tokio::time::sleep(RETRY_EVERY).await;
+            let late = began.elapsed() > LATE;
+            tokio::time::sleep(if late { RETRY_LATE } else { RETRY_EVERY }).await;
         }
     }
 

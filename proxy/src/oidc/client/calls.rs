@@ -6,6 +6,9 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+/// Why there is no place.
+pub(in crate::oidc) const TOO_MANY: &str = "too many calls to it are under way already";
+
 /// Anybody can come back from a login that never was, so these can not take what refreshes need, nor one network what the logins
 /// of others do; together they bound what the control runtime, which carries more than this, has to do.
 pub(in crate::oidc) struct Calls {
@@ -16,23 +19,23 @@ pub(in crate::oidc) struct Calls {
 impl Calls {
     const LOGINS: usize = 24;
     const REFRESHES: usize = 40;
-    /// Who waited so long is told that the provider is busy.
+    /// A login that waited so long is told that the provider is busy.
     const PATIENCE: Duration = Duration::from_secs(10);
+    /// A refresh waits longer: nobody need wait for it.
+    const LINE: Duration = Duration::from_secs(30);
 
     /// A place among the logins that are being completed, for one that comes from `network`.
     pub(in crate::oidc) async fn login(&self, network: Network) -> Result<Place, Unavailable> {
-        timeout(Self::PATIENCE, self.logins.place(network)).await.map_err(|_| busy())
+        timeout(Self::PATIENCE, self.logins.place(network))
+            .await
+            .map_err(|_| Unavailable(TOO_MANY.to_owned()))
     }
 
-    /// A place among the sessions that are being refreshed or looked at.
-    pub(in crate::oidc) async fn refresh(&self) -> Result<SemaphorePermit<'_>, Unavailable> {
-        let place = timeout(Self::PATIENCE, self.refreshes.acquire()).await;
-        place.ok().and_then(Result::ok).ok_or_else(busy)
+    /// A place among the sessions that are being refreshed or looked at; `None` if too many are. That is our doing and says
+    /// nothing of the provider.
+    pub(in crate::oidc) async fn refresh(&self) -> Option<SemaphorePermit<'_>> {
+        timeout(Self::LINE, self.refreshes.acquire()).await.ok()?.ok()
     }
-}
-
-fn busy() -> Unavailable {
-    Unavailable("too many calls to it are under way already".to_owned())
 }
 
 impl Default for Calls {

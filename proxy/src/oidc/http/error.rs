@@ -1,14 +1,20 @@
 //! Why a request to the identity provider gave nothing, without the secrets that were in it.
 
 use std::error::Error;
+use std::time::Duration;
 use url::Url;
 
 /// Why there was no whole answer. The address is shown without its query.
 #[derive(Clone, Debug, thiserror::Error)]
 pub(crate) enum HttpError {
-    /// Took longer than [`super::TOTAL_TIME`].
-    #[error("{0} did not answer within {seconds} s", seconds = super::TOTAL_TIME.as_secs())]
-    Timeout(String),
+    /// Took longer than it may.
+    #[error("{address} did not answer within {seconds} s", seconds = time.as_secs())]
+    Timeout {
+        /// Where.
+        address: String,
+        /// The time that it had.
+        time: Duration,
+    },
     /// No connection, a TLS failure, a broken answer.
     #[error("{address} can not be reached: {reason}")]
     Unreachable {
@@ -41,7 +47,7 @@ pub(crate) enum HttpError {
 /// What the client says of a request that got no answer.
 pub(super) fn unreachable(url: &Url, error: reqwest::Error) -> HttpError {
     if error.is_timeout() {
-        return HttpError::Timeout(address(url));
+        return HttpError::Timeout { address: address(url), time: super::CONNECT_TIME };
     }
     HttpError::Unreachable { address: address(url), reason: chain(&error.without_url()) }
 }

@@ -111,23 +111,23 @@ async fn refresh_tokens_rotate_and_the_last_one_works_until_it_is_revoked() {
     provider.set_account(
         &json!({"email": "alice@example.com", "email_verified": true, "groups": ["staff"]}),
     );
-    let second = client.refresh(&first).await.unwrap();
+    let second = client.refresh(&first, never_slow()).await.unwrap().session;
     assert!(second.refresh_token.is_some() && second.refresh_token != first.refresh_token);
     assert_eq!(second.identity.groups, ["staff"]);
-    let third = client.refresh(&second).await.unwrap();
+    let third = client.refresh(&second, never_slow()).await.unwrap().session;
     assert_eq!(client.validate(&third, false).await, Validity::Valid);
     provider.set_outage(&json!({"/token": 503}));
-    let error = client.refresh(&third).await.err().unwrap();
+    let error = client.refresh(&third, never_slow()).await.err().unwrap();
     assert!(!error.ends_session(), "{error}");
     provider.set_outage(&json!({}));
-    let fourth = client.refresh(&third).await.unwrap();
+    let fourth = client.refresh(&third, never_slow()).await.unwrap().session;
     provider.revoke_all();
-    let error = client.refresh(&fourth).await.err().unwrap();
+    let error = client.refresh(&fourth, never_slow()).await.err().unwrap();
     assert!(matches!(error, RefreshError::InvalidGrant(_)), "{error}");
     // A token that was used before is refused, and with it everything that came of it.
     let again = sign_in(&client).await.unwrap();
-    client.refresh(&again).await.unwrap();
-    assert!(client.refresh(&again).await.is_err_and(|error| error.ends_session()));
+    client.refresh(&again, never_slow()).await.unwrap().session;
+    assert!(client.refresh(&again, never_slow()).await.is_err_and(|error| error.ends_session()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,7 +137,7 @@ async fn a_wrong_secret_is_ours_to_repair_and_ends_nothing() {
     let mut config = config(&provider.issuer());
     config.client_secret = Some(proxy_config::Secret::value("wrong"));
     let client = start(config);
-    let error = client.refresh(&session).await.err().unwrap();
+    let error = client.refresh(&session, never_slow()).await.err().unwrap();
     assert!(!error.ends_session() && error.to_string().contains("invalid_client"), "{error}");
     let error = sign_in(&client).await.err().unwrap();
     assert_eq!(error.failure(), crate::oidc::Failure::Misconfigured);

@@ -4,6 +4,7 @@ use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
 use crate::oidc::{RefreshError, Validity};
+use crate::session::Token;
 use serde_json::json;
 
 async fn logged_in(hostile: &Hostile) -> (Arc<Provider>, Session, serde_json::Value) {
@@ -13,6 +14,10 @@ async fn logged_in(hostile: &Hostile) -> (Arc<Provider>, Session, serde_json::Va
     hostile.give(&claims);
     let session = finish(&client, login, "code=c").await.unwrap();
     (client, session, claims)
+}
+
+async fn refreshed(client: &Provider, session: &Session) -> Session {
+    client.refresh(session, never_slow()).await.unwrap().session
 }
 
 #[tokio::test]
@@ -37,13 +42,13 @@ async fn only_a_dead_grant_ends_a_session() {
         (Reply::Redirect("/".to_owned()), false),
     ] {
         hostile.set("/token", reply);
-        let error = client.refresh(&session).await.err().unwrap();
+        let error = client.refresh(&session, never_slow()).await.err().unwrap();
         assert_eq!(error.ends_session(), ends, "{error}");
         assert!(!format!("{error} {error:?}").contains("refresh-1"));
     }
     let mut without = session.clone();
     without.refresh_token = None;
-    let error = client.refresh(&without).await.err().unwrap();
+    let error = client.refresh(&without, never_slow()).await.err().unwrap();
     assert!(matches!(error, RefreshError::NoRefreshToken) && !error.ends_session());
 }
 
@@ -52,7 +57,7 @@ async fn what_the_provider_leaves_out_stays_as_it_was() {
     let hostile = Hostile::start().await;
     let (client, session, _) = logged_in(&hostile).await;
     hostile.set("/token", Reply::Json(200, json!({"access_token": "access-2"})));
-    let next = client.refresh(&session).await.unwrap();
+    let next = refreshed(&client, &session).await;
     assert!(next.access_token.as_ref().is_some_and(|t| t.as_str() == "access-2"));
     assert!(next.refresh_token == session.refresh_token && next.id_token == session.id_token);
     assert!(
@@ -89,20 +94,20 @@ async fn claims_that_others_name_are_captured_at_the_login_and_at_every_refresh(
     claims["nonce"] = json!(null);
     claims["department"] = json!(["hr", "it"]);
     hostile.give(&claims);
-    let renewed = client.refresh(&session).await.unwrap();
+    let renewed = refreshed(&client, &session).await;
     assert_eq!(values(&renewed), r#"{"department":["hr","it"],"level":["3"]}"#);
 
     // Without an ID token only what nobody looked for is worth a question.
     hostile.set("/token", Reply::Json(200, json!({"access_token": "access-2"})));
     let asked = hostile.requests("/me").len();
-    let kept = client.refresh(&session).await.unwrap();
+    let kept = refreshed(&client, &session).await;
     assert!(kept.claims == session.claims && hostile.requests("/me").len() == asked);
     let other = start(&["more", "else"]);
-    let looked = other.refresh(&session).await.unwrap();
+    let looked = refreshed(&other, &session).await;
     assert_eq!(looked.claims.asked, ["more", "else"]);
     assert_eq!(looked.claims.values["more"], ["x"]);
     hostile.set("/me", Reply::Json(503, json!({})));
-    let unknown = other.refresh(&session).await.unwrap();
+    let unknown = refreshed(&other, &session).await;
     assert_eq!(unknown.claims.asked, ["more", "else"], "not again with every request");
 }
 
@@ -115,27 +120,63 @@ async fn a_new_id_token_renews_the_identity_and_must_be_about_the_same_subject()
     next["groups"] = json!(["admins"]);
     next["email"] = json!(null);
     hostile.give(&next);
-    let renewed = client.refresh(&session).await.unwrap();
+    let renewed = refreshed(&client, &session).await;
     assert_eq!(renewed.identity.groups, ["admins"]);
     assert_eq!(renewed.identity.email.as_deref(), Some("alice@example.com"));
     assert!(renewed.id_token != session.id_token);
-    for (changes, ends) in [
-        (json!({"sub": "user-2"}), true),
-        (json!({"email_verified": false}), true),
-        (json!({"iss": "https://evil.test"}), false),
-        (json!({"aud": "other"}), false),
-        (json!({"nonce": "other"}), false),
-    ] {
+    for changes in [json!({"sub": "user-2"}), json!({"email_verified": false})] {
         let mut bad = claims.clone();
         for (name, value) in changes.as_object().unwrap() {
             bad[name] = value.clone();
         }
         hostile.give(&bad);
-        let error = client.refresh(&session).await.err().unwrap();
-        assert_eq!(error.ends_session(), ends, "{changes}: {error}");
+        let error = client.refresh(&session, never_slow()).await.err().unwrap();
+        assert!(error.ends_session(), "{changes}: {error}");
     }
-    hostile.give_token(&Signer::stranger().token(&rs256(), &claims));
-    assert!(matches!(client.refresh(&session).await, Err(RefreshError::Refused(_))));
+}
+
+/// The one that was sent is used up at a provider that rotates them.
+#[tokio::test]
+async fn an_odd_answer_does_not_lose_the_new_refresh_token_and_nothing_else_of_it_counts() {
+    let hostile = Hostile::start().await;
+    let (client, session, claims) = logged_in(&hostile).await;
+    let token = |name: &str, value: serde_json::Value| {
+        let mut bad = claims.clone();
+        bad[name] = value;
+        json!({"id_token": Signer::shared().token(&rs256(), &bad)})
+    };
+    for odd in [
+        token("iss", json!("https://evil.test")),
+        token("aud", json!("other")),
+        token("nonce", json!("other")),
+        token("exp", json!(1)),
+        token("at_hash", json!("AAAAAAAAAAAAAAAAAAAAAA")),
+        json!({"id_token": Signer::stranger().token(&rs256(), &claims)}),
+        json!({"id_token": "junk"}),
+        json!({"id_token": {}}),
+        json!({"expires_in": "never"}),
+        json!({"access_token": ""}),
+        json!({"access_token": null}),
+        json!({"access_token": 7}),
+        json!({"token_type": "DPoP"}),
+    ] {
+        let mut answer = json!({"access_token": "a2", "refresh_token": "r2", "expires_in": 60});
+        for (name, value) in odd.as_object().unwrap() {
+            answer[name] = value.clone();
+        }
+        hostile.set("/token", Reply::Json(200, answer));
+        let refreshed = client.refresh(&session, never_slow()).await.unwrap();
+        let next = refreshed.session;
+        assert!(!refreshed.is_whole, "{odd}");
+        assert_eq!(next.refresh_token.as_ref().map(Token::as_str), Some("r2"), "{odd}");
+        assert!(next.access_token == session.access_token, "{odd}");
+        assert!(next.id_token == session.id_token && next.expires_at == session.expires_at);
+        assert!(next.identity == session.identity && next.claims == session.claims, "{odd}");
+    }
+    // With no refresh token in it nothing was exchanged.
+    hostile.set("/token", Reply::Json(200, json!({"access_token": "a2", "expires_in": "never"})));
+    let error = client.refresh(&session, never_slow()).await.err().unwrap();
+    assert!(matches!(error, RefreshError::Rejected(_)), "{error}");
 }
 
 #[tokio::test]
@@ -153,7 +194,7 @@ async fn a_secret_that_the_provider_repeats_is_not_shown() {
         let answer =
             json!({"error": "invalid_scope", "error_description": text, "error_uri": text});
         hostile.set("/token", Reply::Json(400, answer));
-        let refresh = client.refresh(&session).await.err().unwrap();
+        let refresh = client.refresh(&session, never_slow()).await.err().unwrap();
         let begun = login(&client).await;
         let login = finish(&client, begun, &format!("code={code}")).await.err().unwrap();
         for (shown, sent) in [
@@ -191,7 +232,7 @@ async fn what_follows_the_token_call_does_not_lose_the_new_tokens() {
         Reply::Text(200, "text/html", "<p>moved</p>".to_owned()),
     ] {
         hostile.set("/userinfo", userinfo);
-        let next = client.refresh(&session).await.unwrap();
+        let next = refreshed(&client, &session).await;
         assert!(next.refresh_token.is_some_and(|t| t.as_str() == "r2"));
         assert!(next.identity == session.identity);
     }
@@ -214,8 +255,10 @@ async fn a_session_is_validated_by_the_endpoint_or_by_its_id_token() {
     let mut config = config(&hostile.issuer);
     config.endpoints.validate = Some(format!("{}/validate", hostile.issuer));
     let client = start(config);
+    let unavailable = [204, 302, 400, 404, 405, 408, 421, 423, 429, 500, 503];
+    let verdicts = [(200, "Valid"), (401, "Invalid"), (403, "Invalid")];
     for (reply, verdict) in
-        [(200, "Valid"), (401, "Invalid"), (204, "Invalid"), (503, "Unavailable")]
+        verdicts.into_iter().chain(unavailable.map(|status| (status, "Unavailable")))
     {
         hostile.set("/validate", Reply::Json(reply, json!({})));
         let found = format!("{:?}", client.validate(&session, true).await);
@@ -223,4 +266,20 @@ async fn a_session_is_validated_by_the_endpoint_or_by_its_id_token() {
         assert_eq!(client.validate(&session, false).await, Validity::Valid, "its ID token is good");
     }
     assert!(hostile.requests("/validate")[0].contains("authorization: Bearer access-1"));
+}
+
+/// Nobody waits for it so long, and the refresh token that it was asked with is used up.
+#[tokio::test]
+async fn a_late_answer_is_waited_for_and_its_provider_is_known_to_be_slow() {
+    let hostile = Hostile::start().await;
+    let (client, session, _) = logged_in(&hostile).await;
+    hostile.set("/token", Reply::Silence);
+    let (slow, told) = tokio::sync::oneshot::channel();
+    let refresh = client.refresh(&session, Box::new(|| drop(slow.send(Instant::now()))));
+    tokio::time::pause();
+    let began = Instant::now();
+    let error = refresh.await.err().unwrap();
+    assert!(error.to_string().contains("did not answer within 60 s"), "{error}");
+    let slow_after = told.await.unwrap() - began;
+    assert!((10..11).contains(&slow_after.as_secs()), "{slow_after:?}");
 }

@@ -27,6 +27,31 @@ pub(in crate::oidc) struct Tokens {
     pub(in crate::oidc) expires_in: Option<Duration>,
 }
 
+/// What a refresh gave.
+pub(in crate::oidc) enum Refreshed {
+    /// What it should.
+    Whole(Tokens),
+    /// Of use is only the next refresh token. The one that was sent may be used up, so it is not thrown away with the rest.
+    Rotated(Token, &'static str),
+}
+
+/// The same as [`read`], of the answer to a refresh.
+pub(super) fn read_refreshed(answer: &Answer) -> Result<Refreshed, TokenError> {
+    match read(answer) {
+        Ok(tokens) => Ok(Refreshed::Whole(tokens)),
+        // Nothing is malformed but an answer that gives something.
+        Err(TokenError::Malformed(reason)) => {
+            let members = members(answer)?;
+            let refresh = text(&members, "refresh_token").ok().flatten().and_then(Token::optional);
+            match refresh {
+                Some(refresh) => Ok(Refreshed::Rotated(refresh, reason)),
+                None => Err(TokenError::Malformed(reason)),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// Takes the tokens out of an answer, or the error.
 pub(super) fn read(answer: &Answer) -> Result<Tokens, TokenError> {
     let success = (200..300).contains(&answer.status);

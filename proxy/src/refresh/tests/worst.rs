@@ -399,3 +399,34 @@ async fn a_renewed_session_that_can_not_be_written_is_used_from_memory_until_it_
     }
     panic!("not written though Redis takes it");
 }
+
+#[tokio::test]
+async fn a_line_of_our_own_says_nothing_of_the_provider() {
+    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Busy));
+    tokens.gate.add_permits(1000);
+    for n in 0..10 {
+        let other = Session { refresh_token: Some(Token::new(format!("of-{n}"))), ..lively() };
+        let headers = logged_in(&process.store, &other).await;
+        assert_eq!(access(process.request(&tokens, &headers).await), "unchanged");
+    }
+    assert_eq!(tokens.calls(), 10, "it is not taken for away");
+}
+
+#[tokio::test]
+async fn an_answer_that_comes_late_is_kept_though_its_provider_was_taken_for_away() {
+    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Slow));
+    let headers = logged_in(&process.store, &lively()).await;
+    let other = Session { refresh_token: Some(Token::new("of-another")), ..lively() };
+    let others = logged_in(&process.store, &other).await;
+    for headers in [&headers, &others] {
+        let refresh = process.request_that_needs(Need::Nothing, &tokens, headers).await;
+        assert_eq!(access(refresh), "unchanged");
+        land().await;
+    }
+    let started = Instant::now();
+    assert_eq!(access(process.request(&tokens, &headers).await), "unchanged");
+    assert!(started.elapsed() < BRIEFLY, "nobody waits");
+    tokens.gate.add_permits(2);
+    land().await;
+    assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+}
