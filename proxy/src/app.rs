@@ -11,6 +11,7 @@ use crate::gate;
 use crate::metrics::Registry;
 use crate::options::LoadError;
 use crate::output::Writer;
+use crate::refresh::Refresher;
 use crate::reload::{self, InForce, Reloader, Seen};
 use crate::server::{self, BindError, Drain, Listener, Server, Serves};
 use crate::site::{Context, SiteCell, SiteReader};
@@ -23,6 +24,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 
 /// How long new connections are still accepted once readiness is off. Only where there is an admin listener, because only
 /// there somebody watches readiness.
@@ -158,10 +160,13 @@ impl App {
                 let _ = demand.try_send(());
             }
             admin.draining.store(true, Ordering::Relaxed);
-            let timeout = admin.cell.load().config.limits.drain_timeout.get();
+            let site = admin.cell.load();
+            let timeout = site.config.limits.drain_timeout.get();
             tracing::info!(?timeout, "stopping: requests in flight are finished");
             tokio::select! {
-                () = server.drain(Drain { linger, timeout }) => tracing::info!("stopped"),
+                () = finish(server, &site.context.refresher, Drain { linger, timeout }) => {
+                    tracing::info!("stopped");
+                }
                 () = second_stop(&mut signals) => tracing::warn!("stopped at once"),
             }
         });
@@ -181,6 +186,20 @@ fn announce(addresses: Addresses) {
         metrics = metrics.map(tracing::field::display),
         "listening"
     );
+}
+
+/// Finishes what is in flight: requests, and then what they have left behind, in the same time. A refresh that is cut off may
+/// have used up a refresh token, and a renewed session that is not written is lost.
+async fn finish(server: Server, refresher: &Refresher, drain: Drain) {
+    let deadline = Instant::now() + drain.linger + drain.timeout;
+    refresher.leave();
+    server.drain(drain).await;
+    if tokio::time::timeout_at(deadline, refresher.finish()).await.is_err() {
+        tracing::warn!(
+            "sessions are being renewed or removed that did not reach their store in time: they may have to log in again, or \
+             stay until they expire"
+        );
+    }
 }
 
 async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {

@@ -4,7 +4,8 @@
 //! - Within the process the first request that needs it starts a flight on the control runtime, where no client that goes
 //!   away can abort it; all others wait for it. Processes that share a Redis agree through a lease, and whoever gets it
 //!   second finds the record renewed. In cookie mode a browser's requests already on their way still carry the old cookie,
-//!   whose refresh token may be spent: for a minute they are given the outcome of the flight that used it.
+//!   whose refresh token may be spent: until a minute after the new cookie has been seen they are given the outcome of the
+//!   flight that used it.
 //! - Another subject ends the session, for all requests at once, and so does a refused refresh token (`invalid_grant`), a
 //!   minute after the first refusal: it may have been used by another process a moment ago, whose cookie is on its way, or
 //!   which has lost its lease or its way to Redis. Until then cookie and record are left alone and the record is looked at
@@ -26,6 +27,7 @@
 //!   kept of one that was written: a Redis that takes another's place may lack the last writes.
 
 mod breaker;
+mod errands;
 mod flights;
 mod renewal;
 mod renewed;
@@ -36,15 +38,15 @@ pub(crate) use signed_out::SignedOut;
 
 use crate::clock::Clock;
 use crate::cookie::{RequestCookies, SetCookie};
-use crate::random;
 use crate::session::Session;
-use crate::store::{Found, Store};
-use aws_lc_rs::hmac;
-use breaker::{Breakers, Prospect};
+use crate::store::{Found, Store, Ticket};
+use breaker::{Admission, Breakers, Prospect};
+use errands::Errands;
 use flights::{Flights, Joined, Key, Running};
 use renewal::Flight;
 use renewed::Renewed;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::runtime::Handle;
 
@@ -107,8 +109,9 @@ pub(crate) struct Refresher {
     flights: Arc<Flights>,
     breakers: Arc<Breakers>,
     signed_out: Arc<SignedOut>,
-    /// Keys flights, so that what is remembered can not be searched for a cookie.
-    digest: hmac::Key,
+    errands: Arc<Errands>,
+    /// The process is about to end.
+    leaving: AtomicBool,
     control: Handle,
     clock: Arc<dyn Clock>,
 }
@@ -116,9 +119,32 @@ pub(crate) struct Refresher {
 impl Refresher {
     /// A refresher that works on the control runtime.
     pub(crate) fn new(control: Handle, clock: Arc<dyn Clock>) -> Self {
-        let digest = hmac::Key::new(hmac::HMAC_SHA256, &random::array::<32>());
-        let (flights, breakers, signed_out) = Default::default();
-        Self { flights, breakers, signed_out, digest, control, clock }
+        let (flights, breakers, signed_out, leaving) = Default::default();
+        let errands = Errands::new(control.clone());
+        Self { flights, breakers, signed_out, errands, leaving, control, clock }
+    }
+
+    /// The process is about to end. A cookie that is renewed from here on may not reach its browser any more: no refresh of
+    /// one begins that its request can do without, and whoever finds one under way waits for it.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until everything is in the store that is to be there.
+    pub(crate) async fn finish(&self) {
+        self.errands.done().await;
+    }
+
+    /// Removes the record of a session that has ended, when its store does not do it now.
+    pub(crate) fn remove_later(&self, store: &Arc<Store>, ticket: Ticket) {
+        self.errands.remove(Arc::clone(store), ticket);
+    }
+
+    /// A request came with this session, so its browser has it, and needs no longer be given it in place of an older one.
+    pub(crate) fn seen(&self, found: &Found) {
+        if found.ticket.is_none() {
+            self.flights.seen(&found.session);
+        }
     }
 
     /// The sessions that were ended in this process.
@@ -135,6 +161,7 @@ impl Refresher {
         host: &str,
     ) -> Refresh {
         let family = due.found.family();
+        self.seen(&due.found);
         let refresh = self.look(due, cookies, host).await;
         // The sign-out of a moment ago wins, whoever was faster.
         if family.is_some_and(|family| self.signed_out.contains(&family)) {
@@ -152,13 +179,9 @@ impl Refresher {
         let Due { store, provider, found: Found { session, ticket, provider: _ }, need } = due;
         let (mut session, mut newest) = (session, None);
         for _ in 0..GENERATIONS {
-            let text = match (&ticket, &session.refresh_token, store.cookie().value(cookies)) {
+            let text = match (&ticket, flights::name(&session), store.cookie().value(cookies)) {
                 (Some(ticket), _, _) => ticket.id().to_owned(),
-                // Not the cookie: one session may have been sealed more than once. Not the token
-                // alone: where tokens are not rotated, the renewed session has it too and is due again later.
-                (None, Some(token), _) => {
-                    format!("{} {}", session.created_at.as_millisecond(), token.as_str())
-                }
+                (None, Some(name), _) => name,
                 (None, None, Some(value)) => value.to_string(),
                 (None, None, None) => break,
             };
@@ -170,9 +193,10 @@ impl Refresher {
                 clock: Arc::clone(&self.clock),
                 breakers: Arc::clone(&self.breakers),
                 signed_out: Arc::clone(&self.signed_out),
+                errands: Arc::clone(&self.errands),
             };
-            let patience = self.patience(&store, &session, need);
-            let (outcome, just_now) = self.outcome(&self.key(&text), patience, flight).await;
+            let wait = self.wait(&store, &session, need);
+            let (outcome, just_now) = self.outcome(&self.flights.key(&text), wait, flight).await;
             let overdue = || store.lifetime().is_overdue(&session, self.clock.now());
             match outcome {
                 Some(Outcome::Unavailable(reason)) if overdue() => {
@@ -210,20 +234,21 @@ impl Refresher {
         Refresh::Renewed { session: Arc::clone(&renewed.session), set_cookies }
     }
 
-    /// How long a request may wait for the refresh of `session`, counted from its beginning.
-    fn patience(&self, store: &Store, session: &Session, need: Need) -> Duration {
-        let prospect = self.breakers.prospect(&session.provider);
-        if need == Need::Nothing || prospect == Prospect::Away {
-            return Duration::ZERO;
-        }
-        let indispensable = store.lacks(session)
-            || store.lifetime().is_overdue(session, self.clock.now())
-            || need == Need::Tokens && self.has_expired_token(session);
-        match prospect {
-            _ if indispensable => PATIENCE,
+    /// How a request takes part in the refresh of `session`.
+    fn wait(&self, store: &Store, session: &Session, need: Need) -> Wait {
+        let indispensable = need != Need::Nothing
+            && (store.lacks(session)
+                || store.lifetime().is_overdue(session, self.clock.now())
+                || need == Need::Tokens && self.has_expired_token(session));
+        let leaving = !store.has_records() && self.leaving.load(Ordering::Relaxed);
+        let patience = match self.breakers.prospect(&session.provider) {
+            Prospect::Away => Duration::ZERO,
+            _ if need == Need::Nothing => Duration::ZERO,
+            _ if indispensable || leaving => PATIENCE,
             Prospect::Good => BRIEFLY,
-            Prospect::Slow | Prospect::Away => Duration::ZERO,
-        }
+            Prospect::Slow => Duration::ZERO,
+        };
+        Wait { patience, begins: indispensable || !leaving }
     }
 
     fn has_expired_token(&self, session: &Session) -> bool {
@@ -234,17 +259,23 @@ impl Refresher {
     async fn outcome<P: Renew>(
         &self,
         key: &Key,
-        patience: Duration,
+        Wait { patience, begins }: Wait,
         flight: impl FnOnce() -> Flight<P>,
     ) -> (Option<Outcome>, bool) {
         let flight = flight();
         let provider = flight.session.provider.clone();
         let in_store = flight.ticket.is_some();
-        let running = match self.flights.join(key, in_store, || self.breakers.admit(&provider)) {
+        let admit = || if begins { self.breakers.admit(&provider) } else { Admission::No };
+        let running = match self.flights.join(key, in_store, admit) {
             Joined::Running(running) => running,
             Joined::Not => return (None, true),
             Joined::Start(landing, running) => {
-                self.control.spawn(flight.fly(landing));
+                if in_store {
+                    self.errands.run(flight.fly(landing));
+                } else {
+                    // At the end there is nobody to give it to.
+                    self.control.spawn(flight.fly(landing));
+                }
                 running
             }
         };
@@ -263,11 +294,15 @@ impl Refresher {
             }
         }
     }
+}
 
-    fn key(&self, text: &str) -> Key {
-        let tag = hmac::sign(&self.digest, text.as_bytes());
-        tag.as_ref().try_into().expect("HMAC-SHA256 gives 32 bytes")
-    }
+/// How a request takes part in a refresh.
+#[derive(Clone, Copy)]
+struct Wait {
+    /// How long it may wait, counted from its beginning.
+    patience: Duration,
+    /// Whether it begins it, if nobody has.
+    begins: bool,
 }
 
 /// The end of a flight, shared by everybody who waited for it.

@@ -259,6 +259,12 @@ impl Store {
         }
     }
 
+    /// The ticket that a request carries, if sessions are in Redis.
+    pub(crate) fn ticket(&self, cookies: &RequestCookies<'_>) -> Option<Ticket> {
+        self.records.as_ref()?;
+        self.cookie.value(cookies).and_then(|value| self.open_ticket(&value).ok())
+    }
+
     /// The family of the session that a request carries, by its cookie alone.
     pub(crate) fn family(&self, cookies: &RequestCookies<'_>) -> Option<Family> {
         let value = self.cookie.value(cookies)?;
@@ -275,7 +281,7 @@ impl Store {
         cookies: &RequestCookies<'_>,
         host: &str,
     ) -> (Vec<SetCookie>, Result<(), StoreError>) {
-        let ticket = self.cookie.value(cookies).and_then(|value| self.open_ticket(&value).ok());
+        let ticket = self.ticket(cookies);
         let mut lines = self.cookie.clear(cookies, host);
         // A ticket is cleared unseen too, as by oauth2-proxy: it may be at another path than this request's.
         if self.records.is_some() && cookies.iter().all(|(name, _)| name != self.cookie.name()) {
@@ -332,6 +338,12 @@ impl Store {
     fn accept(&self, session: &Session, now: Timestamp) -> Result<usize, LoadError> {
         let provider =
             voucher::find(&self.providers, session).map_err(|reason| invalid(&reason))?;
+        if let Some(ahead) = self.lifetime.is_ahead_by(session, now) {
+            return Err(LoadError::Early(format!(
+                "the session was made {} s in the future: the clock of this machine or of another is wrong",
+                ahead.as_secs()
+            )));
+        }
         if !self.lifetime.is_alive(session, now) {
             return Err(invalid(&"it has expired"));
         }

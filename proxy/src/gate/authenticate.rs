@@ -22,6 +22,7 @@ const EXEMPT_PATIENCE: Duration = Duration::from_millis(100);
 
 thread_local! {
     static REFUSED: Sparing = const { Sparing::new() };
+    static EARLY: Sparing = const { Sparing::new() };
 }
 
 /// The person behind a visit, of whom its entry is told; what the browser is to be given goes onto its answer.
@@ -147,6 +148,10 @@ async fn load(
                 forget(claimant);
                 return Ok(None);
             }
+            Err(LoadError::Early(reason)) => {
+                EARLY.with(|place| claimant.note_sparingly(place, &reason));
+                return Ok(None);
+            }
             Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
         };
     let Some(found) = found else { return Ok(None) };
@@ -154,7 +159,7 @@ async fn load(
     if found.family().is_some_and(|family| signed_out.contains(&family)) {
         // The cookie is a copy, or its record could not be removed then.
         if let Err(error) = store.remove(found.ticket.as_ref()).await {
-            tracing::warn!(%error, "the record of a session that was signed out stays until it expires");
+            tracing::warn!(%error, "the record of a session that was signed out is not removed yet");
         }
         claimant.note(found.session.identity.shown(), "this session was signed out");
         forget(claimant);
@@ -162,6 +167,7 @@ async fn load(
     }
     let lifetime = store.lifetime();
     if !store.is_due(&found.session, claimant.now) {
+        claimant.site.context.refresher.seen(&found);
         let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
         return Ok(Some((found.session, until.into_iter().flatten().min())));
     }

@@ -173,12 +173,18 @@ impl<'a> Visit<'a> {
     /// whatever becomes of the record.
     ///
     /// # Errors
-    /// The store did not remove the record.
+    /// The store did not remove the record. It is tried again, until the store does.
     pub(super) async fn clear_session(&mut self) -> Result<(), Refusal> {
         if let Some(family) = self.site.store.family(&self.cookies()) {
             self.site.context.refresher.signed_out().add(family);
         }
-        self.drop_session().await
+        let removed = self.drop_session().await;
+        if removed.is_err()
+            && let Some(ticket) = self.site.store.ticket(&self.cookies())
+        {
+            self.site.context.refresher.remove_later(&self.site.store, ticket);
+        }
+        removed
     }
 
     /// Takes the session from the browser and out of the store.

@@ -4,10 +4,12 @@
 use super::Outcome;
 use super::breaker::Admission;
 use super::renewed::Renewed;
+use crate::random;
 use crate::session::{self, Session};
+use aws_lc_rs::hmac;
 use proxy_config::SessionFormat;
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -24,8 +26,8 @@ const MAX_BYTES: usize = 16 << 20;
 const OVERHEAD: usize = 512;
 /// How long requests that were on their way with the old cookie are given the outcome.
 const SHARED_FOR: Duration = Duration::from_mins(1);
-/// How long a renewed session that no request has been given waits for the next one. The browser's cookie is worth nothing
-/// any more at a provider that rotates refresh tokens, so this is long.
+/// How long that is if no request has come with the new cookie. The answer that it went out with may not have arrived, and the
+/// browser's old cookie is worth nothing any more at a provider that rotates refresh tokens, so this is long.
 const UNDELIVERED_FOR: Duration = Duration::from_hours(1);
 /// How long a session is left alone after a failure.
 const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
@@ -40,8 +42,20 @@ const CONTESTED_FOR: Duration = Duration::from_mins(1);
 const REFUSED_FOR: Duration = Duration::from_mins(10);
 
 /// The flights of a process.
-#[derive(Default)]
-pub(super) struct Flights(Mutex<State>);
+pub(super) struct Flights {
+    state: Mutex<State>,
+    /// Makes keys, so that what is remembered can not be searched for a cookie.
+    digest: hmac::Key,
+    /// How many renewed sessions no request has come with yet. Read without the lock by everybody who comes with one.
+    awaited: AtomicUsize,
+}
+
+/// What all requests have in common whose cookie holds `session`. Not the cookie: one session may have been sealed more than
+/// once. Not the token alone: where tokens are not rotated, the renewed session has it too and is due again later.
+pub(super) fn name(session: &Session) -> Option<String> {
+    let token = session.refresh_token.as_ref()?;
+    Some(format!("{} {}", session.created_at.as_millisecond(), token.as_str()))
+}
 
 #[derive(Default)]
 struct State {
@@ -49,6 +63,8 @@ struct State {
     /// Landed ones, in the order in which they are forgotten.
     landed: BTreeSet<(Instant, Key)>,
     rescued: HashMap<Key, Rescued>,
+    /// By the key of a renewed session that no request has come with, that of the flight that brought it.
+    awaited: HashMap<Key, Key>,
     refused: HashMap<Key, Refusal>,
     /// Of all sessions in here.
     bytes: usize,
@@ -60,8 +76,8 @@ struct Entry {
     since: Instant,
     /// Forgotten from then on; `None`: still in the air.
     forget_at: Option<Instant>,
-    /// Nobody was waiting when it landed.
-    undelivered: bool,
+    /// The key of what it brought, as long as no request has come with that.
+    awaited: Option<Key>,
     bytes: usize,
 }
 
@@ -111,7 +127,33 @@ pub(super) struct Landing {
     asked: AtomicBool,
 }
 
+impl Default for Flights {
+    fn default() -> Self {
+        let digest = hmac::Key::new(hmac::HMAC_SHA256, &random::array::<32>());
+        Self { state: Mutex::default(), digest, awaited: AtomicUsize::new(0) }
+    }
+}
+
 impl Flights {
+    /// The key of what `text` names.
+    pub(super) fn key(&self, text: &str) -> Key {
+        let tag = hmac::sign(&self.digest, text.as_bytes());
+        tag.as_ref().try_into().expect("HMAC-SHA256 gives 32 bytes")
+    }
+
+    /// A request came with `session` in its cookie.
+    pub(super) fn seen(&self, session: &Session) {
+        if self.awaited.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let Some(new) = name(session).map(|name| self.key(&name)) else { return };
+        let mut state = self.lock();
+        if let Some(old) = state.awaited.remove(&new) {
+            state.has_arrived(&old, Instant::now());
+            self.awaited.store(state.awaited.len(), Ordering::Relaxed);
+        }
+    }
+
     /// Joins the flight for `key`, or has the caller start it, if `admit` lets it. What has landed in a store and was
     /// written there is flown again: whoever comes has found the record older, or is late.
     pub(super) fn join(
@@ -143,7 +185,7 @@ impl Flights {
         state.forget(key);
         let (sender, outlook) = watch::channel(None);
         let running = Running { outlook: outlook.clone(), since: now };
-        let entry = Entry { outlook, since: now, forget_at: None, undelivered: false, bytes: 0 };
+        let entry = Entry { outlook, since: now, forget_at: None, awaited: None, bytes: 0 };
         state.by_key.insert(*key, entry);
         let (flights, asked) = (Arc::clone(self), AtomicBool::new(false));
         Joined::Start(Landing { flights, key: *key, admission, sender, newest, asked }, running)
@@ -170,21 +212,26 @@ impl Flights {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    fn present(&mut self, key: &Key, now: Instant) -> Option<Running> {
+    fn present(&self, key: &Key, now: Instant) -> Option<Running> {
         let entry =
-            self.by_key.get_mut(key).filter(|entry| entry.forget_at.is_none_or(|at| now < at))?;
-        if let Some(at) = entry.forget_at.filter(|_| entry.undelivered) {
+            self.by_key.get(key).filter(|entry| entry.forget_at.is_none_or(|at| now < at))?;
+        Some(Running { outlook: entry.outlook.clone(), since: entry.since })
+    }
+
+    /// What the flight of `key` brought is where it belongs: from now on it is remembered for a while only.
+    fn has_arrived(&mut self, key: &Key, now: Instant) {
+        let Some(entry) = self.by_key.get_mut(key) else { return };
+        entry.awaited = None;
+        if let Some(at) = entry.forget_at.filter(|at| now + SHARED_FOR < *at) {
+            entry.forget_at = Some(now + SHARED_FOR);
             self.landed.remove(&(at, *key));
             self.landed.insert((now + SHARED_FOR, *key));
-            entry.forget_at = Some(now + SHARED_FOR);
-            entry.undelivered = false;
         }
-        Some(Running { outlook: entry.outlook.clone(), since: entry.since })
     }
 
     fn rescued(&self, key: &Key, now: Instant) -> Option<Arc<Renewed>> {
@@ -225,6 +272,9 @@ impl State {
     fn remove(&mut self, key: &Key) {
         if let Some(entry) = self.by_key.remove(key) {
             self.bytes -= entry.bytes;
+            if let Some(new) = entry.awaited {
+                self.awaited.remove(&new);
+            }
         }
     }
 
@@ -324,13 +374,11 @@ impl Landing {
 
     fn settle(&self, outcome: Outcome, in_store: bool) {
         let now = Instant::now();
-        // Beside those who wait there is the one in the table.
-        let undelivered = self.sender.receiver_count() <= 1;
         let memory = match &outcome {
             Outcome::Kept | Outcome::Stands => LEFT_ALONE_FOR,
             Outcome::Contested if !in_store => CONTESTED_FOR,
             Outcome::Contested | Outcome::Unavailable(_) => LOOKED_AT_EVERY,
-            Outcome::Renewed(_) if !in_store && undelivered => UNDELIVERED_FOR,
+            Outcome::Renewed(_) if !in_store => UNDELIVERED_FOR,
             Outcome::Renewed(_) => SHARED_FOR,
             Outcome::Ended if !in_store => SHARED_FOR,
             Outcome::Ended => Duration::ZERO,
@@ -339,17 +387,25 @@ impl Landing {
             Outcome::Renewed(renewed) if !memory.is_zero() => weight(&renewed.session),
             _ => 0,
         };
+        let awaited = match &outcome {
+            Outcome::Renewed(renewed) if !in_store => {
+                name(&renewed.session).map(|name| self.flights.key(&name))
+            }
+            _ => None,
+        };
         let mut state = self.flights.lock();
         if memory.is_zero() {
             state.remove(&self.key);
         } else if let Some(entry) = state.by_key.get_mut(&self.key) {
             entry.forget_at = Some(now + memory);
-            entry.undelivered = undelivered;
+            entry.awaited = awaited;
             entry.bytes = bytes;
             state.bytes += bytes;
             state.landed.insert((now + memory, self.key));
+            state.awaited.extend(awaited.map(|new| (new, self.key)));
         }
         state.sweep(now);
+        self.flights.awaited.store(state.awaited.len(), Ordering::Relaxed);
         drop(state);
         self.sender.send_replace(Some(outcome));
     }
@@ -410,7 +466,10 @@ mod tests {
                 0 => Outcome::Kept,
                 1 => Outcome::Ended,
                 2 => Outcome::Contested,
-                _ => Outcome::Renewed(Renewed::new(Arc::new(session()))),
+                _ => {
+                    let refresh_token = Some(Token::new(format!("of-{n}")));
+                    Outcome::Renewed(Renewed::new(Arc::new(Session { refresh_token, ..session() })))
+                }
             };
             land(&flights, n, outcome);
         }
@@ -418,14 +477,19 @@ mod tests {
             panic!()
         };
         landing.rescue(&Renewed::new(Arc::new(session())));
+        let arrived = Session { refresh_token: Some(Token::new("of-3")), ..session() };
+        flights.seen(&arrived);
         tokio::time::advance(SHARED_FOR).await;
         flights.lock().sweep(Instant::now());
-        assert_eq!(flights.lock().landed.len(), 0);
+        assert_eq!(flights.lock().landed.len(), 24, "renewed, and not seen with their browsers");
         assert!(flights.rescued(&key(1000)).is_some());
         tokio::time::advance(RESCUED_FOR).await;
         flights.lock().sweep(Instant::now());
         assert!(flights.rescued(&key(1000)).is_none());
+        tokio::time::advance(UNDELIVERED_FOR).await;
+        flights.lock().sweep(Instant::now());
         drop(landing);
-        assert_eq!(flights.lock().bytes, 0);
+        let state = flights.lock();
+        assert_eq!((state.bytes, state.awaited.len()), (0, 0));
     }
 }

@@ -1,6 +1,7 @@
 //! One flight: agree with the other processes, look again, ask the provider once, write the result.
 
 use super::breaker::{Admission, Breakers};
+use super::errands::{self, Errands};
 use super::flights::Landing;
 use super::renewed::Renewed;
 use super::{Outcome, SignedOut};
@@ -15,11 +16,6 @@ use tokio::time::Instant;
 
 /// How long another process may hold the lease: longer than a token call takes.
 const LEASE_WAIT: Duration = Duration::from_secs(90);
-/// How often a session that waits for its store is tried, whether or not there are requests: at first soon, because another
-/// process that has the store back may use its spent refresh token.
-const RESCUE_OFTEN: Duration = Duration::from_millis(200);
-const RESCUE_OFTEN_FOR: Duration = Duration::from_secs(30);
-const RESCUE_EVERY: Duration = Duration::from_secs(1);
 
 /// What the provider made of a session.
 pub(crate) enum Renewal {
@@ -111,6 +107,7 @@ pub(super) struct Flight<P> {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) breakers: Arc<Breakers>,
     pub(super) signed_out: Arc<SignedOut>,
+    pub(super) errands: Arc<Errands>,
 }
 
 impl<P: Renew> Flight<P> {
@@ -124,8 +121,7 @@ impl<P: Renew> Flight<P> {
         }
         let began = Instant::now();
         while let Some(renewed) = flights.rescued(&key) {
-            let often = began.elapsed() < RESCUE_OFTEN_FOR;
-            tokio::time::sleep(if often { RESCUE_OFTEN } else { RESCUE_EVERY }).await;
+            tokio::time::sleep(errands::pause(began)).await;
             if self.is_written(&renewed).await {
                 flights.settled(&key);
             }
@@ -155,8 +151,10 @@ impl<P: Renew> Flight<P> {
 
     /// Takes the record away. Whoever signed out may have found the store away.
     async fn remove(&self) {
-        if let Err(error) = self.store.remove(self.ticket.as_ref()).await {
-            tracing::warn!(%error, "the record of an ended session stays until it expires");
+        let Some(ticket) = &self.ticket else { return };
+        if let Err(error) = self.store.remove(Some(ticket)).await {
+            tracing::warn!(%error, "the record of an ended session is not removed; it is tried again");
+            self.errands.remove(Arc::clone(&self.store), ticket.clone());
         }
     }
 
@@ -202,7 +200,9 @@ impl<P: Renew> Flight<P> {
                 landing.settled();
                 return Outcome::Ended;
             }
-            Err(LoadError::Unavailable(reason)) => return self.without_store(landing, reason),
+            Err(LoadError::Early(reason) | LoadError::Unavailable(reason)) => {
+                return self.without_store(landing, reason);
+            }
         };
         if let Some(newest) = landing.newer(&record) {
             return self.write(newest, landing).await;
@@ -296,7 +296,7 @@ impl<P: Renew> Flight<P> {
                     self.store.renew(&renewed.session, Some(ticket)).await.is_ok()
                 }
                 Ok(_) | Err(LoadError::Invalid(_)) => true,
-                Err(LoadError::Unavailable(_)) => false,
+                Err(LoadError::Early(_) | LoadError::Unavailable(_)) => false,
             }
         };
         let written = lease.hold(work).await;

@@ -58,9 +58,15 @@ impl Lifetime {
         self.refresh.is_some()
     }
 
+    /// By how much the session comes from further in the future than is believed.
+    pub(crate) fn is_ahead_by(&self, session: &Session, now: Timestamp) -> Option<SignedDuration> {
+        let ahead = session.created_at.max(session.login.at).duration_since(now);
+        (ahead > CLOCK_SKEW).then_some(ahead)
+    }
+
     /// Whether the session may be used.
     pub(crate) fn is_alive(&self, session: &Session, now: Timestamp) -> bool {
-        session.created_at.max(session.login.at) <= after(now, CLOCK_SKEW)
+        self.is_ahead_by(session, now).is_none()
             && self.ends_at(session).is_none_or(|end| now < end)
     }
 
@@ -76,7 +82,10 @@ impl Lifetime {
 
     /// Time that a store should keep a session that is written `now`; `None`: for ever.
     pub(crate) fn kept_for(&self, session: &Session, now: Timestamp) -> Option<SignedDuration> {
-        let left = |absolute| after(session.login.at, absolute).duration_since(now);
+        // One that has ended meanwhile is kept no longer, and not for ever.
+        let left = |absolute| {
+            after(session.login.at, absolute).duration_since(now).max(SignedDuration::ZERO)
+        };
         self.since_refresh.into_iter().chain(self.absolute.map(left)).min()
     }
 }

@@ -317,6 +317,7 @@ fn an_absolute_lifetime_counts_from_the_login_whatever_was_refreshed() {
     assert_eq!(kept(6000), Some(SignedDuration::from_secs(1000)));
     assert_eq!(kept(60_000), Some(SignedDuration::from_hours(1)));
     assert_eq!(kept(0), Some(SignedDuration::from_hours(1)));
+    assert_eq!(kept(4000), Some(SignedDuration::ZERO), "it has ended, and is not kept for ever");
 }
 
 #[test]

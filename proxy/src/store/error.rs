@@ -8,6 +8,10 @@ pub(crate) enum LoadError {
     /// The cookie is of no use: clear it and go on without a session.
     #[error("session cookie refused: {0}")]
     Invalid(String),
+    /// It was made later than it is: one of two clocks is wrong. Go on without a session and leave the cookie alone, because
+    /// it is not what is wrong.
+    #[error("{0}")]
+    Early(String),
     /// Nobody knows: answer 503 and leave the cookie alone.
     #[error("session store does not answer: {0}")]
     Unavailable(String),

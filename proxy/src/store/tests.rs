@@ -104,7 +104,7 @@ pub(crate) async fn load(store: &Store, headers: &HeaderMap) -> Result<Option<Fo
 fn reason(result: Result<Option<Found>, LoadError>) -> String {
     match result {
         Err(LoadError::Invalid(reason)) => reason,
-        Err(LoadError::Unavailable(reason)) => panic!("unavailable: {reason}"),
+        Err(LoadError::Early(reason) | LoadError::Unavailable(reason)) => panic!("kept: {reason}"),
         Ok(found) => panic!("accepted: {:?}", found.map(|found| found.session)),
     }
 }

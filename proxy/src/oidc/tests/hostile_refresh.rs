@@ -184,7 +184,7 @@ async fn a_secret_that_the_provider_repeats_is_not_shown() {
     let hostile = Hostile::start().await;
     let (client, mut session, _) = logged_in(&hostile).await;
     let (code, token) = ("a-code-of-28-random-letters-", "a-refresh-token-that-is-long");
-    session.refresh_token = Some(crate::session::Token::new(token));
+    session.refresh_token = Some(Token::new(token));
     for text in [
         format!("unknown code {code}"),
         format!("{} {}", "x".repeat(75), code),
@@ -247,7 +247,7 @@ async fn a_session_is_validated_by_the_endpoint_or_by_its_id_token() {
     let mut claims = hostile.claims(&login(&client).await);
     claims["exp"] = json!(jiff::Timestamp::now().as_second() - 1);
     claims["nonce"] = json!(null);
-    expired.id_token = Some(crate::session::Token::new(Signer::shared().token(&rs256(), &claims)));
+    expired.id_token = Some(Token::new(Signer::shared().token(&rs256(), &claims)));
     assert!(
         matches!(client.validate(&expired, false).await, Validity::Invalid(reason) if reason.contains("expired"))
     );
@@ -275,7 +275,7 @@ async fn a_late_answer_is_waited_for_and_its_provider_is_known_to_be_slow() {
     let (client, session, _) = logged_in(&hostile).await;
     hostile.set("/token", Reply::Silence);
     let (slow, told) = tokio::sync::oneshot::channel();
-    let refresh = client.refresh(&session, Box::new(|| drop(slow.send(Instant::now()))));
+    let refresh = client.refresh(&session, Box::new(|| slow.send(Instant::now()).unwrap()));
     tokio::time::pause();
     let began = Instant::now();
     let error = refresh.await.err().unwrap();

@@ -162,8 +162,6 @@ async fn what_came_of_a_refresh_behind_a_request_waits_for_the_next_one() {
     land().await;
     tokio::time::advance(Duration::from_mins(50)).await;
     assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
-    tokio::time::advance(Duration::from_secs(59)).await;
-    assert_eq!(access(process.request(&tokens, &headers).await), "access-1", "for a minute more");
     assert_eq!(tokens.calls(), 1, "the refresh token that is spent is not tried");
 }
 
@@ -429,4 +427,87 @@ async fn an_answer_that_comes_late_is_kept_though_its_provider_was_taken_for_awa
     tokens.gate.add_permits(2);
     land().await;
     assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+}
+
+#[tokio::test]
+async fn a_renewed_cookie_that_never_arrived_is_given_to_whoever_comes_with_the_old_one() {
+    let (process, tokens) = (Process::new(None), Tokens::open());
+    let headers = logged_in(&process.store, &lively()).await;
+    tokio::time::pause();
+    // Its client went away before the answer, and again.
+    for _ in 0..2 {
+        assert_eq!(access(process.request(&tokens, &headers).await), "access-1");
+        tokio::time::advance(Duration::from_mins(25)).await;
+    }
+    let Refresh::Renewed { set_cookies, .. } = process.request(&tokens, &headers).await else {
+        panic!("not renewed")
+    };
+    assert_eq!(tokens.calls(), 1);
+    assert_eq!(access(process.request(&tokens, &browser(&set_cookies)).await), "access-1");
+    tokio::time::advance(Duration::from_secs(61)).await;
+    assert_eq!(access(process.request(&tokens, &headers).await), "unchanged");
+    assert_eq!(tokens.calls(), 2, "it has arrived, and is remembered no longer than that");
+}
+
+#[tokio::test]
+async fn the_end_of_the_process_waits_for_what_is_to_be_written() {
+    let server = RedisServer::start();
+    let (process, tokens) = (Process::new(Some(&server)), Tokens::new(Answer::Rotate));
+    let headers = logged_in(&process.store, &lively()).await;
+    let old = record(&server).await;
+    let refresh = process.request_that_needs(Need::Nothing, &tokens, &headers).await;
+    assert_eq!(access(refresh), "unchanged");
+    tokens.called().await;
+    process.refresher.leave();
+    let finish = process.refresher.finish();
+    tokio::pin!(finish);
+    let waited = tokio::time::timeout(Duration::from_millis(100), &mut finish).await;
+    assert!(waited.is_err(), "the provider has not answered");
+    server.freeze(true);
+    tokens.gate.add_permits(1);
+    let waited = tokio::time::timeout(Duration::from_secs(3), &mut finish).await;
+    assert!(waited.is_err(), "Redis has not taken it");
+    server.freeze(false);
+    tokio::time::timeout(Duration::from_secs(10), finish).await.expect("it is back");
+    assert_ne!(record(&server).await, old, "written");
+}
+
+#[tokio::test]
+async fn with_cookies_nothing_is_begun_at_the_end_that_a_request_can_do_without() {
+    let (process, tokens) = (Process::new(None), Tokens::new(Answer::Rotate));
+    let first = logged_in(&process.store, &lively()).await;
+    let other = Session { refresh_token: Some(Token::new("of-another")), ..lively() };
+    let second = logged_in(&process.store, &other).await;
+    let begun = process.request_that_needs(Need::Nothing, &tokens, &first).await;
+    assert_eq!(access(begun), "unchanged");
+    tokens.called().await;
+    process.refresher.leave();
+    assert_eq!(access(process.request(&tokens, &second).await), "unchanged");
+    assert_eq!(tokens.calls(), 1);
+    let answer = async {
+        tokio::time::sleep(2 * BRIEFLY).await;
+        tokens.gate.add_permits(2);
+    };
+    let (refresh, ()) = tokio::join!(process.request(&tokens, &first), answer);
+    assert_eq!(access(refresh), "access-1", "whoever finds one under way waits for it");
+    let third = Session { refresh_token: Some(Token::new("of-third")), ..session() };
+    let needs = logged_in(&process.store, &third).await;
+    *tokens.valid.lock().unwrap() = "of-third".to_owned();
+    assert_eq!(access(process.request(&tokens, &needs).await), "access-2");
+    process.refresher.finish().await;
+}
+
+#[tokio::test]
+async fn a_sign_out_while_redis_is_away_is_made_good_though_nobody_comes_by() {
+    let server = RedisServer::start();
+    let process = Process::new(Some(&server));
+    let headers = logged_in(&process.store, &session()).await;
+    let mut client = server.client().await;
+    let demoted = |to: [&str; 2]| redis::cmd("REPLICAOF").arg(&to).take();
+    demoted(["127.0.0.1", "1"]).exec_async(&mut client).await.unwrap();
+    process.sign_out(&headers).await;
+    assert!(!record_keys(&server).await.is_empty());
+    demoted(["NO", "ONE"]).exec_async(&mut client).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), process.refresher.finish()).await.unwrap();
+    assert!(record_keys(&server).await.is_empty());
 }
