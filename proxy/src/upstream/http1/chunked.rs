@@ -75,8 +75,11 @@ fn size(buffer: &mut BytesMut) -> Result<Option<u64>, Error> {
     }
     let Some(end) = end else { return Ok(None) };
     let line = buffer.split_to(end + 1);
-    let text = line.strip_suffix(b"\r\n").ok_or(Error::Chunk)?;
-    chunk_size(text.trim_ascii_end()).map(Some).ok_or(Error::Chunk)
+    let mut text = line.strip_suffix(b"\r\n").ok_or(Error::Chunk)?;
+    while let [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    chunk_size(text).map(Some).ok_or(Error::Chunk)
 }
 
 /// The trailers, most often none, once they are there to their last line.
