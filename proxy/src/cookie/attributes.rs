@@ -119,9 +119,7 @@ impl Attributes {
         let matching = self.domains.iter().find(|domain| domain_matches(&host, domain));
         if matching.is_none() && !self.domains.is_empty() {
             thread_local!(static ELSEWHERE: Sparing = const { Sparing::new() });
-            let Some(left_out) = ELSEWHERE.with(|place| place.admit(Instant::now())) else {
-                return None;
-            };
+            let left_out = ELSEWHERE.with(|place| place.admit(Instant::now()))?;
             tracing::warn!(
                 host,
                 left_out,

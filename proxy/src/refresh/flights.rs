@@ -165,10 +165,10 @@ impl Flights {
         let now = Instant::now();
         let mut state = self.lock();
         let newest = if in_store { state.newest(key, now) } else { None };
-        if newest.is_none() || state.rescued.contains_key(key) {
-            if let Some(running) = state.present(key, now) {
-                return Joined::Running(running);
-            }
+        if (newest.is_none() || state.rescued.contains_key(key))
+            && let Some(running) = state.present(key, now)
+        {
+            return Joined::Running(running);
         }
         state.sweep(now);
         if state.by_key.len() >= MAX {

@@ -225,7 +225,7 @@ fn whatever_comes_back_from_a_sign_out_is_a_page_and_ends_nothing() {
     for (query, cookie) in [
         (format!("state={state}"), String::new()),
         (format!("state={state}"), "_oauth2_proxy_sign_out=x".to_owned()),
-        (format!("state={state}"), format!("_oauth2_proxy_csrf={}", &remembered[23..])),
+        (format!("state={state}"), remembered.replace("_sign_out=", "_csrf=")),
         (format!("state={other}"), remembered.clone()),
         (format!("state={other}&state={state}"), remembered.clone()),
         ("state=".to_owned(), remembered.clone()),

@@ -14,7 +14,7 @@ impl From<Option<IpAddr>> for Network {
     fn from(address: Option<IpAddr>) -> Self {
         match address.map(|address| address.to_canonical()) {
             None => Self::default(),
-            Some(IpAddr::V4(address)) => Self(u128::from(address.to_ipv6_mapped().to_bits())),
+            Some(IpAddr::V4(address)) => Self(address.to_ipv6_mapped().to_bits()),
             Some(IpAddr::V6(address)) => Self(address.to_bits() >> 64 << 64),
         }
     }
