@@ -206,11 +206,13 @@ impl Refresher {
                     let retry_after = self.breakers.pause(&session.provider);
                     return Refresh::Overdue { retry_after };
                 }
-                None | Some(Outcome::Kept | Outcome::Unavailable(_)) => break,
                 Some(Outcome::Contested) if self.has_expired_token(&session) => {
                     return Refresh::Absent;
                 }
-                Some(Outcome::Stands | Outcome::Contested) => break,
+                None
+                | Some(
+                    Outcome::Kept | Outcome::Unavailable(_) | Outcome::Stands | Outcome::Contested,
+                ) => break,
                 Some(Outcome::Ended) => return Refresh::Ended,
                 Some(Outcome::Renewed(renewed)) => {
                     newest = Some(Arc::clone(&renewed));
