@@ -341,7 +341,6 @@ fn another_site_may_begin_a_login_and_say_for_whom_and_for_what() {
             "|staff|login",
             "/",
         ),
-        ("target_link_uri=%2Foauth2%2Fstart", "|staff|login", "/"),
     ] {
         let expected = (parameters.to_owned(), target.to_owned());
         assert_eq!(begin(query), expected, "{query}");
