@@ -1,12 +1,13 @@
 //! Connecting to a name. It may have addresses of two families, one of which leads nowhere: so an address gets a moment, and
 //! then the next one is tried beside it (RFC 8305 section 5).
 
+use crate::names;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
-use tokio::net::{TcpStream, lookup_host};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// What an address gets before the next one is tried.
@@ -17,7 +18,9 @@ const MOMENT: Duration = Duration::from_millis(300);
 /// # Errors
 /// The name has no address, or what became of the last one that was tried.
 pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    first_of(lookup_host((host, port)).await?.collect(), TcpStream::connect).await
+    let addresses = names::look_up(host).await?;
+    let addresses = addresses.iter().map(|address| SocketAddr::new(*address, port));
+    first_of(addresses.collect(), TcpStream::connect).await
 }
 
 async fn first_of<T, F>(

@@ -9,12 +9,15 @@ mod tls;
 pub(super) use error::{HttpError, address};
 
 use crate::clock::Clock;
+use crate::names;
 use crate::trust::{self, Roots};
 use error::{chain, unreachable};
 use jiff::Timestamp;
 use proxy_config::ProviderTls;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
 use reqwest::{Method, Request, Response, StatusCode};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -243,9 +246,24 @@ fn build(
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(CONNECT_TIME)
         .pool_max_idle_per_host(0)
+        .dns_resolver(Resolver)
         .tls_backend_preconfigured(config)
         .build()
         .map_err(|error| HttpError::Trust(chain(&error)))
+}
+
+/// Looks names up beside everything else that looks for names.
+struct Resolver;
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let addresses = names::look_up(name.as_str()).await?;
+            let addresses: Vec<_> =
+                addresses.iter().map(|address| SocketAddr::new(*address, 0)).collect();
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
 }
 
 async fn within<T>(
