@@ -14,6 +14,7 @@ pub(crate) use in_force::InForce;
 use crate::options::{LoadError, Loaded, Source};
 use crate::site::{Context, Site, SiteCell, files_of};
 use crate::telemetry::Telemetry;
+use crate::thread::on_own_thread;
 use proxy_config::Config;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -39,6 +40,8 @@ impl Reloader {
     pub(crate) async fn run(self, mut seen: Seen, mut demands: mpsc::Receiver<()>) {
         let reloader = Arc::new(self);
         let mut watcher = Watcher::new();
+        // Not only a change of files can mend what failed: there were too many open ones, or a disk that did not answer.
+        let mut failed = false;
         loop {
             watcher.watch(seen.files());
             let mut demanded = false;
@@ -53,19 +56,24 @@ impl Reloader {
                 }
             }
             seen.settle().await;
-            if demanded || seen.now() != seen {
+            let changed = demanded || seen.now() != seen;
+            if changed || failed {
                 // Files and thousands of expressions take their time, in which this thread has refreshes to make.
-                let (reloader, before) = (Arc::clone(&reloader), seen);
-                let work = tokio::task::spawn_blocking(move || reloader.reload());
-                // A panic has been told; the files that led to it are not tried again as they are.
-                seen = work.await.unwrap_or_else(|_| before.now());
+                let (worker, before, again) = (Arc::clone(&reloader), seen, !changed);
+                (seen, failed) = match on_own_thread("reload", move || worker.reload(again)).await {
+                    Ok(done) => done,
+                    Err(error) => {
+                        reloader.refused(&error.to_string(), again);
+                        (before.now(), true)
+                    }
+                };
             }
         }
     }
 
     /// Reads the configuration again and takes it into force if it is good. Gives the files to watch from now on: those
-    /// in force, and those of a refused configuration, because one of them may be what mends it.
-    fn reload(&self) -> Seen {
+    /// in force, and those of a refused configuration, because one of them may be what mends it; and whether it failed.
+    fn reload(&self, again: bool) -> (Seen, bool) {
         let mut seen = Seen::default();
         seen.add(self.source.file().map(PathBuf::from));
         seen.add(files_of(&self.cell.load().config));
@@ -73,13 +81,19 @@ impl Reloader {
             Ok(hash) => {
                 tracing::info!(hash = hash.as_deref(), "the configuration was reloaded");
                 self.status.succeeded(hash);
+                (seen, false)
             }
             Err(reason) => {
-                tracing::error!(%reason, "the changed configuration is refused; the one before stays in force");
-                self.status.failed(reason);
+                self.refused(&reason, again);
+                (seen, true)
             }
         }
-        seen
+    }
+
+    fn refused(&self, reason: &str, again: bool) {
+        if self.status.failed(reason, again) {
+            tracing::error!(%reason, "the changed configuration is refused; the one before stays in force");
+        }
     }
 
     fn attempt(&self, seen: &mut Seen) -> Result<Option<String>, String> {

@@ -8,7 +8,7 @@
     reason = "a test of a real process in real time, which fails where something is not as it expects"
 )]
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value as Json;
 use std::fs;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -156,6 +156,24 @@ fn request(address: SocketAddr, method: &str, path: &str) -> Option<(u16, String
     Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
 }
 
+/// The body of one request on a connection that is used again.
+fn kept(stream: &mut BufReader<TcpStream>, path: &str) -> String {
+    write!(stream.get_mut(), "GET {path} HTTP/1.1\r\nHost: proxy.example\r\n\r\n").unwrap();
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        assert_ne!(stream.read_line(&mut line).unwrap(), 0, "the connection ends");
+        match line.trim_end().to_ascii_lowercase().split_once(": ") {
+            Some(("content-length", value)) => length = value.parse().unwrap(),
+            None if line == "\r\n" => break,
+            _ => {}
+        }
+    }
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    String::from_utf8(body).unwrap()
+}
+
 /// A folder as Kubernetes mounts a Secret.
 struct Volume(TempDir);
 
@@ -253,6 +271,32 @@ fn a_refused_file_changes_nothing_and_metric_log_and_status_say_so() {
     volume.swap("v3", &config(&key, "/three").to_string());
     proxy.until(|status| status["reload"]["lastError"] == Json::Null);
     assert_eq!(proxy.get("http", "/three").0, 200);
+}
+
+#[test]
+fn a_reload_that_failed_for_want_of_files_is_tried_again_without_another_change() {
+    let (_keys, key) = key_file();
+    let volume = Volume::new(&config(&key, "/one"));
+    let proxy = volume.start(&[]);
+    // Another connection would need a file.
+    let stream = TcpStream::connect(proxy.address("metrics")).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    let mut metrics = BufReader::new(stream);
+    kept(&mut metrics, "/metrics");
+    let process = Pid::from_child(&proxy.child);
+    let enough = getrlimit(Resource::Nofile);
+    // Those that are open stay open, and there are no more.
+    prlimit(Some(process), Resource::Nofile, Rlimit { current: Some(3), ..enough.clone() })
+        .unwrap();
+    volume.swap("v2", &config(&key, "/two").to_string());
+    let start = Instant::now();
+    while !kept(&mut metrics, "/metrics").contains("_config_last_reload_successful 0\n") {
+        assert!(start.elapsed() < PATIENCE, "the reload does not fail");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    prlimit(Some(process), Resource::Nofile, enough).unwrap();
+    proxy.line("the configuration was reloaded");
+    assert_eq!(proxy.get("http", "/two").0, 200);
 }
 
 #[test]

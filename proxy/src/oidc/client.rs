@@ -112,7 +112,7 @@ impl Client {
     /// Passes on what the token endpoint answered, and takes note of it.
     pub(super) fn noted<T>(&self, result: Result<T, TokenError>) -> Result<T, TokenError> {
         self.outcomes.token(self.issuer.clock.now(), result.as_ref().err());
-        if result.as_ref().is_err_and(TokenError::is_outage) {
+        if result.as_ref().is_err_and(|error| error.is_outage() || error.is_elsewhere()) {
             self.issuer.suspect_change();
         }
         result

@@ -117,7 +117,8 @@ pub(super) fn read(
     answer: &Answer,
 ) -> Result<Metadata, DiscoveryError> {
     let refuse = |reason| DiscoveryError::NoDocument { address: address(url), reason };
-    if answer.status >= 500 || answer.status == 429 {
+    // What stands in front of a provider that is away says nothing of what the provider calls itself.
+    if answer.status >= 500 || matches!(answer.status, 401 | 403 | 408 | 421 | 429) {
         return Err(DiscoveryError::Trouble { address: address(url), status: answer.status });
     }
     if answer.status != 200 {

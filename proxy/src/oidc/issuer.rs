@@ -219,6 +219,10 @@ impl Issuer {
         let verify = |keys: &KeySet| jws::verify(token, keys, &metadata.algorithms);
         match verify(&self.keys.present()) {
             Err(SignatureError::UnknownKey(..) | SignatureError::Wrong) => {}
+            Err(error @ SignatureError::Algorithm { .. }) if need == Need::Login => {
+                self.suspect_change();
+                return Err(SignedError::Refused(error));
+            }
             other => return other.map_err(SignedError::Refused),
         }
         let fits = |keys: &KeySet| verify(keys).is_ok();

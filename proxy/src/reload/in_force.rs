@@ -57,10 +57,16 @@ impl InForce {
         self.last.set(1.0);
     }
 
-    /// A reload was refused; the hash stays that of what is in force.
-    pub(super) fn failed(&self, reason: String) {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).last_error = Some(reason);
+    /// A reload was refused; the hash stays that of what is in force. Gives whether this is news: not where one is only tried
+    /// `again` and fails for the same reason.
+    pub(super) fn failed(&self, reason: &str, again: bool) -> bool {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if again && state.last_error.as_deref() == Some(reason) {
+            return false;
+        }
+        state.last_error = Some(reason.to_owned());
         self.bad.increment();
         self.last.set(0.0);
+        true
     }
 }

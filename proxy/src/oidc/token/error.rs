@@ -106,4 +106,13 @@ impl TokenError {
             Self::Malformed(_) | Self::NoMethod(_) | Self::Secret(_) => false,
         }
     }
+
+    /// Whether what answered may be no token endpoint, or no longer.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        match self {
+            Self::Malformed(_) => true,
+            Self::Refused { status, .. } => matches!(status, 404 | 405 | 410),
+            Self::Http(_) | Self::NoMethod(_) | Self::Secret(_) => false,
+        }
+    }
 }
