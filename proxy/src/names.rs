@@ -129,6 +129,7 @@ fn locked(names: &Mutex<HashMap<String, Name>>) -> MutexGuard<'_, HashMap<String
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     fn address(last: u8) -> IpAddr {
@@ -138,15 +139,14 @@ mod tests {
     #[tokio::test]
     async fn a_silent_name_server_is_asked_once_and_holds_up_no_other_name() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
-        static SILENT: Mutex<()> = Mutex::new(());
+        static ANSWERS: Barrier = Barrier::new(2);
         let names = Arc::new(Names::by(|host| {
             if host == "silent.example" {
                 ASKED.fetch_add(1, SeqCst);
-                drop(SILENT.lock());
+                ANSWERS.wait();
             }
             Ok(vec![address(1)])
         }));
-        let silence = SILENT.lock().unwrap();
         let wait = |_| {
             let names = Arc::clone(&names);
             tokio::spawn(async move { names.look_up("silent.example").await })
@@ -156,7 +156,7 @@ mod tests {
             let other = timeout(Duration::from_secs(10), names.look_up("other.example")).await;
             assert_eq!(&*other.expect("it waits for the silent one").unwrap(), [address(1)]);
         }
-        drop(silence);
+        ANSWERS.wait();
         for task in waiting {
             assert_eq!(&*task.await.unwrap().unwrap(), [address(1)]);
         }
@@ -167,7 +167,7 @@ mod tests {
     async fn the_last_answer_is_used_while_the_server_is_silent_or_in_trouble_not_when_the_name_is_gone()
      {
         static TURN: AtomicUsize = AtomicUsize::new(0);
-        static SILENT: Mutex<()> = Mutex::new(());
+        static ANSWERS: Barrier = Barrier::new(2);
         let names = Names::by(|_| match TURN.fetch_add(1, SeqCst) {
             0 => Ok(vec![address(1), address(2)]),
             1 => Err(io::Error::other(
@@ -176,18 +176,19 @@ mod tests {
             2 => Err(io::Error::other(
                 "failed to lookup address information: Name or service not known",
             )),
-            _ => {
-                drop(SILENT.lock());
+            turn => {
+                if turn == 3 {
+                    ANSWERS.wait();
+                }
                 Ok(vec![address(3)])
             }
         });
-        let silence = SILENT.lock().unwrap();
         let first = [address(1), address(2)];
         assert_eq!(&*names.look_up("app.example").await.unwrap(), first);
         assert_eq!(&*names.look_up("app.example").await.unwrap(), first, "in trouble");
         assert!(names.look_up("app.example").await.is_err(), "the name is gone");
         assert_eq!(&*names.look_up("app.example").await.unwrap(), first, "silent");
-        drop(silence);
+        ANSWERS.wait();
         let end = Instant::now() + Duration::from_secs(20);
         while *names.look_up("app.example").await.unwrap() != [address(3)] {
             assert!(Instant::now() < end, "the answer that came late is not used");

@@ -286,8 +286,7 @@ fn a_reload_that_failed_for_want_of_files_is_tried_again_without_another_change(
     let process = Pid::from_child(&proxy.child);
     let enough = getrlimit(Resource::Nofile);
     // Those that are open stay open, and there are no more.
-    prlimit(Some(process), Resource::Nofile, Rlimit { current: Some(3), ..enough.clone() })
-        .unwrap();
+    prlimit(Some(process), Resource::Nofile, Rlimit { current: Some(3), ..enough }).unwrap();
     volume.swap("v2", &config(&key, "/two").to_string());
     let start = Instant::now();
     while !kept(&mut metrics, "/metrics").contains("_config_last_reload_successful 0\n") {

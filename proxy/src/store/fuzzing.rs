@@ -18,8 +18,15 @@ pub(crate) fn ticket(bytes: &[u8]) {
     }
     let head = [&ticket.number()[..], ticket.secret()].concat();
     assert!(bytes.starts_with(&head));
-    let number: String = ticket.number().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(ticket.id(), format!("{NAME}-{number}"));
+    let id = ticket.id();
+    let number = id.strip_prefix(NAME).and_then(|rest| rest.strip_prefix('-')).expect("its name");
+    let digits: Vec<_> = ticket.number().iter().flat_map(|byte| [byte >> 4, byte & 15]).collect();
+    assert!(
+        number
+            .chars()
+            .map(|digit| digit.to_digit(16))
+            .eq(digits.into_iter().map(|d| Some(d.into())))
+    );
 }
 
 /// The first byte says how many bytes come at once, the rest is what a Redis server answers.

@@ -100,7 +100,7 @@ async fn an_idle_connection_keeps_the_space_of_a_usual_answer_and_no_more() {
 async fn an_idle_connection_expires_when_the_other_side_said_so_and_not_before() {
     let (mut connection, _theirs) = pair();
     let idle_since = Instant::now();
-    tokio::time::advance(Duration::from_secs(3600)).await;
+    tokio::time::advance(Duration::from_hours(1)).await;
     assert!(!connection.has_expired(idle_since), "nothing was said");
     connection.past.kept_for = Some(Duration::from_secs(5));
     let idle_since = Instant::now();
