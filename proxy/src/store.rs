@@ -338,7 +338,7 @@ impl Store {
     fn accept(&self, session: &Session, now: Timestamp) -> Result<usize, LoadError> {
         let provider =
             voucher::find(&self.providers, session).map_err(|reason| invalid(&reason))?;
-        if let Some(ahead) = self.lifetime.is_ahead_by(session, now) {
+        if let Some(ahead) = Lifetime::is_ahead_by(session, now) {
             return Err(LoadError::Early(format!(
                 "the session was made {} s in the future: the clock of this machine or of another is wrong",
                 ahead.as_secs()

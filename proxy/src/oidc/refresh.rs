@@ -130,13 +130,11 @@ async fn refresh(
 /// The outcome of `call`, however long it takes.
 async fn watched<T>(call: impl Future<Output = T>, slow: Slow) -> T {
     let mut call = pin!(call);
-    match tokio::time::timeout(SLOW_AFTER, &mut call).await {
-        Ok(outcome) => outcome,
-        Err(_) => {
-            slow();
-            call.await
-        }
+    if let Ok(outcome) = tokio::time::timeout(SLOW_AFTER, &mut call).await {
+        return outcome;
     }
+    slow();
+    call.await
 }
 
 /// The session as it goes on with another refresh token, if there is one, and nothing else that is new: the provider has

@@ -49,9 +49,8 @@ async fn ask_endpoint(client: &Client, url: &str, token: &str) -> Validity {
         Ok(url) => url,
         Err(error) => return Validity::Unavailable(error.to_string()),
     };
-    let _place = match client.calls.refresh().await {
-        Some(place) => place,
-        None => return Validity::Unavailable(TOO_MANY.to_owned()),
+    let Some(_place) = client.calls.refresh().await else {
+        return Validity::Unavailable(TOO_MANY.to_owned());
     };
     let get = Get { accept: "application/json", bearer: Some(token), limit: MAX_ANSWER };
     match client.issuer.http.get(&url, &get).await {

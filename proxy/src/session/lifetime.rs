@@ -59,14 +59,14 @@ impl Lifetime {
     }
 
     /// By how much the session comes from further in the future than is believed.
-    pub(crate) fn is_ahead_by(&self, session: &Session, now: Timestamp) -> Option<SignedDuration> {
+    pub(crate) fn is_ahead_by(session: &Session, now: Timestamp) -> Option<SignedDuration> {
         let ahead = session.created_at.max(session.login.at).duration_since(now);
         (ahead > CLOCK_SKEW).then_some(ahead)
     }
 
     /// Whether the session may be used.
     pub(crate) fn is_alive(&self, session: &Session, now: Timestamp) -> bool {
-        self.is_ahead_by(session, now).is_none()
+        Self::is_ahead_by(session, now).is_none()
             && self.ends_at(session).is_none_or(|end| now < end)
     }
 
