@@ -9,6 +9,21 @@ const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const NAME: &str = "_oauth2_proxy";
 const MAX: usize = 80_000;
 
+#[test]
+fn what_the_log_calls_a_session_tells_it_apart_and_shows_nothing_of_its_id() {
+    let session = |id| {
+        let binding = Some(Binding { id, issuer: Fingerprint::of("https://id.example") });
+        Session { binding, ..Session::new("main", jiff::Timestamp::UNIX_EPOCH) }
+    };
+    let (one, other) = (session([1; 16]).shown_id(), session([2; 16]).shown_id());
+    assert_ne!(one, other);
+    for (shown, id) in [(one, "0101"), (other, "0202")] {
+        assert!(shown.len() == 10 && shown.bytes().all(|byte| byte.is_ascii_hexdigit()), "{shown}");
+        assert!(!shown.contains(id), "{shown}");
+    }
+    assert_eq!(Session { binding: None, ..session([1; 16]) }.shown_id(), "-");
+}
+
 fn ring(secrets: &[&str]) -> KeyRing {
     KeyRing::new(secrets).unwrap()
 }

@@ -1,4 +1,12 @@
-use super::may_be_request;
+use super::{chunk_size, may_be_request};
+
+#[test]
+fn the_size_of_a_chunk_has_fifteen_digits_at_most() {
+    assert_eq!(chunk_size(b"fffffffffffffff"), Some(0x0fff_ffff_ffff_ffff));
+    assert_eq!(chunk_size(b"00000000000000a;x=\"\ty\""), Some(10));
+    assert_eq!(chunk_size(b"000000000000000a"), None);
+    assert_eq!(chunk_size(b""), None);
+}
 
 #[test]
 fn what_any_reader_could_take_for_a_request_is_seen() {

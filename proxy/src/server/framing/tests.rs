@@ -143,6 +143,20 @@ fn what_is_bounded_may_have_its_bound_and_not_a_byte_more() {
 }
 
 #[test]
+fn what_came_whole_before_a_violation_is_told() {
+    let good = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    for (first, count) in [("", 0), (good, 1), (&good.repeat(2), 2)] {
+        let mut framing = Framing::new(1024);
+        let bytes = format!("{first}GET / HTTP/1.1\nHost: a\r\n\r\n");
+        assert_eq!(framing.feed(bytes.as_bytes()), Err(Violation::BareLineFeed));
+        assert_eq!(
+            (framing.whole(), framing.requests()),
+            (count * good.len(), u32::try_from(count).unwrap())
+        );
+    }
+}
+
+#[test]
 fn what_stands_behind_a_wish_for_another_protocol_is_read_when_that_is_not_granted() {
     let wish = "GET / HTTP/1.1\r\nHost: a\r\nuPGRADE:x\r\n\r\n";
     let mut framing = Framing::new(1024);

@@ -111,6 +111,18 @@ async fn an_idle_connection_expires_when_the_other_side_said_so_and_not_before()
 }
 
 #[tokio::test]
+async fn a_connection_is_suspect_that_carried_a_body_to_whoever_leaves_them_unread() {
+    let (mut connection, _theirs) = pair();
+    for (body, unread) in [(false, false), (true, false), (false, true), (true, true)] {
+        connection.past.body = body;
+        if unread {
+            connection.past.origin.note_ignored_body();
+        }
+        assert_eq!(connection.is_suspect(), body && unread, "{body} {unread}");
+    }
+}
+
+#[tokio::test]
 async fn interim_answers_have_an_end() {
     let flood = "HTTP/1.1 102 Processing\r\n\r\n".repeat(11_000);
     let (connection, mut theirs) = pair();
