@@ -13,7 +13,7 @@ const MAX: usize = 80_000;
 fn what_the_log_calls_a_session_tells_it_apart_and_shows_nothing_of_its_id() {
     let session = |id| {
         let binding = Some(Binding { id, issuer: Fingerprint::of("https://id.example") });
-        Session { binding, ..Session::new("main", jiff::Timestamp::UNIX_EPOCH) }
+        Session { binding, ..Session::new("main", Timestamp::UNIX_EPOCH) }
     };
     let (one, other) = (session([1; 16]).shown_id(), session([2; 16]).shown_id());
     assert_ne!(one, other);
