@@ -36,6 +36,25 @@ pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Where the token at the beginning of `bytes` ends; none if all of them are of it.
+#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte is what this is without")]
+fn end_of_token(bytes: &[u8]) -> Option<usize> {
+    /// Letters, digits, `-`, `.` and `_`, all of them looked at without a branch: a long body may be one token.
+    const PIECE: usize = 64;
+    let among = |byte: u8, first: u8, last: u8| byte.wrapping_sub(first) <= last - first;
+    let usual = |byte: u8| {
+        among(byte | 0x20, b'a', b'z')
+            | among(byte, b'0', b'9')
+            | among(byte, b'-', b'.')
+            | (byte == b'_')
+    };
+    let pieces = bytes.chunks_exact(PIECE);
+    let plain = pieces.take_while(|piece| piece.iter().fold(true, |all, byte| all & usual(*byte)));
+    let start = plain.count() * PIECE;
+    let rest = bytes.get(start..)?.iter().position(|byte| !is_token(*byte))?;
+    Some(start + rest)
+}
+
 /// Whether a reader that leaves bodies unread could take this one for its next request, or a part of it that others have left
 /// over. `body`: its first bytes, `whole`: there are no more.
 ///
@@ -53,7 +72,7 @@ pub(crate) fn may_be_request(body: &[u8], whole: bool) -> bool {
 fn begins_request(body: &[u8]) -> Option<bool> {
     let start = body.iter().position(|byte| !is_blank(*byte))?;
     let line = body.get(start..)?;
-    let end = line.iter().position(|byte| !is_token(*byte))?;
+    let end = end_of_token(line)?;
     match line.get(end..)? {
         [b'\n', ..] | [b'\r', b'\n', ..] => Some(false),
         [] | [b'\r'] => None,

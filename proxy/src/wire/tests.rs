@@ -1,4 +1,4 @@
-use super::{chunk_size, may_be_request};
+use super::{chunk_size, end_of_token, is_token, may_be_request};
 
 #[test]
 fn the_size_of_a_chunk_has_fifteen_digits_at_most() {
@@ -55,5 +55,19 @@ fn forms_and_documents_are_none() {
         "word\r\nword\r\n",
     ] {
         assert!(!may_be_request(body.as_bytes(), false), "{body:?}");
+    }
+}
+
+#[test]
+fn a_token_ends_at_the_same_place_however_long_it_is() {
+    for before in [0, 1, 63, 64, 65, 128, 1000] {
+        for byte in 0..=u8::MAX {
+            let mut text = vec![b'a'; before];
+            text.push(byte);
+            let end = (!is_token(byte)).then_some(before);
+            assert_eq!(end_of_token(&text), end, "{byte} at {before}");
+            text.resize(before + 200, b'Z');
+            assert_eq!(end_of_token(&text), end, "{byte} at {before}, and more");
+        }
     }
 }
