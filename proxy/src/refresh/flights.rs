@@ -1,13 +1,18 @@
 //! Who is refreshing what at the moment, and what came of it a moment ago. Bounded in number and in bytes, and locked only
 //! for a look-up.
 
+mod landing;
+mod refusals;
+
+pub(super) use landing::Landing;
+
 use super::Outcome;
 use super::breaker::Admission;
 use super::renewed::Renewed;
 use crate::random;
-use crate::session::{self, Session};
+use crate::session::Session;
 use aws_lc_rs::hmac;
-use proxy_config::SessionFormat;
+use refusals::Refusals;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,24 +27,8 @@ pub(super) type Key = [u8; 32];
 const MAX: usize = 8192;
 /// Most bytes of sessions that are remembered. What would be forgotten soonest goes first.
 const MAX_BYTES: usize = 16 << 20;
-/// What an entry takes beside its session.
-const OVERHEAD: usize = 512;
 /// How long requests that were on their way with the old cookie are given the outcome.
 const SHARED_FOR: Duration = Duration::from_mins(1);
-/// How long that is if no request has come with the new cookie. The answer that it went out with may not have arrived, and the
-/// browser's old cookie is worth nothing any more at a provider that rotates refresh tokens, so this is long.
-const UNDELIVERED_FOR: Duration = Duration::from_hours(1);
-/// How long a session is left alone after a failure.
-const LEFT_ALONE_FOR: Duration = Duration::from_secs(10);
-/// How long a session is left alone whose store would not have its lease taken, or whose record is looked at again and again
-/// because another process may still write it.
-const LOOKED_AT_EVERY: Duration = Duration::from_secs(1);
-/// How long a renewed session waits for its store.
-const RESCUED_FOR: Duration = Duration::from_mins(10);
-/// How long after its first refusal a session is taken for one that another process may have renewed.
-const CONTESTED_FOR: Duration = Duration::from_mins(1);
-/// How long a refusal is remembered.
-const REFUSED_FOR: Duration = Duration::from_mins(10);
 
 /// The flights of a process.
 pub(super) struct Flights {
@@ -65,7 +54,7 @@ struct State {
     rescued: HashMap<Key, Rescued>,
     /// By the key of a renewed session that no request has come with, that of the flight that brought it.
     awaited: HashMap<Key, Key>,
-    refused: HashMap<Key, Refusal>,
+    refused: Refusals,
     /// Of all sessions in here.
     bytes: usize,
 }
@@ -89,15 +78,6 @@ struct Rescued {
     bytes: usize,
 }
 
-/// The provider refused a session.
-#[derive(Clone, Copy)]
-struct Refusal {
-    /// For the first time.
-    since: Instant,
-    /// Which form of it.
-    created: i64,
-}
-
 /// Waits for the end of a flight.
 type Outlook = watch::Receiver<Option<Outcome>>;
 
@@ -115,16 +95,6 @@ pub(super) enum Joined {
     Start(Landing, Running),
     /// Not at all: there are too many, or the provider is left alone.
     Not,
-}
-
-/// The duty to land a flight. If its task dies, the session is kept.
-pub(super) struct Landing {
-    flights: Arc<Flights>,
-    key: Key,
-    admission: Admission,
-    sender: watch::Sender<Option<Outcome>>,
-    newest: Option<Arc<Renewed>>,
-    asked: AtomicBool,
 }
 
 impl Default for Flights {
@@ -264,9 +234,6 @@ impl State {
             self.bytes = self.by_key.values().map(|entry| entry.bytes).sum::<usize>()
                 + self.rescued.values().map(|rescued| rescued.bytes).sum::<usize>();
         }
-        if self.refused.len() >= MAX {
-            self.refused.retain(|_, refusal| now.duration_since(refusal.since) < REFUSED_FOR);
-        }
     }
 
     fn remove(&mut self, key: &Key) {
@@ -286,147 +253,9 @@ impl State {
     }
 }
 
-impl Landing {
-    /// Of which flight.
-    pub(super) fn key(&self) -> &Key {
-        &self.key
-    }
-
-    /// All flights.
-    pub(super) fn flights(&self) -> &Arc<Flights> {
-        &self.flights
-    }
-
-    /// How it came to be.
-    pub(super) fn admission(&self) -> Admission {
-        self.admission
-    }
-
-    /// The provider was asked.
-    pub(super) fn asked(&self) {
-        self.asked.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it was not.
-    pub(super) fn has_asked_nothing(&self) -> bool {
-        !self.asked.load(Ordering::Relaxed)
-    }
-
-    /// Nothing of it waits for the store.
-    pub(super) fn settled(&self) {
-        self.flights.settled(&self.key);
-    }
-
-    /// What is newer than `session`, if anything is known to be.
-    pub(super) fn newer(&self, session: &Session) -> Option<Arc<Renewed>> {
-        self.newest.clone().filter(|newest| newest.is_newer(session))
-    }
-
-    /// Tells everybody, and remembers it for those who come late.
-    pub(super) fn land(self, outcome: Outcome, in_store: bool) {
-        self.settle(outcome, in_store);
-    }
-
-    /// Keeps a renewed session that could not be written, if there is room.
-    pub(super) fn rescue(&self, renewed: &Arc<Renewed>) {
-        let mut state = self.flights.lock();
-        let bytes = weight(&renewed.session);
-        if state.bytes + bytes > MAX_BYTES {
-            tracing::error!(
-                "a renewed session can not be written, and there is no room to keep it"
-            );
-            return;
-        }
-        let (until, renewed) = (Instant::now() + RESCUED_FOR, Arc::clone(renewed));
-        let tended = state.rescued.get(&self.key).is_some_and(|old| old.tended);
-        let rescued = Rescued { until, renewed, tended, bytes };
-        if let Some(old) = state.rescued.insert(self.key, rescued) {
-            state.bytes -= old.bytes;
-        }
-        state.bytes += bytes;
-    }
-
-    /// The provider refuses `session`: whether another process may have renewed it, because that is not known for long.
-    pub(super) fn is_contested(&self, session: &Session) -> bool {
-        let (now, created) = (Instant::now(), session.created_at.as_millisecond());
-        let mut state = self.flights.lock();
-        state.sweep(now);
-        let known = state.refused.get(&self.key).copied();
-        let since = known
-            .filter(|known| known.created == created)
-            .filter(|known| now.duration_since(known.since) < REFUSED_FOR)
-            .map_or(now, |known| known.since);
-        if known.is_some() || state.refused.len() < MAX {
-            state.refused.insert(self.key, Refusal { since, created });
-        }
-        now.duration_since(since) < CONTESTED_FOR
-    }
-
-    /// Whether the provider has just refused `session`, so that it is not asked again before its record has had its time to
-    /// be renewed by whoever used the refresh token.
-    pub(super) fn awaits_another(&self, session: &Session) -> bool {
-        let known = self.flights.lock().refused.get(&self.key).copied();
-        known.is_some_and(|known| {
-            known.created == session.created_at.as_millisecond()
-                && known.since.elapsed() < CONTESTED_FOR
-        })
-    }
-
-    fn settle(&self, outcome: Outcome, in_store: bool) {
-        let now = Instant::now();
-        let memory = match &outcome {
-            Outcome::Kept | Outcome::Stands => LEFT_ALONE_FOR,
-            Outcome::Contested if !in_store => CONTESTED_FOR,
-            Outcome::Contested | Outcome::Unavailable(_) => LOOKED_AT_EVERY,
-            Outcome::Renewed(_) if !in_store => UNDELIVERED_FOR,
-            Outcome::Renewed(_) => SHARED_FOR,
-            Outcome::Ended if !in_store => SHARED_FOR,
-            Outcome::Ended => Duration::ZERO,
-        };
-        let bytes = match &outcome {
-            Outcome::Renewed(renewed) if !memory.is_zero() => weight(&renewed.session),
-            _ => 0,
-        };
-        let awaited = match &outcome {
-            Outcome::Renewed(renewed) if !in_store => {
-                name(&renewed.session).map(|name| self.flights.key(&name))
-            }
-            _ => None,
-        };
-        let mut state = self.flights.lock();
-        if memory.is_zero() {
-            state.remove(&self.key);
-        } else if let Some(entry) = state.by_key.get_mut(&self.key) {
-            entry.forget_at = Some(now + memory);
-            entry.awaited = awaited;
-            entry.bytes = bytes;
-            state.bytes += bytes;
-            state.landed.insert((now + memory, self.key));
-            state.awaited.extend(awaited.map(|new| (new, self.key)));
-        }
-        state.sweep(now);
-        self.flights.awaited.store(state.awaited.len(), Ordering::Relaxed);
-        drop(state);
-        self.sender.send_replace(Some(outcome));
-    }
-}
-
-impl Drop for Landing {
-    fn drop(&mut self) {
-        if self.sender.borrow().is_none() {
-            self.settle(Outcome::Kept, false);
-        }
-    }
-}
-
-/// What a session takes, roughly, with the text in which it is sealed.
-fn weight(session: &Session) -> usize {
-    let bytes = session::encode(session, SessionFormat::V2).len();
-    OVERHEAD + bytes + bytes * 4 / 3
-}
-
 #[cfg(test)]
 mod tests {
+    use super::landing::{RESCUED_FOR, UNDELIVERED_FOR};
     use super::*;
     use crate::session::Token;
     use crate::store::tests::session;
