@@ -8,7 +8,6 @@ use proxy_config::{Cookie, Duration, SameSite};
 use std::cell::OnceCell;
 use std::fmt::Write;
 use std::net::Ipv4Addr;
-use tokio::time::Instant;
 
 /// One `Set-Cookie` header value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +118,7 @@ impl Attributes {
         let matching = self.domains.iter().find(|domain| domain_matches(&host, domain));
         if matching.is_none() && !self.domains.is_empty() {
             thread_local!(static ELSEWHERE: Sparing = const { Sparing::new() });
-            let left_out = ELSEWHERE.with(|place| place.admit(Instant::now()))?;
+            let left_out = ELSEWHERE.with(Sparing::admit)?;
             tracing::warn!(
                 host,
                 left_out,

@@ -11,7 +11,6 @@ use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use std::net::IpAddr;
-use tokio::time::Instant;
 
 /// Somebody who may turn out to be a person.
 pub(super) struct Claimant<'a> {
@@ -64,7 +63,7 @@ impl<'a> Claimant<'a> {
 
     /// The same for what anybody can cause with every request: one line a second for each `place` and worker.
     pub(super) fn note_sparingly(&self, place: &Sparing, message: &str) {
-        let Some(left_out) = place.admit(Instant::now()) else { return };
+        let Some(left_out) = place.admit() else { return };
         let (client, request_id) = self.log_fields();
         let left_out = (left_out > 0).then_some(left_out);
         tracing::info!(client, request_id, left_out, "{message}");

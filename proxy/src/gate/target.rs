@@ -5,7 +5,6 @@ use super::visit::Visit;
 use crate::routing::NormalPath;
 use crate::telemetry::Sparing;
 use http::header::HOST;
-use tokio::time::Instant;
 use url::{Position, Url};
 
 /// The first usable candidate: what the request asks for in its parameters, in their order, the header
@@ -53,7 +52,7 @@ fn is_here(visit: &Visit<'_>, url: &Url) -> bool {
 pub(super) fn tell(refused: &str) {
     let host = Url::parse(refused).ok().and_then(|url| url.host_str().map(str::to_owned));
     thread_local!(static REFUSED: Sparing = const { Sparing::new() });
-    let Some(left_out) = REFUSED.with(|place| place.admit(Instant::now())) else { return };
+    let Some(left_out) = REFUSED.with(Sparing::admit) else { return };
     tracing::warn!(
         host = host.as_deref().unwrap_or("none"),
         left_out,

@@ -10,7 +10,6 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::Instant;
 
 const BACKLOG: i32 = 1024;
 /// For want of file descriptors or memory.
@@ -177,7 +176,7 @@ fn bind_unix(path: &Path) -> io::Result<Socket> {
 async fn breathe(error: &io::Error) {
     thread_local!(static WANT: Sparing = const { Sparing::new() });
     if is_want(error) {
-        if let Some(left_out) = WANT.with(|want| want.admit(Instant::now())) {
+        if let Some(left_out) = WANT.with(Sparing::admit) {
             tracing::warn!(%error, left_out, "a connection can not be accepted");
         }
         tokio::time::sleep(BREATH).await;

@@ -20,8 +20,12 @@ impl Sparing {
         Self { next: Cell::new(None), left_out: Cell::new(0) }
     }
 
-    /// Whether the event that happens `now` is told, and how many before it were not.
-    pub(crate) fn admit(&self, now: Instant) -> Option<u64> {
+    /// Whether the event that happens now is told, and how many before it were not.
+    pub(crate) fn admit(&self) -> Option<u64> {
+        self.admit_at(Instant::now())
+    }
+
+    fn admit_at(&self, now: Instant) -> Option<u64> {
         if self.next.get().is_some_and(|next| now < next) {
             self.left_out.set(self.left_out.get() + 1);
             return None;
@@ -38,7 +42,7 @@ mod tests {
     #[test]
     fn one_line_a_second_tells_how_many_were_left_out() {
         let (sparing, start) = (Sparing::new(), Instant::now());
-        let at = |milliseconds| sparing.admit(start + Duration::from_millis(milliseconds));
+        let at = |milliseconds| sparing.admit_at(start + Duration::from_millis(milliseconds));
         assert_eq!([at(0), at(1), at(999)], [Some(0), None, None]);
         assert_eq!([at(1000), at(1001), at(5000)], [Some(2), None, Some(1)]);
     }
