@@ -1,6 +1,6 @@
 //! Who is at the other end of a client's connection, as everybody on the way of a request may know it.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,6 +44,11 @@ impl Peer {
     /// The address alone; that of an IPv4 client as such, whichever socket it came by.
     pub(crate) fn ip(&self) -> Option<&str> {
         self.text.get(self.alone..).filter(|text| !text.is_empty())
+    }
+
+    /// The same as an address.
+    pub(crate) fn canonical(&self) -> Option<IpAddr> {
+        self.address.map(|address| address.ip().to_canonical())
     }
 
     /// Bytes of a body went one way or the other, so the connection does not stand still.

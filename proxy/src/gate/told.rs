@@ -28,7 +28,7 @@ impl Trust {
         else {
             return Self::Nothing;
         };
-        match peer.address.map(|address| address.ip().to_canonical()) {
+        match peer.canonical() {
             None => Self::Everything,
             Some(ip) if trusted_proxies.iter().any(|network| network.contains(&ip)) => {
                 Self::Everything
@@ -79,7 +79,7 @@ pub(crate) fn client_ip(
     match (&http.reverse_proxy, trust) {
         (Some(proxy), Trust::Everything) => told_ip(proxy, headers),
         (Some(_), Trust::Redirects) => None,
-        (_, Trust::Nothing) | (None, _) => peer.address.map(|address| address.ip().to_canonical()),
+        (_, Trust::Nothing) | (None, _) => peer.canonical(),
     }
 }
 
@@ -93,7 +93,7 @@ pub(crate) fn shown_ip(
 ) -> Option<IpAddr> {
     let proxy = http.reverse_proxy.as_ref()?;
     let told = if trust >= Trust::Redirects { told_ip(proxy, headers) } else { None };
-    told.or_else(|| peer.address.map(|address| address.ip().to_canonical()))
+    told.or_else(|| peer.canonical())
 }
 
 /// From the configured header. `X-Forwarded-For` is a list, which is walked from the right, past the proxies that were named;

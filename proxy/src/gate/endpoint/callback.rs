@@ -74,7 +74,7 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
 fn network(visit: &Visit<'_>) -> Network {
     let (http, headers) = (&visit.site.config.http, &visit.head.headers);
     let told = told::client_ip(http, visit.peer, headers, visit.trust);
-    told.or_else(|| visit.peer.address.map(|address| address.ip())).into()
+    told.or_else(|| visit.peer.canonical()).into()
 }
 
 /// The login that the answer belongs to. From here on its cookie is gone and its state used, whatever follows.
