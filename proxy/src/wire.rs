@@ -36,25 +36,6 @@ pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Where the token at the beginning of `bytes` ends; none if all of them are of it.
-#[expect(clippy::needless_bitwise_bool, reason = "a branch for each byte is what this is without")]
-fn end_of_token(bytes: &[u8]) -> Option<usize> {
-    /// Letters, digits, `-`, `.` and `_`, all of them looked at without a branch: a long body may be one token.
-    const PIECE: usize = 64;
-    let among = |byte: u8, first: u8, last: u8| byte.wrapping_sub(first) <= last - first;
-    let usual = |byte: u8| {
-        among(byte | 0x20, b'a', b'z')
-            | among(byte, b'0', b'9')
-            | among(byte, b'-', b'.')
-            | (byte == b'_')
-    };
-    let pieces = bytes.chunks_exact(PIECE);
-    let plain = pieces.take_while(|piece| piece.iter().fold(true, |all, byte| all & usual(*byte)));
-    let start = plain.count() * PIECE;
-    let rest = bytes.get(start..)?.iter().position(|byte| !is_token(*byte))?;
-    Some(start + rest)
-}
-
 /// Whether a reader that leaves bodies unread could take this one for its next request, or a part of it that others have left
 /// over. `body`: its first bytes, `whole`: there are no more.
 ///
@@ -63,6 +44,9 @@ fn end_of_token(bytes: &[u8]) -> Option<usize> {
 pub(crate) fn may_be_request(body: &[u8], whole: bool) -> bool {
     /// What is looked through for a request line in the middle.
     const MOST: usize = 16 * 1024;
+    if first_blank(body).is_none() {
+        return !whole && body.iter().all(|byte| is_token(*byte));
+    }
     begins_request(body).unwrap_or(!whole)
         || memmem::find_iter(body.get(..MOST).unwrap_or(body), b"HTTP/")
             .any(|at| at.checked_sub(1).and_then(|at| body.get(at)).copied().is_some_and(is_blank))
@@ -72,12 +56,25 @@ pub(crate) fn may_be_request(body: &[u8], whole: bool) -> bool {
 fn begins_request(body: &[u8]) -> Option<bool> {
     let start = body.iter().position(|byte| !is_blank(*byte))?;
     let line = body.get(start..)?;
-    let end = end_of_token(line)?;
+    let end = line.iter().position(|byte| !is_token(*byte))?;
     match line.get(end..)? {
         [b'\n', ..] | [b'\r', b'\n', ..] => Some(false),
         [] | [b'\r'] => None,
         [byte, ..] => Some(end > 0 && is_blank(*byte)),
     }
+}
+
+/// Where the first blank is. A long body may be one word, so pieces that can have none are passed over without a branch for each
+/// byte: printed ASCII, beside which all else is less as a number with a sign.
+fn first_blank(bytes: &[u8]) -> Option<usize> {
+    const PIECE: usize = 64;
+    let (pieces, _) = bytes.as_chunks::<PIECE>();
+    let printed = |piece: &[u8; PIECE]| {
+        piece.iter().fold(true, |all, byte| all & (byte.cast_signed() > 0x20))
+    };
+    let start = pieces.iter().take_while(|piece| printed(piece)).count() * PIECE;
+    let found = bytes.get(start..)?.iter().position(|byte| is_blank(*byte))?;
+    Some(start + found)
 }
 
 /// What any reader is known to split a line at, or to skip before it.

@@ -1,4 +1,4 @@
-use super::{chunk_size, end_of_token, is_token, may_be_request};
+use super::{chunk_size, first_blank, is_blank, may_be_request};
 
 #[test]
 fn the_size_of_a_chunk_has_fifteen_digits_at_most() {
@@ -59,15 +59,36 @@ fn forms_and_documents_are_none() {
 }
 
 #[test]
-fn a_token_ends_at_the_same_place_however_long_it_is() {
-    for before in [0, 1, 63, 64, 65, 128, 1000] {
+fn a_blank_is_found_wherever_it_is() {
+    for before in [0, 1, 63, 64, 65, 127, 128, 1000] {
         for byte in 0..=u8::MAX {
             let mut text = vec![b'a'; before];
             text.push(byte);
-            let end = (!is_token(byte)).then_some(before);
-            assert_eq!(end_of_token(&text), end, "{byte} at {before}");
+            let blank = is_blank(byte).then_some(before);
+            assert_eq!(first_blank(&text), blank, "{byte} at {before}");
             text.resize(before + 200, b'Z');
-            assert_eq!(end_of_token(&text), end, "{byte} at {before}, and more");
+            assert_eq!(first_blank(&text), blank, "{byte} at {before}, and more");
+        }
+    }
+}
+
+#[test]
+fn a_word_of_any_length_may_be_a_method() {
+    for length in [1, 63, 64, 100, 100_000] {
+        let word = "x".repeat(length);
+        // What follows the word; whether it may be a request if nothing follows, and if more does.
+        for (after, whole, part) in [
+            ("", false, true),
+            ("=", false, false),
+            ("\r", false, true),
+            ("\r\n", false, false),
+            ("= /", false, false),
+            (" ", true, true),
+            ("\t/", true, true),
+        ] {
+            let body = format!("{word}{after}");
+            assert_eq!(may_be_request(body.as_bytes(), true), whole, "{length} {after:?}");
+            assert_eq!(may_be_request(body.as_bytes(), false), part, "{length} {after:?}");
         }
     }
 }
