@@ -66,3 +66,15 @@ fn a_request_that_is_shorter_than_it_says_is_not_sent() {
     assert!(matches!(poll, Poll::Ready(Err(super::Error::RequestLength))));
     assert_eq!(sent, "");
 }
+
+#[test]
+fn nothing_follows_a_request_that_the_other_side_did_not_take() {
+    let (mut stream, other) = tokio::io::duplex(64);
+    let mut request = upload(Request::get("/"));
+    assert!(request.may_be_followed());
+    drop(other);
+    let poll = request.poll(&mut Context::from_waker(Waker::noop()), &mut stream);
+    assert!(matches!(poll, Poll::Ready(Ok(()))));
+    assert!(request.is_broken() && !request.is_complete() && !request.has_begun());
+    assert!(!request.may_be_followed());
+}
