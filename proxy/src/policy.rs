@@ -26,8 +26,13 @@ use crate::routing::RouteTable;
 use email::EmailRules;
 use identity_headers::HeaderRules;
 use ipnet::IpNet;
+use jiff::{SignedDuration, Timestamp};
 use proxy_config::{Config, Problems};
 use rules::{ApiRoutes, PathRules};
+
+/// How long rules on who may pass must have been in force before they cost somebody their session. A file that is being written,
+/// or a slip that is being mended, refuses people meanwhile, and that is all.
+const SETTLING: SignedDuration = SignedDuration::from_mins(1);
 
 /// The rules of one configuration.
 pub(crate) struct Policy {
@@ -45,6 +50,8 @@ pub(crate) struct Policy {
     emails: EmailRules,
     /// Who may pass, by group; empty: everybody.
     groups: Vec<String>,
+    /// When a reload last changed these two.
+    changed: Option<Timestamp>,
     /// Where redirects may lead.
     pub(crate) whitelist: Whitelist,
     /// Headers for upstreams.
@@ -65,10 +72,23 @@ impl Policy {
             api_routes: ApiRoutes::compile("access.apiRoutes", &access.api_routes, problems),
             emails: EmailRules::compile(access, problems),
             groups: access.allowed_groups.clone(),
+            changed: None,
             whitelist: Whitelist::new(&config.http.whitelist_domains),
             request_headers: HeaderRules::new(&config.request_headers),
             response_headers: HeaderRules::new(&config.response_headers),
         }
+    }
+
+    /// The same rules, in force from `now` on in the place of `before`.
+    pub(crate) fn after(mut self, before: &Self, now: Timestamp) -> Self {
+        let same = self.emails == before.emails && self.groups == before.groups;
+        self.changed = if same { before.changed } else { Some(now) };
+        self
+    }
+
+    /// Whether a refusal by these rules is one for good, so that the session may go with it.
+    pub(crate) fn has_settled(&self, now: Timestamp) -> bool {
+        self.changed.is_none_or(|changed| now.duration_since(changed) >= SETTLING)
     }
 
     /// Whether others are given tokens of sessions, which expire.

@@ -108,6 +108,10 @@ impl Site {
         let found = &mut compiling.found;
         files::check(config, found);
         let policy = Policy::compile(config, found);
+        let policy = match previous {
+            Some(previous) => policy.after(&previous.policy, context.clock.now()),
+            None => policy,
+        };
         let backends = Backend::compile(config, found);
         let providers = compiling.finish(providers, problems)?;
         let (Some(ring), Some(store)) = (ring, store) else { return Err(Problems::default()) };

@@ -4,6 +4,7 @@
 mod access;
 mod bearer;
 mod claims;
+mod denied;
 mod golden_headers;
 mod golden_redirects;
 mod login;

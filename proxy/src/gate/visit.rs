@@ -195,11 +195,14 @@ impl<'a> Visit<'a> {
     }
 
     /// Refuses somebody who may not pass, and takes their session so that they can sign in as somebody else. It is not
-    /// remembered as ended: every request is judged anew, and the rules may change in their favour.
+    /// remembered as ended: every request is judged anew, and the rules may change in their favour. Where they have just
+    /// changed, they may do so in a moment, and the session stays.
     pub(super) async fn deny(&mut self, person: &Person) -> Refusal {
         self.log_failure(person.identity.shown(), person.verdict.reason());
         self.worker.shard.count(Event::AccessDenied);
-        if let Err(refusal) = self.drop_session().await {
+        if self.site.policy.has_settled(self.now)
+            && let Err(refusal) = self.drop_session().await
+        {
             tracing::warn!(%refusal, "the session of somebody who may not pass stays until it expires");
         }
         Refusal::Denied(person.verdict)

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 /// The rules of one configuration. The file of addresses is read when they are compiled; a change of it is a reload.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct EmailRules {
     anybody: bool,
     /// Lower case, ASCII.

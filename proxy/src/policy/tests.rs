@@ -187,3 +187,24 @@ proptest! {
         prop_assert_eq!(index, expected);
     }
 }
+
+#[test]
+fn a_refusal_is_for_good_once_the_rules_have_been_in_force_for_a_minute() {
+    let compile = |domain: &str, group: &str| {
+        let mut config = crate::store::tests::whole();
+        config.access.email_domains = vec![domain.to_owned()];
+        config.access.allowed_groups = vec![group.to_owned()];
+        Policy::compile(&config, &mut Problems::default())
+    };
+    let at = |second: i64| Timestamp::from_second(second).unwrap();
+    let first = compile("a.example", "staff");
+    assert!(first.has_settled(at(0)), "what a start found is in force");
+    let same = compile("a.example", "staff").after(&first, at(100));
+    assert!(same.has_settled(at(100)), "a reload of something else changes nobody's right");
+    for (domain, group) in [("b.example", "staff"), ("a.example", "ops")] {
+        let changed = compile(domain, group).after(&first, at(100));
+        assert!(!changed.has_settled(at(100)) && !changed.has_settled(at(159)));
+        let again = compile(domain, group).after(&changed, at(150));
+        assert!(!again.has_settled(at(159)) && again.has_settled(at(160)));
+    }
+}
