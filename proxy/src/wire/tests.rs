@@ -92,3 +92,10 @@ fn a_word_of_any_length_may_be_a_method() {
         }
     }
 }
+
+#[test]
+fn a_request_in_the_middle_is_looked_for_in_the_first_sixteen_kibibytes() {
+    let body = |before: usize| format!("{{{}GET / HTTP/1.1\r\n", "x".repeat(before));
+    assert!(may_be_request(body(16 * 1024 - 12).as_bytes(), true));
+    assert!(!may_be_request(body(16 * 1024 - 11).as_bytes(), true));
+}

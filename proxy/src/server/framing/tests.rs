@@ -130,16 +130,16 @@ fn what_is_bounded_may_have_its_bound_and_not_a_byte_more() {
         format!("PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n{text}")
     };
     let size = |length: usize| chunked(&format!("1;{}\r\n", "x".repeat(length - 4)));
-    assert_eq!(verdict(&size(super::CHUNK_LINE)), Ok(()));
-    assert_eq!(verdict(&size(super::CHUNK_LINE + 1)), Err(Violation::Chunk));
+    assert_eq!(verdict(&size(4096)), Ok(()));
+    assert_eq!(verdict(&size(4096 + 1)), Err(Violation::Chunk));
     let unfinished = |length: usize| chunked(&format!("1;{}", "x".repeat(length - 2)));
-    assert_eq!(verdict(&unfinished(super::CHUNK_LINE)), Ok(()));
-    assert_eq!(verdict(&unfinished(super::CHUNK_LINE + 1)), Err(Violation::Chunk));
+    assert_eq!(verdict(&unfinished(4096)), Ok(()));
+    assert_eq!(verdict(&unfinished(4096 + 1)), Err(Violation::Chunk));
     assert_eq!(verdict(&chunked("1\r\na\r")), Ok(()));
     assert_eq!(verdict(&chunked("1\r\nabcd")), Err(Violation::Chunk));
     let trailers = |length: usize| chunked(&format!("0\r\nA: {}\r\n\r\n", "x".repeat(length - 7)));
-    assert_eq!(verdict(&trailers(super::TRAILERS)), Ok(()));
-    assert_eq!(verdict(&trailers(super::TRAILERS + 1)), Err(Violation::TooLarge));
+    assert_eq!(verdict(&trailers(16 * 1024)), Ok(()));
+    assert_eq!(verdict(&trailers(16 * 1024 + 1)), Err(Violation::TooLarge));
 }
 
 #[test]

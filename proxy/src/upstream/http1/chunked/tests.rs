@@ -94,13 +94,13 @@ fn what_can_be_read_in_two_ways_is_refused() {
 
 #[test]
 fn lines_and_trailers_have_their_bounds() {
-    let long = format!("1;{}", "x".repeat(super::CHUNK_LINE));
+    let long = format!("1;{}", "x".repeat(4096));
     assert!(matches!(read(&[long.as_bytes()]), Err(Error::Chunk)));
-    let long = format!("0\r\nA: {}", "x".repeat(super::TRAILERS));
+    let long = format!("0\r\nA: {}", "x".repeat(16 * 1024));
     assert!(matches!(read(&[long.as_bytes()]), Err(Error::TooLarge)));
     let trailers = |length: usize| format!("0\r\nA: {}\r\n\r\n", "x".repeat(length - 7));
-    assert!(read(&[trailers(super::TRAILERS).as_bytes()]).unwrap().is_some());
-    let long = trailers(super::TRAILERS + 1);
+    assert!(read(&[trailers(16 * 1024).as_bytes()]).unwrap().is_some());
+    let long = trailers(16 * 1024 + 1);
     assert!(matches!(read(&[long.as_bytes()]), Err(Error::TooLarge)));
     let many = format!("0\r\n{}\r\n", "A: 1\r\n".repeat(super::TRAILER_LINES + 1));
     assert!(matches!(read(&[many.as_bytes()]), Err(Error::Chunk)));
