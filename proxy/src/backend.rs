@@ -5,13 +5,12 @@ mod fixed;
 
 use crate::body::Body;
 use crate::peer::Peer;
-use crate::upstream::{self, Injection, OriginError, UpstreamError};
+use crate::upstream::{self, Injection, OriginError, Question, UpstreamError};
 use crate::worker::Worker;
 use files::Files;
 use fixed::Fixed;
+use http::Response;
 use http::uri::PathAndQuery;
-use http::{Request, Response};
-use hyper::body::Incoming;
 use proxy_config::{Config, Problems, Target, Upstream};
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,18 +60,18 @@ impl Backend {
         &self,
         worker: &Arc<Worker>,
         peer: &Arc<Peer>,
-        request: Request<Option<Incoming>>,
+        question: Question<'_>,
         injection: &Injection<'_>,
     ) -> Result<Response<Body>, UpstreamError> {
         match &self.kind {
             Kind::Server(server) => {
-                let answer = server.forward(worker, peer, request, injection).await?;
+                let answer = server.forward(worker, peer, question, injection).await?;
                 Ok(answer.map(Body::from))
             }
             Kind::Fixed(fixed) => Ok(fixed.respond()),
             Kind::Files(files) => {
                 let root = PathAndQuery::from_static("/");
-                let (head, _) = request.into_parts();
+                let head = question.head;
                 let target = head.uri.path_and_query().unwrap_or(&root);
                 Ok(files.respond(&head.method, target, &head.headers).await)
             }

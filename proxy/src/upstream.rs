@@ -22,7 +22,7 @@ pub(crate) use headers::{Forwarded, Injection, Names, Outgoing, Ready};
 pub(crate) use http1::fuzzing;
 pub(crate) use pool::sweep;
 pub(crate) use reply::{Reply, Streamed};
-pub(crate) use target::Target;
+pub(crate) use target::{Question, Target};
 
 use std::time::Duration;
 

@@ -9,10 +9,8 @@ use crate::policy::{self, Pass};
 use crate::reply;
 use crate::routing::path::with_query;
 use crate::routing::{NormalPath, Route};
-use crate::upstream::{Forwarded, Injection};
-use http::uri::PathAndQuery;
-use http::{Request, Response, StatusCode, Uri};
-use hyper::body::Incoming;
+use crate::upstream::{Forwarded, Injection, Question};
+use http::{Response, StatusCode, Uri};
 
 /// The answer of the upstream, or ours in its place; in any case it says who was there.
 pub(super) async fn forward(
@@ -58,9 +56,12 @@ async fn answer(
         other_method: pass.other_method,
         stranger: pass.person.is_none(),
     };
-    let (worker, peer) = (visit.worker, visit.peer);
-    let request = request(visit, target);
-    Ok(backend.answer(worker, peer, request, &injection).await?)
+    // What is left of the visit is enough for a refusal.
+    if let Some(target) = target {
+        visit.head.uri = Uri::from(target);
+    }
+    let question = Question { head: &mut visit.head, body: visit.body.take() };
+    Ok(backend.answer(visit.worker, visit.peer, question, &injection).await?)
 }
 
 /// Only a named proxy speaks for the client. What redirects may believe is told on, so that the application makes the same URLs.
@@ -72,15 +73,4 @@ fn forwarded(visit: &Visit<'_>) -> Forwarded {
         https: visit.is_https(),
         host: told::told_host(&visit.head.headers, visit.trust).cloned(),
     }
-}
-
-/// The request, with its new target if that is another. What is left of the visit is enough for a refusal.
-fn request(visit: &mut Visit<'_>, target: Option<PathAndQuery>) -> Request<Option<Incoming>> {
-    let mut request = Request::new(visit.body.take());
-    *request.method_mut() = visit.head.method.clone();
-    *request.version_mut() = visit.head.version;
-    *request.headers_mut() = std::mem::take(&mut visit.head.headers);
-    *request.extensions_mut() = std::mem::take(&mut visit.head.extensions);
-    *request.uri_mut() = target.map_or_else(|| visit.head.uri.clone(), Uri::from);
-    request
 }

@@ -18,7 +18,7 @@ impl Target {
     pub(super) async fn attempt(
         &self,
         worker: &Worker,
-        upload: Upload,
+        upload: Box<Upload>,
         version: Version,
     ) -> Result<Answer, UpstreamError> {
         let sent = upload.sent();
@@ -44,7 +44,7 @@ impl Target {
         &self,
         worker: &Worker,
         taken: Taken,
-        upload: Upload,
+        upload: Box<Upload>,
     ) -> Result<Answer, UpstreamError> {
         worker.shard.count(Event::UpstreamReused);
         let upload = match http1::ask(taken.connection, upload).await {
@@ -62,7 +62,11 @@ impl Target {
     }
 
     /// Its callers box it, because it is rare and large, and every request's future would have room for it.
-    async fn ask_anew(&self, worker: &Worker, upload: Upload) -> Result<Answer, UpstreamError> {
+    async fn ask_anew(
+        &self,
+        worker: &Worker,
+        upload: Box<Upload>,
+    ) -> Result<Answer, UpstreamError> {
         let stream = self.connect().await.map_err(UpstreamError::Connect)?;
         worker.shard.count(Event::UpstreamConnected);
         http1::ask(Connection::new(stream, Arc::clone(&self.origin.known)), upload)

@@ -91,13 +91,14 @@ pub(super) enum Silence {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, origin: Arc<Known>) -> Self {
+    /// In a box from the beginning: each request takes it through many hands.
+    pub(super) fn new(stream: Stream, origin: Arc<Known>) -> Box<Self> {
         let past = Past { origin, body: false, kept_for: None };
-        Self { stream, buffer: BytesMut::new(), large: false, past }
+        Box::new(Self { stream, buffer: BytesMut::new(), large: false, past })
     }
 
     /// Keeps no more than it needs to wait.
-    fn into_idle(mut self) -> Self {
+    fn into_idle(mut self: Box<Self>) -> Box<Self> {
         if self.large {
             (self.buffer, self.large) = (BytesMut::new(), false);
         }
@@ -123,7 +124,7 @@ impl Connection {
     }
 
     /// Says goodbye where that is more than closing.
-    pub(super) fn close(mut self) {
+    pub(super) fn close(mut self: Box<Self>) {
         if self.stream.is_tls() {
             let shutdown =
                 Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
@@ -230,8 +231,8 @@ struct Reading {
 /// The head of an answer, and the connection from which the rest will come.
 pub(super) struct Answer {
     head: Head,
-    connection: Connection,
-    upload: Upload,
+    connection: Box<Connection>,
+    upload: Box<Upload>,
 }
 
 /// A connection after a switch of protocols.
@@ -244,13 +245,13 @@ pub(super) struct Switched {
 /// A request to which no answer came.
 pub(super) struct Unanswered {
     error: Error,
-    upload: Upload,
+    upload: Box<Upload>,
 }
 
 /// Sends a request and waits for its answer, which may come before all of the request is sent.
 pub(super) async fn ask(
-    mut connection: Connection,
-    mut upload: Upload,
+    mut connection: Box<Connection>,
+    mut upload: Box<Upload>,
 ) -> Result<Answer, Box<Unanswered>> {
     connection.past.body |= upload.has_body();
     let mut reading = Reading::default();
@@ -287,8 +288,8 @@ impl Answer {
     }
 
     /// The request once more.
-    pub(super) fn into_request(self) -> Upload {
-        self.upload.rewound()
+    pub(super) fn into_request(self) -> Box<Upload> {
+        Box::new(self.upload.rewound())
     }
 
     pub(super) fn status(&self) -> StatusCode {
@@ -306,12 +307,12 @@ impl Answer {
 
     /// The headers, and the connection that is no HTTP any more.
     pub(super) fn into_switched(self) -> (HeaderMap, Switched) {
-        let Connection { stream, buffer, .. } = self.connection;
+        let Connection { stream, buffer, .. } = *self.connection;
         (self.head.headers, Switched { stream, early: buffer.freeze() })
     }
 
     /// The headers, the body, and the request if it is still being sent.
-    pub(super) fn into_parts(self) -> (HeaderMap, Download, Option<Upload>) {
+    pub(super) fn into_parts(self) -> (HeaderMap, Download, Option<Box<Upload>>) {
         let Head { headers, coding, keep_alive, kept_for, .. } = self.head;
         let mut connection = self.connection;
         connection.past.kept_for = kept_for.or(connection.past.kept_for);
@@ -325,10 +326,10 @@ impl Answer {
 impl Unanswered {
     /// The request once more, if sending it again can do no harm and the connection was closed, as idle ones are, or brought
     /// what is no answer, but perhaps the rest of an earlier one.
-    pub(super) fn again(self) -> Result<Upload, Error> {
+    pub(super) fn again(self) -> Result<Box<Upload>, Error> {
         match self.error {
             Error::Closed(_) | Error::Foreign if self.upload.may_be_repeated() => {
-                Ok(self.upload.rewound())
+                Ok(Box::new(self.upload.rewound()))
             }
             error => Err(error),
         }

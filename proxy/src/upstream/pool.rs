@@ -23,7 +23,7 @@ const OPENING: usize = 64;
 const BELIEVED: Duration = Duration::from_mins(10);
 
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
     weight: usize,
 }
@@ -49,7 +49,7 @@ thread_local! {
 }
 
 /// Others may use `connection`, which leads to `origin`.
-pub(crate) fn give_back(origin: u64, connection: Connection) {
+pub(crate) fn give_back(origin: u64, connection: Box<Connection>) {
     let weight = connection.weight();
     let idle = Idle { connection, since: Instant::now(), weight };
     POOLS.with_borrow_mut(|pools| {
@@ -81,7 +81,7 @@ pub(super) fn take(worker: &Worker, origin: &Known, repeatable: bool) -> Option<
 
 /// A connection that was idle.
 pub(super) struct Taken {
-    pub(super) connection: Connection,
+    pub(super) connection: Box<Connection>,
     pub(super) since: Instant,
 }
 

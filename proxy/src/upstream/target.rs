@@ -11,7 +11,8 @@ use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::worker::Worker;
 use http::header::{PROXY_AUTHENTICATE, WWW_AUTHENTICATE};
-use http::{HeaderMap, Method, Request, Response, StatusCode, Version};
+use http::request::Parts;
+use http::{HeaderMap, Method, Response, StatusCode, Version};
 use hyper::body::Incoming;
 use proxy_config::Target as Config;
 use std::sync::Arc;
@@ -26,6 +27,12 @@ pub(crate) struct Target {
     reuse_after_body: bool,
     pub(super) timeout: Option<Duration>,
     stream_idle_timeout: Option<Duration>,
+}
+
+/// What an upstream is asked: the head of a request, whose target is the one that it gets, and what follows.
+pub(crate) struct Question<'a> {
+    pub(crate) head: &'a mut Parts,
+    pub(crate) body: Option<Incoming>,
 }
 
 impl Target {
@@ -68,8 +75,8 @@ impl Target {
         }))
     }
 
-    /// Sends `request`, whose target and path stay as they are, and returns the head of the answer with its body still
-    /// to come.
+    /// Asks the question, whose target and path stay as they are, and returns the head of the answer with its body still to
+    /// come.
     ///
     /// # Errors
     /// Anything that leaves us without an answer; nothing has been sent to the client then.
@@ -77,14 +84,14 @@ impl Target {
         &'a self,
         worker: &'a Arc<Worker>,
         peer: &'a Arc<Peer>,
-        mut request: Request<Option<Incoming>>,
+        question: Question<'_>,
         injection: &Injection<'_>,
     ) -> impl Future<Output = Result<Response<Reply>, UpstreamError>> + use<'a> {
         // What follows an upgrade's head is the other protocol's: a body before it would be read by one as the other.
-        let plain = request.body().as_ref().is_none_or(http_body::Body::is_end_stream);
-        let wish = if self.upgrades && plain { Wish::of(&mut request) } else { None };
-        let version = request.version();
-        let upload = self.outgoing(peer, request, injection, wish.as_ref());
+        let plain = question.body.as_ref().is_none_or(http_body::Body::is_end_stream);
+        let wish = if self.upgrades && plain { Wish::of(question.head) } else { None };
+        let version = question.head.version;
+        let upload = self.outgoing(peer, question, injection, wish.as_ref());
         async move {
             let mut abandoned = Abandoned::unless_over(&**worker);
             let answer = self.attempt(worker, upload, version).await;
@@ -104,16 +111,16 @@ impl Target {
     fn outgoing(
         &self,
         peer: &Arc<Peer>,
-        request: Request<Option<Incoming>>,
+        question: Question<'_>,
         injection: &Injection<'_>,
         wish: Option<&Wish>,
-    ) -> Upload {
-        let (parts, body) = request.into_parts();
-        let body = RequestBody::new(body, injection.names, &parts.headers, peer);
+    ) -> Box<Upload> {
+        let Question { head, body } = question;
+        let body = RequestBody::new(body, injection.names, &head.headers, peer);
         let outgoing = Outgoing {
-            method: &parts.method,
-            target: parts.uri.path_and_query(),
-            headers: &parts.headers,
+            method: &head.method,
+            target: head.uri.path_and_query(),
+            headers: &head.headers,
             peer: peer.ip(),
             upgrade: wish.map(|wish| &wish.protocol),
             host: &self.origin.host,
@@ -121,10 +128,12 @@ impl Target {
             has_body: !body.is_empty(),
         };
         let written = outgoing.write(injection);
-        let close = !body.is_empty() && self.closes_after_body(&parts.method, injection);
+        // The answer may take long.
+        head.headers = HeaderMap::new();
+        let close = !body.is_empty() && self.closes_after_body(&head.method, injection);
         // Over HTTP/2 a client can not be told to go on.
-        let waits = !body.is_empty() && parts.version == Version::HTTP_11 && written.continues;
-        let mut upload = Upload::new(written.head, body);
+        let waits = !body.is_empty() && head.version == Version::HTTP_11 && written.continues;
+        let mut upload = Box::new(Upload::new(written.head, body));
         if written.binds {
             upload.be_last();
         }

@@ -8,7 +8,7 @@ mod secure;
 mod streams;
 mod switching;
 
-use super::{self as upstream, Forwarded, Injection, Names, Ready, UpstreamError, http1};
+use super::{self as upstream, Forwarded, Injection, Names, Question, Ready, UpstreamError, http1};
 use crate::body::Body;
 use crate::cookie::OwnCookies;
 use crate::metrics::Event;
@@ -139,7 +139,9 @@ fn handler(
                 other_method: true,
                 stranger,
             };
-            server.forward(&worker, &peer, request.map(Some), &injection).await.map_or_else(
+            let (mut head, body) = request.into_parts();
+            let question = Question { head: &mut head, body: Some(body) };
+            server.forward(&worker, &peer, question, &injection).await.map_or_else(
                 |error| {
                     let kind = match error {
                         UpstreamError::Connect(_) => "connect",

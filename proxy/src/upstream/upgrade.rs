@@ -6,7 +6,8 @@ use super::http1::Switched;
 use crate::peer::Peer;
 use crate::worker::Worker;
 use http::header::{CONNECTION, UPGRADE};
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::io;
@@ -26,14 +27,16 @@ pub(super) struct Wish {
 
 impl Wish {
     /// What `request` asks for, if that may be passed on.
-    pub(super) fn of<B>(request: &mut Request<B>) -> Option<Self> {
-        let protocol = request.headers().get(UPGRADE)?.clone();
-        let asks = request.version() == Version::HTTP_11
-            && request.method() != Method::CONNECT
-            && has_token(request.headers(), CONNECTION, b"upgrade")
-            && request.headers().get_all(UPGRADE).iter().nth(1).is_none()
+    pub(super) fn of(request: &mut Parts) -> Option<Self> {
+        // Few requests could be answered so; with them comes what the parser has prepared.
+        let client = request.extensions.remove::<OnUpgrade>()?;
+        let protocol = request.headers.get(UPGRADE)?.clone();
+        let asks = request.version == Version::HTTP_11
+            && request.method != Method::CONNECT
+            && has_token(&request.headers, CONNECTION, b"upgrade")
+            && request.headers.get_all(UPGRADE).iter().nth(1).is_none()
             && tokens(&protocol).all(|token| !is_http(token));
-        asks.then(|| Self { protocol, client: hyper::upgrade::on(request) })
+        asks.then_some(Self { protocol, client })
     }
 
     /// Whether an answer that switches protocols switches to one that was asked for.

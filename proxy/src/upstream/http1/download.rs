@@ -17,14 +17,14 @@ const LARGEST_ROOM: usize = 256 * 1024;
 
 /// Reads a body off the connection, no faster than it is asked for.
 pub(crate) struct Download<S = Stream> {
-    connection: Connection<S>,
+    connection: Box<Connection<S>>,
     coding: Coding,
     keep_alive: bool,
     room: usize,
 }
 
 impl Download {
-    pub(super) fn new(connection: Connection, coding: Coding, keep_alive: bool) -> Self {
+    pub(super) fn new(connection: Box<Connection>, coding: Coding, keep_alive: bool) -> Self {
         Self { connection, coding, keep_alive, room: ROOM }
     }
 
@@ -45,7 +45,7 @@ impl Download {
     }
 
     /// The connection, if the body has ended and others may use it.
-    pub(crate) fn into_idle(self) -> Option<Connection> {
+    pub(crate) fn into_idle(self) -> Option<Box<Connection>> {
         if self.keep_alive && self.coding.has_ended() && self.connection.buffer.is_empty() {
             return Some(self.connection.into_idle());
         }
@@ -58,9 +58,9 @@ impl Download {
         self,
     ) -> (Download<tokio::io::ReadHalf<Stream>>, tokio::io::WriteHalf<Stream>) {
         let Self { connection, coding, keep_alive, room } = self;
-        let Connection { stream, buffer, large, past } = connection;
+        let Connection { stream, buffer, large, past } = *connection;
         let (stream, writer) = tokio::io::split(stream);
-        let connection = Connection { stream, buffer, large, past };
+        let connection = Box::new(Connection { stream, buffer, large, past });
         (Download { connection, coding, keep_alive, room }, writer)
     }
 }

@@ -24,7 +24,7 @@ pub(crate) struct Early {
 }
 
 impl Early {
-    pub(in crate::upstream) fn new(download: Download, mut upload: Upload) -> Self {
+    pub(in crate::upstream) fn new(download: Download, mut upload: Box<Upload>) -> Self {
         let (download, mut writer) = download.split();
         let (end, ended) = oneshot::channel::<()>();
         let sending = async move {

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-fn pair() -> (Connection, UnixStream) {
+fn pair() -> (Box<Connection>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     (Connection::new(Stream::Unix(ours), Arc::default()), theirs)
 }
@@ -23,7 +23,7 @@ async fn asked(method: Method, answer: &str) -> Result<Answer, Box<Unanswered>> 
     theirs.write_all(answer.as_bytes()).await.unwrap();
     theirs.shutdown().await.unwrap();
     let request = Request::builder().method(method).body(()).unwrap();
-    let answer = ask(connection, Upload::plain(&request)).await;
+    let answer = ask(connection, Box::new(Upload::plain(&request))).await;
     theirs.read_buf(&mut Vec::new()).await.unwrap();
     answer
 }
@@ -64,7 +64,7 @@ async fn an_answer_to_nothing_is_not_this_requests() {
     theirs.write_all(b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n").await.unwrap();
     drop(theirs);
     let request = Request::post("/").body(()).unwrap();
-    let answer = ask(connection, Upload::plain(&request)).await.ok().unwrap();
+    let answer = ask(connection, Box::new(Upload::plain(&request))).await.ok().unwrap();
     assert!(!answer.was_asked_for());
     let mut sent = Vec::new();
     let mut request = answer.into_request();
@@ -128,7 +128,7 @@ async fn interim_answers_have_an_end() {
     let (connection, mut theirs) = pair();
     let flooding = tokio::spawn(async move { theirs.write_all(flood.as_bytes()).await });
     let request = Request::new(());
-    let unanswered = ask(connection, Upload::plain(&request)).await.err().unwrap();
+    let unanswered = ask(connection, Box::new(Upload::plain(&request))).await.err().unwrap();
     assert!(matches!(unanswered.into_error(), Error::TooLarge));
     let _ = flooding.await;
 }

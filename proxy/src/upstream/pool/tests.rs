@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::time::{Instant, advance};
 
-fn connection(origin: &Arc<Known>) -> (Connection, UnixStream) {
+fn connection(origin: &Arc<Known>) -> (Box<Connection>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
     (Connection::new(Stream::Unix(ours), Arc::clone(origin)), theirs)
 }
