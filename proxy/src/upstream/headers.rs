@@ -77,7 +77,7 @@ pub(super) fn clean_response(headers: &mut HeaderMap) {
 
 /// A header of one connection. `Trailer` is not one: it announces what really follows.
 fn ends_here(name: &HeaderName) -> bool {
-    *name != TRAILER && names::HOP_BY_HOP.contains(&name.as_str())
+    *name != TRAILER && names::HOP_BY_HOP.contains(name)
 }
 
 /// Fields that change how a request is read, and so belong in its head (RFC 9110 section 6.5.1).

@@ -4,18 +4,21 @@
 //! into one. So a name counts as equal when it is equal after folding case and all of these.
 
 use http::HeaderName;
+use http::header::{
+    CONNECTION, PROXY_AUTHENTICATE, PROXY_AUTHORIZATION, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+};
 
 /// Headers that concern one connection only.
-pub(super) const HOP_BY_HOP: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+pub(super) static HOP_BY_HOP: [HeaderName; 9] = [
+    CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    PROXY_AUTHENTICATE,
+    PROXY_AUTHORIZATION,
+    HeaderName::from_static("proxy-connection"),
+    TE,
+    TRAILER,
+    TRANSFER_ENCODING,
+    UPGRADE,
 ];
 
 /// Headers by which this proxy and its peer tell upstreams who is there.
@@ -113,6 +116,7 @@ pub(super) enum Kind {
 pub(crate) struct Names {
     /// For each first byte, a bit for each length that occurs; almost every header of a request ends here.
     mask: Box<[u64; 256]>,
+    /// By their first bytes.
     entries: Vec<(Box<[u8]>, Kind)>,
     /// Configured names that are longer than [`LONGEST`].
     long: Vec<Box<[u8]>>,
@@ -128,8 +132,8 @@ impl Names {
         for name in configured.into_iter().chain(IDENTITY.iter().chain(TARGET).copied()) {
             names.add(name, Kind::Identity);
         }
-        for name in HOP_BY_HOP {
-            names.add(name, Kind::HopByHop);
+        for name in &HOP_BY_HOP {
+            names.add(name.as_str(), Kind::HopByHop);
         }
         for name in FORWARDED.iter().copied().chain(real_ip) {
             names.add(name, Kind::Forwarded);
@@ -139,6 +143,7 @@ impl Names {
         }
         names.add("cookie", Kind::Cookie);
         names.add("content-length", Kind::Length);
+        names.entries.sort_by_key(|(name, _)| name.first().copied());
         names
     }
 
@@ -175,7 +180,11 @@ impl Names {
         if mask & (1 << bytes.len()) == 0 {
             return None;
         }
-        let (known, kind) = self.entries.iter().find(|(known, _)| same(known, bytes))?;
+        let begins = |known: &[u8]| known.first().copied().unwrap_or_default();
+        let from = self.entries.partition_point(|(known, _)| begins(known) < first);
+        let mut alike =
+            self.entries.iter().skip(from).take_while(|(known, _)| begins(known) == first);
+        let (known, kind) = alike.find(|(known, _)| same(known, bytes))?;
         match kind {
             Kind::Identity => Some(Kind::Identity),
             // Other spellings are nobody's standard: only a forger sends them, of an address or of another end of the body.

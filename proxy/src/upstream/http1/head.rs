@@ -7,7 +7,9 @@ use crate::wire::{end_of_block, plain_number};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING,
+    AGE, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, ETAG,
+    EXPIRES, HeaderMap, HeaderName, HeaderValue, LAST_MODIFIED, LOCATION, SERVER, SET_COOKIE,
+    TRANSFER_ENCODING, VARY,
 };
 use httparse::{Header, ParserConfig, Response, Status};
 use std::borrow::Cow;
@@ -20,6 +22,8 @@ pub(super) const MOST_BYTES: usize = 256 * 1024;
 pub(super) const MOST_LINES: usize = 1000;
 /// Lines for which there is room without asking for memory.
 const USUAL_LINES: usize = 64;
+/// Lines that we most often add, for which the answer's headers need not grow.
+const OURS: usize = 2;
 
 pub(super) struct Head {
     pub(super) status: StatusCode,
@@ -99,17 +103,19 @@ fn parse_into<'b>(
     if length != bytes.len() {
         return Err(Error::NotHttp(httparse::Error::NewLine));
     }
-    let mut headers = HeaderMap::with_capacity(response.headers.len());
-    let mut kept_for = None;
+    let mut headers = HeaderMap::with_capacity(response.headers.len() + OURS);
+    let (mut kept_for, mut met) = (None, Met::default());
     for line in response.headers.iter() {
         if line.name.eq_ignore_ascii_case("keep-alive") {
             kept_for = idle_time(line.value).or(kept_for);
         }
-        headers.append(name(line)?, value(bytes, line.value)?);
+        let name = name(line)?;
+        met.note(&name);
+        headers.append(name, value(bytes, line.value)?);
     }
 
     let http11 = response.version == Some(1);
-    let (coding, unclear) = coding(&mut headers, http11)?;
+    let (coding, unclear) = coding(&mut headers, &met, http11)?;
     if status == StatusCode::NO_CONTENT {
         // RFC 9110 section 8.6.
         headers.remove(CONTENT_LENGTH);
@@ -119,16 +125,64 @@ fn parse_into<'b>(
         || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     Ok(Head {
         status,
-        keep_alive: http11 && !unclear && !has_token(&headers, CONNECTION, b"close"),
+        keep_alive: http11
+            && !unclear
+            && !(met.connection && has_token(&headers, CONNECTION, b"close")),
         kept_for,
         coding: if bodiless { Coding::Length(0) } else { coding },
         headers,
     })
 }
 
+/// Which of the lines that are asked for came, so that nobody looks for one that did not.
+#[derive(Default)]
+struct Met {
+    connection: bool,
+    coding: bool,
+    length: bool,
+}
+
+impl Met {
+    fn note(&mut self, name: &HeaderName) {
+        match *name {
+            CONNECTION => self.connection = true,
+            TRANSFER_ENCODING => self.coding = true,
+            CONTENT_LENGTH => self.length = true,
+            _ => {}
+        }
+    }
+}
+
 fn name(line: &Header<'_>) -> Result<HeaderName, Error> {
-    HeaderName::from_bytes(line.name.as_bytes())
-        .map_err(|_| Error::NotHttp(httparse::Error::HeaderName))
+    usual(line.name).map_or_else(
+        || {
+            HeaderName::from_bytes(line.name.as_bytes())
+                .map_err(|_| Error::NotHttp(httparse::Error::HeaderName))
+        },
+        Ok,
+    )
+}
+
+/// What most answers have, as most servers write it: a comparison of the whole costs less than a look at each letter.
+fn usual(name: &str) -> Option<HeaderName> {
+    Some(match name {
+        "Age" => AGE,
+        "Cache-Control" => CACHE_CONTROL,
+        "Connection" => CONNECTION,
+        "Content-Encoding" => CONTENT_ENCODING,
+        "Content-Length" => CONTENT_LENGTH,
+        "Content-Type" => CONTENT_TYPE,
+        "Date" => DATE,
+        "ETag" | "Etag" => ETAG,
+        "Expires" => EXPIRES,
+        "Last-Modified" => LAST_MODIFIED,
+        "Location" => LOCATION,
+        "Server" => SERVER,
+        "Set-Cookie" => SET_COOKIE,
+        "Transfer-Encoding" => TRANSFER_ENCODING,
+        "Vary" => VARY,
+        _ => return None,
+    })
 }
 
 /// A value that shares the bytes it was read into, unless it was folded over several lines.
@@ -162,8 +216,8 @@ fn idle_time(value: &[u8]) -> Option<Duration> {
 
 /// Decides where the body ends, and leaves nothing in the headers by which others could decide differently.
 /// Also tells whether it could have been decided differently: who tells two lengths may mean either (RFC 9112 section 6.1).
-fn coding(headers: &mut HeaderMap, http11: bool) -> Result<(Coding, bool), Error> {
-    if headers.contains_key(TRANSFER_ENCODING) {
+fn coding(headers: &mut HeaderMap, met: &Met, http11: bool) -> Result<(Coding, bool), Error> {
+    if met.coding {
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
         let chunked =
             |coding: &HeaderValue| coding.as_bytes().trim_ascii().eq_ignore_ascii_case(b"chunked");
@@ -173,11 +227,13 @@ fn coding(headers: &mut HeaderMap, http11: bool) -> Result<(Coding, bool), Error
         let unclear = headers.remove(CONTENT_LENGTH).is_some();
         return Ok((Coding::Chunked(Chunked::default()), unclear));
     }
-    let Some(first) = headers.get(CONTENT_LENGTH) else {
+    if !met.length {
         return Ok((Coding::UntilClose, false));
-    };
-    if let Some(length) = plain_number(first.as_bytes())
-        && headers.get_all(CONTENT_LENGTH).iter().nth(1).is_none()
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let first = lengths.next().and_then(|first| plain_number(first.as_bytes()));
+    if let Some(length) = first
+        && lengths.next().is_none()
     {
         return Ok((Coding::Length(length), false));
     }

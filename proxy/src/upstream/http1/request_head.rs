@@ -1,5 +1,10 @@
 //! The head of a request as it goes out, written line by line into the bytes that are sent.
 
+use http::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
+    CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, ORIGIN, REFERER,
+    TRANSFER_ENCODING, UPGRADE_INSECURE_REQUESTS, USER_AGENT,
+};
 use http::uri::PathAndQuery;
 use http::{HeaderName, Method};
 
@@ -113,8 +118,12 @@ pub(in crate::upstream) fn line(text: &mut Vec<u8>, name: &HeaderName, value: &[
     text.extend_from_slice(b"\r\n");
 }
 
+/// Names have no case, but old servers compare letters, and so is how most programs write them.
 fn begin_line(text: &mut Vec<u8>, name: &HeaderName) {
-    // Names have no case, but old servers compare letters, and so is how most programs write them.
+    if let Some(usual) = usual(name) {
+        text.extend_from_slice(usual);
+        return;
+    }
     let (name, start) = (name.as_str().as_bytes(), text.len());
     text.extend_from_slice(name);
     let mut before = b'-';
@@ -124,4 +133,73 @@ fn begin_line(text: &mut Vec<u8>, name: &HeaderName) {
         before = *of_name;
     }
     text.extend_from_slice(b": ");
+}
+
+/// The beginning of a line that most requests have.
+fn usual(name: &HeaderName) -> Option<&'static [u8]> {
+    Some(match *name {
+        ACCEPT => b"Accept: ",
+        ACCEPT_ENCODING => b"Accept-Encoding: ",
+        ACCEPT_LANGUAGE => b"Accept-Language: ",
+        AUTHORIZATION => b"Authorization: ",
+        CACHE_CONTROL => b"Cache-Control: ",
+        CONTENT_LENGTH => b"Content-Length: ",
+        CONTENT_TYPE => b"Content-Type: ",
+        COOKIE => b"Cookie: ",
+        HOST => b"Host: ",
+        IF_MODIFIED_SINCE => b"If-Modified-Since: ",
+        IF_NONE_MATCH => b"If-None-Match: ",
+        ORIGIN => b"Origin: ",
+        REFERER => b"Referer: ",
+        TRANSFER_ENCODING => b"Transfer-Encoding: ",
+        UPGRADE_INSECURE_REQUESTS => b"Upgrade-Insecure-Requests: ",
+        USER_AGENT => b"User-Agent: ",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each letter that begins a word is a capital.
+    fn written(name: &str) -> String {
+        let words = name.split('-').map(|word| {
+            let (first, rest) = word.split_at(1);
+            first.to_ascii_uppercase() + rest
+        });
+        words.collect::<Vec<_>>().join("-")
+    }
+
+    #[test]
+    fn usual_names_are_written_as_others_are() {
+        let others = ["x-a", "x-forwarded-for", "dnt", "te", "x_c-d"];
+        let usual = [
+            "accept",
+            "accept-encoding",
+            "accept-language",
+            "authorization",
+            "cache-control",
+            "content-length",
+            "content-type",
+            "cookie",
+            "host",
+            "if-modified-since",
+            "if-none-match",
+            "origin",
+            "referer",
+            "transfer-encoding",
+            "upgrade-insecure-requests",
+            "user-agent",
+        ];
+        for name in usual {
+            let name = HeaderName::from_static(name);
+            assert!(super::usual(&name).is_some(), "{name}");
+        }
+        for name in usual.into_iter().chain(others) {
+            let mut text = Vec::new();
+            line(&mut text, &HeaderName::from_static(name), b"x");
+            assert_eq!(String::from_utf8(text).unwrap(), format!("{}: x\r\n", written(name)));
+        }
+    }
 }

@@ -1,5 +1,6 @@
-use super::{Coding, Error, Head, MOST_LINES, take};
+use super::{Coding, Error, Head, MOST_LINES, take, usual};
 use bytes::BytesMut;
+use http::HeaderName;
 use proptest::prelude::*;
 
 fn taken(text: &[u8], to_head: bool) -> Result<Option<Head>, Error> {
@@ -201,5 +202,34 @@ proptest! {
         }
         prop_assert_eq!(&buffer[..], rest.as_bytes());
         prop_assert_eq!(found.unwrap().headers, head(&text).headers);
+    }
+}
+
+#[test]
+fn usual_names_are_the_same_as_when_they_are_read_letter_by_letter() {
+    for name in [
+        "Age",
+        "Cache-Control",
+        "Connection",
+        "Content-Encoding",
+        "Content-Length",
+        "Content-Type",
+        "Date",
+        "ETag",
+        "Etag",
+        "Expires",
+        "Last-Modified",
+        "Location",
+        "Server",
+        "Set-Cookie",
+        "Transfer-Encoding",
+        "Vary",
+    ] {
+        assert_eq!(usual(name), HeaderName::from_bytes(name.as_bytes()).ok(), "{name}");
+    }
+    assert_eq!(usual("content-length"), None);
+    for [one, other] in [["Content-Length", "content-length"], ["ETag", "etag"]] {
+        let text = |name| format!("HTTP/1.1 200 OK\r\n{name}: 3\r\n\r\n");
+        assert_eq!(head(&text(one)).headers, head(&text(other)).headers);
     }
 }
