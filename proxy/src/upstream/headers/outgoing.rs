@@ -56,12 +56,16 @@ impl<'a> Outgoing<'a> {
 
     /// Writes the head.
     pub(crate) fn write(&self, injection: &Injection<'_>) -> Written {
-        let lengths =
-            self.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
         let ready = injection.headers.map_or(0, |ready| ready.lines().len());
-        let room = lengths.sum::<usize>() + ready + 64;
+        let (mut room, mut names_some) = (ready + 64, false);
+        for (name, value) in self.headers {
+            room += name.as_str().len() + value.len() + 4;
+            names_some |= *name == CONNECTION;
+        }
         let mut named = Vec::new();
-        connection_names(self.headers, &mut named);
+        if names_some {
+            connection_names(self.headers, &mut named);
+        }
         let mut writer = Writer {
             head: RequestHead::begin(self.method, self.target, room),
             asked: self,
@@ -122,7 +126,7 @@ impl Writer<'_> {
             None | Some(Kind::Length) => self.plain(name, value),
             Some(Kind::Identity) => false,
             Some(Kind::Method) => self.injection.other_method && self.copy(name, value),
-            Some(Kind::Cookie) => self.cookies(),
+            Some(Kind::Cookie) => self.cookies(value),
             Some(Kind::HopByHop) => self.hop_by_hop(name),
             Some(Kind::Forwarded) => self.forwarded(name, value),
         };
@@ -134,6 +138,12 @@ impl Writer<'_> {
     /// the client's own, and nobody knows which: then neither counts.
     fn again(&mut self, last: &mut Last<'_>, value: &HeaderValue) {
         let Some(start) = last.line else { return };
+        if last.kind == Some(Kind::Cookie) {
+            self.head.take_back(start);
+            last.line = None;
+            self.all_cookies();
+            return;
+        }
         if last.kind == Some(Kind::Forwarded) && !is_list(last.name) {
             self.head.take_back(start);
             last.line = None;
@@ -189,23 +199,20 @@ impl Writer<'_> {
         written
     }
 
-    /// All lines of cookies as one, without ours.
-    fn cookies(&mut self) -> bool {
-        if self.passes(&COOKIE) {
-            let mut lines =
-                self.asked.headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
-            let (first, second) = (lines.next().unwrap_or_default(), lines.next());
-            let own = self.injection.cookies;
-            match second {
-                None => self.head.line_by(&COOKIE, |out| own.strip(first, out)),
-                Some(second) => {
-                    let lines: Vec<&[u8]> = [first, second].into_iter().chain(lines).collect();
-                    self.head.line_by(&COOKIE, |out| own.strip(&lines.join(&b"; "[..]), out));
-                }
-            }
+    /// The cookies of a line without ours. Another line, which is rare, has all written anew, even if nothing is left of the first.
+    fn cookies(&mut self, value: &HeaderValue) -> bool {
+        let (passes, own) = (self.passes(&COOKIE), self.injection.cookies);
+        if passes {
+            self.head.line_by(&COOKIE, |out| own.strip(value.as_bytes(), out));
         }
-        // The others are in it.
-        false
+        passes
+    }
+
+    /// All lines of cookies as one, without ours.
+    fn all_cookies(&mut self) {
+        let lines = self.asked.headers.get_all(COOKIE).into_iter().map(HeaderValue::as_bytes);
+        let (lines, own) = (lines.collect::<Vec<_>>(), self.injection.cookies);
+        self.head.line_by(&COOKIE, |out| own.strip(&lines.join(&b"; "[..]), out));
     }
 
     fn hop_by_hop(&mut self, name: &HeaderName) -> bool {
