@@ -4,6 +4,7 @@
 use crate::access_log::{AccessLine, Rules};
 use crate::body::Body;
 use crate::peer::Peer;
+use crate::request_id::RequestId;
 use crate::worker::Worker;
 use http::{HeaderValue, Request, Response, StatusCode};
 use jiff::Timestamp;
@@ -62,7 +63,7 @@ impl Entry {
     }
 
     /// The id of this request.
-    pub(crate) fn set_request_id(&mut self, id: HeaderValue) {
+    pub(crate) fn set_request_id(&mut self, id: RequestId) {
         if let Some(line) = &mut self.line {
             line.request_id = Some(id);
         }

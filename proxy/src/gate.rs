@@ -16,7 +16,6 @@ mod forward;
 pub(crate) mod fuzzing;
 mod login;
 mod refusal;
-mod request_id;
 mod respond;
 mod target;
 mod told;

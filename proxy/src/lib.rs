@@ -39,6 +39,7 @@ mod random;
 mod refresh;
 mod reload;
 mod reply;
+mod request_id;
 mod routing;
 mod secrets;
 mod server;

@@ -6,6 +6,7 @@ use super::redact::redact;
 use crate::ip;
 use crate::output::Log;
 use crate::peer::Peer;
+use crate::request_id::RequestId;
 use http::header::{HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Method, Request, Version};
@@ -33,7 +34,7 @@ pub(crate) struct AccessLine {
     user_agent: Option<HeaderValue>,
     pub(crate) client: Option<IpAddr>,
     pub(crate) host: Option<HeaderValue>,
-    pub(crate) request_id: Option<HeaderValue>,
+    pub(crate) request_id: Option<RequestId>,
     pub(crate) user: Option<HeaderValue>,
     pub(crate) upstream: Option<Arc<str>>,
     pub(crate) broken: bool,
@@ -47,7 +48,14 @@ impl AccessLine {
         rules: &Rules,
         now: Timestamp,
     ) -> Self {
-        let headers = request.headers();
+        let (mut host, mut user_agent) = (None, None);
+        for (name, value) in request.headers() {
+            match *name {
+                HOST => host = host.or(Some(value)),
+                USER_AGENT => user_agent = user_agent.or(Some(value)),
+                _ => {}
+            }
+        }
         Self {
             format: rules.format,
             time: now,
@@ -55,9 +63,9 @@ impl AccessLine {
             method: request.method().clone(),
             target: request.uri().path_and_query().cloned(),
             version: request.version(),
-            user_agent: headers.get(USER_AGENT).cloned(),
+            user_agent: user_agent.cloned(),
             client: None,
-            host: headers.get(HOST).cloned(),
+            host: host.cloned(),
             request_id: None,
             user: None,
             upstream: None,
@@ -77,7 +85,11 @@ impl AccessLine {
     fn text(&self, out: &mut Vec<u8>, time: &str, end: &End) {
         self.write_client(out);
         out.extend_from_slice(b" - ");
-        bare(out, bytes_of(self.request_id.as_ref()));
+        match &self.request_id {
+            Some(RequestId::Own(id)) => out.extend_from_slice(&id.text()),
+            Some(RequestId::Given(id)) => bare(out, id.as_bytes()),
+            None => {}
+        }
         out.extend_from_slice(b" - ");
         bare(out, self.user.as_ref().map_or(b"-", HeaderValue::as_bytes));
         out.extend_from_slice(b" [");
@@ -85,7 +97,8 @@ impl AccessLine {
         out.extend_from_slice(b"] ");
         bare(out, bytes_of(self.host.as_ref()));
         out.push(b' ');
-        bare(out, self.method.as_str().as_bytes());
+        // By its characters it is a word (RFC 9110 section 5.6.2).
+        out.extend_from_slice(self.method.as_str().as_bytes());
         out.push(b' ');
         bare(out, self.upstream.as_ref().map_or(b"-", |id| id.as_bytes()));
         out.push(b' ');
@@ -113,7 +126,10 @@ impl AccessLine {
             out.extend_from_slice(name);
             json(out, value);
         };
-        field(b",\"request_id\":", bytes_of(self.request_id.as_ref()));
+        match &self.request_id {
+            Some(id) => id.show(|id| field(b",\"request_id\":", id)),
+            None => field(b",\"request_id\":", b""),
+        }
         field(b",\"user\":", bytes_of(self.user.as_ref()));
         field(b",\"host\":", bytes_of(self.host.as_ref()));
         field(b",\"method\":", self.method.as_str().as_bytes());

@@ -3,6 +3,7 @@ use super::escape::{bare, json, quoted};
 use super::redact::redact;
 use crate::body::Body;
 use crate::entry::Entry;
+use crate::request_id::RequestId;
 use crate::server::tests::support::Running;
 use http::{HeaderValue, Response};
 use jiff::Timestamp;
@@ -22,7 +23,8 @@ fn logged(format: LogFormat, requests: &[&str]) -> String {
         &Limits { workers: 1, ..Limits::default() },
         move |worker, peer, request| {
             let mut entry = Entry::begin(&worker, &peer, &request, &rules, Timestamp::now());
-            entry.set_request_id(request.headers().get("x-request-id").cloned().unwrap());
+            let id = request.headers().get("x-request-id").cloned().unwrap();
+            entry.set_request_id(RequestId::Given(id));
             entry.set_user(HeaderValue::from_static("ann@app.example"));
             entry.set_upstream(&Arc::from("un"));
             let answered = entry.finish(Response::new(Body::from("0123456789")));

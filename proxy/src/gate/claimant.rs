@@ -4,6 +4,7 @@
 use super::told::{self, Trust};
 use crate::cookie::{RequestCookies, SetCookie};
 use crate::peer::Peer;
+use crate::request_id::RequestId;
 use crate::site::Site;
 use crate::telemetry::Sparing;
 use crate::worker::Worker;
@@ -21,7 +22,7 @@ pub(super) struct Claimant<'a> {
     /// The request's.
     pub(super) headers: &'a HeaderMap,
     pub(super) trust: Trust,
-    pub(super) request_id: &'a HeaderValue,
+    pub(super) request_id: &'a RequestId,
     /// Go out with the answer, whatever it is.
     pub(super) set_cookies: Vec<SetCookie>,
 }
@@ -34,7 +35,8 @@ impl<'a> Claimant<'a> {
 
     /// The lines of `Authorization` that they show.
     pub(super) fn authorization(&self) -> impl Iterator<Item = &'a HeaderValue> + use<'a> {
-        self.headers.get_all(AUTHORIZATION).into_iter()
+        let lines = self.headers.iter().filter(|(name, _)| **name == AUTHORIZATION);
+        lines.map(|(_, value)| value)
     }
 
     /// The host that they asked for.
@@ -48,10 +50,10 @@ impl<'a> Claimant<'a> {
     }
 
     /// What each line of a log says of them: address and request.
-    pub(super) fn log_fields(&self) -> (String, &'a str) {
+    pub(super) fn log_fields(&self) -> (String, String) {
         let shown = self.shown_ip().map(|ip| ip.to_string());
         let client = shown.or_else(|| self.peer.address.map(|address| address.to_string()));
-        (client.unwrap_or_else(|| "@".to_owned()), self.request_id.to_str().unwrap_or_default())
+        (client.unwrap_or_else(|| "@".to_owned()), self.request_id.to_string())
     }
 
     /// Notes in the standard log what came of a request. The authentication log is for those who count and ban: it has

@@ -17,8 +17,7 @@ pub(crate) fn refuse(visit: &Visit<'_>, refusal: &Refusal) -> Response<Body> {
     let manner = manner(visit, refusal);
     let status = refusal.status(manner);
     if status.is_server_error() {
-        let id = visit.request_id.to_str().unwrap_or_default();
-        tracing::error!(request_id = id, status = status.as_u16(), "{refusal}");
+        tracing::error!(request_id = %visit.request_id, status = status.as_u16(), "{refusal}");
     }
     let mut response = match (refusal, manner) {
         (_, Manner::Json) => reply::json(status, "{}"),
@@ -78,7 +77,7 @@ fn error_page(visit: &Visit<'_>, refusal: &Refusal, status: StatusCode) -> Page 
     ErrorPage {
         status,
         message: &refusal.message(),
-        request_id: visit.request_id.to_str().unwrap_or_default(),
+        request_id: &visit.request_id.to_string(),
         redirect: if refusal.leads_back() { visit.shown_target() } else { "" },
         prefix: &visit.site.config.http.proxy_prefix,
         another_account: refusal.wants_another_account(),

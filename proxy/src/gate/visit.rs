@@ -2,7 +2,6 @@
 
 use super::claimant::Claimant;
 use super::refusal::Refusal;
-use super::request_id;
 use super::target;
 use super::told::{self, Trust};
 use crate::cookie::{RequestCookies, SetCookie};
@@ -10,6 +9,7 @@ use crate::entry::Entry;
 use crate::metrics::Event;
 use crate::peer::Peer;
 use crate::policy::Person;
+use crate::request_id::RequestId;
 use crate::routing::NormalPath;
 use crate::site::Site;
 use crate::telemetry::AUTH;
@@ -34,7 +34,7 @@ pub(crate) struct Visit<'a> {
     pub(super) entry: Box<Entry>,
     pub(super) now: Timestamp,
     pub(super) trust: Trust,
-    pub(crate) request_id: HeaderValue,
+    pub(crate) request_id: RequestId,
     /// In what form refusals are given.
     pub(crate) manner: Manner,
     /// Where pages lead back to; the target of a login.
@@ -67,7 +67,7 @@ impl<'a> Visit<'a> {
     ) -> Self {
         let entry = Entry::begin(worker, peer, &request, &site.log, now);
         let (head, body) = request.into_parts();
-        let request_id = request_id::of(&head.headers, &site.ready.request_id_header);
+        let request_id = RequestId::of(&head.headers, &site.ready.request_id_header);
         let mut visit = Self {
             site,
             worker,
