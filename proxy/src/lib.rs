@@ -7,7 +7,6 @@ mod access_log;
 mod admin;
 mod app;
 mod args;
-mod askers;
 mod backend;
 mod body;
 pub mod clock;

@@ -13,7 +13,6 @@ pub(crate) use files::named as files_of;
 pub(crate) use tls::Tls;
 
 use crate::access_log::Rules;
-use crate::askers::Askers;
 use crate::backend::Backend;
 use crate::clock::Clock;
 use crate::metrics::Registry;
@@ -39,8 +38,6 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     /// All refreshes under way.
     pub(crate) refresher: Arc<Refresher>,
-    /// What is known of the proxies in front.
-    pub(crate) askers: Arc<Askers>,
     /// Where counts are kept that outlive a configuration.
     registry: Arc<Registry>,
 }
@@ -49,8 +46,7 @@ impl Context {
     /// A context with no refresh under way.
     pub(crate) fn new(control: Handle, clock: Arc<dyn Clock>, registry: &Arc<Registry>) -> Self {
         let refresher = Arc::new(Refresher::new(control.clone(), Arc::clone(&clock)));
-        let askers = Arc::default();
-        Self { control, clock, refresher, askers, registry: Arc::clone(registry) }
+        Self { control, clock, refresher, registry: Arc::clone(registry) }
     }
 }
 

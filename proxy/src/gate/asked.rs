@@ -24,25 +24,7 @@ pub(super) fn told(visit: &Visit<'_>) -> Asked<'static> {
     }
     let headers = &visit.head.headers;
     let path = told_path(headers, visit.trust).map(Cow::Owned);
-    let method = if visit.site.policy.asks_for_methods() { own_method(visit) } else { None };
-    asked(visit, method, path)
-}
-
-/// The method that the proxy tells, unless it is one that leaves it to its clients to tell one.
-fn own_method(visit: &Visit<'_>) -> Option<Method> {
-    let (askers, asker) = (&visit.site.context.askers, visit.peer.canonical());
-    let headers = &visit.head.headers;
-    if headers.contains_key("x-forwarded-method") {
-        return told_method(headers, visit.trust).filter(|_| askers.set_method(asker));
-    }
-    if askers.asked_without_method(asker) {
-        let proxy = visit.peer.ip();
-        tracing::warn!(
-            proxy,
-            "a proxy in front asks without X-Forwarded-Method: pre-flights and rules for a method pass nothing that it asks about, whatever its clients send"
-        );
-    }
-    None
+    asked(visit, told_method(headers, visit.trust), path)
 }
 
 fn asked<'a>(

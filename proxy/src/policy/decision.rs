@@ -78,11 +78,6 @@ impl Policy {
         asks
     }
 
-    /// Whether a method decides anything.
-    pub(crate) fn asks_for_methods(&self) -> bool {
-        self.skip_preflight || self.rules.ask_for_methods()
-    }
-
     /// Whether a client's address decides anything; to find it out is work.
     pub(crate) fn asks_for_clients(&self) -> bool {
         !self.trusted_clients.is_empty()

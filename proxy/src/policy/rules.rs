@@ -76,11 +76,6 @@ impl PathRules {
         if method.is_none() { Asks::always(asks.with_any_method) } else { asks }
     }
 
-    /// Whether any rule is for one method.
-    pub(crate) fn ask_for_methods(&self) -> bool {
-        self.rules.iter().any(|rule| rule.method.is_some())
-    }
-
     /// All that any request could ask. The same if it is not known for which path it is.
     pub(crate) fn everything(&self) -> Requirements {
         self.rules.iter().fold(self.otherwise, |all, rule| all.and(rule.asks))

@@ -129,6 +129,6 @@ fn of_http(http: &Http, config: &Config, warnings: &mut Problems) {
     }
     let message = "where a proxy asks /oauth2/auth, these rules are judged by its X-Forwarded-Uri and X-Forwarded-Method: it must set both itself, or its clients choose what is judged";
     warnings.add_if(!config.access.skip_auth.is_empty(), "access.skipAuth", message);
-    let message = "where a proxy asks /oauth2/auth, a pre-flight is one by its X-Forwarded-Method: it must set that itself in every request; once one came without, nothing passes as a pre-flight that this proxy asks about";
+    let message = "where a proxy asks /oauth2/auth, a pre-flight is one by its X-Forwarded-Method: it must set that itself, or anything passes that its clients call a pre-flight";
     warnings.add_if(config.access.skip_auth_preflight, "access.skipAuthPreflight", message);
 }

@@ -109,32 +109,6 @@ fn a_preflight_that_a_named_proxy_asks_about_passes() {
 }
 
 #[test]
-fn who_leaves_the_method_to_its_clients_is_not_believed_one() {
-    let named = [OK, "--reverse-proxy", "--trusted-proxy-ip=127.0.0.1"];
-    let (rule, preflight) = ("--skip-auth-route=GET=^/api", "--skip-auth-preflight");
-    let uri = ("X-Forwarded-Uri", "/api");
-    // What a client adds to its POST, where the proxy sets the path alone.
-    let as_preflight = [
-        uri,
-        ("X-Forwarded-Method", "OPTIONS"),
-        ("Origin", "https://a.example"),
-        ("Access-Control-Request-Method", "PUT"),
-    ];
-    let as_get = [uri, ("X-Forwarded-Method", "GET")];
-    for (option, claim) in [(preflight, &as_preflight[..]), (rule, &as_get[..])] {
-        let proxy = Proxy::start(&[&named[..], &[option]].concat());
-        assert_eq!(status(&proxy, "GET", "/oauth2/auth", claim), 202, "{option}");
-        assert_eq!(status(&proxy, "GET", "/oauth2/auth", &[uri]), 401, "an ordinary request");
-        assert_eq!(status(&proxy, "GET", "/oauth2/auth", claim), 401, "{option}");
-    }
-    // A rule for any method needs none.
-    let proxy = Proxy::start(&[&named[..], &["--skip-auth-route=^/api"]].concat());
-    for headers in [&[uri][..], &as_get] {
-        assert_eq!(status(&proxy, "GET", "/oauth2/auth", headers), 202);
-    }
-}
-
-#[test]
 fn what_ingress_nginx_passes_of_the_client_opens_nothing() {
     let proxy = Proxy::start(&[
         OK,
