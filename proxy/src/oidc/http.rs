@@ -1,28 +1,36 @@
 //! Requests to the identity provider: bounded in time, size and redirects, and without secrets in their errors.
 //!
-//! Nothing here knows what an answer means beyond its status and media type. Connections are not kept: a token request
-//! that meets a connection which the provider has just closed would be lost together with its single-use code.
+//! Nothing here knows what an answer means beyond its status and media type. A connection is kept for a moment, and a request
+//! that finds a kept one closed goes out once more on a new one: a code or a refresh token that nobody took is not used up, and
+//! one that somebody took and did not answer is lost either way.
 
 mod error;
+mod kept;
+mod link;
 mod tls;
+mod way;
 
 pub(super) use error::{HttpError, address};
 
 use crate::clock::Clock;
-use crate::names;
-use crate::trust::{self, Roots};
-use error::{chain, unreachable};
+use bytes::Bytes;
+use error::Failure;
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HOST, HeaderMap, HeaderValue, LOCATION, USER_AGENT,
+};
+use http::{Method, Request, Response, StatusCode, Uri};
+use http_body::Body;
+use http_body_util::{BodyExt as _, Full};
 use jiff::Timestamp;
+use link::Link;
 use proxy_config::ProviderTls;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue, LOCATION};
-use reqwest::{Method, Request, Response, StatusCode};
-use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
-use url::{Host, Url};
+use tokio_rustls::TlsConnector;
+use url::{Position, Url};
+use way::{Way, Ways};
 use zeroize::Zeroizing;
 
 /// Longest a request may take, redirects and body included.
@@ -39,41 +47,19 @@ pub(super) const MAX_ANSWER: usize = 1024 * 1024;
 /// Largest key set in bytes.
 pub(super) const MAX_KEYS: usize = 512 * 1024;
 
-/// With one of these set, even a plain request may go through a proxy that speaks TLS.
-const PROXIES: [&str; 4] = ["HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+/// Who we say we are.
+const AGENT: HeaderValue =
+    HeaderValue::from_static(concat!("oauth2-proxy/", env!("CARGO_PKG_VERSION")));
 
 /// No answer has had a date yet.
 const UNKNOWN: i64 = i64::MIN;
 
-/// Speaks HTTP to one provider. What it needs is built at the first request, because reading the system's roots takes longer than
-/// the rest of the start, and again when a CA file has changed.
+/// Speaks HTTP to one provider.
 pub(super) struct Http {
-    tls: ProviderTls,
+    ways: Ways,
     clock: Arc<dyn Clock>,
     /// See [`Http::skew`]; [`UNKNOWN`] until an answer had a date.
     skew: AtomicI64,
-    /// For `http` without a proxy: it holds no roots, which are the larger part of what a client weighs.
-    plain: OnceLock<reqwest::Client>,
-    secure: Mutex<Option<(tls::Marks, Secure)>>,
-}
-
-/// Clients that trust the same roots.
-#[derive(Clone)]
-struct Secure {
-    direct: reqwest::Client,
-    /// Goes through the proxy that the environment names, if any.
-    proxied: reqwest::Client,
-}
-
-impl Secure {
-    fn build(config: rustls::ClientConfig) -> Result<Self, HttpError> {
-        let direct = build(config.clone(), reqwest::ClientBuilder::no_proxy)?;
-        Ok(Self { direct, proxied: build(config, |builder| builder)? })
-    }
-
-    fn of(&self, url: &Url) -> reqwest::Client {
-        if is_loopback(url) { self.direct.clone() } else { self.proxied.clone() }
-    }
 }
 
 /// An answer that was received whole.
@@ -99,13 +85,7 @@ pub(super) struct Get<'a> {
 impl Http {
     /// A client that opens no file and no socket before its first request.
     pub(super) fn new(tls: ProviderTls, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            tls,
-            clock,
-            skew: AtomicI64::new(UNKNOWN),
-            plain: OnceLock::new(),
-            secure: Mutex::new(None),
-        }
+        Self { ways: Ways::new(tls), clock, skew: AtomicI64::new(UNKNOWN) }
     }
 
     /// By how many seconds the provider's clock was ahead of ours when it last answered; negative if it was behind.
@@ -118,25 +98,29 @@ impl Http {
     /// # Errors
     /// See [`HttpError`]; a status that is not 200 is no error here.
     pub(super) async fn get(&self, url: &Url, get: &Get<'_>) -> Result<Answer, HttpError> {
-        within((url, TOTAL_TIME), async {
-            let mut target = url.clone();
-            for _ in 0..=MAX_REDIRECTS {
-                let mut request = Request::new(Method::GET, target.clone());
-                request.headers_mut().insert(ACCEPT, HeaderValue::from_static(get.accept));
-                if let Some(token) = get.bearer {
-                    request
-                        .headers_mut()
-                        .insert(AUTHORIZATION, sensitive(&format!("Bearer {token}"), &target)?);
+        within(
+            (url, TOTAL_TIME),
+            Box::pin(async {
+                let mut target = url.clone();
+                for _ in 0..=MAX_REDIRECTS {
+                    let bearer = get.bearer.map(|token| format!("Bearer {token}"));
+                    let message = Message {
+                        method: Method::GET,
+                        accept: get.accept,
+                        authorization: bearer
+                            .map(|value| sensitive(&value, &target))
+                            .transpose()?,
+                        form: None,
+                    };
+                    let answer = self.ask(&target, &message, get.limit).await?;
+                    match redirect(&target, &answer, get.bearer.is_some())? {
+                        None => return Ok(self.read(answer)),
+                        Some(next) => target = next,
+                    }
                 }
-                let response = self.client(&target).await?.execute(request).await;
-                let response = response.map_err(|error| unreachable(&target, error))?;
-                match redirect(&target, &response, get.bearer.is_some())? {
-                    None => return self.receive(&target, response, get.limit).await,
-                    Some(next) => target = next,
-                }
-            }
-            Err(HttpError::Redirect { address: address(url), reason: "more than three times" })
-        })
+                Err(HttpError::Redirect { address: address(url), reason: "more than three times" })
+            }),
+        )
         .await
     }
 
@@ -152,131 +136,177 @@ impl Http {
         authorization: Option<&str>,
         time: Duration,
     ) -> Result<Answer, HttpError> {
-        within((url, time), async {
-            let client = self.client(url).await?;
-            let mut request = Request::new(Method::POST, url.clone());
-            let headers = request.headers_mut();
-            headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-            headers.insert(
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/x-www-form-urlencoded"),
-            );
-            if let Some(value) = authorization {
-                headers.insert(AUTHORIZATION, sensitive(value, url)?);
-            }
-            *request.body_mut() = Some(form.as_bytes().to_vec().into());
-            let response =
-                client.execute(request).await.map_err(|error| unreachable(url, error))?;
-            if response.status().is_redirection() {
-                return Err(HttpError::Redirect {
-                    address: address(url),
-                    reason: "a token request",
-                });
-            }
-            self.receive(url, response, MAX_ANSWER).await
-        })
+        within(
+            (url, time),
+            Box::pin(async {
+                let message = Message {
+                    method: Method::POST,
+                    accept: "application/json",
+                    authorization: authorization.map(|value| sensitive(value, url)).transpose()?,
+                    form: Some(Bytes::from_owner(form)),
+                };
+                let answer = self.ask(url, &message, MAX_ANSWER).await?;
+                if answer.status().is_redirection() {
+                    return Err(HttpError::Redirect {
+                        address: address(url),
+                        reason: "a token request",
+                    });
+                }
+                Ok(self.read(answer))
+            }),
+        )
         .await
     }
 
-    async fn receive(
+    async fn ask(
         &self,
         url: &Url,
-        response: Response,
+        message: &Message,
         limit: usize,
-    ) -> Result<Answer, HttpError> {
-        let date = response.headers().get(DATE).and_then(|value| value.to_str().ok());
-        let date = date
-            .and_then(|text| httpdate::parse_http_date(text).ok())
-            .and_then(|at| Timestamp::try_from(at).ok());
-        if let Some(date) = date {
+    ) -> Result<Response<Content>, HttpError> {
+        let answer = match self.ways.to(url).await? {
+            Way::Direct(tls) => direct((url, tls.as_ref()), message, limit).await,
+            Way::Proxied(client) => proxied(url, &client, message, limit).await,
+        };
+        answer.map_err(|failure| failure.at(url))
+    }
+
+    fn read(&self, answer: Response<Content>) -> Answer {
+        let (parts, body) = answer.into_parts();
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let date = header(DATE).and_then(|text| httpdate::parse_http_date(text).ok());
+        if let Some(date) = date.and_then(|at| Timestamp::try_from(at).ok()) {
             self.skew.store(date.as_second() - self.clock.now().as_second(), Ordering::Relaxed);
         }
-        receive(url, response, limit).await
+        let media_type = header(CONTENT_TYPE).and_then(|value| value.split(';').next());
+        let media_type = media_type.unwrap_or_default().trim().to_lowercase();
+        Answer { status: parts.status.as_u16(), media_type, body }
     }
+}
 
-    async fn client(&self, url: &Url) -> Result<reqwest::Client, HttpError> {
-        let proxied =
-            || !is_loopback(url) && PROXIES.iter().any(|name| std::env::var_os(name).is_some());
-        if url.scheme() == "http" && !proxied() {
-            let client = match self.plain.get() {
-                Some(client) => client.clone(),
-                None => build(
-                    trust::client(Roots::none()).map_err(HttpError::Trust)?,
-                    reqwest::ClientBuilder::no_proxy,
-                )?,
-            };
-            return Ok(self.plain.get_or_init(|| client).clone());
+/// A body that was received whole; wiped.
+type Content = Zeroizing<Vec<u8>>;
+
+/// A request, whichever way it goes.
+struct Message {
+    method: Method,
+    accept: &'static str,
+    authorization: Option<HeaderValue>,
+    form: Option<Bytes>,
+}
+
+impl Message {
+    fn headers(&self) -> HeaderMap {
+        const FORM: HeaderValue = HeaderValue::from_static("application/x-www-form-urlencoded");
+        let mut headers = HeaderMap::with_capacity(6);
+        headers.insert(USER_AGENT, AGENT);
+        headers.insert(ACCEPT, HeaderValue::from_static(self.accept));
+        if let Some(value) = &self.authorization {
+            headers.insert(AUTHORIZATION, value.clone());
         }
-        let marks = tls::marks(&self.tls);
-        let mut secure = self.secure.lock().await;
-        if let Some((old, clients)) = secure.as_ref()
-            && *old == marks
-        {
-            return Ok(clients.of(url));
+        if self.form.is_some() {
+            headers.insert(CONTENT_TYPE, FORM);
         }
-        let tls = self.tls.clone();
-        let config = tokio::task::spawn_blocking(move || tls::config(&tls))
-            .await
-            .map_err(|_| HttpError::Trust("the proxy is stopping".to_owned()))?
-            .map_err(HttpError::Trust)?;
-        let clients = Secure::build(config)?;
-        let client = clients.of(url);
-        *secure = Some((marks, clients));
-        Ok(client)
+        headers
+    }
+
+    /// For the server of `url` itself.
+    fn direct(&self, url: &Url) -> Result<Request<Full<Bytes>>, http::Error> {
+        let host = url.host_str().unwrap_or_default();
+        let host = match url.port() {
+            Some(port) => HeaderValue::try_from(format!("{host}:{port}")),
+            None => HeaderValue::try_from(host),
+        };
+        let mut request = Request::new(Full::new(self.form.clone().unwrap_or_default()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = Uri::try_from(&url[Position::BeforePath..Position::AfterQuery])?;
+        *request.headers_mut() = self.headers();
+        request.headers_mut().insert(HOST, host?);
+        Ok(request)
     }
 }
 
-/// Whether `url` is on this machine. What a proxy would reach under such a name is its own machine, so none is asked; Go has
-/// the same rule, and operators count on it.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.to_canonical().is_loopback(),
-        None => false,
+/// On a connection of our own, a kept one if there is one.
+async fn direct(
+    (url, tls): (&Url, Option<&TlsConnector>),
+    message: &Message,
+    limit: usize,
+) -> Result<Response<Content>, Failure> {
+    let kept = kept::take(url, tls);
+    let may_be_closing = kept.is_some();
+    let mut link = match kept {
+        Some(link) => link,
+        None => Link::open(url, tls).await?,
+    };
+    let mut answer = link.ask(message.direct(url)?, |answer| whole(answer, limit)).await;
+    let lost = match &answer {
+        // So do some servers announce that they close an idle connection.
+        Ok(answer) => answer.status() == StatusCode::REQUEST_TIMEOUT,
+        Err(failure) => matches!(failure, Failure::Exchange(_)) && !link.was_answered(),
+    };
+    if may_be_closing && lost {
+        link = Link::open(url, tls).await?;
+        answer = link.ask(message.direct(url)?, |answer| whole(answer, limit)).await;
     }
-}
-
-fn build(
-    config: rustls::ClientConfig,
-    proxies: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder,
-) -> Result<reqwest::Client, HttpError> {
-    proxies(reqwest::Client::builder())
-        .user_agent(concat!("oauth2-proxy/", env!("CARGO_PKG_VERSION")))
-        .redirect(reqwest::redirect::Policy::none())
-        .connect_timeout(CONNECT_TIME)
-        .pool_max_idle_per_host(0)
-        .dns_resolver(Resolver)
-        .tls_backend_preconfigured(config)
-        .build()
-        .map_err(|error| HttpError::Trust(chain(&error)))
-}
-
-/// Looks names up beside everything else that looks for names.
-struct Resolver;
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        Box::pin(async move {
-            let addresses = names::look_up(name.as_str()).await?;
-            let addresses: Vec<_> =
-                addresses.iter().map(|address| SocketAddr::new(*address, 0)).collect();
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
+    if answer.is_ok() {
+        kept::give_back(url, tls, link);
     }
+    answer
 }
 
-async fn within<T>(
-    (url, time): (&Url, Duration),
-    work: impl Future<Output = Result<T, HttpError>>,
-) -> Result<T, HttpError> {
+async fn proxied(
+    url: &Url,
+    client: &reqwest::Client,
+    message: &Message,
+    limit: usize,
+) -> Result<Response<Content>, Failure> {
+    let mut request = reqwest::Request::new(message.method.clone(), url.clone());
+    *request.headers_mut() = message.headers();
+    *request.body_mut() = message.form.clone().map(Into::into);
+    whole(client.execute(request).await?.into(), limit).await
+}
+
+/// Takes in the body, but not that of a redirect, which nobody reads.
+async fn whole<B>(answer: Response<B>, limit: usize) -> Result<Response<Content>, Failure>
+where
+    B: Body<Data = Bytes>,
+    Failure: From<B::Error>,
+{
+    let (parts, body) = answer.into_parts();
+    if parts.status.is_redirection() {
+        return Ok(Response::from_parts(parts, Content::default()));
+    }
+    let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+    if announced.is_some_and(|length| length > limit) {
+        return Err(Failure::TooLarge(limit));
+    }
+    let mut content = Content::new(Vec::with_capacity(announced.unwrap_or(16 * 1024)));
+    let mut body = pin!(body);
+    while let Some(frame) = body.frame().await {
+        let Ok(chunk) = frame?.into_data() else { continue };
+        if content.len() + chunk.len() > limit {
+            return Err(Failure::TooLarge(limit));
+        }
+        content.extend_from_slice(&chunk);
+    }
+    Ok(Response::from_parts(parts, content))
+}
+
+/// Boxed, because each future around one has room for it several times over, and moving them costs more than this.
+type Work<'a, T> = Pin<Box<dyn Future<Output = Result<T, HttpError>> + Send + 'a>>;
+
+async fn within<T>((url, time): (&Url, Duration), work: Work<'_, T>) -> Result<T, HttpError> {
     tokio::time::timeout(time, work)
         .await
         .unwrap_or_else(|_| Err(HttpError::Timeout { address: address(url), time }))
 }
 
 /// Where to go next, if the answer is a redirect that may be followed.
-fn redirect(from: &Url, response: &Response, credentials: bool) -> Result<Option<Url>, HttpError> {
+fn redirect(
+    from: &Url,
+    response: &Response<Content>,
+    credentials: bool,
+) -> Result<Option<Url>, HttpError> {
     let refuse = |reason| Err(HttpError::Redirect { address: address(from), reason });
     let status = response.status();
     if ![StatusCode::MOVED_PERMANENTLY, StatusCode::FOUND, StatusCode::SEE_OTHER].contains(&status)
@@ -302,29 +332,6 @@ fn redirect(from: &Url, response: &Response, credentials: bool) -> Result<Option
     }
 }
 
-async fn receive(url: &Url, mut response: Response, limit: usize) -> Result<Answer, HttpError> {
-    let too_large = || HttpError::TooLarge { address: address(url), limit };
-    let announced = response.content_length().and_then(|n| usize::try_from(n).ok());
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large());
-    }
-    let header = |name| response.headers().get(name).and_then(|v| v.to_str().ok());
-    let media_type = header(CONTENT_TYPE)
-        .and_then(|v| v.split(';').next())
-        .unwrap_or_default()
-        .trim()
-        .to_lowercase();
-    let status = response.status().as_u16();
-    let mut body = Zeroizing::new(Vec::with_capacity(announced.unwrap_or(16 * 1024)));
-    while let Some(chunk) = response.chunk().await.map_err(|error| unreachable(url, error))? {
-        if body.len() + chunk.len() > limit {
-            return Err(too_large());
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(Answer { status, media_type, body })
-}
-
 fn sensitive(value: &str, url: &Url) -> Result<HeaderValue, HttpError> {
     let mut value = HeaderValue::from_str(value).map_err(|_| HttpError::Unreachable {
         address: address(url),
@@ -333,3 +340,6 @@ fn sensitive(value: &str, url: &Url) -> Result<HeaderValue, HttpError> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests;

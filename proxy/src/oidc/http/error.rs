@@ -1,6 +1,7 @@
 //! Why a request to the identity provider gave nothing, without the secrets that were in it.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 use url::Url;
 
@@ -44,12 +45,48 @@ pub(crate) enum HttpError {
     Trust(String),
 }
 
-/// What the client says of a request that got no answer.
-pub(super) fn unreachable(url: &Url, error: reqwest::Error) -> HttpError {
-    if error.is_timeout() {
-        return HttpError::Timeout { address: address(url), time: super::CONNECT_TIME };
+/// Why an exchange came to nothing, wherever that was.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// No connection.
+    #[error(transparent)]
+    Connection(#[from] io::Error),
+    /// The connection broke, or what came is no HTTP.
+    #[error(transparent)]
+    Exchange(#[from] hyper::Error),
+    /// The request can not be written.
+    #[error(transparent)]
+    Request(#[from] http::Error),
+    /// Something of this on the way through a proxy.
+    #[error(transparent)]
+    Proxied(reqwest::Error),
+    /// So many bytes are the most.
+    #[error("longer than {0} bytes")]
+    TooLarge(usize),
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        Self::Proxied(error.without_url())
     }
-    HttpError::Unreachable { address: address(url), reason: chain(&error.without_url()) }
+}
+
+impl Failure {
+    /// What is said of it.
+    pub(super) fn at(self, url: &Url) -> HttpError {
+        let late = match &self {
+            Self::Connection(error) => error.kind() == io::ErrorKind::TimedOut,
+            Self::Proxied(error) => error.is_timeout(),
+            Self::TooLarge(limit) => {
+                return HttpError::TooLarge { address: address(url), limit: *limit };
+            }
+            Self::Exchange(_) | Self::Request(_) => false,
+        };
+        if late {
+            return HttpError::Timeout { address: address(url), time: super::CONNECT_TIME };
+        }
+        HttpError::Unreachable { address: address(url), reason: chain(&self) }
+    }
 }
 
 /// The error and what caused it, because the cause ("connection refused") is the part that helps.
