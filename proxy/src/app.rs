@@ -1,7 +1,7 @@
 //! The composition root: makes the parts, joins them, and ends them in order. The program and the tests start the proxy
 //! here and nowhere else.
 //!
-//! The thread that calls [`App::run`] becomes the control runtime: signals, reloads, discovery and token calls. Requests are
+//! The thread that calls [`App::run`] becomes the control runtime: signals, reloads, discovery and refreshes. Requests are
 //! served by the workers' own threads, and so are probes.
 
 use crate::admin::{Admin, Listening};

@@ -32,7 +32,7 @@ use tokio::runtime::Handle;
 /// What lives as long as the process, whatever the configuration.
 #[derive(Clone)]
 pub(crate) struct Context {
-    /// The control runtime: discovery, key fetches and token calls run there.
+    /// The control runtime: discovery, key fetches and refreshes run there.
     pub(crate) control: Handle,
     /// The time of day.
     pub(crate) clock: Arc<dyn Clock>,

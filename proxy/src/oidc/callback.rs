@@ -13,7 +13,7 @@ use super::jws::shown;
 use super::keys::Need;
 use super::login;
 use super::login_state::{LoginState, hash};
-use super::provider::Provider;
+use super::provider::{Provider, on_worker};
 use super::token::{self, Code, Tokens};
 use super::userinfo::{self, UserinfoError};
 use super::verify::{self, Expected, Kind, Nonce};
@@ -40,12 +40,13 @@ impl Provider {
         }
         let (client, params, redirect_uri) =
             (Arc::clone(&self.client), params.clone(), redirect_uri.to_owned());
-        let work = async move {
+        // Boxed, because a task is moved several times.
+        let work = Box::pin(async move {
             let result = complete(&client, &params, &state, (&redirect_uri, network)).await;
             client.outcomes.login(client.issuer.clock.now(), result.as_ref().err());
             result
-        };
-        self.on_control(work).await?
+        });
+        on_worker(work).await?
     }
 }
 

@@ -1,6 +1,7 @@
 //! A provider, as everybody else sees it: a client at its issuer, started.
 //!
-//! Network work runs on the control runtime, so that neither a busy worker nor a client that goes away can cut it short.
+//! Network work is a task of its own, so that a client that goes away can not cut it short: on the control runtime where
+//! others may wait for it as well, on the worker's where it is for one request.
 
 use super::client::{Client, Settings};
 use super::discovery;
@@ -12,6 +13,7 @@ use crate::clock::Clock;
 use proxy_config::{PkceMethod, Problems, Provider as Config};
 use std::sync::Arc;
 use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
 
 /// An OpenID Connect provider. Dropping it ends its background work; calls under way are finished.
 pub(crate) struct Provider {
@@ -181,6 +183,17 @@ impl Provider {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.control.spawn(work).await.map_err(|_| Unavailable("the proxy is stopping".to_owned()))
+        to_its_end(self.control.spawn(work)).await
     }
+}
+
+/// Runs `work` on the caller's runtime to its end, even if the caller goes away. No other thread is woken for it and by it.
+pub(super) async fn on_worker<T: Send + 'static>(
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T, Unavailable> {
+    to_its_end(tokio::spawn(work)).await
+}
+
+async fn to_its_end<T>(work: JoinHandle<T>) -> Result<T, Unavailable> {
+    work.await.map_err(|_| Unavailable("the proxy is stopping".to_owned()))
 }

@@ -91,7 +91,7 @@ impl Provider {
         slow: Slow,
     ) -> Result<Refreshed, RefreshError> {
         let (client, session) = (Arc::clone(&self.client), session.clone());
-        self.on_control(async move { refresh(&client, &session, slow).await }).await?
+        self.on_control(Box::pin(async move { refresh(&client, &session, slow).await })).await?
     }
 }
 

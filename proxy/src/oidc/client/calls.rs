@@ -10,7 +10,7 @@ use tokio::time::timeout;
 pub(in crate::oidc) const TOO_MANY: &str = "too many calls to it are under way already";
 
 /// Anybody can come back from a login that never was, so these can not take what refreshes need, nor one network what the logins
-/// of others do; together they bound what the control runtime, which carries more than this, has to do.
+/// of others do; together they bound what the provider and our own threads, which carry more than this, have to do.
 pub(in crate::oidc) struct Calls {
     logins: Turns,
     refreshes: Semaphore,
