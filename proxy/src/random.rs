@@ -17,3 +17,10 @@ pub(crate) fn array<const N: usize>() -> [u8; N] {
     fill(&mut bytes);
     bytes
 }
+
+/// Several of them, for which the system is asked once.
+pub(crate) fn arrays<const N: usize, const COUNT: usize>() -> [[u8; N]; COUNT] {
+    let mut all = [[0; N]; COUNT];
+    fill(all.as_flattened_mut());
+    all
+}

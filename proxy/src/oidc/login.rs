@@ -163,6 +163,11 @@ pub(super) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
 fn escape(out: &mut String, text: &str) {
     for part in utf8_percent_encode(text, ESCAPED) {
         // A space comes out as itself, because only `+` stands for it here.
-        out.extend(part.chars().map(|c| if c == ' ' { '+' } else { c }));
+        let mut words = part.split(' ');
+        out.push_str(words.next().unwrap_or_default());
+        for word in words {
+            out.push('+');
+            out.push_str(word);
+        }
     }
 }

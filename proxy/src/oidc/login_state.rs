@@ -65,13 +65,14 @@ impl LoginState {
         now: Timestamp,
         (nonce, pkce): (bool, bool),
     ) -> Self {
+        let [state, of_nonce, of_verifier] = random::arrays::<32, 3>();
         // 32 random bytes in base64url are the 43 characters that RFC 7636 section 4.1 recommends.
-        let verifier = || base64_simd::URL_SAFE_NO_PAD.encode_to_string(random::array::<32>());
+        let verifier = || base64_simd::URL_SAFE_NO_PAD.encode_to_string(of_verifier);
         Self {
             provider: provider.to_owned(),
             started_at: now.as_second(),
-            state: random::array(),
-            nonce: nonce.then(random::array),
+            state,
+            nonce: nonce.then_some(of_nonce),
             verifier: pkce.then(verifier),
             issuer: Some(Fingerprint::of(issuer).0),
             credentials,
