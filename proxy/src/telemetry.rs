@@ -81,11 +81,26 @@ struct Output {
 }
 
 impl Output {
-    fn put(&self, line: &EventLine, error: bool) {
-        let log = if error { &self.errors } else { &self.out };
+    fn put(&self, line: &EventLine, pace: Pace) {
+        let log = if pace == Pace::Error { &self.errors } else { &self.out };
         let json = self.switches.json.load(Ordering::Relaxed);
-        log.event(&if json { line.json() } else { line.text(log.zone()) });
+        let line = if json { line.json() } else { line.text(log.zone()) };
+        match pace {
+            Pace::Auth => log.append(|lines, _, _| lines.extend_from_slice(line.as_bytes())),
+            Pace::Event | Pace::Error => log.event(&line),
+        }
     }
+}
+
+/// How a line is written.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pace {
+    /// About a person: there may be as many as requests, and they are written together as those of the access log are.
+    Auth,
+    /// At once.
+    Event,
+    /// At once, to standard error.
+    Error,
 }
 
 /// Of events only: no span is ever enabled.
@@ -122,7 +137,17 @@ impl Subscriber for &'static Output {
         }
         let mut line = EventLine::new(event.metadata(), SystemClock.now());
         event.record(&mut line);
-        self.put(&line, *event.metadata().level() == Level::ERROR);
+        let error = *event.metadata().level() == Level::ERROR;
+        self.put(
+            &line,
+            if error {
+                Pace::Error
+            } else if auth {
+                Pace::Auth
+            } else {
+                Pace::Event
+            },
+        );
     }
 }
 
@@ -134,7 +159,7 @@ pub(crate) fn tell_panics() {
     }
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| match OUTPUT.get() {
-        Some(output) if !output::is_own_thread() => output.put(&told(panic), true),
+        Some(output) if !output::is_own_thread() => output.put(&told(panic), Pace::Error),
         _ => usual(panic),
     }));
 }
