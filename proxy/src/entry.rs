@@ -101,7 +101,7 @@ impl Entry {
     pub(crate) fn finish(mut self: Box<Self>, response: Response<Body>) -> Answered {
         self.status = response.status().as_u16();
         if self.method == http::Method::HEAD {
-            // Counted as the peer does, although it stays here: nobody will ask the body for it.
+            // Counted as oauth2-proxy does, although it stays here: nobody will ask the body for it.
             self.sent(response.body().at_hand());
         }
         Answered { response, entry: Some(self) }

@@ -1,7 +1,7 @@
 //! An authenticating reverse proxy, a drop-in for oauth2-proxy.
 //!
-//! `main` and the tests start it through the composition root; nothing else is public but
-//! what is measured and judged from outside ([`probe`]).
+//! `main` and the tests start it through the composition root; nothing else is public but what is measured and judged from
+//! outside ([`probe`], the clock, what is fuzzed, the list of options).
 
 mod access_log;
 mod admin;

@@ -136,7 +136,7 @@ fn stock_message(status: StatusCode) -> &'static str {
         StatusCode::INTERNAL_SERVER_ERROR => {
             "Something went wrong on our side. Please try again later."
         }
-        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+        StatusCode::BAD_GATEWAY => {
             "The application does not answer at the moment. Please try again later."
         }
         StatusCode::SERVICE_UNAVAILABLE => {

@@ -1,4 +1,4 @@
-//! Durations in the syntax of the peer's options (Go's): `1h30m`, `300ms`, `168h0m0s`.
+//! Durations in the syntax of oauth2-proxy's options (Go's): `1h30m`, `300ms`, `168h0m0s`.
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};

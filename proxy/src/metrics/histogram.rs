@@ -1,4 +1,4 @@
-//! A histogram of durations with the buckets of the peer (Prometheus' defaults).
+//! A histogram of durations with the buckets of oauth2-proxy (Prometheus' defaults).
 
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,5 +1,5 @@
 //! What every Prometheus client tells of its process, read from `/proc/self` at each scrape. The runtime metrics of the
-//! peer's language have no meaning here and do not exist.
+//! oauth2-proxy's language have no meaning here and do not exist.
 
 use super::registry::header;
 use std::fmt::Write;

@@ -1,6 +1,6 @@
 //! The provider's description of itself (OpenID Connect Discovery 1.0 section 3), checked before anything uses it.
 //!
-//! Reading only: when to ask again is decided in `provider`.
+//! Reading only: when to ask again is decided in `issuer::upkeep`.
 
 mod document;
 mod issuer;

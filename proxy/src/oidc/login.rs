@@ -72,7 +72,7 @@ pub(super) struct Scope<'a> {
 
 /// The scope that is asked for: as configured, else the default, with groups if some are required, unless the provider lists
 /// its scopes and this is none of them: then it would refuse the whole login. One that lists none says nothing, as the list
-/// is not required (Discovery 1.0 section 3), and is asked, as the peer does.
+/// is not required (Discovery 1.0 section 3), and is asked, as oauth2-proxy does.
 pub(super) fn scope_asked<'a>(client: &'a Client, metadata: &Metadata) -> Scope<'a> {
     let known = |scopes: &Vec<String>| scopes.iter().any(|scope| scope == "groups");
     let for_groups = client.config.scope.is_none()

@@ -6,8 +6,8 @@ use url::Url;
 
 impl Provider {
     /// Where to send the person so that the provider ends its session and sends them `back` to a URL, which must be registered
-    /// there, with a `state`, which it repeats. `generation` is that of the session's credentials. `None` if that is not configured or the provider has no such endpoint. The ID token goes
-    /// nowhere but to that endpoint.
+    /// there, with a `state`, which it repeats. `generation` is that of the session's credentials. `None` if that is not
+    /// configured or the provider has no such endpoint. The ID token goes nowhere but to that endpoint.
     pub(crate) fn end_session_url(
         &self,
         generation: u32,

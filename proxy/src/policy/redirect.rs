@@ -1,6 +1,6 @@
 //! Where a person may be sent after a login or a sign-out (`reference/endpoints.md` section 3).
 //!
-//! Two readings must agree: the peer's rules, and those by which browsers read a URL (WHATWG). A target that a browser
+//! Two readings must agree: oauth2-proxy's rules, and those by which browsers read a URL (WHATWG). A target that a browser
 //! could take for another place than the rules saw is no target.
 
 use crate::routing::path::cleaned;
@@ -89,7 +89,7 @@ impl Entry {
     }
 }
 
-/// The text of a `Location` header for `target`: paths are cleaned and non-ASCII bytes escaped, as the peer's helper does.
+/// The text of a `Location` header for `target`: paths are cleaned and non-ASCII bytes escaped, as oauth2-proxy's helper does.
 pub(crate) fn location(target: &str) -> String {
     let text = if target.starts_with('/') {
         let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));

@@ -113,8 +113,8 @@ impl Conn {
         self.served() == self.requests.load(Ordering::Relaxed) && !self.in_flight()
     }
 
-    /// An answer is awaited, its request has come whole, and something else stands behind it, for which reason nothing is read and
-    /// nobody would see the client leave.
+    /// An answer is awaited, its request has come whole, and something else stands behind it, for which reason nothing is read
+    /// and nobody would see the client leave.
     pub(super) fn is_deaf(&self) -> bool {
         // The difference is small, whatever has wrapped.
         let behind = self.requests.load(Ordering::Relaxed).wrapping_sub(self.served());

@@ -1,6 +1,6 @@
-//! HTTP/2, over TLS or, where a listener has it so, without. Streams, header lists and resets are capped; connections without a stream are told to go,
-//! and those on whose streams nothing moves are cut: pings alone would keep them for ever. Each stream that is opened and reset
-//! may cost a connection to an upstream, so a client that does hardly anything else has to go as well.
+//! HTTP/2, over TLS or, where a listener has it so, without. Streams, header lists and resets are capped; connections without a
+//! stream are told to go, and those on whose streams nothing moves are cut: pings alone would keep them for ever. Each stream
+//! that is opened and reset may cost a connection to an upstream, so a client that does hardly anything else has to go as well.
 
 use super::conn::Conn;
 use super::preface::Begun;

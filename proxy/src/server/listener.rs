@@ -133,7 +133,7 @@ fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
 fn bound(address: SocketAddr, shared: bool) -> io::Result<RawSocket> {
     let socket = RawSocket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        // All interfaces means both families, as it does for the peer.
+        // All interfaces means both families, as it does for oauth2-proxy.
         socket.set_only_v6(!address.ip().is_unspecified())?;
     }
     socket.set_reuse_address(true)?;

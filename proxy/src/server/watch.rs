@@ -41,8 +41,8 @@ pub(super) enum End {
 }
 
 pin_project_lite::pin_project! {
-    /// The clock of a burst: one timer that looks around once in a while, instead of one that every request has to move. Its task polls the
-    /// requests then as well, so that they need none of their own either.
+    /// The clock of a burst: one timer that looks around once in a while, instead of one that every request has to move. Its
+    /// task polls the requests then as well, so that they need none of their own either.
     pub(super) struct Watch {
         #[pin]
         timer: Sleep,

@@ -22,8 +22,6 @@ pub(crate) struct Needs {
     format: SessionFormat,
     /// Headers carry the access token.
     access_token_shown: bool,
-    /// A validation endpoint is asked with it.
-    access_token_asked: bool,
     /// Headers carry the ID token.
     id_token_shown: bool,
     /// A sign-out at the provider may send it along.
@@ -43,8 +41,6 @@ impl Needs {
         Self {
             format: config.session.format,
             access_token_shown: shown(Claim::AccessToken),
-            access_token_asked: refresh
-                && config.providers.iter().any(|provider| provider.endpoints.validate.is_some()),
             id_token_shown: shown(Claim::IdToken),
             // `{id_token}` in a target is filled in only where the target may lead to another host at all.
             id_token_sent: config.providers.iter().any(|provider| provider.rp_initiated_logout)
@@ -76,14 +72,13 @@ impl Needs {
         if self.format == SessionFormat::V1 {
             return Cow::Borrowed(session);
         }
-        let access = self.access_token_shown || self.access_token_asked;
         // Without a refresh token the ID token says whether a session still stands.
         let id = self.id_token_shown
             || self.id_token_sent
             || self.refresh && session.refresh_token.is_none();
         let mut picked = Cow::Borrowed(session);
         let leaves = |needed: bool, token: &Option<Token>| !needed && token.is_some();
-        if leaves(access, &session.access_token) {
+        if leaves(self.access_token_shown, &session.access_token) {
             let picked = picked.to_mut();
             (picked.access_token, picked.left_out.access_token) = (None, true);
         }
@@ -179,7 +174,7 @@ mod tests {
         assert_eq!(kept(&config(&[], 60)), "--rn");
         let mut validating = config(&[], 60);
         validating.providers[0].endpoints.validate = Some("https://id.example/v".to_owned());
-        assert_eq!(kept(&validating), "a-rn");
+        assert_eq!(kept(&validating), "--rn");
         let mut leaving = config(&[], 0);
         leaving.providers[0].rp_initiated_logout = true;
         assert_eq!(kept(&leaving), "-i--");

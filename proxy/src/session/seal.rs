@@ -1,7 +1,7 @@
 //! The sealed form: AES-256-GCM in an envelope that names its version and key.
 //!
 //! `version (1) | key id (4) | nonce (12) | ciphertext | tag (16)`, as base64url without padding. The associated data is
-//! version, purpose and cookie name. The text never holds a `|`, by which it is told from the peer's signed
+//! version, purpose and cookie name. The text never holds a `|`, by which it is told from oauth2-proxy's signed
 //! `payload|time|signature`. Nothing is compressed: the length must not depend on how well a chosen text repeats.
 //! Nonces are random, so one secret should not seal more than 2^32 times (`wear`); rings exist to be turned.
 

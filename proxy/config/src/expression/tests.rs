@@ -2,7 +2,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// Expressions, texts in which Go 1.26 finds them, and texts in which it does not. Written by a Go program that runs
-/// `regexp` on each, as the peer does.
+/// `regexp` on each, as oauth2-proxy does.
 #[rustfmt::skip]
 const FOUND: &[(&str, &[&str], &[&str])] = &[
     (r"^/api/\d+$", &["/api/1"], &["/api/\u{0663}"]),

@@ -112,7 +112,7 @@ fn a_value_is_found_where_the_peer_finds_one() {
     }
 }
 
-/// Names are matched as they are; the peer takes them for regular expressions, which clears cookies of others.
+/// Names are matched as they are; oauth2-proxy takes them for regular expressions, which clears cookies of others.
 #[test]
 fn all_parts_are_cleared_as_the_peer_does_but_names_are_literal() {
     for vector in vectors("cleared") {

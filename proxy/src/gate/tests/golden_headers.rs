@@ -16,7 +16,7 @@ const NOT_YET: [&str; 5] = [
     "--skip-auth-strip-headers",
 ];
 
-/// Headers that the peer lets a client send to the upstream and we never do: they say who somebody is.
+/// Headers that oauth2-proxy lets a client send to the upstream and we never do: they say who somebody is.
 const NEVER_FROM_CLIENTS: [&str; 7] = [
     "x-forwarded-access-token",
     "x-forwarded-email",

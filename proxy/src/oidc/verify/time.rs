@@ -11,7 +11,7 @@ impl Leeway {
     /// How long ago a token may have expired that comes straight from the token endpoint: it was made a moment ago, so this
     /// only forgives a clock. A token out of a session or of a client gets none.
     pub(in crate::oidc) const EXPIRED: i64 = 60;
-    /// How far ahead `nbf` and `iat` may be; as in the peer.
+    /// How far ahead `nbf` and `iat` may be; as in oauth2-proxy.
     pub(in crate::oidc) const EARLY: i64 = 300;
 }
 

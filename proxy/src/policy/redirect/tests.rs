@@ -4,7 +4,7 @@ use serde_json::Value;
 /// Recorded from oauth2-proxy v7.15.3; never edited.
 const GOLDEN: &str = include_str!("../../../tests/golden/redirects.json");
 
-/// Values that the peer accepts and we do not: what they hold, and why.
+/// Values that oauth2-proxy accepts and we do not: what they hold, and why.
 const REFUSED: [(&str, &str); 3] = [
     ("/a/\t./b", "browsers drop the tab and read a dot segment"),
     ("/x\u{0}y", "no header can carry NUL"),

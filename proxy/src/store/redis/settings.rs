@@ -84,7 +84,7 @@ impl RedisSettings {
         Ok(Endpoint::new(self.address(info.addr().clone()), login, roots))
     }
 
-    /// A certificate file switches TLS on, and so does the wish not to verify, as they do in the peer: whoever speaks of
+    /// A certificate file switches TLS on, and so does the wish not to verify, as they do in oauth2-proxy: whoever speaks of
     /// certificates does not want the password and the sessions to go over the wire in the clear.
     fn address(&self, address: ConnectionAddr) -> ConnectionAddr {
         match address {

@@ -133,9 +133,9 @@ impl Writer<'_> {
         Last { name, kind, line: written.then_some(start) }
     }
 
-    /// Makes one line of several with the same name, which means the same (RFC 9110 section 5.3). The peer does so too, and of
-    /// two lines some readers take the first and others the last. Where a proxy in front tells one value, another line may be
-    /// the client's own, and nobody knows which: then neither counts.
+    /// Makes one line of several with the same name, which means the same (RFC 9110 section 5.3). oauth2-proxy does so too, and
+    /// of two lines some readers take the first and others the last. Where a proxy in front tells one value, another line may
+    /// be the client's own, and nobody knows which: then neither counts.
     fn again(&mut self, last: &mut Last<'_>, value: &HeaderValue) {
         let Some(start) = last.line else { return };
         if last.kind == Some(Kind::Cookie) {
@@ -199,7 +199,8 @@ impl Writer<'_> {
         written
     }
 
-    /// The cookies of a line without ours. Another line, which is rare, has all written anew, even if nothing is left of the first.
+    /// The cookies of a line without ours. Another line, which is rare, has all written anew, even if nothing is left of the
+    /// first.
     fn cookies(&mut self, value: &HeaderValue) -> bool {
         let (passes, own) = (self.passes(&COOKIE), self.injection.cookies);
         if passes {

@@ -147,7 +147,7 @@ fn strip_cookies(headers: &mut HeaderMap, own: &OwnCookies) {
     }
 }
 
-/// Makes one line of several with the same name, which means the same (RFC 9110 section 5.3). The peer does so too, and of
+/// Makes one line of several with the same name, which means the same (RFC 9110 section 5.3). oauth2-proxy does so too, and of
 /// two lines some readers take the first and others the last. Where a proxy in front tells one value, another line may be the
 /// client's own, and nobody knows which: then neither counts.
 fn join_lines(headers: &mut HeaderMap, known: &Names) {
