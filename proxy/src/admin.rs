@@ -14,7 +14,7 @@ use crate::metrics::{self, Registry};
 use crate::oidc::ProviderStatus;
 use crate::reload::InForce;
 use crate::reply;
-use crate::server::{Farewell, Serves};
+use crate::server::{Farewell, Internal};
 use crate::site::SiteCell;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, StatusCode, header};
@@ -55,28 +55,37 @@ impl Admin {
         &self,
         method: &Method,
         path: &str,
-        Caller { serves, local, .. }: Caller,
+        Caller { shown, local, .. }: Caller,
     ) -> Response<Body> {
-        if (serves, path, method) == (Serves::Admin, "/drain", &Method::POST) {
+        if (shown, path, method) == (Internal::Admin, "/drain", &Method::POST) {
             return self.drain(local);
         }
         if !matches!(*method, Method::GET | Method::HEAD) {
             return response(StatusCode::METHOD_NOT_ALLOWED, "text/plain", "GET only\n");
         }
-        match (serves, path) {
-            (Serves::Metrics, _) | (_, "/metrics") => {
-                response(StatusCode::OK, metrics::CONTENT_TYPE, self.registry.text())
-            }
-            (_, "/readyz") if self.draining.load(Ordering::Relaxed) => {
+        match shown {
+            Internal::Metrics => self.metrics(),
+            Internal::Admin => self.page(path).await,
+        }
+    }
+
+    fn metrics(&self) -> Response<Body> {
+        response(StatusCode::OK, metrics::CONTENT_TYPE, self.registry.text())
+    }
+
+    async fn page(&self, path: &str) -> Response<Body> {
+        match path {
+            "/metrics" => self.metrics(),
+            "/readyz" if self.draining.load(Ordering::Relaxed) => {
                 response(StatusCode::SERVICE_UNAVAILABLE, "text/plain", "draining\n")
             }
-            (_, "/readyz") if !self.cell.load().providers.may_work().await => response(
+            "/readyz" if !self.cell.load().providers.may_work().await => response(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "text/plain",
                 "what answers is not the identity provider that is configured: see /status\n",
             ),
-            (_, "/livez" | "/readyz") => response(StatusCode::OK, "text/plain", "ok\n"),
-            (_, "/status") => response(StatusCode::OK, "application/json", self.state().await),
+            "/livez" | "/readyz" => response(StatusCode::OK, "text/plain", "ok\n"),
+            "/status" => response(StatusCode::OK, "application/json", self.state().await),
             _ => response(
                 StatusCode::NOT_FOUND,
                 "text/plain",

@@ -13,7 +13,7 @@ use crate::options::LoadError;
 use crate::output::Writer;
 use crate::refresh::Refresher;
 use crate::reload::{self, InForce, Reloader, Seen};
-use crate::server::{self, BindError, Drain, Listener, Server, Serves};
+use crate::server::{self, BindError, Drain, Internal, Listener, Server, Serves};
 use crate::site::{Context, SiteCell, SiteReader};
 use crate::telemetry::Telemetry;
 use crate::upstream;
@@ -128,8 +128,7 @@ impl App {
         let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
         let listeners = server::bind(&site.config.listeners)?;
         let addresses = addresses(&listeners);
-        let (application, internal): (Vec<_>, Vec<_>) =
-            listeners.into_iter().partition(|listener| listener.serves == Serves::Application);
+        let Sorted { application, internal } = Sorted::of(listeners);
         let cell = SiteCell::new(site);
         let server = serve(application, &cell, &registry, &outputs.out)?;
         let status = Arc::new(InForce::new(loaded.hash.clone(), &registry));
@@ -210,6 +209,27 @@ async fn second_stop(signals: &mut mpsc::Receiver<Signal>) {
             // Nobody is left who could send one.
             None => std::future::pending().await,
         }
+    }
+}
+
+/// The listeners by who answers on them.
+#[derive(Default)]
+struct Sorted {
+    application: Vec<Listener>,
+    internal: Vec<(Internal, Listener)>,
+}
+
+impl Sorted {
+    /// None is left to whoever takes the rest: health and metrics must not be told to those for whom a listener was not made.
+    fn of(listeners: Vec<Listener>) -> Self {
+        let mut sorted = Self::default();
+        for listener in listeners {
+            match listener.serves {
+                Serves::Application => sorted.application.push(listener),
+                Serves::Internal(shows) => sorted.internal.push((shows, listener)),
+            }
+        }
+        sorted
     }
 }
 

@@ -23,7 +23,7 @@ mod tls;
 mod watch;
 mod worker;
 
-pub(crate) use bound::{BindError, Listener, Serves, address_of, bind};
+pub(crate) use bound::{BindError, Internal, Listener, Serves, address_of, bind};
 pub(crate) use framing::Framing;
 pub(crate) use running::{Farewell, Fittings, Server, StartError};
 pub(crate) use tls::{Certificate, TlsError};

@@ -3,7 +3,7 @@
 
 use super::Admin;
 use super::slots::{Slot, Slots};
-use crate::server::{Listener, Serves};
+use crate::server::{Internal, Listener};
 use crate::stream::Stream;
 use http::Request;
 use hyper::server::conn::http1;
@@ -44,7 +44,7 @@ impl Drop for Listening {
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
-    pub(super) serves: Serves,
+    pub(super) shown: Internal,
     /// From inside the pod.
     pub(super) local: bool,
     /// From inside the pod or from the node.
@@ -56,7 +56,10 @@ impl Admin {
     ///
     /// # Errors
     /// The system gives no thread or runtime.
-    pub(crate) fn start(self: &Arc<Self>, listeners: Vec<Listener>) -> io::Result<Listening> {
+    pub(crate) fn start(
+        self: &Arc<Self>,
+        listeners: Vec<(Internal, Listener)>,
+    ) -> io::Result<Listening> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(BLOCKING_THREADS)
@@ -65,8 +68,8 @@ impl Admin {
         let admin = Arc::clone(self);
         let run = move || {
             runtime.block_on(async {
-                for listener in listeners {
-                    tokio::spawn(Arc::clone(&admin).serve(listener));
+                for (shown, listener) in listeners {
+                    tokio::spawn(Arc::clone(&admin).serve(shown, listener));
                 }
                 let _ = stopped.await;
             });
@@ -76,12 +79,12 @@ impl Admin {
         Ok(Listening { stop: Some(stop), thread: Some(thread) })
     }
 
-    async fn serve(self: Arc<Self>, listener: Listener) {
+    async fn serve(self: Arc<Self>, shown: Internal, listener: Listener) {
         let slots = Slots::default();
         match listener.socket.open() {
             Ok(open) => loop {
                 let (stream, address) = open.accept().await;
-                self.spawn(stream, self.caller(listener.serves, address), &slots);
+                self.spawn(stream, self.caller(shown, address), &slots);
             },
             Err(error) => {
                 tracing::error!(name = listener.name, %error, "the listener can not be used");
@@ -90,11 +93,11 @@ impl Admin {
     }
 
     /// Whoever reaches a unix socket is inside the pod.
-    fn caller(&self, serves: Serves, address: Option<SocketAddr>) -> Caller {
+    fn caller(&self, shown: Internal, address: Option<SocketAddr>) -> Caller {
         let address = address.map(|address| address.ip().to_canonical());
         let local = address.is_none_or(|address| address.is_loopback());
         let node = self.node.map(|node| node.to_canonical());
-        Caller { serves, local, near: local || address == node }
+        Caller { shown, local, near: local || address == node }
     }
 
     fn spawn(self: &Arc<Self>, stream: Stream, caller: Caller, slots: &Slots) {

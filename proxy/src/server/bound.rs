@@ -11,6 +11,13 @@ use std::net::SocketAddr;
 pub(crate) enum Serves {
     /// The application.
     Application,
+    /// What only those who run the proxy should see.
+    Internal(Internal),
+}
+
+/// What a listener shows to those who run the proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Internal {
     /// `/livez`, `/readyz`, `/metrics`, `/status`.
     Admin,
     /// Metrics on every path, as oauth2-proxy's metrics listener does.
@@ -76,8 +83,8 @@ pub(crate) fn bind(listeners: &Listeners) -> Result<Vec<Listener>, BindError> {
     let all = [
         ("http", http, Serves::Application),
         ("https", https, Serves::Application),
-        ("admin", admin, Serves::Admin),
-        ("metrics", metrics, Serves::Metrics),
+        ("admin", admin, Serves::Internal(Internal::Admin)),
+        ("metrics", metrics, Serves::Internal(Internal::Metrics)),
     ];
     let wanted =
         all.into_iter().filter_map(|(name, wanted, serves)| wanted.map(|w| (name, w, serves)));
