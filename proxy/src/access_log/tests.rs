@@ -168,6 +168,23 @@ fn text_is_quoted_as_go_does() {
     }
 }
 
+#[test]
+fn one_bad_byte_is_seen_wherever_it_stands() {
+    for length in 1..70 {
+        for at in 0..length {
+            let mut text = vec![b'x'; length];
+            let (mut plain, mut escaped) = (Vec::new(), Vec::new());
+            bare(&mut plain, &text);
+            assert_eq!(plain, text);
+            text[at] = b'\n';
+            bare(&mut escaped, &text);
+            quoted(&mut escaped, &text);
+            json(&mut escaped, &text);
+            assert!(!escaped.contains(&b'\n'), "{at} of {length}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn whatever_comes_in_a_field_stays_one_field(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {

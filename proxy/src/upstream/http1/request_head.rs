@@ -1,5 +1,6 @@
 //! The head of a request as it goes out, written line by line into the bytes that are sent.
 
+use crate::upstream::headers::FORWARDED_FOR;
 use http::header::{
     ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_LENGTH,
     CONTENT_TYPE, COOKIE, HOST, IF_MODIFIED_SINCE, IF_NONE_MATCH, ORIGIN, REFERER,
@@ -154,6 +155,7 @@ fn usual(name: &HeaderName) -> Option<&'static [u8]> {
         TRANSFER_ENCODING => b"Transfer-Encoding: ",
         UPGRADE_INSECURE_REQUESTS => b"Upgrade-Insecure-Requests: ",
         USER_AGENT => b"User-Agent: ",
+        _ if *name == FORWARDED_FOR => b"X-Forwarded-For: ",
         _ => return None,
     })
 }
@@ -173,7 +175,7 @@ mod tests {
 
     #[test]
     fn usual_names_are_written_as_others_are() {
-        let others = ["x-a", "x-forwarded-for", "dnt", "te", "x_c-d"];
+        let others = ["x-a", "x-forwarded-user", "dnt", "te", "x_c-d"];
         let usual = [
             "accept",
             "accept-encoding",
@@ -191,6 +193,7 @@ mod tests {
             "transfer-encoding",
             "upgrade-insecure-requests",
             "user-agent",
+            "x-forwarded-for",
         ];
         for name in usual {
             let name = HeaderName::from_static(name);
