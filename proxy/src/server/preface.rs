@@ -80,8 +80,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Begun<S> {
         Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, bufs)
     }
 
+    /// Over TLS too: the head of a frame and its content are handed over as two pieces, and become one record and one write.
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -16,12 +16,16 @@ use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use proxy_config::{Limits, TlsVersion};
+use rustls_pki_types::ServerName;
 use std::convert::Infallible;
 use std::io::{Read as _, Write as _};
-use std::sync::Arc;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
 
 /// A server, and how its clients come to HTTP/2.
 struct Server {
@@ -131,6 +135,59 @@ async fn over_http_2_the_answer_to_head_has_a_length_and_no_body() {
             assert_eq!(got, body, "{method}");
         }
     }
+}
+
+/// A way to `server`, and what has come from there.
+async fn relay(server: SocketAddr) -> (TcpStream, Arc<Mutex<Vec<u8>>>) {
+    let (listener, came) =
+        (TcpListener::bind("127.0.0.1:0").await.unwrap(), Arc::<Mutex<Vec<u8>>>::default());
+    let ours = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let (theirs, _) = listener.accept().await.unwrap();
+    let seen = Arc::clone(&came);
+    tokio::spawn(async move {
+        let (mut asks, mut answers) = theirs.into_split();
+        let (mut from, mut to) = TcpStream::connect(server).await.unwrap().into_split();
+        tokio::spawn(async move { tokio::io::copy(&mut asks, &mut to).await });
+        let mut piece = [0; 4096];
+        while let Ok(count @ 1..) = from.read(&mut piece).await {
+            seen.lock().unwrap().extend_from_slice(&piece[..count]);
+            answers.write_all(&piece[..count]).await.unwrap();
+        }
+    });
+    (ours, came)
+}
+
+/// The lengths of TLS records.
+fn records(mut bytes: &[u8]) -> Vec<usize> {
+    let mut lengths = Vec::new();
+    while let [_, 3, _, high, low, rest @ ..] = bytes {
+        let length = usize::from(u16::from_be_bytes([*high, *low]));
+        lengths.push(length);
+        bytes = rest.get(length..).unwrap_or_default();
+    }
+    lengths
+}
+
+#[tokio::test]
+async fn over_tls_the_head_of_a_frame_and_its_content_are_one_record() {
+    const LENGTH: usize = 4000;
+    /// Of a frame (RFC 9113 section 4.1), and what TLS 1.3 adds to a record: a tag and the kind of the content.
+    const AROUND: usize = 9 + 16 + 1;
+    let server = Server::secure(&Limits::default(), |_, _, _| async {
+        Response::new(Body::full(vec![b'x'; LENGTH]))
+    });
+    let (stream, came) = relay(server.running.address.unwrap()).await;
+    let config = config(server.tls.as_ref().unwrap(), &[&rustls::version::TLS13], &["h2"]);
+    let name = ServerName::try_from("proxy.example").unwrap();
+    let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+    let (mut sender, connection) =
+        http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(server.uri("/")).body(Empty::<Bytes>::new()).unwrap();
+    let answer = sender.send_request(request).await.unwrap();
+    assert_eq!(answer.into_body().collect().await.unwrap().to_bytes().len(), LENGTH);
+    let records = records(&came.lock().unwrap());
+    assert!(records.iter().any(|length| *length >= LENGTH + AROUND), "{records:?}");
 }
 
 #[tokio::test]
