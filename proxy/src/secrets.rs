@@ -61,12 +61,8 @@ impl Secrets {
 fn providers(providers: &[Provider], problems: &mut Problems) -> Vec<Provider> {
     let mut providers = providers.to_vec();
     for (i, provider) in providers.iter_mut().enumerate() {
-        let present = std::iter::once((String::new(), &mut provider.client_secret));
-        let previous = provider.previous_credentials.iter_mut().enumerate().map(|(j, previous)| {
-            (format!(".previousCredentials[{j}]"), &mut previous.client_secret)
-        });
-        for (place, secret) in present.chain(previous) {
-            let field = format!("providers[{i}]{place}.clientSecret");
+        for (name, secret) in provider.secrets_mut() {
+            let field = format!("providers[{i}].{name}");
             let read = secret.take().and_then(|secret| text(&secret, &field, problems));
             *secret = read.map(Secret::Value);
         }

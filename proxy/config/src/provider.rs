@@ -75,6 +75,52 @@ pub struct Provider {
     pub tls: ProviderTls,
 }
 
+impl Provider {
+    /// Its secrets, each with the name of its field below that of the provider. Every field is named here, so that a new secret
+    /// is thought of: all who read secrets or watch their files go by this list.
+    pub fn secrets_mut(&mut self) -> Vec<(String, &mut Option<Secret>)> {
+        let Self {
+            client_secret,
+            previous_credentials,
+            id: _,
+            name: _,
+            client_id: _,
+            credentials_generation: _,
+            client_authentication: _,
+            issuer_url: _,
+            discovery_url: _,
+            skip_discovery: _,
+            endpoints: _,
+            scope: _,
+            code_challenge_method: _,
+            login_parameters: _,
+            response_mode: _,
+            claims: _,
+            signing_algorithms: _,
+            insecure_skip_issuer_verification: _,
+            insecure_allow_http_endpoints: _,
+            insecure_skip_nonce: _,
+            rp_initiated_logout: _,
+            tls: _,
+        } = self;
+        let present = ("clientSecret".to_owned(), client_secret);
+        let previous = previous_credentials.iter_mut().enumerate().map(|(i, previous)| {
+            let Credentials { generation: _, client_id: _, client_secret } = previous;
+            (format!("previousCredentials[{i}].clientSecret"), client_secret)
+        });
+        std::iter::once(present).chain(previous).collect()
+    }
+
+    /// The files that its secrets are in.
+    #[must_use]
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        // Of a copy, so that one list is enough.
+        let mut copy = self.clone();
+        let secrets = copy.secrets_mut();
+        secrets.into_iter().filter_map(|(_, secret)| secret.as_ref()?.file().cloned()).collect()
+    }
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
 fn is_first(generation: &u32) -> bool {
     *generation == 0

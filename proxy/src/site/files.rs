@@ -16,9 +16,7 @@ pub(crate) fn named(config: &Config) -> Vec<PathBuf> {
     let mut files: Vec<PathBuf> =
         config.session.keys.iter().filter_map(Secret::file).cloned().collect();
     for provider in &config.providers {
-        let previous = provider.previous_credentials.iter().map(|c| c.client_secret.as_ref());
-        let secrets = previous.chain([provider.client_secret.as_ref()]).flatten();
-        files.extend(secrets.filter_map(Secret::file).cloned());
+        files.extend(provider.secret_files());
         files.extend(provider.tls.ca_files.iter().cloned());
     }
     if let Store::Redis(redis) = &config.session.store {
@@ -73,4 +71,40 @@ fn roots(path: &Path) -> Result<(), String> {
         return Err(format!("the file {} holds no PEM certificate", path.display()));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    /// What stands below names that end in `file` or `files`, as those of all files do.
+    fn written(value: &Value, named: bool, files: &mut BTreeSet<PathBuf>) {
+        match value {
+            Value::Object(members) => members.iter().for_each(|(name, value)| {
+                let name = name.to_lowercase();
+                written(value, name.ends_with("file") || name.ends_with("files"), files);
+            }),
+            Value::Array(values) => values.iter().for_each(|value| written(value, named, files)),
+            Value::String(path) if named => drop(files.insert(path.into())),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_file_that_a_configuration_names_is_watched() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/golden");
+        let mut count = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let bytes = std::fs::read(&path).unwrap();
+            let mut expected = BTreeSet::new();
+            written(&serde_json::from_slice(&bytes).unwrap(), false, &mut expected);
+            let named: BTreeSet<_> = named(&Config::parse(&bytes).unwrap()).into_iter().collect();
+            assert_eq!(named, expected, "{}", path.display());
+            count += expected.len();
+        }
+        assert!(count > 20, "{count} files");
+    }
 }
