@@ -1,6 +1,8 @@
 //! The file as a product: its schema, and files that every later version must read.
 
 use crate::Config;
+use serde_json::Value;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 fn folder() -> &'static Path {
@@ -29,6 +31,55 @@ fn golden_files_are_read_as_ever_and_are_valid() {
         count += 1;
     }
     assert_eq!(count, 10);
+}
+
+/// Members that the first release knows and `golden/everything.json` lacks. The list never gets longer.
+const FIRST: [&str; 7] = [
+    ".access.skipAuth.negate",
+    ".http.reverseProxy.realClientIpHeader",
+    ".http.reverseProxy.trustedProxies",
+    ".limits.stallTimeout",
+    ".providers.insecureAllowHttpEndpoints",
+    ".upstreams.target.unix.passHostHeader",
+    ".upstreams.target.unix.proxyWebSockets",
+];
+
+/// The names of all members, each with those above it; of lists, those of all elements.
+fn members(value: &Value, above: &str, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(all) => {
+            for (name, value) in all {
+                let name = format!("{above}.{name}");
+                members(value, &name, found);
+                found.insert(name);
+            }
+        }
+        Value::Array(all) => all.iter().for_each(|value| members(value, above, found)),
+        _ => {}
+    }
+}
+
+/// Proxies that are older refuse what they do not know. So a new field is left out while it says nothing
+/// (`skip_serializing_if`), or an updated operator would stop every sidecar that is not yet replaced.
+#[test]
+fn nothing_is_written_unasked_that_the_first_release_does_not_know() {
+    let read = |name: &str| std::fs::read(folder().join("golden").join(name)).unwrap();
+    let of = |value: &Value| {
+        let mut found = BTreeSet::new();
+        members(value, "", &mut found);
+        found
+    };
+    let mut first = of(&serde_json::from_slice(&read("everything.json")).unwrap());
+    first.extend(FIRST.map(str::to_owned));
+    for entry in std::fs::read_dir(folder().join("golden")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let given = of(&serde_json::from_slice(&read(&name)).unwrap());
+        let written = Config::parse(&read(&name)).unwrap().to_json().unwrap();
+        let written = of(&serde_json::from_str(&written).unwrap());
+        let added: Vec<_> =
+            written.iter().filter(|m| !given.contains(*m) && !first.contains(*m)).collect();
+        assert!(added.is_empty(), "{name}: written although nobody asked: {added:?}");
+    }
 }
 
 #[test]
