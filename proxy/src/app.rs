@@ -106,10 +106,7 @@ impl App {
     /// # Errors
     /// The system gives none.
     pub(crate) fn runtime() -> Result<Runtime, StartError> {
-        Ok(tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(server::BLOCKING_THREADS)
-            .build()?)
+        Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
     }
 
     /// Reads the configuration, opens the listeners and starts the workers.

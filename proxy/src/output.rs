@@ -131,6 +131,9 @@ impl Drop for Writer {
     fn drop(&mut self) {
         let mut state = locked(&self.shared.state);
         state.stop = true;
+        if state.awake {
+            start(&self.shared, &mut state);
+        }
         self.shared.wake.notify_one();
         // Whoever does not read can not keep the process from ending; the thread ends with it.
         let waited =
@@ -181,12 +184,7 @@ impl Log {
         let mut state = locked(&self.shared.state);
         state.awake = true;
         state.full |= full;
-        if let Some(out) = state.out.take() {
-            let shared = Arc::clone(&self.shared);
-            let thread = std::thread::Builder::new().name(THREAD.to_owned());
-            // Without a thread, which no process can do without for long, lines wait and are then dropped and counted.
-            state.running = thread.spawn(move || run(&shared, out)).is_ok();
-        }
+        start(&self.shared, &mut state);
         drop(state);
         self.shared.wake.notify_one();
     }
@@ -211,8 +209,24 @@ impl Drop for Running<'_> {
     }
 }
 
-fn run(shared: &Shared, mut out: impl Write) {
+/// Starts the thread, if nothing was written yet. Where the system gives none, lines wait, or are dropped and counted, and the
+/// next one asks again.
+fn start(shared: &Arc<Shared>, state: &mut State) {
+    if state.out.is_none() || state.running {
+        return;
+    }
+    let thread = std::thread::Builder::new().name(THREAD.to_owned());
+    let own = Arc::clone(shared);
+    state.running = thread.spawn(move || run(&own)).is_ok();
+    if !state.running {
+        shared.pending.store(false, Ordering::Release);
+        shared.urgent.store(false, Ordering::Release);
+    }
+}
+
+fn run(shared: &Shared) {
     let _running = Running(shared);
+    let Some(mut out) = locked(&shared.state).out.take() else { return };
     let mut spare = Vec::new();
     loop {
         let mut state = locked(&shared.state);

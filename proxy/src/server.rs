@@ -30,10 +30,6 @@ pub(crate) use tls::{Certificate, TlsError};
 
 use std::time::Duration;
 
-/// Threads that a runtime makes at most for what blocks: names that are looked up, files. tokio's 512 for each would be a
-/// thousand threads where names are slow.
-pub(crate) const BLOCKING_THREADS: usize = 16;
-
 /// How a server stops.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Drain {

@@ -20,6 +20,8 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
+#[path = "process/drain.rs"]
+mod drain;
 #[path = "process/flood.rs"]
 mod flood;
 #[path = "process/http2.rs"]
@@ -28,6 +30,10 @@ mod http2;
 mod log;
 #[path = "process/provider.rs"]
 mod provider;
+#[path = "process/session.rs"]
+mod session;
+#[path = "process/threads.rs"]
+mod threads;
 #[path = "process/tls.rs"]
 mod tls;
 
@@ -48,12 +54,21 @@ impl Proxy {
 
     /// The same with these variables in its environment.
     fn start_in(arguments: &[String], environment: &[(&str, &str)]) -> Self {
+        Self::start_telling(arguments, environment, Stdio::inherit())
+    }
+
+    /// The same with its errors going there.
+    fn start_telling(
+        arguments: &[String],
+        environment: &[(&str, &str)],
+        errors: impl Into<Stdio>,
+    ) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_oauth2-proxy"))
             .args(arguments)
             .env_clear()
             .envs(environment.iter().copied())
             .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
+            .stderr(errors)
             .spawn()
             .unwrap();
         let (sender, lines) = mpsc::channel();

@@ -1,6 +1,7 @@
 //! Who is connected to the protected port of this pod without going through the proxy, read from the kernel's tables of
 //! connections, which all containers of a pod share.
 
+use crate::thread::on_own_thread;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -34,8 +35,8 @@ struct Source {
 pub(super) async fn lasting(port: u16, node: Option<IpAddr>) -> Direct {
     let table = |name: &str| std::fs::read_to_string(name).unwrap_or_default();
     let read = move || remotes(&[table("/proc/net/tcp"), table("/proc/net/tcp6")], port, node);
-    // It fails only when the process ends.
-    let now = || async { tokio::task::spawn_blocking(read).await.unwrap_or_default() };
+    // Without a thread nothing is found this time.
+    let now = || async { on_own_thread("direct", read).await.unwrap_or_default() };
     let mut found = now().await;
     if !found.is_empty() {
         tokio::time::sleep(LASTING).await;

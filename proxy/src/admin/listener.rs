@@ -21,8 +21,6 @@ use tokio::sync::oneshot;
 const HEADER_TIMEOUT: Duration = Duration::from_secs(2);
 /// A connection that is open longer is closed after its response; clients open another.
 const LIFETIME: Duration = Duration::from_mins(5);
-/// For the kernel's tables of connections.
-const BLOCKING_THREADS: usize = 1;
 
 /// The running thread. Dropping it ends it and closes its sockets.
 #[derive(Debug)]
@@ -60,10 +58,7 @@ impl Admin {
         self: &Arc<Self>,
         listeners: Vec<(Internal, Listener)>,
     ) -> io::Result<Listening> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_blocking_threads(BLOCKING_THREADS)
-            .build()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel::<()>();
         let admin = Arc::clone(self);
         let run = move || {

@@ -5,7 +5,7 @@
 //! more or less than one name are not found, and symbolic links are followed only to places inside. Only regular files
 //! are opened, so a pipe can not hang us. Somebody who changes the folder while it is looked at could still swap a name
 //! between the check and the opening: whoever may write there decides what is served, as with any file server.
-//! All of it happens on threads for blocking work, never on the worker.
+//! All of it happens on threads that are there for it, never on the worker.
 
 mod condition;
 mod content;
@@ -14,6 +14,7 @@ mod range;
 
 use crate::body::Body;
 use crate::reply;
+use crate::thread;
 use condition::Verdict;
 use content::FileBody;
 use http::uri::PathAndQuery;
@@ -66,19 +67,17 @@ impl Files {
     ) -> Response<Body> {
         let Some(path) = self.inside(target.path()) else { return reply::not_found() };
         let (root, name) = (self.root.clone(), target.path().to_owned());
-        let found = tokio::task::spawn_blocking(move || look_up(&root, &path, &name)).await;
-        match found {
-            Ok(Ok(Entry::File { file, metadata, content_type })) => {
+        match off_the_worker(move || look_up(&root, &path, &name)).await {
+            Ok(Entry::File { file, metadata, content_type }) => {
                 send((file, &metadata), content_type, method, headers)
             }
-            Ok(Ok(Entry::Listing(html))) => reply::html(StatusCode::OK, html),
-            Ok(Ok(Entry::Moved(to))) => reply::moved(
+            Ok(Entry::Listing(html)) => reply::html(StatusCode::OK, html),
+            Ok(Entry::Moved(to)) => reply::moved(
                 StatusCode::MOVED_PERMANENTLY,
                 &target.query().map_or_else(|| to.clone(), |query| format!("{to}?{query}")),
             ),
-            Ok(Ok(Entry::Missing)) => reply::not_found(),
-            Ok(Err(error)) => refused(&error),
-            Err(error) => refused(&io::Error::other(error)),
+            Ok(Entry::Missing) => reply::not_found(),
+            Err(error) => refused(&error),
         }
     }
 
@@ -95,6 +94,13 @@ impl Files {
         }
         Some(inside)
     }
+}
+
+/// What `work` finds. A file system that does not answer holds up nobody but those who ask for files.
+async fn off_the_worker<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    thread::in_turn(work)?.await.map_err(|_| thread::broken_off())?
 }
 
 /// What is left of a `path` with escapes behind a `prefix` without. A slash that is escaped ends no name.
@@ -149,9 +155,9 @@ fn resolve(root: &Path, inside: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 fn open(path: &Path) -> io::Result<Entry> {
-    let mut file = File::open(path)?;
+    let file = File::open(path)?;
     let metadata = file.metadata()?;
-    let content_type = content::content_type(path, &mut file)?;
+    let content_type = content::content_type(path, &file)?;
     Ok(Entry::File { file, metadata, content_type })
 }
 

@@ -19,11 +19,15 @@ use proxy_config::{Limits, TlsVersion};
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 /// Files that are needed for anything but clients and upstreams.
 const OTHER_FILES: usize = 64;
+
+/// How often it is looked whether the workers have ended.
+const LOOK: Duration = Duration::from_millis(5);
 
 /// What a server needs beside its sockets.
 pub(crate) struct Fittings<'a> {
@@ -126,14 +130,14 @@ impl Server {
     }
 
     /// Stops: answers close their connections, then no new ones are accepted, then what is in flight gets its time.
-    pub(crate) async fn drain(mut self, drain: Drain) {
+    pub(crate) async fn drain(self, drain: Drain) {
         self.workers.iter().for_each(|worker| worker.busy.stop());
         tokio::time::sleep(drain.linger).await;
         self.stop.send_replace(Phase::Draining(drain.timeout));
-        let threads = std::mem::take(&mut self.threads);
-        let join = move || threads.into_iter().for_each(|thread| drop(thread.join()));
-        // A worker that panicked has said so; the others end by their own deadline.
-        let _ = tokio::task::spawn_blocking(join).await;
+        // A worker that panicked has said so; the others end by their own deadline. To be told of it would take a thread more.
+        while self.threads.iter().any(|thread| !thread.is_finished()) {
+            tokio::time::sleep(LOOK).await;
+        }
     }
 }
 

@@ -193,32 +193,3 @@ fn a_unix_socket_serves_like_any_other_and_leaves_no_file() {
     drop(running);
     assert!(!path.exists());
 }
-
-/// Names that resolve slowly, and files on a slow disk.
-#[test]
-fn what_blocks_gets_only_so_many_threads() {
-    const THREADS: usize = 16;
-    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
-    let (present, peak) = (Arc::clone(&now), Arc::clone(&most));
-    let limits = Limits { workers: 1, ..Limits::default() };
-    let running = Running::start(&limits, move |_, _, _| {
-        let (now, most) = (Arc::clone(&now), Arc::clone(&most));
-        async move {
-            let blocking = move || {
-                most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-                std::thread::sleep(Duration::from_millis(50));
-                now.fetch_sub(1, Ordering::SeqCst);
-            };
-            tokio::task::spawn_blocking(blocking).await.unwrap();
-            Response::new(Body::from("here"))
-        }
-    });
-    let mut clients: Vec<_> = (0..4 * THREADS).map(|_| running.connect()).collect();
-    for client in &mut clients {
-        client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    }
-    for client in &mut clients {
-        assert_eq!(client.answer().status, 200);
-    }
-    assert_eq!((present.load(Ordering::SeqCst), peak.load(Ordering::SeqCst)), (0, THREADS));
-}

@@ -5,11 +5,11 @@ use super::accepted::{Accepted, Handed};
 use super::bound::{Listener, Transport};
 use super::conn::Conn;
 use super::connection;
+use super::http2;
 use super::listener::Open;
 use super::load::{Loads, Slot};
 use super::preface::Begun;
 use super::service::Handle;
-use super::{BLOCKING_THREADS, http2};
 use crate::entry::Answered;
 use crate::metrics::Event;
 use crate::peer::Peer;
@@ -67,7 +67,7 @@ where
         stopped: watch::Receiver<Phase>,
     ) {
         let mut builder = tokio::runtime::Builder::new_current_thread();
-        let runtime = match builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build() {
+        let runtime = match builder.enable_all().build() {
             Ok(runtime) => runtime,
             Err(error) => {
                 tracing::error!(%error, "a worker has no runtime and serves nothing");

@@ -1,6 +1,7 @@
 //! TLS towards upstreams. HTTP/2 is not offered: one pool and one code path serve all upstreams, and a connection that is
 //! busy with one request is exactly what back-pressure wants.
 
+use crate::thread::on_own_thread;
 use crate::trust::{self, Roots};
 use rustls::ClientConfig;
 use std::io;
@@ -16,12 +17,12 @@ static TRUSTING: OnceCell<TlsConnector> = OnceCell::const_new();
 /// Roots are read at the first use, off the async threads: they cost milliseconds that most processes never need.
 ///
 /// # Errors
-/// The TLS library refuses its settings, or the process is stopping.
+/// The TLS library refuses its settings, or the system gives no thread.
 pub(super) async fn connector(insecure: bool) -> io::Result<TlsConnector> {
     let (cell, config): (_, fn() -> Result<ClientConfig, String>) =
         if insecure { (&TRUSTING, trust::client_of_anybody) } else { (&VERIFYING, verifying) };
     let load = async || {
-        let config = tokio::task::spawn_blocking(config).await.map_err(io::Error::other)?;
+        let config = on_own_thread("roots", config).await?;
         Ok(TlsConnector::from(Arc::new(config.map_err(io::Error::other)?)))
     };
     cell.get_or_try_init(load).await.cloned()

@@ -1,8 +1,7 @@
 //! What strangers can fill, take or ask for without end, while somebody with a session is served: nothing of theirs is
 //! refused, and no answer takes longer than [`BOUND`].
 
-use super::{KEY, PATIENCE, Proxy, Volume, config, key_file, request};
-use proxy::probe::sealed::{Kind, seal};
+use super::{PATIENCE, Proxy, Volume, config, key_file, request, session};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -37,37 +36,9 @@ pub(super) fn ask(address: SocketAddr, path: &str, header: &str) -> (u16, Durati
     (status, start.elapsed())
 }
 
-/// A session of the first form that was ever written, which is read for ever, with a group.
+/// The header of somebody with a session, who is in this group.
 pub(super) fn session_in(group: &str) -> String {
-    let created = i64::try_from(
-        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis(),
-    )
-    .unwrap();
-    let mut plain = vec![1];
-    let number = |plain: &mut Vec<u8>, number: u64| {
-        let mut rest = number;
-        while rest >= 0x80 {
-            plain.push(u8::try_from(rest & 0x7f).unwrap() | 0x80);
-            rest >>= 7;
-        }
-        plain.push(u8::try_from(rest).unwrap());
-    };
-    let text = |plain: &mut Vec<u8>, text: &str| {
-        number(plain, text.len() as u64);
-        plain.extend_from_slice(text.as_bytes());
-    };
-    text(&mut plain, "main");
-    number(&mut plain, u64::try_from(created).unwrap() << 1);
-    // No expiry, tokens and nonce; then user, e-mail, groups, name.
-    plain.extend_from_slice(&[0; 5]);
-    text(&mut plain, "u1");
-    plain.push(1);
-    text(&mut plain, "mara@app.example");
-    plain.push(1);
-    text(&mut plain, group);
-    plain.push(0);
-    let value = seal(KEY.as_bytes(), Kind::Session, "_oauth2_proxy", &plain).unwrap();
-    format!("Cookie: _oauth2_proxy={value}\r\n")
+    session::header(&session::Made { group, ..session::Made::default() })
 }
 
 /// Set when dropped, so that a flood that fails does not leave the person going for ever.

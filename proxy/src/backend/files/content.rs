@@ -3,24 +3,27 @@
 use super::range::Range;
 use crate::body::BodyError;
 use crate::pace;
-use bytes::{Bytes, BytesMut};
+use crate::thread;
+use bytes::Bytes;
 use http::HeaderValue;
 use http_body::{Body, Frame, SizeHint};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::io::{AsyncRead, AsyncSeek, ReadBuf};
+use tokio::sync::oneshot;
 
 /// Bytes looked at to tell what a file without a known extension is.
 const SAMPLE: u64 = 512;
 /// Bytes read at a time.
 const PIECE: usize = 64 * 1024;
 
-/// By the extension, else by a look at the first bytes. Leaves the file at its start. Blocks.
-pub(super) fn content_type(path: &Path, file: &mut File) -> io::Result<HeaderValue> {
+/// By the extension, else by a look at the first bytes. Blocks.
+pub(super) fn content_type(path: &Path, file: &File) -> io::Result<HeaderValue> {
     if let Some(name) = path.extension().and_then(OsStr::to_str).and_then(type_of) {
         // Its old name (RFC 9239).
         let script = name == "application/javascript";
@@ -31,8 +34,7 @@ pub(super) fn content_type(path: &Path, file: &mut File) -> io::Result<HeaderVal
         }
     }
     let mut sample = Vec::new();
-    Read::by_ref(file).take(SAMPLE).read_to_end(&mut sample)?;
-    file.seek(SeekFrom::Start(0))?;
+    file.take(SAMPLE).read_to_end(&mut sample)?;
     Ok(HeaderValue::from_static(sniffed(&sample)))
 }
 
@@ -58,58 +60,54 @@ fn sniffed(sample: &[u8]) -> &'static str {
 
 /// A part of an open file as a body of known length. Read off the worker, a piece at a time and only when asked for.
 pub(super) struct FileBody {
-    file: tokio::fs::File,
-    /// Where to begin; `None` once we are there.
-    start: Option<u64>,
-    seeking: bool,
+    file: Arc<File>,
+    /// Where the next piece begins.
+    at: u64,
     left: u64,
-    buffer: BytesMut,
+    /// The piece that is being read.
+    reading: Option<oneshot::Receiver<io::Result<Vec<u8>>>>,
 }
 
 impl FileBody {
     pub(super) fn new(file: File, Range { first, length }: Range) -> Self {
-        let mut file = tokio::fs::File::from_std(file);
-        file.set_max_buf_size(PIECE);
-        Self {
-            file,
-            start: (first > 0).then_some(first),
-            seeking: false,
-            left: length,
-            buffer: BytesMut::new(),
-        }
-    }
-
-    fn poll_start(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(start) = self.start else { return Poll::Ready(Ok(())) };
-        if !self.seeking {
-            Pin::new(&mut self.file).start_seek(SeekFrom::Start(start))?;
-            self.seeking = true;
-        }
-        ready!(Pin::new(&mut self.file).poll_complete(cx))?;
-        self.start = None;
-        Poll::Ready(Ok(()))
+        Self { file: Arc::new(file), at: first, left: length, reading: None }
     }
 
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        ready!(self.poll_start(cx))?;
-        if self.buffer.is_empty() {
-            let most = PIECE.min(pace::share());
-            let size = usize::try_from(self.left).map_or(most, |left| left.min(most));
-            self.buffer = BytesMut::zeroed(size);
-        }
-        let mut target = ReadBuf::new(&mut self.buffer);
-        ready!(Pin::new(&mut self.file).poll_read(cx, &mut target))?;
-        let read = target.filled().len();
-        if read == 0 {
+        let reading = match &mut self.reading {
+            Some(reading) => reading,
+            none => {
+                let (file, at, most) = (Arc::clone(&self.file), self.at, PIECE.min(pace::share()));
+                let size = usize::try_from(self.left).map_or(most, |left| left.min(most));
+                none.insert(thread::in_turn(move || read_at(&file, at, size))?)
+            }
+        };
+        let piece = ready!(Pin::new(reading).poll(cx));
+        self.reading = None;
+        let piece = piece.map_err(|_| thread::broken_off())??;
+        if piece.is_empty() {
             return Poll::Ready(Err(io::Error::new(
                 io::ErrorKind::UnexpectedEof,
                 "the file became shorter",
             )));
         }
-        self.left -= read as u64;
-        let mut piece = std::mem::take(&mut self.buffer);
-        piece.truncate(read);
-        Poll::Ready(Ok(piece.freeze()))
+        self.at += piece.len() as u64;
+        self.left -= piece.len() as u64;
+        Poll::Ready(Ok(piece.into()))
+    }
+}
+
+/// Up to so many bytes; none at the end of the file.
+fn read_at(file: &File, at: u64, size: usize) -> io::Result<Vec<u8>> {
+    let mut piece = vec![0; size];
+    loop {
+        match file.read_at(&mut piece, at) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => {
+                piece.truncate(read?);
+                return Ok(piece);
+            }
+        }
     }
 }
 

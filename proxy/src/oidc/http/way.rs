@@ -3,6 +3,7 @@
 use super::error::{HttpError, chain};
 use super::tls;
 use crate::names;
+use crate::thread::on_own_thread;
 use proxy_config::ProviderTls;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
@@ -68,9 +69,9 @@ impl Ways {
             return Ok(Arc::clone(secure));
         }
         let tls = self.tls.clone();
-        let config = tokio::task::spawn_blocking(move || tls::config(&tls))
+        let config = on_own_thread("roots", move || tls::config(&tls))
             .await
-            .map_err(|_| HttpError::Trust("the proxy is stopping".to_owned()))?
+            .map_err(|error| HttpError::Trust(error.to_string()))?
             .map_err(HttpError::Trust)?;
         let new = Arc::new(Secure { config: Arc::new(config), proxied: OnceLock::new() });
         *secure = Some((marks, Arc::clone(&new)));

@@ -2,6 +2,7 @@
 
 use super::guard::Guard;
 use crate::dial::dial;
+use crate::thread::on_own_thread;
 use crate::trust::{self, Roots};
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -101,7 +102,7 @@ impl Endpoint {
             roots.add_pem(&extra).map_err(|error| error.to_string())?;
             trust::client(roots)
         };
-        let config = tokio::task::spawn_blocking(load).await.map_err(io::Error::other)?;
+        let config = on_own_thread("roots", load).await?;
         Ok(TlsConnector::from(Arc::new(config.map_err(io::Error::other)?)))
     }
 }
