@@ -34,6 +34,14 @@ impl Provider {
         Some(with_query(endpoint, query))
     }
 
+    /// Waits, right after the start, a little for what the provider says of itself, where somebody who leaves for `target` may
+    /// be led by way of it.
+    pub(crate) async fn before_leaving(&self, target: &str) {
+        if self.client.config.rp_initiated_logout || Url::parse(target).is_ok() {
+            let _ = self.client.issuer.metadata().await;
+        }
+    }
+
     /// Whether `url` leads to the provider's end-session endpoint, with whatever query: the only place that may be sent an
     /// ID token.
     pub(crate) fn is_end_session(&self, url: &str) -> bool {

@@ -42,7 +42,10 @@ pub(super) async fn leave(
         visit.claimant().note(session.identity.shown(), "signed out");
     }
     visit.worker.shard.count(Event::SignedOut);
-    let next = found.and_then(|found| next(visit, &found));
+    let next = match &found {
+        Some(found) => next(visit, found).await,
+        None => None,
+    };
     let next = next.unwrap_or_else(|| location(&visit.target));
     Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &next))
 }
@@ -71,8 +74,9 @@ pub(super) fn land(visit: &mut Visit<'_>) -> Response<Body> {
 /// Where somebody goes who had a session, if not simply to the target: there with the ID token in it, only if it is the
 /// end-session endpoint of the session's provider; or to that endpoint by way of RP-initiated logout, which comes back to
 /// [`land`] and from there leads to the target.
-fn next(visit: &mut Visit<'_>, Found { session, provider, .. }: &Found) -> Option<String> {
+async fn next(visit: &mut Visit<'_>, Found { session, provider, .. }: &Found) -> Option<String> {
     let provider = visit.site.providers.at(*provider)?;
+    provider.before_leaving(&visit.target).await;
     let id_token = session.id_token.as_ref().map(Token::as_str);
     if provider.is_end_session(&visit.target) {
         let token = id_token?;

@@ -4,7 +4,8 @@ use super::proxy::{Answer, Proxy, cookie, session};
 use crate::clock::{Clock as _, SystemClock};
 use crate::session::{Session, Token};
 use jiff::SignedDuration;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
+use std::time::Duration;
 use url::Url;
 
 const PLAIN: [&str; 2] = ["--upstream=static://200", "--cookie-secure=false"];
@@ -507,10 +508,41 @@ fn configured(more: &serde_json::Value) -> Proxy {
     }
     config.write_all(settings.to_string().as_bytes()).expect("a configuration");
     let file = format!("--generated-config={}", config.path().display());
-    let proxy = Proxy::try_start_with(&[file]).expect("it starts");
-    // A login waits for what is known of the provider, a sign-out does not.
-    assert_eq!(proxy.get("/oauth2/start", &[]).status, 302);
-    proxy
+    Proxy::try_start_with(&[file]).expect("it starts")
+}
+
+#[test]
+fn a_sign_out_right_after_the_start_waits_for_what_the_provider_says_of_itself() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let issuer = format!("http://{}", listener.local_addr().expect("an address"));
+    let document = serde_json::json!({
+        "issuer": issuer, "authorization_endpoint": format!("{issuer}/login"),
+        "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/keys"),
+        "end_session_endpoint": format!("{issuer}/bye"), "response_types_supported": ["code"],
+        "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["RS256"],
+    });
+    let proxy = configured(&serde_json::json!({
+        "rpInitiatedLogout": true, "issuerUrl": issuer, "skipDiscovery": false, "endpoints": {},
+    }));
+    let (mut discovery, _) = listener.accept().expect("it asks");
+    let mut client = proxy.connect();
+    let cookie = cookie(&session());
+    let head = format!(
+        "GET /oauth2/sign_out HTTP/1.1\r\nHost: a\r\nCookie: {cookie}\r\nConnection: close\r\n\r\n"
+    );
+    client.write_all(head.as_bytes()).expect("it reads");
+    client.set_read_timeout(Some(Duration::from_millis(200))).expect("a time limit");
+    assert!(client.read(&mut [0]).is_err(), "it waits");
+    let text = document.to_string();
+    let length = text.len();
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n{text}"
+    );
+    discovery.write_all(answer.as_bytes()).expect("it reads");
+    client.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).expect("it answers");
+    assert!(answer.contains(&format!("Location: {issuer}/bye?")), "{answer}");
 }
 
 #[test]

@@ -118,9 +118,14 @@ impl Proxy {
         self.raw(&text)
     }
 
+    /// A connection to it.
+    pub(super) fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.address).expect("it listens")
+    }
+
     /// Sends this and nothing more, and reads until the proxy closes.
     pub(super) fn raw(&self, text: &str) -> Answer {
-        let mut stream = TcpStream::connect(self.address).expect("it listens");
+        let mut stream = self.connect();
         stream.set_read_timeout(Some(Duration::from_secs(20))).expect("a time limit");
         stream.write_all(text.as_bytes()).expect("it reads");
         let mut answer = Vec::new();
