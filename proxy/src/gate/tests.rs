@@ -5,6 +5,7 @@ mod access;
 mod bearer;
 mod claims;
 mod denied;
+mod earlier;
 mod golden_headers;
 mod golden_redirects;
 mod login;
