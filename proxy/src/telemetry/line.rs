@@ -52,7 +52,11 @@ impl EventLine {
             self.fields.iter().filter(|(name, _)| self.target != AUTH || !placed(name))
         {
             let quote = if value.is_empty() || value.contains([' ', '"', '=']) { "\"" } else { "" };
-            let value = if quote.is_empty() { value.clone() } else { value.replace('"', "\\\"") };
+            // A backslash too: before a quote, or at the end, it would make text of what ends the value.
+            let value = match quote {
+                "" => value.clone(),
+                _ => value.replace('\\', "\\\\").replace('"', "\\\""),
+            };
             let _ = write!(line, " {name}={quote}{value}{quote}");
         }
         line.push('\n');
@@ -163,6 +167,48 @@ mod tests {
             auth.text(&TimeZone::UTC),
             "192.0.2.1 - - - u@x [2026/11/23 03:54:20] [AuthSuccess] signed in\n"
         );
+    }
+
+    /// What a reader of such lines makes of the value of the first field.
+    fn read_back(text: &str) -> (String, &str) {
+        let Some(quoted) = text.strip_prefix('"') else {
+            let (value, rest) = text.split_once(' ').unwrap();
+            return (value.to_owned(), rest);
+        };
+        let (mut value, mut escaped) = (String::new(), false);
+        for (at, c) in quoted.char_indices() {
+            match c {
+                '\\' if !escaped => escaped = true,
+                '"' if !escaped => return (value, quoted.get(at + 2..).unwrap()),
+                _ => {
+                    escaped = false;
+                    value.push(c);
+                }
+            }
+        }
+        panic!("no end: {text}");
+    }
+
+    #[test]
+    fn a_value_with_quotes_and_backslashes_is_read_as_it_was_and_makes_no_other_field() {
+        for value in [
+            "plain",
+            r"CORP\mara",
+            "say \"hi\"",
+            "x\" user=\"root\"",
+            "x\\\" user=\"root\"",
+            "x\\\\\" user=\"root\"",
+            "ends with a blank and a backslash \\",
+            "\"",
+            "\\\"",
+            "a=b",
+            "",
+        ] {
+            let fields = [("message", "m"), ("error", value), ("n", "3")];
+            let text = line("proxy", &fields).text(&TimeZone::UTC);
+            let (_, fields) = text.split_once(" error=").unwrap();
+            assert_eq!(read_back(fields), (value.to_owned(), "n=3\n"), "{text}");
+        }
     }
 
     #[test]
