@@ -1,5 +1,6 @@
 //! What holds the parts of the repository apart and together. Fast, and needs nothing but the sources and cargo.
 
+mod advisories;
 mod circles;
 mod dependencies;
 mod limits;

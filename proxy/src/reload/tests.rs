@@ -251,3 +251,26 @@ async fn a_demand_reloads_even_what_did_not_change() {
     drop(running.demands);
     running.task.await.unwrap();
 }
+
+/// The runtime has one thread here, as that has which makes refreshes.
+#[tokio::test]
+async fn a_file_that_is_slow_to_read_holds_up_nothing_beside_the_reload() {
+    let mut running = Running::start();
+    let slow = running.volume.path("slow");
+    assert!(std::process::Command::new("mkfifo").arg(&slow).status().unwrap().success());
+    running.swap(running.config("/two").replace("keys/1", "slow"), KEY);
+    let (opened, reads) = tokio::sync::oneshot::channel();
+    let (go, gone) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn(move || {
+        // Waits for somebody who reads.
+        let mut file = fs::OpenOptions::new().write(true).open(&slow).unwrap();
+        let _ = opened.send(());
+        let told = gone.recv_timeout(Duration::from_secs(5)).is_ok();
+        std::io::Write::write_all(&mut file, KEY.as_bytes()).unwrap();
+        told
+    });
+    reads.await.unwrap();
+    let _ = go.send(());
+    running.until("the slow file", |running| running.prefix() == "/two").await;
+    assert!(writer.join().unwrap(), "the runtime stood still until the file was read");
+}

@@ -126,3 +126,19 @@ fn a_list_that_has_rested_ends_the_sessions_of_whoever_it_leaves_out() {
     assert_eq!(again.status, 403, "its record is gone");
     assert!(!again.body.contains("not allowed"), "it asks for a login: {}", again.body);
 }
+
+#[test]
+fn a_session_from_the_future_is_none_until_its_time_comes_and_is_left_alone() {
+    let server = RedisServer::start();
+    for redis in [None, Some(&server)] {
+        let listed = Listed::start(redis);
+        let bob = listed.bob();
+        listed.clock.advance(SignedDuration::from_mins(-6));
+        for (target, status) in [("/x", 403), ("/oauth2/auth", 401)] {
+            let early = listed.get(target, &bob);
+            assert_eq!((early.status, early.header("set-cookie")), (status, None), "{target}");
+        }
+        listed.clock.advance(SignedDuration::from_mins(2));
+        assert_eq!(listed.get("/x", &bob).status, 200, "so far apart clocks may be");
+    }
+}

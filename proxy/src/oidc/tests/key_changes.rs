@@ -101,6 +101,62 @@ async fn a_rotated_client_secret_takes_along_what_is_known_of_the_provider() {
     assert!(new.login(REDIRECT, str::to_owned).await.is_err(), "it is another provider");
 }
 
+/// The pause after which a change of the provider is looked for. It begins when the provider has told of itself, keys included.
+async fn half_a_minute_later(client: &Provider) {
+    let asked = || client.client.issuer.standing().asked.is_some();
+    eventually("the first attempt has ended", asked).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    tokio::time::resume();
+}
+
+/// Finishes a login with a token of this header.
+async fn signed_in(hostile: &Hostile, client: &Provider, header: &Value) -> bool {
+    let login = login(client).await;
+    hostile.give_token(&Signer::shared().token(header, &hostile.claims(&login)));
+    finish(client, login, "code=c").await.is_ok()
+}
+
+#[tokio::test]
+async fn the_document_is_asked_for_again_when_tokens_have_another_algorithm_than_it_names() {
+    let hostile = Hostile::start().await;
+    let names = |algorithm| json!({"id_token_signing_alg_values_supported": [algorithm]});
+    hostile.describe(&names("RS256"));
+    let client = start(config(&hostile.issuer));
+    assert!(signed_in(&hostile, &client, &rs256()).await);
+    hostile.describe(&names("ES256"));
+    let changed = json!({"alg": "ES256", "kid": "ec"});
+    half_a_minute_later(&client).await;
+    assert_eq!(hostile.requests(DOCUMENT).len(), 1, "nothing suggests a change yet");
+    assert!(!signed_in(&hostile, &client, &changed).await);
+    eventually("it is asked again", || hostile.requests(DOCUMENT).len() == 2).await;
+    eventually("the answer is taken in", || {
+        let known = client.client.issuer.metadata_now().unwrap();
+        known.algorithms == [proxy_config::SigningAlgorithm::ES256]
+    })
+    .await;
+    assert!(signed_in(&hostile, &client, &changed).await);
+}
+
+#[tokio::test]
+async fn the_document_is_asked_for_again_when_the_token_endpoint_is_gone() {
+    for status in [404, 405, 410] {
+        let hostile = Hostile::start().await;
+        let client = start(config(&hostile.issuer));
+        let begun = login(&client).await;
+        hostile.set("/token", Reply::Json(status, json!({})));
+        hostile.describe(&json!({"token_endpoint": format!("{}/moved", hostile.issuer)}));
+        half_a_minute_later(&client).await;
+        assert_eq!(hostile.requests(DOCUMENT).len(), 1, "nothing suggests a change yet");
+        assert!(finish(&client, begun, "code=c").await.is_err(), "{status}");
+        eventually("it is asked again", || hostile.requests(DOCUMENT).len() == 2).await;
+        eventually("the answer is taken in", || {
+            client.client.issuer.metadata_now().unwrap().token.path() == "/moved"
+        })
+        .await;
+    }
+}
+
 /// The control runtime is shared by everybody, so it stands still here: whoever needs it would wait for ever.
 #[test]
 fn tokens_that_nobody_signed_need_nothing_that_everybody_shares() {

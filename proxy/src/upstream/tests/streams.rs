@@ -137,6 +137,27 @@ fn a_slow_client_holds_up_the_upstream() {
 }
 
 #[test]
+fn no_more_trailers_pass_than_a_head_may_announce() {
+    let setup = setup();
+    let mut client = setup.running.connect();
+    let names: Vec<String> = (0..101).map(|number| format!("X-{number}")).collect();
+    let sent = [&names[99], &names[100]].map(|name| format!("{name}: 1\r\n")).concat();
+    client.send(
+        format!(
+            "POST / HTTP/1.1\r\nHost: a\r\nTrailer: {}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n0\r\n{sent}\r\n",
+            names.join(", ")
+        )
+        .as_bytes(),
+    );
+    let mut side = Side::accept(&setup.listener);
+    side.head();
+    let expected = "1\r\n{\r\n0\r\nX-99: 1\r\n\r\n";
+    assert_eq!(String::from_utf8(side.exactly(expected.len())).unwrap(), expected);
+    side.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+    assert_eq!(client.answer().body, "ok");
+}
+
+#[test]
 fn trailers_pass_but_for_those_that_say_who_is_there() {
     let setup = setup();
     let mut client = setup.running.connect();
