@@ -13,19 +13,6 @@ use url::Url;
 const ESCAPED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
 
-/// Parameters that are ours to set. A configured login parameter of such a name is a mistake.
-const OURS: [&str; 9] = [
-    "client_id",
-    "redirect_uri",
-    "response_type",
-    "scope",
-    "state",
-    "nonce",
-    "response_mode",
-    "code_challenge",
-    "code_challenge_method",
-];
-
 /// What whoever begins a login may ask of the provider's login page.
 #[derive(Debug, Default)]
 pub(crate) struct Preferences {
@@ -80,11 +67,6 @@ pub(super) fn scope_asked<'a>(client: &'a Client, metadata: &Metadata) -> Scope<
         && metadata.scopes.as_ref().is_none_or(known);
     let default = if for_groups { "openid email profile groups" } else { "openid email profile" };
     Scope { text: client.config.scope.as_deref().unwrap_or(default), for_groups }
-}
-
-/// The first configured login parameter that would replace one of ours.
-pub(super) fn reserved_parameter(config: &Config) -> Option<&str> {
-    config.login_parameters.iter().map(|p| p.name.as_str()).find(|name| OURS.contains(name))
 }
 
 /// The configured `max_age`, in seconds.

@@ -4,13 +4,12 @@
 //! others may wait for it as well, on the worker's where it is for one request.
 
 use super::client::{Client, Settings};
-use super::discovery;
 use super::issuer::{self, Live, Unavailable};
 use super::login::{self, Login};
 use super::login_state::LoginState;
 use super::outcome::Lasts;
 use crate::clock::Clock;
-use proxy_config::{PkceMethod, Problems, Provider as Config};
+use proxy_config::PkceMethod;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -73,45 +72,6 @@ impl Provider {
     /// Whether a login was begun here: at this provider, at this issuer.
     pub(crate) fn began(&self, state: &LoginState) -> bool {
         state.went_to(&self.client.config.id, &self.client.config.issuer_url)
-    }
-
-    /// Checks what can be checked without asking the provider, whose configuration is called `name`.
-    pub(crate) fn check(config: &Config, name: &str, problems: &mut Problems) {
-        let endpoints = &config.endpoints;
-        let mut urls = vec![
-            ("issuerUrl", Some(&config.issuer_url)),
-            ("discoveryUrl", config.discovery_url.as_ref()),
-        ];
-        urls.extend([
-            ("endpoints.authorization", endpoints.authorization.as_ref()),
-            ("endpoints.token", endpoints.token.as_ref()),
-            ("endpoints.userinfo", endpoints.userinfo.as_ref()),
-            ("endpoints.jwks", endpoints.jwks.as_ref()),
-            ("endpoints.endSession", endpoints.end_session.as_ref()),
-            ("endpoints.validate", endpoints.validate.as_ref()),
-        ]);
-        for (field, text) in urls {
-            if config.skip_discovery
-                && text.is_none()
-                && ["endpoints.authorization", "endpoints.token", "endpoints.jwks"].contains(&field)
-            {
-                problems.add(format!("{name}.{field}"), "is needed because skipDiscovery is set");
-            }
-            let read = if field == "endpoints.authorization" {
-                discovery::login_page
-            } else {
-                discovery::endpoint
-            };
-            if let Some(Err(error)) = text.map(|text| read(field, text)) {
-                problems.add(format!("{name}.{field}"), error.to_string());
-            }
-        }
-        if let Some(parameter) = login::reserved_parameter(config) {
-            let message = format!(
-                "{parameter} is set by the proxy itself: remove it, or use the setting that is made for it"
-            );
-            problems.add(format!("{name}.loginParameters"), message);
-        }
     }
 
     /// Begins a login. `state_parameter` makes the whole `state` out of the hash that stands for this login, for example

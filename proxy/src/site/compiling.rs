@@ -1,7 +1,7 @@
 //! The parts of a site that need secrets or live on from the one before: keys, store, certificate, providers.
 
 use super::{Context, Providers, Site, Tls};
-use crate::oidc::{Provider, ProviderSettings};
+use crate::oidc::ProviderSettings;
 use crate::secrets::{SecretText, Secrets};
 use crate::session::{KeyRing, KeyRingError, Needs, claims_named};
 use crate::store::{self, SettingsError, Store};
@@ -86,13 +86,11 @@ impl<'a> Compiling<'a> {
     /// # Errors
     /// Everything that is wrong; of one field only what was said first.
     pub(super) fn finish(
-        mut self,
+        self,
         providers: Vec<proxy_config::Provider>,
         mut problems: Problems,
     ) -> Result<Providers, Problems> {
-        for (i, provider) in providers.iter().enumerate() {
-            Provider::check(provider, &format!("providers[{i}]"), &mut self.found);
-        }
+        // An empty path is said to be one, and then can not be read.
         let known: Vec<_> = problems.0.iter().map(|problem| problem.field.clone()).collect();
         problems
             .0

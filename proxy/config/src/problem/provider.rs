@@ -7,8 +7,8 @@ use crate::{AllowedValue, ClientAuthentication, Credentials, LoginParameter, Pro
 /// Each may cost a call at a provider that takes none of them.
 const MAX_PREVIOUS: usize = 4;
 
-/// Parameters that the login itself sets; a fixed value would break or weaken it.
-const RESERVED: [&str; 10] = [
+/// Parameters that the login itself sets or that would set them; a fixed value would break or weaken it.
+const RESERVED: [&str; 11] = [
     "client_id",
     "client_secret",
     "code_challenge",
@@ -16,6 +16,7 @@ const RESERVED: [&str; 10] = [
     "nonce",
     "redirect_uri",
     "request",
+    "response_mode",
     "response_type",
     "scope",
     "state",
@@ -128,7 +129,7 @@ fn endpoints(provider: &Provider, field: &str, problems: &mut Problems) {
         let field = format!("{field}.endpoints.{name}");
         // Only the browser follows it, so it may be a path on the host where that is.
         let is_own = name == "authorization" && url.as_deref().is_some_and(is_path);
-        match url.as_deref().filter(|_| !is_own).map(web_url) {
+        match url.as_deref().filter(|_| !is_own).map(endpoint) {
             Some(Err(what)) => problems.add(field, what),
             None if needed && provider.skip_discovery && !is_own => {
                 problems
@@ -137,8 +138,16 @@ fn endpoints(provider: &Provider, field: &str, problems: &mut Problems) {
             _ => {}
         }
     }
-    if let Some(Err(what)) = provider.discovery_url.as_deref().map(web_url) {
+    if let Some(Err(what)) = provider.discovery_url.as_deref().map(endpoint) {
         problems.add(format!("{field}.discoveryUrl"), what);
+    }
+}
+
+/// RFC 6749 sections 3.1 and 3.2: a URL without a fragment.
+fn endpoint(text: &str) -> Result<(), String> {
+    match web_url(text)?.fragment() {
+        Some(_) => Err("an endpoint has no fragment: leave out the # and what follows".to_owned()),
+        None => Ok(()),
     }
 }
 
@@ -197,7 +206,7 @@ fn parameters(parameters: &[LoginParameter], field: &str, problems: &mut Problem
         if name.is_empty() {
             problems.add(field, "the parameter needs a name");
         } else if RESERVED.contains(&name.as_str()) {
-            problems.add(field, format!("{name} is set by the login itself"));
+            problems.add(field, format!("{name} is set by the login itself: leave it out, or use the setting that is made for it"));
         } else if parameters.iter().take(i).any(|other| other.name == *name) {
             problems.add(field, format!("{name} occurs twice: give it several values instead"));
         }

@@ -66,6 +66,63 @@ fn tls_on_a_unix_socket_is_refused() {
 }
 
 #[test]
+fn an_endpoint_is_a_url_and_only_the_login_page_may_be_a_path() {
+    let none: [&str; 0] = [];
+    let with = |set: fn(&mut crate::Endpoints, String), text: &str| {
+        let text = text.to_owned();
+        problems(move |c: &mut Config| {
+            let provider = &mut c.providers[0];
+            provider.skip_discovery = true;
+            provider.endpoints = crate::Endpoints {
+                authorization: Some("/dex/auth?tenant=a".into()),
+                token: Some("https://id.example/token".into()),
+                jwks: Some("https://id.example/jwks".into()),
+                ..crate::Endpoints::default()
+            };
+            set(&mut provider.endpoints, text);
+        })
+    };
+    for page in ["/dex/auth?tenant=a", "https://id.example/auth"] {
+        assert_eq!(with(|e, text| e.authorization = Some(text), page), none, "{page}");
+    }
+    for page in ["//evil.test/auth", "/\\evil.test", "dex/auth", "https://id.example/#f", "/auth#f"]
+    {
+        let found = with(|e, text| e.authorization = Some(text), page);
+        assert_eq!(found, ["providers[0].endpoints.authorization"], "{page}");
+    }
+    for url in ["/token", "https://id.example/token#f", "ftp://id.example/token"] {
+        assert_eq!(with(|e, text| e.token = Some(text), url), ["providers[0].endpoints.token"]);
+        let found = with(|e, text| e.end_session = Some(text), url);
+        assert_eq!(found, ["providers[0].endpoints.endSession"]);
+    }
+    assert_eq!(
+        with(|e, _| *e = crate::Endpoints::default(), ""),
+        ["authorization", "token", "jwks"].map(|name| format!("providers[0].endpoints.{name}"))
+    );
+    let elsewhere =
+        |c: &mut Config| c.providers[0].discovery_url = Some("https://a.test/#f".into());
+    assert_eq!(problems(elsewhere), ["providers[0].discoveryUrl"]);
+}
+
+#[test]
+fn a_login_parameter_is_none_that_the_login_sets() {
+    for (name, settable) in
+        [("redirect_uri", false), ("response_mode", false), ("acr_values", true)]
+    {
+        let found = problems(|c| {
+            let parameter = LoginParameter {
+                name: name.to_owned(),
+                values: vec!["x".to_owned()],
+                allow: Vec::new(),
+            };
+            c.providers[0].login_parameters = vec![parameter];
+        });
+        let expected = (!settable).then_some("providers[0].loginParameters[0].name");
+        assert_eq!(found, Vec::from_iter(expected), "{name}");
+    }
+}
+
+#[test]
 fn each_rule_names_its_field() {
     let cases: [Case; 30] = [
         (|c| c.listeners.http = None, "listeners"),
