@@ -78,7 +78,7 @@ impl Provider {
         self.client.issuer.bearers.store(true, Ordering::Relaxed);
         let signed = self.signed_bearer(token).await?;
         let client = &self.client;
-        let now = client.issuer.clock.now();
+        let now = client.clock.now();
         let expected = Expected {
             nonce: Nonce::Any,
             access_token: None,

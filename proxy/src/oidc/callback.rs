@@ -43,7 +43,7 @@ impl Provider {
         // Boxed, because a task is moved several times.
         let work = Box::pin(async move {
             let result = complete(&client, &params, &state, (&redirect_uri, network)).await;
-            client.outcomes.login(client.issuer.clock.now(), result.as_ref().err());
+            client.outcomes.login(client.clock.now(), result.as_ref().err());
             result
         });
         on_worker(work).await?
@@ -66,7 +66,9 @@ async fn complete(
     let code = params.code.as_ref().ok_or(CallbackError::NoCode)?;
     let _place = client.calls.login(network).await?;
     let code = Code { value: code, redirect_uri, verifier: state.verifier() };
-    let tokens = client.noted(token::redeem(&client.token_endpoint(&metadata), &code).await);
+    let methods = metadata.authentication_methods.as_deref();
+    let endpoint = client.token_endpoint(&metadata.token, methods);
+    let tokens = client.noted(token::redeem(&endpoint, &code).await);
     let tokens = tokens
         .map_err(|error| CallbackError::from(error).about(login::scope_asked(client, &metadata)))?;
     session(client, &metadata, state, tokens).await
@@ -96,7 +98,7 @@ async fn session(
     state: &LoginState,
     tokens: Tokens,
 ) -> Result<Session, CallbackError> {
-    let now = client.issuer.clock.now();
+    let now = client.clock.now();
     let id_token = tokens.id.ok_or(CallbackError::NoIdToken)?;
     let signed = client.issuer.signed(id_token.as_str(), Need::Login).await?;
     let nonce = state.nonce().map(|nonce| hash(&nonce));

@@ -8,17 +8,20 @@ pub(super) use credentials::{Credentials, Ring};
 pub(crate) use turns::Network;
 
 use super::discovery::Metadata;
+use super::http::Http;
 use super::issuer::{self, Live};
 use super::login_parameters::LoginParameters;
 use super::outcome::Outcomes;
 use super::token::{self, TokenError};
 use super::verify::Audience;
+use crate::clock::Clock;
 use calls::Calls;
 pub(super) use calls::TOO_MANY;
 use proxy_config::{PkceMethod, Provider as Config};
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use url::Url;
 
 static SERIAL: AtomicU64 = AtomicU64::new(1);
 
@@ -43,6 +46,9 @@ pub(super) struct Client {
     /// Names of the claims that are captured.
     pub(super) claims: Vec<String>,
     pub(super) issuer: Arc<Live>,
+    /// The issuer's, so that connections are shared. What needs no more than a URL goes by it.
+    pub(super) http: Arc<Http>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) login_parameters: Arc<LoginParameters>,
     pub(super) ring: Ring,
     /// The way of client authentication that was found to work; providers have it for each client.
@@ -74,6 +80,8 @@ impl Client {
             claims,
             ring: Ring::of(&config),
             login_parameters: Arc::new(LoginParameters::compile(&config.login_parameters)),
+            http: Arc::clone(&issuer.http),
+            clock: Arc::clone(&issuer.clock),
             issuer,
             config,
         }
@@ -111,7 +119,7 @@ impl Client {
 
     /// Passes on what the token endpoint answered, and takes note of it.
     pub(super) fn noted<T>(&self, result: Result<T, TokenError>) -> Result<T, TokenError> {
-        self.outcomes.token(self.issuer.clock.now(), result.as_ref().err());
+        self.outcomes.token(self.clock.now(), result.as_ref().err());
         if result.as_ref().is_err_and(|error| error.is_outage() || error.is_elsewhere()) {
             self.issuer.suspect_change();
         }
@@ -141,10 +149,14 @@ impl<'a> Acting<'a> {
         Audience { clients: vec![&self.credentials.id], claims }
     }
 
-    /// The token endpoint.
-    pub(super) fn token_endpoint(&self, metadata: &'a Metadata) -> token::Endpoint<'a> {
-        let Client { config, ring, issuer, learnt, .. } = self.client;
-        let (credentials, http) = (self.credentials, &issuer.http);
-        token::Endpoint { config, ring, credentials, metadata, http, learnt }
+    /// The token endpoint at `url`, where the provider lists these `methods` of client authentication, if any.
+    pub(super) fn token_endpoint(
+        &self,
+        url: &'a Url,
+        methods: Option<&'a [String]>,
+    ) -> token::Endpoint<'a> {
+        let Client { config, ring, http, learnt, .. } = self.client;
+        let credentials = self.credentials;
+        token::Endpoint { config, ring, credentials, url, methods, http, learnt }
     }
 }

@@ -72,7 +72,7 @@ impl Settings {
 /// See the module.
 pub(super) struct Issuer {
     pub(super) settings: Settings,
-    pub(super) http: Http,
+    pub(super) http: Arc<Http>,
     pub(super) keys: Keys,
     pub(super) clock: Arc<dyn Clock>,
     /// Bearer tokens were verified since it was last looked.
@@ -143,7 +143,7 @@ impl Live {
     /// Starts asking it about itself, in the background. Opens nothing itself.
     pub(super) fn start(settings: Settings, control: &Handle, clock: Arc<dyn Clock>) -> Arc<Self> {
         let issuer = Arc::new(Issuer {
-            http: Http::new(settings.tls.clone(), Arc::clone(&clock)),
+            http: Arc::new(Http::new(settings.tls.clone(), Arc::clone(&clock))),
             keys: Keys::default(),
             clock,
             bearers: AtomicBool::new(false),

@@ -75,14 +75,13 @@ pub(super) fn max_age(config: &Config) -> Option<i64> {
     parameter.values.first()?.parse().ok()
 }
 
-/// The query of the authorization request but for the configured parameters.
+/// The query of the authorization request to `endpoint` but for the configured parameters.
 pub(super) fn query(
-    metadata: &Metadata,
+    endpoint: &Url,
     config: &Config,
     request: &Request<'_>,
 ) -> Vec<(String, String)> {
-    let mut query: Vec<(String, String)> =
-        metadata.authorization.query_pairs().into_owned().collect();
+    let mut query: Vec<(String, String)> = endpoint.query_pairs().into_owned().collect();
     let mut set = |name: &str, value: &str| {
         query.retain(|(n, _)| n != name);
         query.push((name.to_owned(), value.to_owned()));

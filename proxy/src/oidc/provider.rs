@@ -90,7 +90,7 @@ impl Provider {
         let pkce = client.pkce(&metadata);
         let mut state = LoginState::new(
             (&config.id, &config.issuer_url, client.ring.newest().generation),
-            client.issuer.clock.now(),
+            client.clock.now(),
             (!config.insecure_skip_nonce, pkce != PkceMethod::None),
         );
         let state_parameter = state_parameter(&state.state_hash());
@@ -102,7 +102,7 @@ impl Provider {
             state_parameter: &state_parameter,
             state: &state,
         };
-        let query = login::query(&metadata, config, &request);
+        let query = login::query(&metadata.authorization, config, &request);
         Ok(Login {
             query,
             endpoint: metadata.authorization.clone(),

@@ -104,7 +104,8 @@ async fn refresh(
     let client = &client.acting(session.login.credentials);
     let metadata = client.issuer.metadata().await?;
     let _place = client.calls.refresh().await.ok_or(RefreshError::Busy)?;
-    let endpoint = client.token_endpoint(&metadata);
+    let endpoint =
+        client.token_endpoint(&metadata.token, metadata.authentication_methods.as_deref());
     let answer = watched(token::refresh(&endpoint, refresh_token.as_str()), slow).await;
     let tokens = match client.noted(answer) {
         Ok(token::Refreshed::Whole(tokens)) => tokens,
@@ -140,7 +141,7 @@ async fn watched<T>(call: impl Future<Output = T>, slow: Slow) -> T {
 /// The session as it goes on with another refresh token, if there is one, and nothing else that is new: the provider has
 /// said that it stands.
 fn continued(client: &Acting<'_>, session: &Session, refresh: Option<Token>) -> Session {
-    let now = client.issuer.clock.now();
+    let now = client.clock.now();
     let issuer = Fingerprint::of(&client.config.issuer_url);
     Session {
         // A session of the first format may have been made under a name that the provider had then.

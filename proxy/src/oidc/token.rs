@@ -10,7 +10,6 @@ pub(super) use answer::{Refreshed, Tokens};
 pub(crate) use error::TokenError;
 
 use super::client::{Credentials, Ring};
-use super::discovery::Metadata;
 use super::http::{Answer, Http, LONG_TIME, TOTAL_TIME};
 use super::login::form;
 use crate::secrets;
@@ -18,6 +17,7 @@ use proxy_config::{ClientAuthentication as Method, Provider as Config, Secret};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
+use url::Url;
 use zeroize::Zeroizing;
 
 /// What is sent and must not be shown, whoever repeats it.
@@ -94,7 +94,9 @@ pub(super) struct Endpoint<'a> {
     pub(super) ring: &'a Ring,
     /// With which the code or the refresh token was asked for.
     pub(super) credentials: &'a Credentials,
-    pub(super) metadata: &'a Metadata,
+    pub(super) url: &'a Url,
+    /// The ways of client authentication that the provider lists, if it lists any.
+    pub(super) methods: Option<&'a [String]>,
     pub(super) http: &'a Http,
     pub(super) learnt: &'a Learnt,
 }
@@ -185,12 +187,7 @@ impl Endpoint<'_> {
         let form = Zeroizing::new(form(pairs.iter().copied()));
         let answer = self
             .http
-            .post_form(
-                &self.metadata.token,
-                form,
-                authorization.as_deref().map(String::as_str),
-                time,
-            )
+            .post_form(self.url, form, authorization.as_deref().map(String::as_str), time)
             .await?;
         read(&answer).map_err(|error| error.without(&sent))
     }
@@ -220,7 +217,7 @@ impl Endpoint<'_> {
         }
         let ways = [Method::ClientSecretBasic, Method::ClientSecretPost];
         ways.into_iter().find(|method| self.offers(*method)).ok_or_else(|| {
-            let offered = self.metadata.authentication_methods.as_deref().unwrap_or_default();
+            let offered = self.methods.unwrap_or_default();
             TokenError::NoMethod(super::jws::shown(&offered.join(", ")))
         })
     }
@@ -240,7 +237,7 @@ impl Endpoint<'_> {
 
     /// A provider that lists nothing may take either.
     fn offers(&self, method: Method) -> bool {
-        let Some(offered) = &self.metadata.authentication_methods else { return true };
+        let Some(offered) = self.methods else { return true };
         offered.iter().any(|name| name == name_of(method))
     }
 }

@@ -54,7 +54,7 @@ pub(super) async fn ask(
         bearer: Some(access_token),
         limit: MAX_ANSWER,
     };
-    let answer = client.issuer.http.get(url, &get).await?;
+    let answer = client.http.get(url, &get).await?;
     let claims = read(client, &answer).await?;
     match text(&claims, "sub")? {
         Some(found) if found == subject => Ok(claims),

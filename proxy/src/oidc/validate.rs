@@ -53,7 +53,7 @@ async fn ask_endpoint(client: &Client, url: &str, token: &str) -> Validity {
         return Validity::Unavailable(TOO_MANY.to_owned());
     };
     let get = Get { accept: "application/json", bearer: Some(token), limit: MAX_ANSWER };
-    match client.issuer.http.get(&url, &get).await {
+    match client.http.get(&url, &get).await {
         Ok(answer) if answer.status == 200 => Validity::Valid,
         // All others, such as 404, come from what stands in front of it as well, while it is being changed.
         Ok(answer) if [401, 403].contains(&answer.status) => {
@@ -89,7 +89,7 @@ async fn check_id_token(client: &Client, session: &Session) -> Validity {
         access_token: None,
         max_age: None,
         kind: Kind::Kept,
-        now: client.issuer.clock.now(),
+        now: client.clock.now(),
     };
     let audience = client.acting(session.login.credentials).audience();
     match verify::check(&signed, client.trusts(), &audience, &expected) {
