@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
     .message("clientSecretRef is missing: name the Secret and key that hold the client secret, or set clientAuthentication to none if the client is registered as a public one"))]
 #[x_kube(validation = Rule::new("!has(self.clientSecretRef) || !has(self.clientAuthentication) || self.clientAuthentication != 'none'")
     .message("a public client (clientAuthentication: none) has no secret: remove clientSecretRef"))]
+#[x_kube(validation = Rule::new("!has(self.previousClientSecretRef) || has(self.clientSecretRef)")
+    .message("previousClientSecretRef stands in for clientSecretRef while the provider changes the secret: name that too, or remove it"))]
 pub struct Provider {
     /// Kind of provider.
     #[serde(default, rename = "type")]
@@ -41,6 +43,11 @@ pub struct Provider {
     /// The Secret entry with the client secret. It is mounted into the proxy's pods and copied nowhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret_ref: Option<SecretKeyRef>,
+
+    /// The Secret entry with the client secret that was in use before, while the provider changes it: whichever of the two it
+    /// takes is used. Remove it when the change is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous_client_secret_ref: Option<SecretKeyRef>,
 
     /// How the client identifies itself at the token endpoint. Absent: by a method that the provider offers.
     #[serde(default, skip_serializing_if = "Option::is_none")]

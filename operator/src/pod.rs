@@ -8,7 +8,9 @@ mod container;
 mod probes;
 mod volumes;
 
-pub(crate) use volumes::{CLIENT_SECRET, EMAILS, MOUNT, PROVIDER_CA, REDIS_CA, REDIS_URL};
+pub(crate) use volumes::{
+    CLIENT_SECRET, EMAILS, MOUNT, PREVIOUS_CLIENT_SECRET, PROVIDER_CA, REDIS_CA, REDIS_URL,
+};
 
 use crate::proxy_controller::ValidSpec;
 use serde_json::Value;

@@ -27,6 +27,14 @@ spec:
             "remove clientSecretRef",
         ),
         (
+            fields(
+                "clientAuthentication: none, previousClientSecretRef: {name: s, key: k}",
+                everyone,
+                "",
+            ),
+            "previousClientSecretRef stands in for clientSecretRef",
+        ),
+        (
             fields(&format!("{secret}, loginURLParameters: [{{name: a}}]"), everyone, ""),
             "set default (what is sent)",
         ),

@@ -79,7 +79,10 @@ fn the_image_of_the_object_wins() {
 #[test]
 fn one_volume_holds_whole_secrets_and_the_configuration_comes_last() {
     let spec = valid(json!({
-        "provider": {"caSecretRef": {"name": "ca", "key": "ca.crt"}},
+        "provider": {
+            "caSecretRef": {"name": "ca", "key": "ca.crt"},
+            "previousClientSecretRef": {"name": "shop-oidc", "key": "old"},
+        },
         "session": {"store": "redis", "redis": {"urlSecretRef": {"name": "redis", "key": "url"}}},
         "access": {"emailsFrom": {"configMapKeyRef": {"name": "people", "key": "list"}}},
     }));
@@ -89,6 +92,7 @@ fn one_volume_holds_whole_secrets_and_the_configuration_comes_last() {
         [json!({"name": "oauth2-proxy", "projected": {"defaultMode": 292, "sources": [
             {"secret": {"name": "main-cookie"}},
             {"secret": {"name": "shop-oidc", "items": [{"key": "client-secret", "path": "client-secret"}]}},
+            {"secret": {"name": "shop-oidc", "items": [{"key": "old", "path": "previous-client-secret"}]}},
             {"secret": {"name": "ca", "items": [{"key": "ca.crt", "path": "provider-ca.pem"}]}},
             {"configMap": {"name": "people", "items": [{"key": "list", "path": "emails"}]}},
             {"secret": {"name": "redis", "items": [{"key": "url", "path": "redis-url"}]}},

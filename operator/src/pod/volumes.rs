@@ -12,6 +12,8 @@ use serde_json::{Value, json};
 pub(crate) const MOUNT: &str = "/etc/oauth2-proxy";
 /// File with the client secret.
 pub(crate) const CLIENT_SECRET: &str = "client-secret";
+/// File with the client secret of before.
+pub(crate) const PREVIOUS_CLIENT_SECRET: &str = "previous-client-secret";
 /// File with the provider's certificates.
 pub(crate) const PROVIDER_CA: &str = "provider-ca.pem";
 /// File with e-mail addresses.
@@ -29,6 +31,8 @@ pub(super) fn render(spec: &ValidSpec) -> Value {
     let mut sources =
         vec![json!({"secret": {"name": name::cookie_secret(&spec.name, &spec.spec)}})];
     sources.extend(provider.client_secret_ref.as_ref().map(|secret| entry(secret, CLIENT_SECRET)));
+    let previous = provider.previous_client_secret_ref.as_ref();
+    sources.extend(previous.map(|secret| entry(secret, PREVIOUS_CLIENT_SECRET)));
     sources.extend(provider.ca_secret_ref.as_ref().map(|secret| entry(secret, PROVIDER_CA)));
     if let Some(emails) = &spec.spec.access.emails_from {
         sources.extend(emails.secret_key_ref.as_ref().map(|secret| entry(secret, EMAILS)));

@@ -81,6 +81,7 @@ fn references(spec: &OAuth2ProxySpec) -> Vec<(&'static str, &SecretKeyRef)> {
     let emails = spec.access.emails_from.as_ref().and_then(|from| from.secret_key_ref.as_ref());
     [
         ("spec.provider.clientSecretRef", provider.client_secret_ref.as_ref()),
+        ("spec.provider.previousClientSecretRef", provider.previous_client_secret_ref.as_ref()),
         ("spec.provider.caSecretRef", provider.ca_secret_ref.as_ref()),
         ("spec.access.emailsFrom.secretKeyRef", emails),
         ("spec.session.redis.urlSecretRef", redis.map(|redis| &redis.url_secret_ref)),

@@ -255,7 +255,7 @@ fn every_section_reaches_the_configuration() {
             "loginURLParameters": [
                 {"name": "prompt", "default": ["login"]},
                 {"name": "login_hint", "allow": [{"pattern": "@corp"}, {"value": "x"}]},
-            ], "extraAudiences": ["api"],
+            ], "extraAudiences": ["api"], "previousClientSecretRef": {"name": "shop-oidc", "key": "client-secret"},
         },
         "access": {
             "allowedGroups": ["staff"], "apiRoutes": ["^/api/"], "skipProviderButton": true,
@@ -285,6 +285,14 @@ fn every_section_reaches_the_configuration() {
         ("/providers/0/rpInitiatedLogout", json!(true)),
         ("/providers/0/clientAuthentication", json!("client_secret_post")),
         ("/providers/0/responseMode", json!("form_post")),
+        ("/providers/0/credentialsGeneration", json!(1)),
+        (
+            "/providers/0/previousCredentials",
+            json!([{
+                "clientId": "shop",
+                "clientSecret": {"file": "/etc/oauth2-proxy/previous-client-secret"},
+            }]),
+        ),
         ("/providers/0/insecureAllowHttpEndpoints", json!(true)),
         ("/application/reuseAfterBody", json!(false)),
         ("/limits/streamIdleTimeout", json!("1m30s")),

@@ -2,7 +2,9 @@
 //!
 //! Sections are taken apart without `..`, so that a field of the API that is forgotten here does not compile.
 
-use crate::pod::{CLIENT_SECRET, EMAILS, MOUNT, PROVIDER_CA, REDIS_CA, REDIS_URL};
+use crate::pod::{
+    CLIENT_SECRET, EMAILS, MOUNT, PREVIOUS_CLIENT_SECRET, PROVIDER_CA, REDIS_CA, REDIS_URL,
+};
 use crate::proxy_controller::ring::Ring;
 use crate::proxy_controller::validate::{ValidSpec, ValidatedProxy};
 use proxy_config as file;
@@ -67,6 +69,7 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         discovery_url,
         client_id,
         client_secret_ref,
+        previous_client_secret_ref,
         client_authentication,
         scope,
         code_challenge_method,
@@ -91,8 +94,16 @@ fn provider(provider: &crds::Provider) -> file::Provider {
         name: name.clone(),
         client_id: client_id.clone(),
         client_secret: client_secret_ref.as_ref().map(|_| secret(CLIENT_SECRET)),
-        credentials_generation: 0,
-        previous_credentials: Vec::new(),
+        // As with the flag. Generations tell clients apart, so that they begin anew later does no harm.
+        credentials_generation: u32::from(previous_client_secret_ref.is_some()),
+        previous_credentials: previous_client_secret_ref
+            .iter()
+            .map(|_| file::Credentials {
+                generation: 0,
+                client_id: client_id.clone(),
+                client_secret: Some(secret(PREVIOUS_CLIENT_SECRET)),
+            })
+            .collect(),
         client_authentication: client_authentication.map(authentication),
         issuer_url: issuer_url.clone(),
         discovery_url: discovery_url.clone(),
