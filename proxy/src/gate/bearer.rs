@@ -32,19 +32,31 @@ pub(super) async fn authenticate(
     let Some(value) = values.next().filter(|value| !value.is_empty()) else { return Ok(None) };
     // Of two, the application could read the other.
     let only = values.next().is_none().then_some(value);
+    // Equal bytes were read and verified before.
+    let raw = only.and_then(|value| bearer_of(value.as_bytes()));
+    if let Some(person) = raw.and_then(|token| known(claimant, token)) {
+        return Ok(Some(person));
+    }
     let Some(token) = only.and_then(|value| value.to_str().ok()).and_then(token_of) else {
         return refused(settings);
     };
-    let (epoch, now) = (claimant.site.epoch, claimant.now);
-    let known = claimant.site.providers.iter().find_map(|provider| {
-        let digest = Digest::of_bearer(&token, provider.bearer_epoch());
-        cache::get(digest, epoch).filter(|person| person.is_good(now))
-    });
-    if let Some(person) = known {
-        claimant.worker.shard.count(Event::SessionCached);
+    if raw.is_none()
+        && let Some(person) = known(claimant, token.as_bytes())
+    {
         return Ok(Some(person));
     }
     Box::pin(verified(claimant, &token, settings)).await
+}
+
+/// The person of a token that was verified before.
+fn known(claimant: &Claimant<'_>, token: &[u8]) -> Option<Arc<Person>> {
+    let (epoch, now) = (claimant.site.epoch, claimant.now);
+    let person = claimant.site.providers.iter().find_map(|provider| {
+        let person = cache::get_bearer(token, provider.bearer_epoch(), epoch);
+        person.filter(|person| person.is_good(now))
+    })?;
+    claimant.worker.shard.count(Event::SessionCached);
+    Some(person)
 }
 
 /// The same for a token that was not verified before. Each provider that may have made it judges it by its own keys and for its
@@ -57,7 +69,9 @@ async fn verified(
     let mut outage = None;
     let mut reason = Some("it is of none of the configured issuers".to_owned());
     for provider in claimant.site.providers.of_bearer(token) {
-        let digest = Digest::of_bearer(token, provider.bearer_epoch());
+        // The keys that judge it, whatever comes meanwhile.
+        let of = provider.bearer_epoch();
+        let digest = Digest::of_bearer(token, of);
         if cache::was_refused(digest, claimant.now) {
             reason = None;
             continue;
@@ -67,7 +81,7 @@ async fn verified(
                 let verified_until = claimant.now.checked_add(VERIFIED_FOR).ok();
                 let until = [session.expires_at, verified_until].into_iter().flatten().min();
                 let person = Arc::new(Person::of(&session, &claimant.site.policy, until));
-                cache::put(digest, claimant.site.epoch, &person);
+                cache::put_bearer(token.as_bytes(), of, claimant.site.epoch, &person);
                 claimant.worker.shard.count(Event::SessionOpened);
                 return Ok(Some(person));
             }
@@ -91,6 +105,12 @@ async fn verified(
 
 fn refused(settings: &Bearer) -> Result<Option<Arc<Person>>, Refusal> {
     if settings.login_fallback { Ok(None) } else { Err(Refusal::BadBearer) }
+}
+
+/// What stands behind `Bearer`: nothing says that it is a token.
+fn bearer_of(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, token) = header.split_at_checked(b"bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
 }
 
 /// The token of `Bearer <token>`, or of `Basic` with a token as user (and no password or `x-oauth-basic`) or as password.

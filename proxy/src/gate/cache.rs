@@ -1,9 +1,8 @@
 //! Sessions that this worker has seen, with everything that a request needs of them ready (performance: opening a cookie
 //! is cheap, making headers and decisions from it is not).
 //!
-//! Per thread, so no lock. A bearer token is found by a keyed digest of it. A cookie is found by one of its end, which is
-//! ciphertext and tag, and then compared as a whole with the one that was opened: comparing costs a small part of hashing.
-//! Nobody can search the keys, aim at them, or find a session by anything but the exact bytes. Bounded by bytes, not by count.
+//! Per thread, so no lock. A cookie or a bearer token is found by a keyed digest of its end, which is ciphertext and tag or
+//! a signature, and then compared as a whole with the one that was opened: comparing costs a small part of hashing. Nobody can search the keys, aim at them, or find a session by anything but the exact bytes. Bounded by bytes, not by count.
 //! An entry is good until its session ends or is due for a refresh, and for one configuration only. Sessions in Redis are never
 //! kept, because a sign-out elsewhere must count at once.
 
@@ -22,7 +21,7 @@ use std::sync::{Arc, LazyLock};
 const BUDGET: usize = 8 << 20;
 /// Bytes of an entry beside what it holds: places in the map, the person itself.
 const ENTRY: usize = 512;
-/// How much of a cookie's end is hashed.
+/// How much of the end of a cookie or token is hashed.
 const TAIL: usize = 24;
 
 /// Refused tokens that are remembered; when there are more, all are forgotten.
@@ -44,40 +43,49 @@ pub(super) struct Digest(u128);
 impl Digest {
     /// The digest of the end of a session cookie's value; whoever finds an entry by it compares the whole.
     pub(super) fn of_cookie(value: &[u8]) -> Self {
-        Self::of(b'c', value.get(value.len().saturating_sub(TAIL)..).unwrap_or_default())
+        Self::of(b'c', (0, 0), end(value))
     }
 
-    /// The digest of a bearer token under the provider and keys that `epoch` stands for.
-    pub(super) fn of_bearer(token: &str, (provider, keys): (u64, u64)) -> Self {
-        let mut hasher = SipHasher13::new_with_key(&KEY);
-        hasher.write_u8(b'b');
-        hasher.write_u64(provider);
-        hasher.write_u64(keys);
-        hasher.write(token.as_bytes());
-        Self(hasher.finish128().as_u128())
+    /// The digest of a bearer token under the provider and keys that `epoch` stands for; of all of it, as no token that is
+    /// refused is kept.
+    pub(super) fn of_bearer(token: &str, epoch: (u64, u64)) -> Self {
+        Self::of(b'b', epoch, token.as_bytes())
     }
 
-    fn of(kind: u8, text: &[u8]) -> Self {
+    /// The digest of the end of a token; whoever finds an entry by it compares the whole.
+    fn of_known(token: &[u8], epoch: (u64, u64)) -> Self {
+        Self::of(b'k', epoch, end(token))
+    }
+
+    fn of(kind: u8, (provider, keys): (u64, u64), text: &[u8]) -> Self {
         let mut hasher = SipHasher13::new_with_key(&KEY);
         hasher.write_u8(kind);
+        hasher.write_u64(provider);
+        hasher.write_u64(keys);
         hasher.write(text);
         Self(hasher.finish128().as_u128())
     }
 }
 
-/// The person behind a digest, if known under this epoch; the caller checks the times.
-pub(super) fn get(digest: Digest, epoch: u64) -> Option<Arc<Person>> {
-    CACHE.with_borrow_mut(|cache| cache.get(digest, &[], epoch))
+fn end(text: &[u8]) -> &[u8] {
+    text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default()
 }
 
-/// The person behind exactly this session cookie.
+/// The person behind exactly this bearer token under the provider and keys that `of` stands for, if known under this epoch; the
+/// caller checks the times.
+pub(super) fn get_bearer(token: &[u8], of: (u64, u64), epoch: u64) -> Option<Arc<Person>> {
+    CACHE.with_borrow_mut(|cache| cache.get(Digest::of_known(token, of), token, epoch))
+}
+
+/// The same behind exactly this session cookie.
 pub(super) fn get_cookie(value: &[u8], epoch: u64) -> Option<Arc<Person>> {
     CACHE.with_borrow_mut(|cache| cache.get(Digest::of_cookie(value), value, epoch))
 }
 
-/// Keeps a person.
-pub(super) fn put(digest: Digest, epoch: u64, person: &Arc<Person>) {
-    CACHE.with_borrow_mut(|cache| cache.put(digest, (&[], epoch), Arc::clone(person)));
+/// Keeps a person under a bearer token, which must have been verified as these bytes.
+pub(super) fn put_bearer(token: &[u8], of: (u64, u64), epoch: u64, person: &Arc<Person>) {
+    let digest = Digest::of_known(token, of);
+    CACHE.with_borrow_mut(|cache| cache.put(digest, (token, epoch), Arc::clone(person)));
 }
 
 /// Whether the token behind a digest was refused a moment ago. Sent again it costs its digest, not a signature.
@@ -127,7 +135,7 @@ struct Cache {
 }
 
 struct Entry {
-    /// The whole cookie; empty for a token, whose digest is that of the whole.
+    /// The whole cookie or token.
     value: Box<[u8]>,
     person: Arc<Person>,
 }
@@ -284,6 +292,19 @@ mod tests {
         longer.extend(value(7));
         assert!(cache.get(Digest::of_cookie(&longer), &longer, 1).is_none());
         assert!(get(&mut cache, 7, 1));
+    }
+
+    #[test]
+    fn a_token_is_known_as_a_whole_and_under_its_keys_only() {
+        let person = Arc::new(Person::nobody());
+        let token = b"eyA.eyB.signature-of-some-length";
+        let known = |token: &[u8], of| get_bearer(token, of, 7).is_some();
+        assert!(!known(token, (1, 1)));
+        put_bearer(token, (1, 1), 7, &person);
+        assert!(known(token, (1, 1)) && !known(token, (1, 2)) && !known(token, (2, 1)));
+        assert!(!known(b"eyC.eyB.signature-of-some-length", (1, 1)), "only its end is the same");
+        assert!(!known(b"xeyA.eyB.signature-of-some-length", (1, 1)));
+        assert!(get_cookie(token, 7).is_none() && get_bearer(token, (1, 1), 8).is_none());
     }
 
     #[test]
