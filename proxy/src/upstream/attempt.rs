@@ -69,7 +69,9 @@ impl Target {
     ) -> Result<Answer, UpstreamError> {
         let stream = self.connect().await.map_err(UpstreamError::Connect)?;
         worker.shard.count(Event::UpstreamConnected);
-        http1::ask(Connection::new(stream, Arc::clone(&self.origin.known)), upload)
+        // In a box from the beginning: each request takes it through many hands.
+        let connection = Box::new(Connection::new(stream, Arc::clone(&self.origin.known)));
+        http1::ask(connection, upload)
             .await
             .map_err(|unanswered| UpstreamError::Broken(unanswered.into_error()))
     }

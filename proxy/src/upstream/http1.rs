@@ -91,18 +91,16 @@ pub(super) enum Silence {
 }
 
 impl Connection {
-    /// In a box from the beginning: each request takes it through many hands.
-    pub(super) fn new(stream: Stream, origin: Arc<Known>) -> Box<Self> {
+    pub(super) fn new(stream: Stream, origin: Arc<Known>) -> Self {
         let past = Past { origin, body: false, kept_for: None };
-        Box::new(Self { stream, buffer: BytesMut::new(), large: false, past })
+        Self { stream, buffer: BytesMut::new(), large: false, past }
     }
 
     /// Keeps no more than it needs to wait.
-    fn into_idle(mut self: Box<Self>) -> Box<Self> {
+    fn rest(&mut self) {
         if self.large {
             (self.buffer, self.large) = (BytesMut::new(), false);
         }
-        self
     }
 
     /// Roughly what it costs to keep it, the system's part aside.
@@ -124,7 +122,7 @@ impl Connection {
     }
 
     /// Says goodbye where that is more than closing.
-    pub(super) fn close(mut self: Box<Self>) {
+    pub(super) fn close(mut self) {
         if self.stream.is_tls() {
             let shutdown =
                 Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));

@@ -45,9 +45,10 @@ impl Download {
     }
 
     /// The connection, if the body has ended and others may use it.
-    pub(crate) fn into_idle(self) -> Option<Box<Connection>> {
+    pub(crate) fn into_idle(mut self) -> Option<Box<Connection>> {
         if self.keep_alive && self.coding.has_ended() && self.connection.buffer.is_empty() {
-            return Some(self.connection.into_idle());
+            self.connection.rest();
+            return Some(self.connection);
         }
         self.connection.close();
         None

@@ -14,7 +14,7 @@ const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn pair() -> (Box<Connection>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    (Connection::new(Stream::Unix(ours), Arc::default()), theirs)
+    (Box::new(Connection::new(Stream::Unix(ours), Arc::default())), theirs)
 }
 
 /// What comes of a request to which the other side says `answer` and then goes away.
@@ -92,7 +92,8 @@ async fn an_idle_connection_keeps_the_space_of_a_usual_answer_and_no_more() {
         theirs.write_all(b"x").await.unwrap();
         assert_eq!(poll_fn(|cx| connection.poll_fill(cx, room)).await.unwrap(), 1);
         assert_eq!(connection.weight(), empty + room);
-        assert_eq!(connection.into_idle().weight(), empty + kept, "{room}");
+        connection.rest();
+        assert_eq!(connection.weight(), empty + kept, "{room}");
     }
 }
 

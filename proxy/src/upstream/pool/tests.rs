@@ -9,7 +9,7 @@ use tokio::time::{Instant, advance};
 
 fn connection(origin: &Arc<Known>) -> (Box<Connection>, UnixStream) {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    (Connection::new(Stream::Unix(ours), Arc::clone(origin)), theirs)
+    (Box::new(Connection::new(Stream::Unix(ours), Arc::clone(origin))), theirs)
 }
 
 /// A pool of one connection, idle since now.
