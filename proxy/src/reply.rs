@@ -73,7 +73,7 @@ pub(crate) fn redirect(method: &Method, status: StatusCode, location: &str) -> R
         response.headers_mut().insert(CONTENT_TYPE, HTML);
         let reason = status.canonical_reason().unwrap_or_default();
         *response.body_mut() =
-            Body::full(format!("<a href=\"{}\">{reason}</a>.\n\n", escaped(location)));
+            Body::full(["<a href=\"", &escaped(location), "\">", reason, "</a>.\n\n"].concat());
     }
     response
 }
@@ -90,9 +90,43 @@ fn header(location: &str) -> HeaderValue {
 }
 
 fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&#34;")
-        .replace('\'', "&#39;")
+    let mut out = String::with_capacity(text.len() + 64);
+    let mut rest = text;
+    while let Some((at, escape)) =
+        rest.bytes().enumerate().find_map(|(at, byte)| Some((at, escape(byte)?)))
+    {
+        let (plain, tail) = rest.split_at(at);
+        out.push_str(plain);
+        out.push_str(escape);
+        rest = tail.get(1..).unwrap_or_default();
+    }
+    out + rest
+}
+
+fn escape(byte: u8) -> Option<&'static str> {
+    Some(match byte {
+        b'&' => "&amp;",
+        b'<' => "&lt;",
+        b'>' => "&gt;",
+        b'"' => "&#34;",
+        b'\'' => "&#39;",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_ends_the_attribute_that_it_is_in() {
+        for (text, shown) in [
+            ("", ""),
+            ("/a?b=c", "/a?b=c"),
+            ("<a href=\"x\">'&'</a>", "&lt;a href=&#34;x&#34;&gt;&#39;&amp;&#39;&lt;/a&gt;"),
+            ("é&é", "é&amp;é"),
+        ] {
+            assert_eq!(escaped(text), shown);
+        }
+    }
 }

@@ -103,7 +103,8 @@ impl Attributes {
     }
 
     fn tail_with(&self, host: &str, max_age: &str) -> String {
-        let mut tail = self.path.clone();
+        let mut tail = String::with_capacity(self.path.len() + max_age.len() + self.flags.len());
+        tail.push_str(&self.path);
         if let Some(domain) = self.domain_for(host) {
             let _ = write!(tail, "; Domain={domain}");
         }

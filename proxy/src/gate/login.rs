@@ -38,7 +38,7 @@ pub(super) async fn begin(
 
 /// `<hash>:<target>`, as a whole in base64url if configured.
 fn state_parameter(hash: &str, target: &str, encode: bool) -> String {
-    let text = format!("{hash}:{target}");
+    let text = [hash, ":", target].concat();
     if encode { URL_SAFE_NO_PAD.encode_to_string(text) } else { text }
 }
 
@@ -55,7 +55,7 @@ pub(super) fn split_state(state: &str, encoded: bool) -> Option<(String, String)
 /// The URL that the provider sends the person back to.
 pub(super) fn redirect_uri(visit: &Visit<'_>) -> String {
     let http = &visit.site.config.http;
-    let callback = format!("{}/callback", http.proxy_prefix);
+    let callback = [http.proxy_prefix.as_str(), "/callback"].concat();
     let configured = http.redirect_url.as_deref().filter(|url| !url.is_empty());
     if let Some(text) = configured.filter(|text| Url::parse(text).is_ok()) {
         return with_path(text, &callback);
@@ -64,7 +64,7 @@ pub(super) fn redirect_uri(visit: &Visit<'_>) -> String {
     if http.relative_redirect_url {
         return path;
     }
-    format!("{}{path}", origin(visit))
+    origin(visit) + &path
 }
 
 /// An absolute URL as it was written, because providers compare it with what was registered byte by byte; without a path it
@@ -83,5 +83,5 @@ fn with_path(url: &str, callback: &str) -> String {
 /// Scheme and host under which the browser sees us. Secure cookies come back over HTTPS only.
 pub(super) fn origin(visit: &Visit<'_>) -> String {
     let secure = visit.site.config.session.cookie.secure || visit.is_https();
-    format!("{}://{}", if secure { "https" } else { "http" }, visit.host())
+    [if secure { "https" } else { "http" }, "://", visit.host()].concat()
 }

@@ -102,6 +102,9 @@ fn decode(text: &str) -> Result<Zeroizing<String>, ParamsError> {
     if !escapes_are_whole(text) {
         return Err(ParamsError::Escape);
     }
+    if !text.contains(['%', '+']) {
+        return Ok(Zeroizing::new(text.to_owned()));
+    }
     let spaced = Zeroizing::new(text.replace('+', " "));
     let decoded: Vec<u8> = percent_decode(spaced.as_bytes()).collect();
     String::from_utf8(decoded).map(Zeroizing::new).map_err(|_| ParamsError::Encoding)

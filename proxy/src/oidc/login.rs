@@ -4,14 +4,10 @@ use super::client::Client;
 use super::discovery::{Metadata, for_the_browser};
 use super::login_parameters::LoginParameters;
 use super::login_state::{LoginState, hash};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::percent_encode_byte;
 use proxy_config::{PkceMethod, Provider as Config};
 use std::sync::Arc;
-use url::Url;
-
-/// Go's query escaping: everything but letters, digits and these.
-const ESCAPED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b' ');
+use url::{Position, Url};
 
 /// What whoever begins a login may ask of the provider's login page.
 #[derive(Debug, Default)]
@@ -38,12 +34,11 @@ pub(crate) struct Login {
 impl Login {
     /// The provider's login page with all parameters.
     pub(crate) fn url(&self, preferences: &Preferences) -> String {
-        let mut query = self.query.clone();
-        let chosen = self.parameters.chosen(&preferences.parameters);
-        query.extend(chosen.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        let mut query = borrowed(&self.query);
+        query.extend(self.parameters.chosen(&preferences.parameters));
         if preferences.another_account {
-            query.retain(|(name, _)| !matches!(name.as_str(), "prompt" | "approval_prompt"));
-            query.push(("prompt".to_owned(), self.asking.to_owned()));
+            query.retain(|(name, _)| !matches!(*name, "prompt" | "approval_prompt"));
+            query.push(("prompt", self.asking));
         }
         with_query(&self.endpoint, query)
     }
@@ -119,15 +114,17 @@ pub(super) struct Request<'a> {
 }
 
 /// `url` with this query instead of its own, names sorted; values of one name stay in order.
-pub(super) fn with_query(url: &Url, mut query: Vec<(String, String)>) -> String {
-    query.sort_by(|(a, _), (b, _)| a.cmp(b));
-    let mut url = url.clone();
-    url.set_query(None);
-    let query = form(query.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-    format!("{}?{query}", for_the_browser(url.as_str()))
+pub(super) fn with_query(url: &Url, mut query: Vec<(&str, &str)>) -> String {
+    query.sort_by_key(|(name, _)| *name);
+    [for_the_browser(&url[..Position::AfterPath]), "?", &form(query)].concat()
 }
 
-/// `application/x-www-form-urlencoded` text as Go writes it.
+/// Parameters as [`with_query`] takes them.
+pub(super) fn borrowed(query: &[(String, String)]) -> Vec<(&str, &str)> {
+    query.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
+/// `application/x-www-form-urlencoded` text as Go writes it: all but letters, digits, a blank and four more are escaped.
 pub(super) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
     let mut text = String::new();
     for (name, value) in pairs {
@@ -142,13 +139,13 @@ pub(super) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
 }
 
 fn escape(out: &mut String, text: &str) {
-    for part in utf8_percent_encode(text, ESCAPED) {
-        // A space comes out as itself, because only `+` stands for it here.
-        let mut words = part.split(' ');
-        out.push_str(words.next().unwrap_or_default());
-        for word in words {
-            out.push('+');
-            out.push_str(word);
+    out.reserve(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b' ' => out.push('+'),
+            b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
+            _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
+            _ => out.push_str(percent_encode_byte(byte)),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Signing out at the provider too (OpenID Connect RP-Initiated Logout 1.0 section 2).
 
-use super::login::with_query;
+use super::login::{borrowed, with_query};
 use super::provider::Provider;
 use url::Url;
 
@@ -31,7 +31,7 @@ impl Provider {
             query.retain(|(n, _)| n != name);
             query.extend(value.map(|value| (name.to_owned(), value.to_owned())));
         }
-        Some(with_query(endpoint, query))
+        Some(with_query(endpoint, borrowed(&query)))
     }
 
     /// Waits, right after the start, a little for what the provider says of itself, where somebody who leaves for `target` may

@@ -164,8 +164,8 @@ impl LoginCookies {
 
     fn name(&self, hash: &str) -> String {
         match hash.get(..NAME_PART).filter(|_| self.per_request) {
-            Some(part) => format!("{}_{part}_csrf", self.base),
-            None => format!("{}_csrf", self.base),
+            Some(part) => [&self.base, "_", part, "_csrf"].concat(),
+            None => [&self.base, "_csrf"].concat(),
         }
     }
 

@@ -39,7 +39,9 @@ impl EventLine {
         let mut line = if self.target == AUTH {
             let [client, id, user, status] =
                 ["client", "request_id", "user", "status"].map(|name| self.value(name));
-            format!("{client} - {id} - {user} [{time}] [{status}] {}", self.message)
+            let time = time.to_string();
+            [client, " - ", id, " - ", user, " [", &time, "] [", status, "] ", &self.message]
+                .concat()
         } else {
             let level = match self.level {
                 Level::ERROR => "ERROR: ",
@@ -107,6 +109,10 @@ fn placed(name: &str) -> bool {
 
 /// Control characters, line separators and the marks that reorder text become escapes.
 fn cleaned(text: &str) -> String {
+    // Most texts need nothing, which their bytes tell.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         let forging = c.is_control()
