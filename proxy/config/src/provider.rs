@@ -76,6 +76,13 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Who vouches for what comes from this provider: sessions and logins are bound to it, and end where it changes. A provider
+    /// that is no issuer needs another name here, which then stands in cookies for ever.
+    #[must_use]
+    pub fn vouches_as(&self) -> &str {
+        &self.issuer_url
+    }
+
     /// Its secrets, each with the name of its field below that of the provider. Every field is named here, so that a new secret
     /// is thought of: all who read secrets or watch their files go by this list.
     pub fn secrets_mut(&mut self) -> Vec<(String, &mut Option<Secret>)> {

@@ -124,7 +124,7 @@ async fn session(
     let mut login = claims::login(&signed.claims, now);
     login.credentials = client.credentials.generation;
     Ok(Session {
-        binding: Some(Binding::new(Fingerprint::of(&client.config.issuer_url))),
+        binding: Some(Binding::new(Fingerprint::of(client.config.vouches_as()))),
         login,
         expires_at: expiry(now, tokens.expires_in),
         access_token: tokens.is_bearer.unwrap_or(false).then_some(tokens.access),

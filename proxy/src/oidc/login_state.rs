@@ -90,7 +90,7 @@ impl LoginState {
         self.parameter.is_none_or(|wanted| wanted == short(parameter))
     }
 
-    /// Whether the login went to this provider at this issuer.
+    /// Whether the login went to this provider, which vouches under this name.
     pub(super) fn went_to(&self, provider: &str, issuer: &str) -> bool {
         self.provider == provider
             && self.issuer.is_none_or(|wanted| wanted == Fingerprint::of(issuer).0)

@@ -71,7 +71,7 @@ impl Provider {
 
     /// Whether a login was begun here: at this provider, at this issuer.
     pub(crate) fn began(&self, state: &LoginState) -> bool {
-        state.went_to(&self.client.config.id, &self.client.config.issuer_url)
+        state.went_to(&self.client.config.id, self.client.config.vouches_as())
     }
 
     /// Begins a login. `state_parameter` makes the whole `state` out of the hash that stands for this login, for example
@@ -89,7 +89,7 @@ impl Provider {
         let config = &client.config;
         let pkce = client.pkce(&metadata);
         let mut state = LoginState::new(
-            (&config.id, &config.issuer_url, client.ring.newest().generation),
+            (&config.id, config.vouches_as(), client.ring.newest().generation),
             client.clock.now(),
             (!config.insecure_skip_nonce, pkce != PkceMethod::None),
         );

@@ -142,7 +142,7 @@ async fn watched<T>(call: impl Future<Output = T>, slow: Slow) -> T {
 /// said that it stands.
 fn continued(client: &Acting<'_>, session: &Session, refresh: Option<Token>) -> Session {
     let now = client.clock.now();
-    let issuer = Fingerprint::of(&client.config.issuer_url);
+    let issuer = Fingerprint::of(client.config.vouches_as());
     Session {
         // A session of the first format may have been made under a name that the provider had then.
         provider: client.config.id.clone(),

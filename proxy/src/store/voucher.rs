@@ -17,7 +17,7 @@ impl Voucher {
         Self {
             id: provider.id.clone(),
             name: provider.name.clone(),
-            issuer: Fingerprint::of(&provider.issuer_url),
+            issuer: Fingerprint::of(provider.vouches_as()),
         }
     }
 
