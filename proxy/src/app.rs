@@ -17,6 +17,7 @@ use crate::server::{self, BindError, Drain, Internal, Listener, Server, Serves};
 use crate::site::{Context, SiteCell, SiteReader};
 use crate::telemetry::Telemetry;
 use crate::upstream;
+use proxy_config::Listeners;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -124,7 +125,7 @@ impl App {
         let context = Context::new(runtime.handle().clone(), Arc::new(SystemClock), &registry);
         let site = reload::compile(&loaded, &context, None).map_err(StartError::Invalid)?;
         let listeners = server::bind(&site.config.listeners)?;
-        let addresses = addresses(&listeners);
+        let addresses = addresses(&site.config.listeners, &listeners);
         let Sorted { application, internal } = Sorted::of(listeners);
         let cell = SiteCell::new(site);
         let server = serve(application, &cell, &registry, &outputs.out)?;
@@ -230,8 +231,10 @@ impl Sorted {
     }
 }
 
-fn addresses(listeners: &[Listener]) -> Addresses {
-    let of = |name| server::address_of(listeners, name);
+fn addresses(wanted: &Listeners, bound: &[Listener]) -> Addresses {
+    // Named so that a new one does not compile until it is told too.
+    let Listeners { http: _, https: _, admin: _, metrics: _ } = wanted;
+    let of = |name| server::address_of(bound, name);
     Addresses { http: of("http"), https: of("https"), admin: of("admin"), metrics: of("metrics") }
 }
 

@@ -26,6 +26,21 @@ pub struct Listeners {
     pub metrics: Option<Listener>,
 }
 
+impl Listeners {
+    /// All that there may be: what each is called here, and where it is if it is there. Every field is named, so that a new
+    /// one is not left out where all are compared.
+    #[must_use]
+    pub fn each(&self) -> [(&'static str, Option<&Address>); 4] {
+        let Self { http, https, admin, metrics } = self;
+        [
+            ("http", http.as_ref().map(|listener| &listener.address)),
+            ("https", https.as_ref().map(|listener| &listener.address)),
+            ("admin", admin.as_ref().map(|listener| &listener.address)),
+            ("metrics", metrics.as_ref().map(|listener| &listener.address)),
+        ]
+    }
+}
+
 /// The plain listener of the application.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -1,6 +1,6 @@
 //! What a running process can not change: its sockets, and the threads and bounds that were made with them.
 
-use proxy_config::{Config, Limits, Listeners, Problems};
+use proxy_config::{Address, Config, Limits, Listeners, PlainListener, Problems, TlsListener};
 
 /// That `next` needs nothing that only a restart can give.
 ///
@@ -8,41 +8,36 @@ use proxy_config::{Config, Limits, Listeners, Problems};
 /// The fields that differ, with both values.
 pub(super) fn unchanged(present: &Config, next: &Config) -> Result<(), Problems> {
     let mut problems = Problems::default();
-    let Listeners { http, https, admin, metrics } = &present.listeners;
-    let new = &next.listeners;
-    let plain = |listener: &Option<proxy_config::PlainListener>| {
-        listener.as_ref().map(|l| l.address.to_string())
-    };
-    let h2c = |listener: &Option<proxy_config::PlainListener>| {
-        Some(listener.as_ref().is_some_and(|l| l.h2c).to_string())
-    };
-    let internal = |listener: &Option<proxy_config::Listener>| {
-        listener.as_ref().map(|l| l.address.to_string())
-    };
-    let tls = |listener: &Option<proxy_config::TlsListener>| {
-        listener.as_ref().map(|l| l.address.to_string())
-    };
-    let oldest = |listener: &Option<proxy_config::TlsListener>| {
-        listener.as_ref().map(|l| format!("{:?}", l.min_version))
-    };
-    for (field, old, new) in [
-        ("listeners.http.address", plain(http), plain(&new.http)),
-        ("listeners.http.h2c", h2c(http), h2c(&new.http)),
-        ("listeners.https.address", tls(https), tls(&new.https)),
-        ("listeners.https.minVersion", oldest(https), oldest(&new.https)),
-        ("listeners.admin.address", internal(admin), internal(&new.admin)),
-        ("listeners.metrics.address", internal(metrics), internal(&new.metrics)),
-    ] {
+    let shown =
+        |address: Option<&Address>| address.map_or_else(|| "none".to_owned(), ToString::to_string);
+    let addresses = present.listeners.each().into_iter().zip(next.listeners.each());
+    let mut all: Vec<_> = addresses
+        .map(|((name, old), (_, new))| {
+            (format!("listeners.{name}.address"), shown(old), shown(new))
+        })
+        .collect();
+    let (old, new) = (&present.listeners, &next.listeners);
+    all.push(("listeners.http.h2c".to_owned(), h2c(old), h2c(new)));
+    all.push(("listeners.https.minVersion".to_owned(), oldest(old), oldest(new)));
+    for (field, old, new) in all {
         if old != new {
-            let shown = |value: Option<String>| value.unwrap_or_else(|| "none".to_owned());
-            problems.add(
-                field,
-                format!("changing it from {} to {} needs a restart", shown(old), shown(new)),
-            );
+            problems.add(field, format!("changing it from {old} to {new} needs a restart"));
         }
     }
     limits(&present.limits, &next.limits, &mut problems);
     problems.into_result()
+}
+
+fn h2c(listeners: &Listeners) -> String {
+    let http = listeners.http.as_ref();
+    http.is_some_and(|PlainListener { address: _, h2c }| *h2c).to_string()
+}
+
+fn oldest(listeners: &Listeners) -> String {
+    let https = listeners.https.as_ref();
+    let oldest = https
+        .map(|TlsListener { address: _, certificate_file: _, key: _, min_version }| min_version);
+    oldest.map_or_else(|| "none".to_owned(), |version| format!("{version:?}"))
 }
 
 fn limits(present: &Limits, next: &Limits, problems: &mut Problems) {
@@ -68,5 +63,42 @@ fn limits(present: &Limits, next: &Limits, problems: &mut Problems) {
         if !same {
             problems.add(field, "changing it needs a restart");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(listeners: &str) -> Config {
+        let text = format!(
+            r#"{{"version": "v1", "listeners": {listeners}, "providers": [], "session": {{"keys": []}}}}"#
+        );
+        Config::parse(text.as_bytes()).expect("a configuration")
+    }
+
+    #[test]
+    fn what_only_a_restart_can_change_is_named_with_both_values() {
+        let present = config(
+            r#"{"http": {"address": ":1"}, "metrics": {"address": ":2"},
+                "https": {"address": ":3", "certificateFile": "c", "key": {"file": "k"}}}"#,
+        );
+        assert_eq!(unchanged(&present, &present), Ok(()));
+        let next = config(
+            r#"{"http": {"address": ":1", "h2c": true}, "admin": {"address": ":4"},
+                "https": {"address": ":5", "certificateFile": "d", "key": {"file": "l"}, "minVersion": "TLS1.3"}}"#,
+        );
+        let found = unchanged(&present, &next).expect_err("a restart").to_string();
+        let lines: Vec<_> = found.lines().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "  listeners.https.address: changing it from :3 to :5 needs a restart",
+                "  listeners.admin.address: changing it from none to :4 needs a restart",
+                "  listeners.metrics.address: changing it from :2 to none needs a restart",
+                "  listeners.http.h2c: changing it from false to true needs a restart",
+                "  listeners.https.minVersion: changing it from Tls12 to Tls13 needs a restart",
+            ]
+        );
     }
 }

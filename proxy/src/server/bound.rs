@@ -100,3 +100,20 @@ pub(crate) fn bind(listeners: &Listeners) -> Result<Vec<Listener>, BindError> {
 pub(crate) fn address_of(listeners: &[Listener], name: &str) -> Option<SocketAddr> {
     listeners.iter().find(|listener| listener.name == name)?.socket.address()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_listener_is_bound_under_its_name() {
+        let any = r#"{"address": "127.0.0.1:0"}"#;
+        let tls = r#"{"address": "127.0.0.1:0", "certificateFile": "c", "key": {"file": "k"}}"#;
+        let text =
+            format!(r#"{{"http": {any}, "https": {tls}, "admin": {any}, "metrics": {any}}}"#);
+        let listeners: Listeners = serde_json::from_str(&text).expect("listeners");
+        let wanted = listeners.each().map(|(name, address)| (name, address.is_some()));
+        let bound = bind(&listeners).expect("free ports");
+        assert_eq!(bound.iter().map(|l| (l.name, true)).collect::<Vec<_>>(), wanted);
+    }
+}

@@ -34,17 +34,13 @@ pub(super) fn check(listeners: &Listeners, force_https: bool, problems: &mut Pro
 }
 
 fn collisions(listeners: &Listeners, problems: &mut Problems) {
-    let all = [
-        ("listeners.http.address", listeners.http.as_ref().map(|l| &l.address)),
-        ("listeners.https.address", listeners.https.as_ref().map(|l| &l.address)),
-        ("listeners.admin.address", listeners.admin.as_ref().map(|l| &l.address)),
-        ("listeners.metrics.address", listeners.metrics.as_ref().map(|l| &l.address)),
-    ];
-    for (i, (field, address)) in all.iter().enumerate() {
+    let all = listeners.each();
+    for (i, (name, address)) in all.iter().enumerate() {
         let Some(address) = address else { continue };
         let taken =
             all.iter().take(i).filter_map(|(_, other)| *other).any(|other| other == *address);
         let any_port = matches!(address, Address::Tcp { port: 0, .. });
-        problems.add_if(taken && !any_port, field, "another listener has this address already");
+        let field = format!("listeners.{name}.address");
+        problems.add_if(taken && !any_port, &field, "another listener has this address already");
     }
 }
