@@ -255,7 +255,7 @@ fn every_section_reaches_the_configuration() {
             "loginURLParameters": [
                 {"name": "prompt", "default": ["login"]},
                 {"name": "login_hint", "allow": [{"pattern": "@corp"}, {"value": "x"}]},
-            ], "extraAudiences": ["api"], "previousClientSecretRef": {"name": "shop-oidc", "key": "client-secret"},
+            ], "extraAudiences": ["api"],
         },
         "access": {
             "allowedGroups": ["staff"], "apiRoutes": ["^/api/"], "skipProviderButton": true,
@@ -285,14 +285,6 @@ fn every_section_reaches_the_configuration() {
         ("/providers/0/rpInitiatedLogout", json!(true)),
         ("/providers/0/clientAuthentication", json!("client_secret_post")),
         ("/providers/0/responseMode", json!("form_post")),
-        ("/providers/0/credentialsGeneration", json!(1)),
-        (
-            "/providers/0/previousCredentials",
-            json!([{
-                "clientId": "shop",
-                "clientSecret": {"file": "/etc/oauth2-proxy/previous-client-secret"},
-            }]),
-        ),
         ("/providers/0/insecureAllowHttpEndpoints", json!(true)),
         ("/application/reuseAfterBody", json!(false)),
         ("/limits/streamIdleTimeout", json!("1m30s")),
@@ -314,4 +306,17 @@ fn every_section_reaches_the_configuration() {
     ] {
         assert_eq!(text.pointer(pointer), Some(&expected), "{pointer}");
     }
+}
+
+#[test]
+fn the_previous_client_secret_is_the_same_clients_of_one_generation_before() {
+    let previous = json!({"name": "shop-oidc", "key": "client-secret"});
+    let config = config(json!({"provider": {"previousClientSecretRef": previous}}));
+    let provider = serde_json::to_value(&config.providers[0]).unwrap();
+    assert_eq!(provider["credentialsGeneration"], json!(1));
+    let file = json!({"file": "/etc/oauth2-proxy/previous-client-secret"});
+    assert_eq!(
+        provider["previousCredentials"],
+        json!([{"clientId": "shop", "clientSecret": file}])
+    );
 }
