@@ -1,5 +1,6 @@
 //! The modules at the top of a crate use each other in one direction only: where two need each other, neither can be read,
-//! tested or replaced alone. What counts is a path that begins with `crate::`, in code that is no test.
+//! tested or replaced alone. What counts is a path that begins with `crate::`, in code that is no test. For the proxy,
+//! architecture.md lists them from top to bottom, and is held to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -124,6 +125,66 @@ fn the_modules_of_a_crate_use_each_other_in_one_direction() {
         let gone: Vec<_> = known.difference(&found).collect();
         assert!(gone.is_empty(), "{folder}: no circle any more, take it out of the list: {gone:?}");
     }
+}
+
+/// The line of each module in the first list behind the sentence that names this file; one that is indented goes on.
+fn lines(page: &str) -> BTreeMap<String, usize> {
+    let (_, rest) = page.split_once("`tests/contract/circles.rs`").expect("the sentence");
+    let (_, rest) = rest.split_once("```text\n").expect("the list");
+    let (list, _) = rest.split_once("```").expect("its end");
+    let mut found = BTreeMap::new();
+    let mut line = 0;
+    for text in list.lines() {
+        line += usize::from(!text.starts_with(' '));
+        let names = text.trim_start().split("   ").next().unwrap_or_default();
+        for name in names.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+            let before = found.insert(name.to_owned(), line);
+            assert_eq!(before, None, "{name} is listed twice");
+        }
+    }
+    found
+}
+
+/// What of `graph` does not go downwards in `lines`.
+fn upwards(graph: &Graph, lines: &BTreeMap<String, usize>) -> Vec<String> {
+    let line = |module: &String| lines.get(module).copied();
+    let uses = graph.iter().flat_map(|(module, used)| used.iter().map(move |u| (module, u)));
+    let known = uses.filter(|(_, used)| graph.contains_key(*used));
+    let wrong = known.filter(|(module, used)| line(module) >= line(used));
+    wrong.map(|(module, used)| format!("{module} uses {used}")).collect()
+}
+
+#[test]
+fn the_modules_of_the_proxy_use_only_what_the_architecture_lists_below_them() {
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut graph = Graph::new();
+    read(&top.join("proxy/src"), None, &mut graph);
+    let page = fs::read_to_string(top.join("docs/architecture.md")).expect("the page");
+    let lines = lines(&page);
+    let (listed, there): (BTreeSet<_>, BTreeSet<_>) =
+        (lines.keys().collect(), graph.keys().collect());
+    assert_eq!(
+        listed, there,
+        "the modules that docs/architecture.md lists, and those that there are"
+    );
+    let wrong = upwards(&graph, &lines);
+    assert!(wrong.is_empty(), "not downwards in docs/architecture.md:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_use_that_does_not_go_downwards_is_found() {
+    let page = "`tests/contract/circles.rs` it.\n```text\na, b    two, of a kind\nc,      leaves\n  d\n```\n";
+    let lines = lines(page);
+    assert_eq!(lines.values().copied().collect::<Vec<_>>(), [1, 1, 2, 2]);
+    let of = |uses: &[(&str, &str)]| {
+        let mut graph: Graph = lines.keys().map(|name| (name.clone(), BTreeSet::new())).collect();
+        for (a, b) in uses {
+            graph.entry((*a).to_owned()).or_default().insert((*b).to_owned());
+        }
+        upwards(&graph, &lines)
+    };
+    assert!(of(&[("a", "c"), ("b", "d"), ("a", "Type")]).is_empty());
+    assert_eq!(of(&[("a", "b"), ("d", "a"), ("c", "d")]).len(), 3);
 }
 
 #[test]
