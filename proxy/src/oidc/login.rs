@@ -126,7 +126,8 @@ pub(super) fn borrowed(query: &[(String, String)]) -> Vec<(&str, &str)> {
 
 /// `application/x-www-form-urlencoded` text as Go writes it: all but letters, digits, a blank and four more are escaped.
 pub(super) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> String {
-    let mut text = String::new();
+    // Most are no longer.
+    let mut text = String::with_capacity(512);
     for (name, value) in pairs {
         if !text.is_empty() {
             text.push('&');
@@ -139,13 +140,42 @@ pub(super) fn form<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> S
 }
 
 fn escape(out: &mut String, text: &str) {
-    out.reserve(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            _ if byte.is_ascii_alphanumeric() => out.push(char::from(byte)),
-            _ => out.push_str(percent_encode_byte(byte)),
+    let escaped = |byte: u8| !byte.is_ascii_alphanumeric() && !b"-_.~".contains(&byte);
+    let mut rest = text;
+    while let Some(at) = rest.bytes().position(escaped) {
+        let (plain, tail) = rest.split_at(at);
+        out.push_str(plain);
+        let mut tail = tail.chars();
+        match tail.next() {
+            Some(' ') => out.push('+'),
+            Some(other) => {
+                let mut bytes = [0; 4];
+                out.extend(other.encode_utf8(&mut bytes).bytes().map(percent_encode_byte));
+            }
+            None => {}
+        }
+        rest = tail.as_str();
+    }
+    out.push_str(rest);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::form;
+    use proptest::prelude::*;
+
+    #[test]
+    fn a_form_is_written_as_go_writes_it() {
+        let pairs = [("a b", "~-_.!*'()"), ("é&=", "100%+/ "), ("", "")];
+        assert_eq!(form(pairs), "a+b=~-_.%21%2A%27%28%29&%C3%A9%26%3D=100%25%2B%2F+&=");
+    }
+
+    proptest! {
+        #[test]
+        fn a_form_is_read_as_it_was_meant(name in ".*", value in ".*") {
+            let text = form([(name.as_str(), value.as_str())]);
+            let read: Vec<_> = url::form_urlencoded::parse(text.as_bytes()).into_owned().collect();
+            prop_assert_eq!(read, [(name, value)]);
         }
     }
 }
