@@ -1,6 +1,7 @@
 //! Checks of values: everything that is wrong, at once, each with its field and what to do.
 //!
-//! No file is opened and no regular expression compiled here; the proxy does that when it compiles the configuration.
+//! No file is opened here, and of regular expressions only those of login parameters are compiled; the rest is for the
+//! proxy, when it compiles the configuration.
 
 mod access;
 mod header;
@@ -71,7 +72,7 @@ impl fmt::Display for Problems {
 }
 
 impl Config {
-    /// Checks all values that can be checked without reading another file or compiling a regular expression.
+    /// Checks all values that can be checked without reading another file; see the module for regular expressions.
     ///
     /// # Errors
     /// All problems found.
