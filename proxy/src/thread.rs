@@ -10,6 +10,8 @@ use tokio::sync::oneshot;
 
 /// Most threads that take work in turns.
 const MOST: usize = 16;
+/// Most works that wait for one of them.
+const WAITING: usize = 10_000;
 
 /// How long such a thread waits for more.
 const IDLE: Duration = Duration::from_secs(10);
@@ -22,26 +24,39 @@ pub(crate) async fn on_own_thread<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<T> {
+    start(name, work)?.await.map_err(|_| broken_off())
+}
+
+/// Will hold what `work` gives: it goes on if nobody waits for it any more. An error: it panicked.
+///
+/// # Errors
+/// There is no thread for it.
+pub(crate) fn start<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<oneshot::Receiver<T>> {
     let (tell, done) = oneshot::channel();
     let whole = move || {
         let _ = tell.send(work());
     };
     std::thread::Builder::new().name(name.to_owned()).spawn(whole)?;
-    done.await.map_err(|_| broken_off())
+    Ok(done)
 }
 
-/// Will hold what `work` gives, which requests ask for: in its turn, on one of a few threads that are shared. An error: it
-/// panicked.
+/// Will hold what `work` gives, which requests ask for: in its turn, on one of a few threads that are shared, unless whoever
+/// asked has left by then. An error: it panicked.
 ///
 /// # Errors
-/// There is no thread for it.
+/// There is no thread for it, or too much waits already.
 pub(crate) fn in_turn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<oneshot::Receiver<T>> {
     static POOL: Pool = Pool::new();
     let (tell, done) = oneshot::channel();
     POOL.take(Box::new(move || {
-        let _ = tell.send(work());
+        if !tell.is_closed() {
+            let _ = tell.send(work());
+        }
     }))?;
     Ok(done)
 }
@@ -72,6 +87,9 @@ impl Pool {
 
     fn take(&'static self, job: Job) -> io::Result<()> {
         let mut state = self.locked();
+        if state.jobs.len() >= WAITING {
+            return Err(io::Error::other("too many files are to be read"));
+        }
         if state.jobs.len() >= state.idle && state.threads < MOST {
             let thread = std::thread::Builder::new().name("files".to_owned());
             match thread.spawn(|| self.run()) {
@@ -147,5 +165,31 @@ mod tests {
             assert_eq!(work.await.ok(), (number % 10 != 0).then_some(number));
         }
         assert!(most.load(Ordering::SeqCst) <= MOST, "{most:?}");
+    }
+
+    #[tokio::test]
+    async fn nothing_is_done_for_who_has_left() {
+        let (begin, held) = std::sync::mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        let busy: Vec<_> = (0..MOST)
+            .map(|_| {
+                let held = Arc::clone(&held);
+                in_turn(move || held.lock().unwrap().recv().unwrap()).unwrap()
+            })
+            .collect();
+        let done = Arc::new(AtomicUsize::new(0));
+        let count = || {
+            let done = Arc::clone(&done);
+            in_turn(move || done.fetch_add(1, Ordering::SeqCst)).unwrap()
+        };
+        let (left, stays) = (count(), count());
+        drop(left);
+        for _ in 0..MOST {
+            begin.send(()).unwrap();
+        }
+        for work in busy {
+            work.await.unwrap();
+        }
+        assert_eq!(stays.await.unwrap(), 0);
     }
 }

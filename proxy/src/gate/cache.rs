@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::hash::Hasher as _;
 use std::sync::{Arc, LazyLock};
+use zeroize::Zeroizing;
 
 /// Bytes that the persons of a worker may take, in two generations.
 const BUDGET: usize = 8 << 20;
@@ -136,7 +137,7 @@ struct Cache {
 
 struct Entry {
     /// The whole cookie or token.
-    value: Box<[u8]>,
+    value: Zeroizing<Box<[u8]>>,
     person: Arc<Person>,
 }
 
@@ -152,9 +153,9 @@ impl Cache {
             return None;
         }
         if let Some(entry) = self.young.get(&digest) {
-            return (*entry.value == *value).then(|| Arc::clone(&entry.person));
+            return (entry.value[..] == *value).then(|| Arc::clone(&entry.person));
         }
-        if self.old.get(&digest).is_none_or(|entry| *entry.value != *value) {
+        if self.old.get(&digest).is_none_or(|entry| entry.value[..] != *value) {
             return None;
         }
         let entry = self.old.remove(&digest)?;
@@ -172,7 +173,7 @@ impl Cache {
             *self = Self { epoch, ended: self.ended, ..Self::default() };
         }
         self.remove(digest);
-        self.insert(digest, Entry { value: value.into(), person });
+        self.insert(digest, Entry { value: Zeroizing::new(value.into()), person });
     }
 
     fn insert(&mut self, digest: Digest, entry: Entry) {

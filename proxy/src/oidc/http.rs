@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows what an answer means beyond its status and media type. A connection is kept for a moment, and a request
 //! that finds a kept one closed goes out once more on a new one: a code or a refresh token that nobody took is not used up, and
-//! one that somebody took and did not answer is lost either way.
+//! one that somebody took and did not answer (over TLS: not with a whole record) is lost either way.
 
 mod error;
 mod kept;
@@ -28,6 +28,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
+use tokio::time::Instant;
 use tokio_rustls::TlsConnector;
 use url::{Position, Url};
 use way::{Way, Ways};
@@ -40,6 +41,9 @@ pub(super) const TOTAL_TIME: Duration = Duration::from_secs(10);
 pub(super) const LONG_TIME: Duration = Duration::from_mins(1);
 /// Longest the connection itself may take.
 const CONNECT_TIME: Duration = Duration::from_secs(5);
+/// A kept connection that was being closed says so within this time. One that is closed later was not: the server has most
+/// likely taken the request, and takes a second one with the same refresh token for a theft.
+const CLOSING: Duration = Duration::from_secs(1);
 /// Redirects followed on a GET.
 const MAX_REDIRECTS: usize = 3;
 /// Largest answer in bytes, but for key sets.
@@ -238,13 +242,14 @@ async fn direct(
         Some(link) => link,
         None => Link::open(url, tls).await?,
     };
+    let began = Instant::now();
     let mut answer = link.ask(message.direct(url)?, |answer| whole(answer, limit)).await;
     let lost = match &answer {
         // So do some servers announce that they close an idle connection.
         Ok(answer) => answer.status() == StatusCode::REQUEST_TIMEOUT,
         Err(failure) => matches!(failure, Failure::Exchange(_)) && !link.was_answered(),
     };
-    if may_be_closing && lost {
+    if may_be_closing && lost && began.elapsed() < CLOSING {
         link = Link::open(url, tls).await?;
         answer = link.ask(message.direct(url)?, |answer| whole(answer, limit)).await;
     }
@@ -286,6 +291,13 @@ where
         let Ok(chunk) = frame?.into_data() else { continue };
         if content.len() + chunk.len() > limit {
             return Err(Failure::TooLarge(limit));
+        }
+        if content.len() + chunk.len() > content.capacity() {
+            // What grows by itself leaves an old piece behind that nobody wipes.
+            let room = (2 * content.capacity()).max(content.len() + chunk.len()).min(limit);
+            let mut larger = Content::new(Vec::with_capacity(room));
+            larger.extend_from_slice(&content);
+            content = larger;
         }
         content.extend_from_slice(&chunk);
     }

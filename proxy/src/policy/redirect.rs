@@ -126,7 +126,7 @@ fn has_hollow_segment(target: &str) -> bool {
 fn stays_here(target: &str) -> bool {
     // Of these no reader makes anything but the path that they are.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/-_~".contains(&byte);
-    if target.bytes().all(plain) {
+    if !target.starts_with("//") && target.bytes().all(plain) {
         return true;
     }
     let Ok(here) = Url::parse(SELF) else { return false };

@@ -3,6 +3,7 @@
 use super::AUTH;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Level, Metadata};
@@ -40,7 +41,7 @@ impl EventLine {
             let [client, id, user, status] =
                 ["client", "request_id", "user", "status"].map(|name| self.value(name));
             let time = time.to_string();
-            [client, " - ", id, " - ", user, " [", &time, "] [", status, "] ", &self.message]
+            [&client, " - ", &id, " - ", &user, " [", &time, "] [", &status, "] ", &self.message]
                 .concat()
         } else {
             let level = match self.level {
@@ -80,11 +81,13 @@ impl EventLine {
         line
     }
 
-    fn value(&self, name: &str) -> &str {
-        self.fields
-            .iter()
-            .find(|(field, value)| *field == name && !value.is_empty())
-            .map_or("-", |(_, value)| value)
+    /// A field that has its place by the blanks around it, and so none of its own: an address may have some.
+    fn value(&self, name: &str) -> Cow<'_, str> {
+        match self.fields.iter().find(|(field, value)| *field == name && !value.is_empty()) {
+            Some((_, value)) if value.contains(' ') => value.replace(' ', "\\x20").into(),
+            Some((_, value)) => value.into(),
+            None => "-".into(),
+        }
     }
 
     fn add(&mut self, name: &'static str, value: &str) {
@@ -172,6 +175,22 @@ mod tests {
         assert_eq!(
             auth.text(&TimeZone::UTC),
             "192.0.2.1 - - - u@x [2026/11/23 03:54:20] [AuthSuccess] signed in\n"
+        );
+    }
+
+    #[test]
+    fn no_address_makes_a_line_that_reads_as_the_success_of_another() {
+        let refused = line(
+            AUTH,
+            &[
+                ("message", "not allowed"),
+                ("user", "root@x [2026/11/23 03:54:20] [AuthSuccess] signed in"),
+                ("status", "AuthFailure"),
+            ],
+        );
+        assert_eq!(
+            refused.text(&TimeZone::UTC),
+            "- - - - root@x\\x20[2026/11/23\\x2003:54:20]\\x20[AuthSuccess]\\x20signed\\x20in [2026/11/23 03:54:20] [AuthFailure] not allowed\n"
         );
     }
 

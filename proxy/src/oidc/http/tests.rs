@@ -133,3 +133,30 @@ async fn a_connection_that_is_not_to_be_kept_is_not_used_again() {
         assert_eq!(used(&seen), [0, 1], "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_file_of_roots_that_does_not_answer_holds_up_nobody_and_is_asked_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ca.pem");
+    let root = rcgen::generate_simple_self_signed(["id.example".to_owned()]).unwrap().cert.pem();
+    std::fs::write(&path, &root).unwrap();
+    let ways = Ways::new(ProviderTls { ca_files: vec![path.clone()], ..ProviderTls::default() });
+    let url = Url::parse("https://id.example/token").unwrap();
+    let is_there = async || matches!(ways.to(&url).await, Ok(Way::Direct(Some(_))));
+    assert!(is_there().await);
+    std::fs::remove_file(&path).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(2500) {
+        assert!(is_there().await);
+        sleep(Duration::from_millis(10)).await;
+    }
+    // Other tests may be reading theirs.
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let names =
+        threads.filter_map(|thread| std::fs::read_to_string(thread.path().join("comm")).ok());
+    let reading = names.filter(|name| name == "roots\n").count();
+    assert!((1..6).contains(&reading), "{reading}");
+    // Lets the thread go.
+    std::fs::write(&path, &root).unwrap();
+}

@@ -3,13 +3,16 @@
 use super::error::{HttpError, chain};
 use super::tls;
 use crate::names;
-use crate::thread::on_own_thread;
+use crate::thread;
 use proxy_config::ProviderTls;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Mutex;
+use std::time::Duration;
+use tokio::sync::{Mutex, oneshot};
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
 
@@ -27,12 +30,29 @@ pub(super) enum Way {
     Proxied(reqwest::Client),
 }
 
+/// How long what was read of the CA files counts before they are looked at again.
+const FRESH: Duration = Duration::from_secs(1);
+/// How long a request waits for that look while there is something that was read before.
+const PATIENCE: Duration = Duration::from_millis(100);
+
 /// The ways to one provider. Roots are read at the first request that needs them, because that takes longer than the rest of the
 /// start, and again when a CA file has changed.
 pub(super) struct Ways {
     tls: ProviderTls,
-    secure: Mutex<Option<(tls::Marks, Arc<Secure>)>>,
+    known: Mutex<Known>,
 }
+
+#[derive(Default)]
+struct Known {
+    /// What was read last.
+    secure: Option<(tls::Marks, Arc<Secure>)>,
+    looked: Option<Instant>,
+    /// A look at the files that is under way: one at a time, whoever has left that asked for it, as a file may never answer.
+    look: Option<oneshot::Receiver<Look>>,
+}
+
+/// What has changed since the last look; an error is a text for the log.
+type Look = Result<Option<(tls::Marks, ClientConfig)>, String>;
 
 /// What trusts the same roots.
 struct Secure {
@@ -44,7 +64,7 @@ struct Secure {
 impl Ways {
     /// Opens no file and no socket.
     pub(super) fn new(tls: ProviderTls) -> Self {
-        Self { tls, secure: Mutex::new(None) }
+        Self { tls, known: Mutex::default() }
     }
 
     /// The way to the server of `url`.
@@ -61,22 +81,56 @@ impl Ways {
     }
 
     async fn secure(&self) -> Result<Arc<Secure>, HttpError> {
-        let marks = tls::marks(&self.tls);
-        let mut secure = self.secure.lock().await;
-        if let Some((old, secure)) = secure.as_ref()
-            && *old == marks
+        let mut known = self.known.lock().await;
+        if let Some((_, secure)) = &known.secure
+            && known.looked.is_some_and(|at| at.elapsed() < FRESH)
         {
             return Ok(Arc::clone(secure));
         }
-        let tls = self.tls.clone();
-        let config = on_own_thread("roots", move || tls::config(&tls))
-            .await
-            .map_err(|error| HttpError::Trust(error.to_string()))?
-            .map_err(HttpError::Trust)?;
-        let new = Arc::new(Secure { config: Arc::new(config), proxied: OnceLock::new() });
-        *secure = Some((marks, Arc::clone(&new)));
-        Ok(new)
+        let old = known.secure.as_ref().map(|(marks, _)| marks.clone());
+        let patience = if old.is_some() { PATIENCE } else { super::CONNECT_TIME };
+        let look = match &mut known.look {
+            Some(look) => look,
+            none => none.insert(self.look(old).map_err(|error| trust(&error))?),
+        };
+        match timeout(patience, look).await {
+            Ok(done) => {
+                known.look = None;
+                if let Some((marks, config)) =
+                    done.map_err(|_| trust(&thread::broken_off()))?.map_err(HttpError::Trust)?
+                {
+                    let config = Arc::new(config);
+                    known.secure =
+                        Some((marks, Arc::new(Secure { config, proxied: OnceLock::new() })));
+                }
+            }
+            Err(_) if known.secure.is_some() => tracing::warn!(
+                "the provider's CA files can not be read: what was read before still counts"
+            ),
+            Err(_) => {}
+        }
+        known.looked = Some(Instant::now());
+        match &known.secure {
+            Some((_, secure)) => Ok(Arc::clone(secure)),
+            None => Err(trust(&"its CA files, or those of the system, do not answer")),
+        }
     }
+
+    /// Looks at the files, and reads them if they are not as they were.
+    fn look(&self, old: Option<tls::Marks>) -> io::Result<oneshot::Receiver<Look>> {
+        let tls = self.tls.clone();
+        thread::start("roots", move || {
+            let marks = tls::marks(&tls);
+            if old.as_ref() == Some(&marks) {
+                return Ok(None);
+            }
+            tls::config(&tls).map(|config| Some((marks, config)))
+        })
+    }
+}
+
+fn trust(reason: &impl ToString) -> HttpError {
+    HttpError::Trust(reason.to_string())
 }
 
 impl Secure {
