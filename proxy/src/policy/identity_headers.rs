@@ -64,7 +64,9 @@ pub(crate) fn add_to(response: &mut HeaderMap, headers: &Headers) {
 
 /// One value that can not be taken for several, as the `GAP-Auth` header carries it.
 pub(crate) fn single(text: &str) -> HeaderValue {
-    HeaderValue::try_from(encoded(text, false)).unwrap_or(HeaderValue::from_static(""))
+    let mut encoded = String::with_capacity(text.len());
+    encode(&mut encoded, text, false);
+    HeaderValue::try_from(encoded).unwrap_or(HeaderValue::from_static(""))
 }
 
 fn joined(rules: &[ValueRule], session: &Session) -> Option<HeaderValue> {
@@ -78,7 +80,7 @@ fn joined(rules: &[ValueRule], session: &Session) -> Option<HeaderValue> {
                 text.push(',');
             }
             text.push_str(prefix);
-            text.push_str(&encoded(value, list));
+            encode(&mut text, value, list);
         }
     }
     if text.is_empty() {
@@ -89,35 +91,38 @@ fn joined(rules: &[ValueRule], session: &Session) -> Option<HeaderValue> {
     Some(value)
 }
 
-fn values<'a>(claim: &Claim, session: &'a Session) -> Vec<&'a str> {
+fn values<'a>(claim: &Claim, session: &'a Session) -> impl Iterator<Item = &'a str> {
     let identity = &session.identity;
-    let found: Vec<&str> = match claim {
-        Claim::User => vec![identity.user.as_str()],
-        Claim::Email => identity.email.as_deref().into_iter().collect(),
-        Claim::Groups => identity.groups.iter().map(String::as_str).collect(),
-        Claim::PreferredUsername => identity.preferred_username.as_deref().into_iter().collect(),
-        Claim::AccessToken => {
-            session.access_token.as_ref().map(Token::as_str).into_iter().collect()
-        }
-        Claim::IdToken => session.id_token.as_ref().map(Token::as_str).into_iter().collect(),
+    let (one, list): (Option<&str>, &[String]) = match claim {
+        Claim::User => (Some(&identity.user), &[]),
+        Claim::Email => (identity.email.as_deref(), &[]),
+        Claim::Groups => (None, &identity.groups),
+        Claim::PreferredUsername => (identity.preferred_username.as_deref(), &[]),
+        Claim::AccessToken => (session.access_token.as_ref().map(Token::as_str), &[]),
+        Claim::IdToken => (session.id_token.as_ref().map(Token::as_str), &[]),
         Claim::Other(name) => {
-            session.claims.values.get(name).into_iter().flatten().map(String::as_str).collect()
+            (None, session.claims.values.get(name).map(Vec::as_slice).unwrap_or_default())
         }
     };
-    found.into_iter().filter(|value| !value.is_empty()).collect()
+    let all = one.into_iter().chain(list.iter().map(String::as_str));
+    all.filter(|value| !value.is_empty())
 }
 
-fn encoded(value: &str, list: bool) -> String {
+/// Appends `value`.
+fn encode(text: &mut String, value: &str, list: bool) {
     let inner = value.trim_matches(' ');
+    let is_odd = |byte: u8| byte.is_ascii_control() || (list && matches!(byte, b',' | b'%'));
+    if inner.len() == value.len() && !inner.bytes().any(is_odd) {
+        return text.push_str(value);
+    }
     let (start, end) = (
         value.len() - value.trim_start_matches(' ').len(),
         value.len() - value.trim_end_matches(' ').len(),
     );
-    let mut text = String::with_capacity(value.len());
     // A value of blanks alone would be counted from both ends.
     text.push_str(&"%20".repeat(if inner.is_empty() { value.len() } else { start }));
     for character in inner.chars() {
-        if character.is_ascii_control() || (list && matches!(character, ',' | '%')) {
+        if u8::try_from(character).is_ok_and(is_odd) {
             // Writing to a String can not fail.
             let _ = write!(text, "%{:02X}", u32::from(character));
         } else {
@@ -127,7 +132,6 @@ fn encoded(value: &str, list: bool) -> String {
     if !inner.is_empty() {
         text.push_str(&"%20".repeat(end));
     }
-    text
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use crate::fields::{self, Fields, Malformed, room};
 use crate::random;
 use crate::session::{Fingerprint, Session};
 use proxy_config::SessionFormat;
-use std::fmt::Write;
 use zeroize::{Zeroize, Zeroizing};
 
 const ID: usize = 16;
@@ -106,10 +105,11 @@ impl Ticket {
     }
 
     fn new(cookie_name: &str, number: [u8; ID], secret: Zeroizing<[u8; SECRET]>) -> Self {
-        let mut id = format!("{cookie_name}-");
-        for byte in number {
-            let _ = write!(id, "{byte:02x}");
-        }
+        let mut id = String::with_capacity(cookie_name.len() + 1 + 2 * ID);
+        id.push_str(cookie_name);
+        id.push('-');
+        let digits = number.iter().flat_map(|byte| [byte >> 4, byte & 0xf]);
+        id.extend(digits.filter_map(|digit| char::from_digit(u32::from(digit), 16)));
         Self { number, id, secret, issuer: None, credentials: 0 }
     }
 }
