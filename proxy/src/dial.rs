@@ -13,14 +13,17 @@ use tokio::time::timeout;
 /// What an address gets before the next one is tried.
 const MOMENT: Duration = Duration::from_millis(300);
 
-/// A connection to the first address of `host` that answers. Without a limit in time, which the caller knows better.
+/// A connection to the first address of `host` that answers, on which small pieces are not held back. Without a limit in time,
+/// which the caller knows better. An address of IPv6 may be in brackets.
 ///
 /// # Errors
 /// The name has no address, or what became of the last one that was tried.
 pub(crate) async fn dial(host: &str, port: u16) -> io::Result<TcpStream> {
-    let addresses = names::look_up(host).await?;
+    let addresses = names::look_up(host.trim_matches(['[', ']'])).await?;
     let addresses = addresses.iter().map(|address| SocketAddr::new(*address, port));
-    first_of(addresses.collect(), TcpStream::connect).await
+    let stream = first_of(addresses.collect(), TcpStream::connect).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 async fn first_of<T, F>(

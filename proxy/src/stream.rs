@@ -1,5 +1,9 @@
 //! A connected socket of either side, whatever lies between it and HTTP.
 
+mod noted;
+
+pub(crate) use noted::Noted;
+
 use futures_util::FutureExt as _;
 use socket2::TcpKeepalive;
 use std::io;

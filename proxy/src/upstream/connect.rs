@@ -98,7 +98,6 @@ pub(super) fn late(_: tokio::time::error::Elapsed) -> io::Error {
 
 async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
     let stream = timeout(CONNECT_TIMEOUT, dial(host, port)).await.map_err(late)??;
-    stream.set_nodelay(true)?;
     find_dead(&stream);
     Ok(stream)
 }

@@ -4,6 +4,7 @@
 use super::headers::{has_token, tokens};
 use super::http1::Switched;
 use crate::peer::Peer;
+use crate::stream::Noted;
 use crate::worker::Worker;
 use http::header::{CONNECTION, UPGRADE};
 use http::request::Parts;
@@ -11,12 +12,10 @@ use http::{HeaderMap, HeaderValue, Method, Version};
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::io::AsyncWriteExt;
 
 /// A client's wish for another protocol.
 pub(super) struct Wish {
@@ -74,8 +73,9 @@ fn is_http(token: &[u8]) -> bool {
 
 async fn carry(client: Upgraded, upstream: Switched, idle: Option<Duration>) -> io::Result<()> {
     let Switched { stream: mut upstream, early } = upstream;
-    let moved = Arc::new(AtomicBool::new(false));
-    let mut client = Watched { io: TokioIo::new(client), moved: Arc::clone(&moved) };
+    // Both directions pass through the client's side.
+    let mut client = Noted::all(TokioIo::new(client));
+    let moved = client.noted();
     let copy = async {
         client.write_all(&early).await?;
         client.flush().await?;
@@ -96,52 +96,5 @@ async fn carry(client: Upgraded, upstream: Switched, idle: Option<Duration>) -> 
     tokio::select! {
         result = copy => result.map(|_| ()),
         () = quiet => Err(io::ErrorKind::TimedOut.into()),
-    }
-}
-
-/// Notes that bytes moved; both directions pass through the client's side.
-struct Watched<T> {
-    io: T,
-    moved: Arc<AtomicBool>,
-}
-
-impl<T> Watched<T> {
-    fn note(&self, moved: bool) {
-        if moved {
-            self.moved.store(true, Ordering::Relaxed);
-        }
-    }
-}
-
-impl<T: AsyncRead + Unpin> AsyncRead for Watched<T> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let poll = Pin::new(&mut self.io).poll_read(cx, buf);
-        self.note(buf.filled().len() > before);
-        poll
-    }
-}
-
-impl<T: AsyncWrite + Unpin> AsyncWrite for Watched<T> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let poll = Pin::new(&mut self.io).poll_write(cx, buf);
-        self.note(matches!(poll, Poll::Ready(Ok(count)) if count > 0));
-        poll
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::error::Failure;
 use crate::dial::dial;
-use crate::stream::Stream;
+use crate::stream::{Noted, Stream};
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
@@ -18,7 +18,6 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::unconstrained;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
@@ -27,7 +26,7 @@ use url::Url;
 /// See the module.
 pub(super) struct Link {
     sender: SendRequest<Full<Bytes>>,
-    connection: Connection<TokioIo<Socket>, Full<Bytes>>,
+    connection: Connection<TokioIo<Noted<Stream>>, Full<Bytes>>,
     /// The connection has ended, and is not to be driven any more.
     ended: bool,
     heard: Arc<AtomicBool>,
@@ -42,9 +41,9 @@ impl Link {
     pub(super) async fn open(url: &Url, tls: Option<&TlsConnector>) -> Result<Self, Failure> {
         let stream = timeout(super::CONNECT_TIME, connect(url, tls)).await;
         let stream = stream.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-        let heard = Arc::new(AtomicBool::new(false));
-        let socket = Socket { stream, heard: Arc::clone(&heard) };
-        let (sender, connection) = handshake(TokioIo::new(socket)).await?;
+        let stream = Noted::reads(stream);
+        let heard = stream.noted();
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         Ok(Self { sender, connection, ended: false, heard, opened: Instant::now() })
     }
 
@@ -106,61 +105,9 @@ impl Link {
 
 async fn connect(url: &Url, tls: Option<&TlsConnector>) -> io::Result<Stream> {
     let host = url.host_str().unwrap_or_default();
-    let host = host.trim_start_matches('[').trim_end_matches(']');
     let stream = dial(host, url.port_or_known_default().unwrap_or_default()).await?;
-    stream.set_nodelay(true)?;
     let Some(tls) = tls else { return Ok(Stream::Tcp(stream)) };
-    let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
+    let name =
+        ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(io::Error::other)?;
     Ok(Stream::Tls(Box::new(tls.connect(name, stream).await?.into())))
-}
-
-/// Remembers whether anything has come.
-struct Socket {
-    stream: Stream,
-    heard: Arc<AtomicBool>,
-}
-
-impl AsyncRead for Socket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.heard.store(true, Ordering::Relaxed);
-        }
-        read
-    }
-}
-
-impl AsyncWrite for Socket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

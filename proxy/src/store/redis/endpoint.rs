@@ -14,7 +14,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::UnixStream;
 use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
@@ -77,13 +77,13 @@ impl Endpoint {
 
     async fn open(&self) -> Result<Box<dyn Wire>, RedisError> {
         match &self.address {
-            ConnectionAddr::Tcp(host, port) => Ok(Box::new(tcp(host, *port).await?)),
+            ConnectionAddr::Tcp(host, port) => Ok(Box::new(dial(host, *port).await?)),
             ConnectionAddr::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
             ConnectionAddr::TcpTls { host, port, insecure, tls_params: _ } => {
                 let connector = self.tls.get_or_try_init(|| self.connector(*insecure)).await?;
                 let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-                Ok(Box::new(connector.connect(name, tcp(host, *port).await?).await?))
+                Ok(Box::new(connector.connect(name, dial(host, *port).await?).await?))
             }
             _ => Err(RedisError::from((ErrorKind::InvalidClientConfig, "unknown kind of address"))),
         }
@@ -105,10 +105,4 @@ impl Endpoint {
         let config = on_own_thread("roots", load).await?;
         Ok(TlsConnector::from(Arc::new(config.map_err(io::Error::other)?)))
     }
-}
-
-async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
-    let stream = dial(host.trim_matches(['[', ']']), port).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }
