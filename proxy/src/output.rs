@@ -1,6 +1,6 @@
-//! Standard output and standard error: buffers, and for each of the two a thread that empties them, at 64 KB or after
-//! 100 ms, an event that is told alone at once. So a slow reader never holds up a request or a probe, whoever made it slow. What does not fit
-//! any more is dropped and counted.
+//! Standard output and standard error: buffers, and for each of the two a thread that empties them, at 64 KB or after 100 ms,
+//! an event that is told alone at once. So a slow reader never holds up a request or a probe, whoever made it slow. What does
+//! not fit any more is dropped and counted.
 //!
 //! Nothing else in a running proxy writes to the two.
 

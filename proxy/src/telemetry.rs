@@ -137,17 +137,12 @@ impl Subscriber for &'static Output {
         }
         let mut line = EventLine::new(event.metadata(), SystemClock.now());
         event.record(&mut line);
-        let error = *event.metadata().level() == Level::ERROR;
-        self.put(
-            &line,
-            if error {
-                Pace::Error
-            } else if auth {
-                Pace::Auth
-            } else {
-                Pace::Event
-            },
-        );
+        let pace = match *event.metadata().level() {
+            Level::ERROR => Pace::Error,
+            _ if auth => Pace::Auth,
+            _ => Pace::Event,
+        };
+        self.put(&line, pace);
     }
 }
 

@@ -1,10 +1,11 @@
 //! Sessions that this worker has seen, with everything that a request needs of them ready (performance: opening a cookie
 //! is cheap, making headers and decisions from it is not).
 //!
-//! Per thread, so no lock. A cookie or a bearer token is found by a keyed digest of its end, which is ciphertext and tag or
-//! a signature, and then compared as a whole with the one that was opened: comparing costs a small part of hashing. Nobody can search the keys, aim at them, or find a session by anything but the exact bytes. Bounded by bytes, not by count.
-//! An entry is good until its session ends or is due for a refresh, and for one configuration only. Sessions in Redis are never
-//! kept, because a sign-out elsewhere must count at once.
+//! Per thread, so no lock. A cookie or a bearer token is found by a keyed digest of its end, which is ciphertext and tag or a
+//! signature, and then compared as a whole with the one that was opened: comparing costs a small part of hashing. Nobody can
+//! search the keys, aim at them, or find a session by anything but the exact bytes. Bounded by bytes, not by count. An entry is
+//! good until its session ends or is due for a refresh, and for one configuration only. Sessions in Redis are never kept,
+//! because a sign-out elsewhere must count at once.
 
 use crate::policy::Person;
 use crate::random;

@@ -23,8 +23,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 impl Provider {
-    /// Finishes a login. `redirect_uri` is that of [`Provider::login`], `network` that of whoever comes back. The `state` parameter must have been compared with
-    /// `state` already, and must not be accepted a second time.
+    /// Finishes a login. `redirect_uri` is that of [`Provider::login`], `network` that of whoever comes back. The `state`
+    /// parameter must have been compared with `state` already, and must not be accepted a second time.
     ///
     /// # Errors
     /// See [`CallbackError`]; its [`CallbackError::failure`] says what to answer.

@@ -128,8 +128,8 @@ impl Http {
         .await
     }
 
-    /// A POST of a form (already encoded), with an `Authorization` header if given, that may take `time`. Redirects are refused: the form holds
-    /// the code and perhaps the client secret.
+    /// A POST of a form (already encoded), with an `Authorization` header if given, that may take `time`. Redirects are
+    /// refused: the form holds the code and perhaps the client secret.
     ///
     /// # Errors
     /// See [`HttpError`]; a status that is not 200 is no error here.

@@ -58,9 +58,10 @@ impl NormalPath {
     /// [`Normalised::Moved`].
     ///
     /// # Errors
-    /// A bad escape, a control character, a raw backslash, or a `..` that only some readers see: behind an encoded slash or
-    /// backslash, with `;` parameters, before an encoded `#` or `?`, with blanks, or encoded twice. Also an encoded slash or
-    /// backslash at its beginning. What else readers could see in two ways is data to many applications (`/queues/%2F/orders`): it passes, and no rule covers it.
+    /// A bad escape, a control character, a raw backslash, or a `..` that only some readers see: behind an encoded
+    /// slash or backslash, with `;` parameters, before an encoded `#` or `?`, with blanks, or encoded twice. Also an encoded
+    /// slash or backslash at its beginning. What else readers could see in two ways is data to many applications
+    /// (`/queues/%2F/orders`): it passes, and no rule covers it.
     pub(crate) fn of(target: &PathAndQuery) -> Result<Normalised, Malformed> {
         if is_plain(target.path().as_bytes()) {
             let received = target.clone();
