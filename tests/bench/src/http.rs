@@ -11,6 +11,13 @@ pub(crate) struct Answer {
     head: String,
 }
 
+/// The second request of a login.
+pub(crate) struct Callback {
+    pub(crate) target: String,
+    /// The authorization code in it.
+    pub(crate) code: String,
+}
+
 impl Answer {
     /// The one whose text begins with `head`.
     pub(crate) fn of(text: &str) -> Outcome<Self> {
@@ -37,7 +44,7 @@ impl Answer {
     }
 
     /// Where the provider sends a browser that this answer has sent to it. The nonce is the code.
-    pub(crate) fn callback(&self) -> Outcome<String> {
+    pub(crate) fn callback(&self) -> Outcome<Callback> {
         let location = self.all("location").next().ok_or("the login leads nowhere")?;
         let query = location.split_once('?').map_or("", |(_, query)| query);
         let parameter = |name: &str| {
@@ -46,7 +53,8 @@ impl Answer {
         };
         let state = parameter("state").ok_or("the login has no state")?;
         let nonce = parameter("nonce").ok_or("the login has no nonce")?;
-        Ok(format!("/oauth2/callback?code={nonce}&state={state}"))
+        let target = format!("/oauth2/callback?code={nonce}&state={state}");
+        Ok(Callback { target, code: nonce })
     }
 }
 

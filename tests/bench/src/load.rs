@@ -6,6 +6,7 @@ mod login;
 use crate::Outcome;
 use crate::certificate::HOST;
 use crate::clock::now;
+use crate::provider::Provider;
 use crate::sealed::Sealed;
 use rustls::ClientConfig;
 use std::net::SocketAddr;
@@ -16,9 +17,17 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+/// What is done again and again.
+pub(crate) enum Load {
+    /// One kind of request.
+    Requests(Requests),
+    /// Logins at this provider on so many connections: start, provider, callback.
+    Logins(Arc<Provider>, usize),
+}
+
 /// One kind of request.
 #[derive(Clone)]
-pub(crate) struct Load {
+pub(crate) struct Requests {
     pub(crate) request: Vec<u8>,
     pub(crate) status: u16,
     pub(crate) connections: usize,
@@ -36,8 +45,6 @@ pub(crate) enum Manner {
     Tls(Arc<ClientConfig>),
     /// As streams of HTTP/2 over TLS: the target and the cookies.
     Http2(Arc<ClientConfig>, &'static str, String),
-    /// A login: start, provider, callback.
-    Login,
 }
 
 /// Where the head ends, if it does.
@@ -55,14 +62,28 @@ pub(crate) fn content_length(head: &str) -> u64 {
 /// Asks until the time is over. Returns the number of answers.
 pub(crate) async fn run(load: &Load, address: SocketAddr, time: Duration) -> Outcome<u64> {
     let until = now() + time;
-    let tasks: Vec<_> = (0..load.connections)
-        .map(|_| {
-            let load = load.clone();
-            tokio::spawn(async move {
-                connection(&load, address, until).await.map_err(|error| error.to_string())
-            })
-        })
-        .collect();
+    match load {
+        Load::Logins(provider, connections) => {
+            login::run(provider, (address, *connections), until).await
+        }
+        Load::Requests(requests) => {
+            let asking = (0..requests.connections).map(|_| {
+                let requests = requests.clone();
+                async move { connection(&requests, address, until).await }
+            });
+            Ok(together(asking).await?.iter().sum())
+        }
+    }
+}
+
+/// Does all of `work` at the same time.
+async fn together<T, F>(work: impl Iterator<Item = F>) -> Outcome<Vec<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = Outcome<T>> + Send + 'static,
+{
+    let spawn = |work: F| tokio::spawn(async { work.await.map_err(|error| error.to_string()) });
+    let tasks: Vec<_> = work.map(spawn).collect();
     // Whoever writes to somebody who sleeps pays for waking them, the more often the slower they are themselves; on a
     // network that is the receiving machine's work. So this thread does not sleep.
     let awake = tokio::spawn(async {
@@ -70,15 +91,15 @@ pub(crate) async fn run(load: &Load, address: SocketAddr, time: Duration) -> Out
             tokio::task::yield_now().await;
         }
     });
-    let mut answers = 0;
+    let mut results = Vec::with_capacity(tasks.len());
     for task in tasks {
-        answers += task.await??;
+        results.push(task.await??);
     }
     awake.abort();
-    Ok(answers)
+    Ok(results)
 }
 
-async fn connection(load: &Load, address: SocketAddr, until: Instant) -> Outcome<u64> {
+async fn connection(load: &Requests, address: SocketAddr, until: Instant) -> Outcome<u64> {
     let mut stream = TcpStream::connect(address).await?;
     stream.set_nodelay(true)?;
     let mut buffer = Vec::with_capacity(256 * 1024);
@@ -93,7 +114,6 @@ async fn connection(load: &Load, address: SocketAddr, until: Instant) -> Outcome
             let stream = secured(stream, config).await?;
             http2::connection(stream, (target, cookies), until).await
         }
-        Manner::Login => login::connection(stream, until).await,
         Manner::Fresh(sealed) => {
             while now() < until {
                 let fresh = with_cookie(load, sealed)?;
@@ -114,7 +134,7 @@ async fn secured(
 
 async fn repeat(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    load: &Load,
+    load: &Requests,
     until: Instant,
 ) -> Outcome<u64> {
     let mut buffer = Vec::with_capacity(256 * 1024);
@@ -127,7 +147,7 @@ async fn repeat(
 }
 
 /// The request with one more header before its end.
-fn with_cookie(load: &Load, sealed: &Sealed) -> Outcome<Vec<u8>> {
+fn with_cookie(load: &Requests, sealed: &Sealed) -> Outcome<Vec<u8>> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut request = load.request.strip_suffix(b"\r\n").unwrap_or_default().to_vec();
     let pair = sealed.pair(COUNT.fetch_add(1, Ordering::Relaxed))?;

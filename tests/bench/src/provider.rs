@@ -9,8 +9,9 @@ use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
 use base64_simd::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
+use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -18,12 +19,14 @@ use tokio::net::{TcpListener, TcpStream};
 pub(crate) struct Provider {
     key: KeyPair,
     issuer: String,
+    /// ID tokens that are made already, by their codes.
+    made: Mutex<HashMap<String, String>>,
 }
 
 impl Provider {
     pub(crate) fn new(address: SocketAddr) -> Outcome<Self> {
         let key = KeyPair::generate(KeySize::Rsa2048)?;
-        Ok(Self { key, issuer: format!("http://{address}") })
+        Ok(Self { key, issuer: format!("http://{address}"), made: Mutex::default() })
     }
 
     /// Serves for ever.
@@ -82,13 +85,21 @@ impl Provider {
             }
             "/token" => {
                 let code = body.split('&').find_map(|pair| pair.strip_prefix("code="))?;
+                let made = self.made.lock().ok()?.remove(code);
                 Some(
                     json!({"token_type": "Bearer", "expires_in": 3600, "access_token": "a".repeat(400),
-                    "refresh_token": "r".repeat(200), "id_token": self.token(code)?}),
+                    "refresh_token": "r".repeat(200), "id_token": made.or_else(|| self.token(code))?}),
                 )
             }
             _ => None,
         }
+    }
+
+    /// Makes the ID token of the login with this code, before it is asked for.
+    pub(crate) fn sign_for(&self, code: String) -> Outcome<()> {
+        let token = self.token(&code).ok_or("the provider can not sign")?;
+        self.made.lock().map_err(|_| "the provider is gone")?.insert(code, token);
+        Ok(())
     }
 
     fn token(&self, nonce: &str) -> Option<String> {

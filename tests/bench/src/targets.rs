@@ -127,7 +127,7 @@ pub(crate) fn log_in(proxy: &Process) -> Outcome<String> {
     let start =
         start.filter(|_| began).ok_or("the proxy starts no login; has it found the provider?")?;
     let cookies = format!("Cookie: {}\r\n", start.pairs());
-    let done = http::get(proxy.address, &start.callback()?, &cookies)?;
+    let done = http::get(proxy.address, &start.callback()?.target, &cookies)?;
     if done.status != 302 {
         return Err(format!("the login ended with status {}", done.status).into());
     }

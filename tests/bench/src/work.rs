@@ -1,7 +1,7 @@
 //! CPU per request and throughput per CPU-second. The programs take turns within each round, so that whatever else the
 //! machine does hits all of them alike.
 
-use crate::load::{self, Load, Manner};
+use crate::load::{self, Load, Manner, Requests};
 use crate::process::Process;
 use crate::report::{Report, Row, float, median, say};
 use crate::sealed::Sealed;
@@ -62,17 +62,28 @@ fn works(setup: &Setup<'_>, given: &Credentials) -> Outcome<Vec<Work>> {
     let cookie = format!("Cookie: {}\r\n", given.cookie);
     let ticket = format!("Cookie: {}\r\n", given.ticket);
     let bearer = format!("Authorization: Bearer {}\r\n", given.bearer);
-    let plain =
-        |request, status, connections| Load { request, status, connections, manner: Manner::Plain };
+    let plain = |request, status, connections| Requests {
+        request,
+        status,
+        connections,
+        manner: Manner::Plain,
+    };
     let get = plain(request("GET /1k", &cookie, 0), 200, 32);
-    let by = |manner| Load { manner, ..get.clone() };
+    let by = |manner| Requests { manner, ..get.clone() };
     let sealed = Arc::new(Sealed::open(&given.cookie)?);
-    let fresh = Load { request: request("GET /1k", "", 0), ..by(Manner::Fresh(sealed)) };
+    let fresh = Requests { request: request("GET /1k", "", 0), ..by(Manner::Fresh(sealed)) };
     let tls = Manner::Tls(setup.certificate.client(b"http/1.1")?);
     let http2 = Manner::Http2(setup.certificate.client(b"h2")?, "/1k", given.cookie.clone());
     let auth = |cookie: &str| plain(request("GET /oauth2/auth", cookie, 0), 202, 32);
-    let work = |name, on, load, bar, goal| Work { name, load, on, bytes: 0, bar, goal };
-    let long = |name, load, bytes| Work { name, load, on: On::All, bytes, bar: None, goal: 1.1 };
+    let work = |name, on, requests, bar, goal| Work {
+        name,
+        load: Load::Requests(requests),
+        on,
+        bytes: 0,
+        bar,
+        goal,
+    };
+    let long = |name, requests, bytes| Work { bytes, ..work(name, On::All, requests, None, 1.1) };
     Ok(vec![
         work("GET 1 KB, cookie session", On::All, get.clone(), Some(1.05), 1.05),
         work("/oauth2/auth, cookie session", On::Asked, auth(&cookie), Some(0.6), 0.6),
@@ -85,15 +96,22 @@ fn works(setup: &Setup<'_>, given: &Credentials) -> Outcome<Vec<Work>> {
             1.2,
         ),
         work("/oauth2/auth, session in Redis", On::Redis, auth(&ticket), Some(1.05), 1.05),
-        work(
-            "login, start to session",
-            On::Own,
-            Load { connections: 16, ..by(Manner::Login) },
-            Some(6.0),
-            6.0,
-        ),
+        Work {
+            name: "login, start to session",
+            load: Load::Logins(Arc::clone(&setup.beside.provider), 16),
+            on: On::Own,
+            bytes: 0,
+            bar: Some(6.0),
+            goal: 6.0,
+        },
         work("GET 1 KB over TLS", On::Secure, by(tls), None, 1.1),
-        work("GET 1 KB over HTTP/2", On::Secure, Load { connections: 4, ..by(http2) }, None, 1.1),
+        work(
+            "GET 1 KB over HTTP/2",
+            On::Secure,
+            Requests { connections: 4, ..by(http2) },
+            None,
+            1.1,
+        ),
         long("POST 64 KB", plain(request("POST /post", &cookie, 64 << 10), 200, 16), 64 << 10),
         long("GET 100 KB", plain(request("GET /100k", &cookie, 0), 200, 16), 100 << 10),
         long("GET 10 MB", plain(request("GET /10m", &cookie, 0), 200, 4), 10 << 20),
