@@ -26,6 +26,7 @@ mod provider;
 mod refresh;
 mod token;
 mod userinfo;
+mod uses;
 mod validate;
 mod verify;
 
@@ -38,6 +39,7 @@ pub(crate) use login::Preferences;
 pub(crate) use login_state::LoginState;
 pub(crate) use provider::{Provider, Status as ProviderStatus};
 pub(crate) use refresh::{RefreshError, Refreshed, Slow};
+pub(crate) use uses::uses;
 pub(crate) use validate::Validity;
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ mod wear;
 pub(crate) use family::Family;
 pub(crate) use keyring::{KeyRing, KeyRingError, Purpose};
 pub(crate) use lifetime::Lifetime;
-pub(crate) use needs::{LeftOut, Needs, claims_named};
+pub(crate) use needs::{Needs, TokenKinds, Uses, claims_named};
 pub(crate) use record::{decode, encode};
 pub(crate) use seal::{Opened, SealError, open_record, seal_record};
 
@@ -134,7 +134,7 @@ pub(crate) struct Session {
     /// Refresh token.
     pub(crate) refresh_token: Option<Token>,
     /// Which of these were there and were not kept.
-    pub(crate) left_out: LeftOut,
+    pub(crate) left_out: TokenKinds,
     /// The nonce of the login, to compare with a later ID token's.
     pub(crate) nonce: Option<[u8; 32]>,
     /// Who it is.
@@ -156,7 +156,7 @@ impl Session {
             access_token: None,
             id_token: None,
             refresh_token: None,
-            left_out: LeftOut::default(),
+            left_out: TokenKinds::default(),
             nonce: None,
             identity: Identity::default(),
             claims: Captured::default(),

@@ -22,7 +22,7 @@ pub(crate) use voucher::Voucher;
 
 use self::redis::{Records, StoredRecord};
 use crate::cookie::{Attributes, MAX_VALUE, RequestCookies, SessionCookie, SetCookie};
-use crate::session::{self, Family, KeyRing, Lifetime, Needs, Purpose, Session};
+use crate::session::{self, Family, KeyRing, Lifetime, Needs, Purpose, Session, Uses};
 use jiff::Timestamp;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -46,7 +46,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) ring: Arc<KeyRing>,
     /// The configured providers.
     pub(crate) providers: Vec<Voucher>,
-    /// What is kept of a session.
+    /// What is kept of a session, whoever made it.
     pub(crate) needs: Needs,
     /// URL of the Redis server, if the settings ask for one.
     pub(crate) redis_url: Option<Zeroizing<String>>,
@@ -117,7 +117,7 @@ impl Store {
     /// configuration needs by now.
     pub(crate) fn is_due(&self, session: &Session, now: Timestamp) -> bool {
         self.lifetime.is_refresh_due(session, now)
-            || self.needs.lacks(session) && self.needs.can_refresh(session)
+            || self.needs.lacks(session) && self.can_refresh(session)
     }
 
     /// Whether it was written without something that the configuration needs by now.
@@ -301,12 +301,22 @@ impl Store {
         }
     }
 
-    /// A session as it is written: what the configuration uses of it.
+    /// A session as it is written: what the configuration and its own provider use of it.
     fn record(&self, session: &Session) -> session::Opened {
-        let picked = self.needs.pick(session);
+        let picked = self.needs.pick(session, &self.uses(session));
         let bytes = session::encode(&picked, self.needs.format());
         self.size.look(&picked, bytes.len());
         bytes
+    }
+
+    /// What its own provider uses of a session; of one that none of these made, nothing, and it is not accepted either.
+    fn uses(&self, session: &Session) -> Uses {
+        voucher::maker(&self.providers, session).map(|voucher| voucher.uses).unwrap_or_default()
+    }
+
+    /// Whether what a session lacks can be had by a refresh.
+    fn can_refresh(&self, session: &Session) -> bool {
+        self.uses(session).can_refresh(session)
     }
 
     fn open_session(&self, value: &str) -> Result<Session, LoadError> {
@@ -347,7 +357,7 @@ impl Store {
         if !self.lifetime.is_alive(session, now) {
             return Err(invalid(&"it has expired"));
         }
-        if self.needs.lacks(session) && !self.needs.can_refresh(session) {
+        if self.needs.lacks(session) && !self.can_refresh(session) {
             return Err(invalid(&"the configuration needs more than was kept of the login"));
         }
         Ok(provider)

@@ -10,7 +10,7 @@ use super::login_state::hash;
 use super::provider::Provider;
 use super::token::{self, TokenError, Tokens};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
-use crate::session::{Binding, Fingerprint, LeftOut, Login, Session, Token};
+use crate::session::{Binding, Fingerprint, Login, Session, Token, TokenKinds};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -170,7 +170,7 @@ async fn renewed(
     let kept = continued(client, session, tokens.refresh);
     let mut next = Session {
         // The provider was asked for everything: what is not there now was not given.
-        left_out: LeftOut::default(),
+        left_out: TokenKinds::default(),
         expires_at: expiry(kept.created_at, tokens.expires_in),
         ..kept.clone()
     };

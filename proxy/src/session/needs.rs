@@ -1,5 +1,5 @@
-//! What the configuration uses of a session: nothing else is stored. A token that nobody reads costs bytes in every request
-//! and is lost when the browser is.
+//! What is used of a session, by the configuration and by the provider that made it: nothing else is stored. A token that
+//! nobody reads costs bytes in every request and is lost when the browser is.
 //!
 //! A session remembers what it was written without. If the configuration comes to need that, the session is refreshed, or
 //! its owner signs in again: it is never taken for one whose provider gave nothing.
@@ -8,25 +8,39 @@ use super::{Captured, Session, Token};
 use proxy_config::{Claim, Config, SessionFormat};
 use std::borrow::Cow;
 
-/// Tokens that a session was written without.
+/// Some of the tokens of a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct LeftOut {
+pub(crate) struct TokenKinds {
     pub(crate) access_token: bool,
     pub(crate) id_token: bool,
     pub(crate) refresh_token: bool,
 }
 
-/// What is used.
+/// What a provider itself reads of the sessions that it made: to refresh them, to see whether they still stand, to sign their
+/// owners out. Each type of provider says it for its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Uses {
+    /// In any case. The refresh token is among them if sessions are refreshed.
+    pub(crate) always: TokenKinds,
+    /// Of a session that has no refresh token: what says in its place whether it still stands.
+    pub(crate) unrefreshed: TokenKinds,
+    /// The nonce of the login, to compare with a later ID token's.
+    pub(crate) nonce: bool,
+}
+
+impl Uses {
+    /// Whether `session` can be had again with everything that its provider gives.
+    pub(crate) fn can_refresh(&self, session: &Session) -> bool {
+        self.always.refresh_token && session.refresh_token.is_some()
+    }
+}
+
+/// What the configuration uses, of whichever session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Needs {
     format: SessionFormat,
-    /// Headers carry the access token.
-    access_token_shown: bool,
-    /// Headers carry the ID token.
-    id_token_shown: bool,
-    /// A sign-out at the provider may send it along.
-    id_token_sent: bool,
-    refresh: bool,
+    /// What headers carry.
+    shown: TokenKinds,
     /// Names of claims, beside those of the identity, which is always whole: the userinfo endpoint shows it.
     claims: Vec<String>,
 }
@@ -37,15 +51,13 @@ impl Needs {
         let rules = || config.request_headers.iter().chain(&config.response_headers);
         let shown =
             |claim: Claim| rules().any(|rule| rule.values.iter().any(|value| value.claim == claim));
-        let refresh = !config.session.refresh.is_zero();
         Self {
             format: config.session.format,
-            access_token_shown: shown(Claim::AccessToken),
-            id_token_shown: shown(Claim::IdToken),
-            // `{id_token}` in a target is filled in only where the target may lead to another host at all.
-            id_token_sent: config.providers.iter().any(|provider| provider.rp_initiated_logout)
-                || !config.http.whitelist_domains.is_empty(),
-            refresh,
+            shown: TokenKinds {
+                access_token: shown(Claim::AccessToken),
+                id_token: shown(Claim::IdToken),
+                refresh_token: false,
+            },
             claims: claims_named(config),
         }
     }
@@ -57,40 +69,37 @@ impl Needs {
 
     /// Whether the configuration shows something to applications that `session` was written without.
     pub(crate) fn lacks(&self, session: &Session) -> bool {
-        self.access_token_shown && session.left_out.access_token
-            || self.id_token_shown && session.left_out.id_token
+        self.shown.access_token && session.left_out.access_token
+            || self.shown.id_token && session.left_out.id_token
             || self.claims.iter().any(|name| !session.claims.asked.contains(name))
     }
 
-    /// Whether such a session can get it by a refresh.
-    pub(crate) fn can_refresh(&self, session: &Session) -> bool {
-        self.refresh && session.refresh_token.is_some()
-    }
-
-    /// The session as it is to be written. The first format has no room for what was left out, so there nothing is.
-    pub(crate) fn pick<'a>(&self, session: &'a Session) -> Cow<'a, Session> {
+    /// The session as it is to be written, for a provider that makes such use of it. The first format has no room for what was
+    /// left out, so there nothing is.
+    pub(crate) fn pick<'a>(&self, session: &'a Session, uses: &Uses) -> Cow<'a, Session> {
         if self.format == SessionFormat::V1 {
             return Cow::Borrowed(session);
         }
-        // Without a refresh token the ID token says whether a session still stands.
-        let id = self.id_token_shown
-            || self.id_token_sent
-            || self.refresh && session.refresh_token.is_none();
+        let Uses { always, unrefreshed, nonce } = uses;
+        let bare = session.refresh_token.is_none();
+        let leaves = |kind: fn(&TokenKinds) -> bool, token: &Option<Token>| {
+            let used = kind(&self.shown) || kind(always) || bare && kind(unrefreshed);
+            token.is_some() && !used
+        };
         let mut picked = Cow::Borrowed(session);
-        let leaves = |needed: bool, token: &Option<Token>| !needed && token.is_some();
-        if leaves(self.access_token_shown, &session.access_token) {
+        if leaves(|kinds| kinds.access_token, &session.access_token) {
             let picked = picked.to_mut();
             (picked.access_token, picked.left_out.access_token) = (None, true);
         }
-        if leaves(id, &session.id_token) {
+        if leaves(|kinds| kinds.id_token, &session.id_token) {
             let picked = picked.to_mut();
             (picked.id_token, picked.left_out.id_token) = (None, true);
         }
-        if leaves(self.refresh, &session.refresh_token) {
+        if leaves(|kinds| kinds.refresh_token, &session.refresh_token) {
             let picked = picked.to_mut();
             (picked.refresh_token, picked.left_out.refresh_token) = (None, true);
         }
-        if !self.refresh && session.nonce.is_some() {
+        if !nonce && session.nonce.is_some() {
             picked.to_mut().nonce = None;
         }
         let Captured { asked, values } = &session.claims;
@@ -121,12 +130,27 @@ pub(crate) fn claims_named(config: &Config) -> Vec<String> {
 mod tests {
     use super::*;
     use jiff::Timestamp;
-    use proxy_config::{Duration, HeaderRule, HeaderValue};
+    use proxy_config::{HeaderRule, HeaderValue};
 
-    fn config(claims: &[Claim], refresh: u64) -> Config {
+    const NOTHING: Uses = Uses { always: kinds(""), unrefreshed: kinds(""), nonce: false };
+    /// As OpenID Connect.
+    const REFRESHING: Uses = Uses { always: kinds("r"), unrefreshed: kinds("i"), nonce: true };
+
+    const fn kinds(text: &str) -> TokenKinds {
+        let letter = match text.as_bytes() {
+            [letter] => *letter,
+            _ => b' ',
+        };
+        TokenKinds {
+            access_token: letter == b'a',
+            id_token: letter == b'i',
+            refresh_token: letter == b'r',
+        }
+    }
+
+    fn config(claims: &[Claim]) -> Config {
         let mut config: Config =
             serde_json::from_str(include_str!("../../config/golden/smallest.json")).unwrap();
-        config.session.refresh = Duration::from_secs(refresh);
         config.request_headers = vec![HeaderRule {
             name: "X-Some".to_owned(),
             values: claims
@@ -148,68 +172,71 @@ mod tests {
         }
     }
 
-    fn kept(config: &Config) -> String {
-        let session = session();
-        let picked = Needs::of(config).pick(&session);
+    fn kept_of(session: &Session, config: &Config, uses: &Uses) -> String {
+        let picked = Needs::of(config).pick(session, uses);
         let text = |token: &Option<Token>| token.as_ref().map_or("-", Token::as_str).to_owned();
         [&picked.access_token, &picked.id_token, &picked.refresh_token].map(text).concat()
             + if picked.nonce.is_some() { "n" } else { "-" }
     }
 
+    fn kept(config: &Config, uses: &Uses) -> String {
+        kept_of(&session(), config, uses)
+    }
+
     #[test]
     fn sessions_are_written_in_the_configured_format() {
         for format in [SessionFormat::V1, SessionFormat::V2] {
-            let mut config = config(&[], 0);
+            let mut config = config(&[]);
             config.session.format = format;
             assert_eq!(Needs::of(&config).format(), format);
         }
     }
 
     #[test]
-    fn only_what_the_configuration_uses_is_kept() {
-        assert_eq!(kept(&config(&[], 0)), "----");
-        assert_eq!(kept(&config(&[Claim::User, Claim::Groups], 0)), "----");
-        assert_eq!(kept(&config(&[Claim::AccessToken], 0)), "a---");
-        assert_eq!(kept(&config(&[Claim::IdToken], 0)), "-i--");
-        assert_eq!(kept(&config(&[], 60)), "--rn");
-        let mut validating = config(&[], 60);
-        validating.providers[0].endpoints.validate = Some("https://id.example/v".to_owned());
-        assert_eq!(kept(&validating), "--rn");
-        let mut leaving = config(&[], 0);
-        leaving.providers[0].rp_initiated_logout = true;
-        assert_eq!(kept(&leaving), "-i--");
-        let mut far = config(&[], 0);
-        far.http.whitelist_domains = vec!["id.example".to_owned()];
-        assert_eq!(kept(&far), "-i--", "{{id_token}} may be asked for");
-        let mut old = config(&[], 0);
+    fn only_what_the_configuration_or_the_provider_uses_is_kept() {
+        assert_eq!(kept(&config(&[]), &NOTHING), "----");
+        assert_eq!(kept(&config(&[Claim::User, Claim::Groups]), &NOTHING), "----");
+        assert_eq!(kept(&config(&[Claim::AccessToken]), &NOTHING), "a---");
+        assert_eq!(kept(&config(&[Claim::IdToken]), &NOTHING), "-i--");
+        assert_eq!(kept(&config(&[]), &REFRESHING), "--rn");
+        for letter in ["a", "i", "r"] {
+            let always = Uses { always: kinds(letter), ..NOTHING };
+            assert_eq!(kept(&config(&[]), &always).replace('-', ""), letter);
+            let unrefreshed = Uses { unrefreshed: kinds(letter), ..NOTHING };
+            assert_eq!(kept(&config(&[]), &unrefreshed), "----", "it has a refresh token");
+        }
+        let mut old = config(&[]);
         old.session.format = SessionFormat::V1;
-        assert_eq!(kept(&old), "airn");
+        assert_eq!(kept(&old, &NOTHING), "airn");
     }
 
     #[test]
-    fn without_a_refresh_token_the_id_token_stands_for_the_session() {
-        let needs = Needs::of(&config(&[], 60));
+    fn without_a_refresh_token_what_the_provider_asks_for_stands_for_the_session() {
         let session = Session { refresh_token: None, ..session() };
-        assert!(needs.pick(&session).id_token.is_some());
+        let by_access_token = Uses { unrefreshed: kinds("a"), ..NOTHING };
+        for (uses, kept) in [(NOTHING, "----"), (REFRESHING, "-i-n"), (by_access_token, "a---")] {
+            assert_eq!(kept_of(&session, &config(&[]), &uses), kept);
+        }
     }
 
     #[test]
     fn what_was_left_out_is_lacking_and_what_the_provider_never_gave_is_not() {
-        let needs = Needs::of(&config(&[Claim::AccessToken], 0));
-        let without = Needs::of(&config(&[], 0)).pick(&session()).into_owned();
-        assert!(needs.lacks(&without) && !needs.can_refresh(&without));
-        assert!(!Needs::of(&config(&[], 0)).lacks(&without));
+        let (shows, shows_nothing) =
+            (Needs::of(&config(&[Claim::AccessToken])), Needs::of(&config(&[])));
+        let without = shows_nothing.pick(&session(), &NOTHING).into_owned();
+        assert!(shows.lacks(&without) && !REFRESHING.can_refresh(&without));
+        assert!(!shows_nothing.lacks(&without));
         let never = Session { access_token: None, ..session() };
-        assert!(!needs.lacks(&never) && !needs.lacks(&needs.pick(&never)));
-        let refreshable = Needs::of(&config(&[], 60)).pick(&session()).into_owned();
-        let needs = Needs::of(&config(&[Claim::AccessToken], 60));
-        assert!(needs.lacks(&refreshable) && needs.can_refresh(&refreshable));
+        assert!(!shows.lacks(&never) && !shows.lacks(&shows.pick(&never, &NOTHING)));
+        let refreshable = shows_nothing.pick(&session(), &REFRESHING).into_owned();
+        assert!(shows.lacks(&refreshable) && REFRESHING.can_refresh(&refreshable));
+        assert!(!NOTHING.can_refresh(&refreshable), "its provider refreshes none");
     }
 
     #[test]
     fn a_claim_that_nobody_looked_for_is_lacking() {
         let department = Claim::Other("department".to_owned());
-        let needs = Needs::of(&config(&[department.clone(), Claim::User, department], 0));
+        let needs = Needs::of(&config(&[department.clone(), Claim::User, department]));
         let mut session = session();
         assert!(needs.lacks(&session));
         session.claims.asked = vec!["department".to_owned()];
@@ -223,7 +250,7 @@ mod tests {
         session.claims.asked = names.to_vec();
         session.claims.values = names.map(|name| (name.clone(), vec![name])).into();
         let kept = |claims: &[Claim]| {
-            let picked = Needs::of(&config(claims, 0)).pick(&session).into_owned().claims;
+            let picked = Needs::of(&config(claims)).pick(&session, &NOTHING).into_owned().claims;
             (picked.asked.len(), picked.values.len())
         };
         assert_eq!(kept(&[]), (0, 0));

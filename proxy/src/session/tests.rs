@@ -79,7 +79,7 @@ prop_compose! {
         let (created_at, seen_at, expires_at) = times;
         let [access_token, id_token, refresh_token] =
             [tokens.0, tokens.1, tokens.2].map(|text| text.map(Token::new));
-        let left_out = LeftOut { access_token: left.0, id_token: left.1, refresh_token: left.2 };
+        let left_out = TokenKinds { access_token: left.0, id_token: left.1, refresh_token: left.2 };
         Session {
             provider,
             binding: Some(Binding { id, issuer: Fingerprint(issuer) }),
@@ -98,7 +98,7 @@ fn first(session: &Session) -> Session {
         binding: None,
         login,
         seen_at: session.created_at,
-        left_out: LeftOut::default(),
+        left_out: TokenKinds::default(),
         claims: Captured::default(),
         ..session.clone()
     }
@@ -292,7 +292,7 @@ fn recorded_second() -> Session {
             amr: vec!["pwd".to_owned(), "otp".to_owned()],
         },
         seen_at: "2026-11-23T20:01:00Z".parse().unwrap(),
-        left_out: LeftOut { refresh_token: true, ..LeftOut::default() },
+        left_out: TokenKinds { refresh_token: true, ..TokenKinds::default() },
         claims: Captured {
             asked: ["roles", "empty", "tenant", "absent"].map(str::to_owned).to_vec(),
             values: values

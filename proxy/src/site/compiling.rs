@@ -1,7 +1,7 @@
 //! The parts of a site that need secrets or live on from the one before: keys, store, certificate, providers.
 
 use super::{Context, Providers, Site, Tls};
-use crate::oidc::ProviderSettings;
+use crate::oidc::{self, ProviderSettings};
 use crate::secrets::{SecretText, Secrets};
 use crate::session::{KeyRing, KeyRingError, Needs, claims_named};
 use crate::store::{self, SettingsError, Store};
@@ -57,9 +57,10 @@ impl<'a> Compiling<'a> {
             let message = "options behind ? in the URL are not supported: leave them out";
             self.found.add("session.store.redis.url", message);
         }
+        let voucher = |provider| store::Voucher::of(provider, oidc::uses(provider, self.config));
         let parts = store::Parts {
             ring: Arc::clone(ring),
-            providers: self.config.providers.iter().map(store::Voucher::of).collect(),
+            providers: self.config.providers.iter().map(voucher).collect(),
             needs: Needs::of(self.config),
             redis_url: secrets.redis_url,
             redis_password: secrets.redis_password,

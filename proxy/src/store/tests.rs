@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::identity::Identity;
-use crate::session::{Binding, Fingerprint, Token};
+use crate::session::{Binding, Fingerprint, Token, TokenKinds};
 use http::{HeaderMap, HeaderValue, header::COOKIE};
 use jiff::ToSpan;
 
@@ -65,10 +65,16 @@ pub(crate) fn redis_config() -> proxy_config::Redis {
     }
 }
 
+/// Those of a configuration.
+fn vouchers(config: &proxy_config::Config) -> Vec<Voucher> {
+    let voucher = |provider| Voucher::of(provider, crate::oidc::uses(provider, config));
+    config.providers.iter().map(voucher).collect()
+}
+
 pub(crate) fn parts(url: Option<&str>) -> Parts<'static> {
     Parts {
         ring: Arc::new(KeyRing::new(&["0123456789abcdef"]).unwrap()),
-        providers: vec![Voucher::of(&whole().providers[0])],
+        providers: vouchers(&whole()),
         needs: Needs::of(&whole()),
         redis_url: url.map(|url| Zeroizing::new(url.to_owned())),
         redis_password: None,
@@ -207,9 +213,9 @@ async fn a_session_of_another_issuer_is_refused_and_one_of_the_first_format_is_n
 /// With flags, sessions of the first format were named after the text on the button, if there was one.
 #[tokio::test]
 async fn only_a_session_of_the_first_format_may_be_named_after_the_button() {
-    let mut provider = whole().providers.remove(0);
-    provider.name = Some("Our login".to_owned());
-    let parts = Parts { providers: vec![Voucher::of(&provider)], ..parts(None) };
+    let mut config_of_flags = whole();
+    config_of_flags.providers[0].name = Some("Our login".to_owned());
+    let parts = Parts { providers: vouchers(&config_of_flags), ..parts(None) };
     let store = Store::compile(&config(None), parts).unwrap();
     let second = Session { provider: "Our login".to_owned(), ..session() };
     assert!(reason(load(&store, &logged_in(&store, &second).await).await).contains("configured"));
@@ -241,8 +247,8 @@ async fn a_session_written_without_what_is_needed_now_is_due_or_asks_for_a_new_l
     let mut slim = whole();
     slim.request_headers.clear();
     let compile = |config: &proxy_config::Config| {
-        let parts = Parts { needs: Needs::of(config), ..parts(None) };
-        Store::compile(&config.session, parts).unwrap()
+        let (needs, providers) = (Needs::of(config), vouchers(config));
+        Store::compile(&config.session, Parts { needs, providers, ..parts(None) }).unwrap()
     };
     let headers = logged_in(&compile(&slim), &session()).await;
     let found = load(&compile(&slim), &headers).await.unwrap().unwrap();
@@ -256,6 +262,45 @@ async fn a_session_written_without_what_is_needed_now_is_due_or_asks_for_a_new_l
     without_refresh.session.refresh = proxy_config::Duration::ZERO;
     let why = reason(load(&compile(&without_refresh), &headers).await);
     assert!(why.contains("needs more"), "{why}");
+}
+
+/// Three providers of one site: the first signs people out, the second does not, the third has no ID tokens and sees by the
+/// access token whether somebody may still pass.
+#[tokio::test]
+async fn a_session_keeps_what_its_own_provider_needs_and_nothing_for_another() {
+    let mut config = whole();
+    config.request_headers.clear();
+    for (place, id) in ["leaving", "staying", "plain"].into_iter().enumerate() {
+        config.providers.resize(place + 1, whole().providers.remove(0));
+        config.providers[place].id = id.to_owned();
+        config.providers[place].rp_initiated_logout = place == 0;
+    }
+    let mut providers = vouchers(&config);
+    let unrefreshed = TokenKinds { access_token: true, ..TokenKinds::default() };
+    providers[2] = Voucher::of(&config.providers[2], Uses { unrefreshed, ..Uses::default() });
+    let parts = Parts { needs: Needs::of(&config), providers, ..parts(None) };
+    let store = Store::compile(&config.session, parts).unwrap();
+    for (place, refresh_token, kept) in [
+        (0, Some(Token::new("refresh-0")), "-irn"),
+        (1, Some(Token::new("refresh-0")), "--rn"),
+        (1, None, "-i-n"),
+        (2, Some(Token::new("refresh-0")), "----"),
+        (2, None, "a---"),
+    ] {
+        let provider = config.providers[place].id.clone();
+        let headers = logged_in(&store, &Session { provider, refresh_token, ..session() }).await;
+        let found = load(&store, &headers).await.unwrap().unwrap();
+        let Session { access_token, id_token, refresh_token, nonce, .. } = &*found.session;
+        let there = [
+            (access_token.is_some(), 'a'),
+            (id_token.is_some(), 'i'),
+            (refresh_token.is_some(), 'r'),
+            (nonce.is_some(), 'n'),
+        ];
+        let there: String =
+            there.map(|(is_there, letter)| if is_there { letter } else { '-' }).iter().collect();
+        assert_eq!((found.provider, there.as_str()), (place, kept));
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Who may have vouched for a session: a provider's id is only a name, so it is its issuer that counts.
 
-use crate::session::{Fingerprint, Session};
+use crate::session::{Fingerprint, Session, Uses};
 
 /// A configured provider, as sessions name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,15 +9,18 @@ pub(crate) struct Voucher {
     /// The text on the button, which was the id of sessions of the first format that flags made.
     name: Option<String>,
     issuer: Fingerprint,
+    /// What it reads of its sessions.
+    pub(super) uses: Uses,
 }
 
 impl Voucher {
-    /// Of the configuration's provider.
-    pub(crate) fn of(provider: &proxy_config::Provider) -> Self {
+    /// Of the configuration's provider, which makes such use of its sessions.
+    pub(crate) fn of(provider: &proxy_config::Provider, uses: Uses) -> Self {
         Self {
             id: provider.id.clone(),
             name: provider.name.clone(),
             issuer: Fingerprint::of(provider.vouches_as()),
+            uses,
         }
     }
 
@@ -33,6 +36,11 @@ impl Voucher {
             None => [Some(&self.id), self.name.as_ref()].contains(&Some(&session.provider)),
         }
     }
+}
+
+/// The provider that made `session`.
+pub(super) fn maker<'a>(vouchers: &'a [Voucher], session: &Session) -> Option<&'a Voucher> {
+    vouchers.iter().find(|voucher| voucher.made(session))
 }
 
 /// The place of the provider that made `session`.

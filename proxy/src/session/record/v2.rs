@@ -4,7 +4,7 @@
 use super::RecordError;
 use crate::fields::{self, Fields, Malformed, room};
 use crate::identity::Identity;
-use crate::session::{Binding, Captured, Fingerprint, LeftOut, Login, Opened, Session, Token};
+use crate::session::{Binding, Captured, Fingerprint, Login, Opened, Session, Token, TokenKinds};
 use jiff::Timestamp;
 
 pub(super) const VERSION: u8 = 2;
@@ -95,8 +95,8 @@ fn login_fields(fields: &mut Fields, login: &Login) {
     fields.signed(LOGIN_AT, Some(login.at.as_millisecond()));
 }
 
-fn claim_fields(fields: &mut Fields, left_out: LeftOut, claims: &Captured) {
-    let LeftOut { access_token, id_token, refresh_token } = left_out;
+fn claim_fields(fields: &mut Fields, left_out: TokenKinds, claims: &Captured) {
+    let TokenKinds { access_token, id_token, refresh_token } = left_out;
     let bits = u64::from(access_token) | u64::from(id_token) << 1 | u64::from(refresh_token) << 2;
     if bits != 0 {
         fields.number(LEFT_OUT, bits);
@@ -152,7 +152,7 @@ struct Partial {
     nonce: Option<[u8; 32]>,
     user: Option<String>,
     identity: Identity,
-    left_out: LeftOut,
+    left_out: TokenKinds,
     claims: Captured,
 }
 
@@ -246,11 +246,11 @@ fn time(value: &[u8]) -> Result<Timestamp, Malformed> {
 }
 
 /// A bit that is not known is a token that we do not know to be missing.
-fn left_out(bits: u64) -> Result<LeftOut, Malformed> {
+fn left_out(bits: u64) -> Result<TokenKinds, Malformed> {
     if bits > 7 {
         return Err(Malformed);
     }
-    Ok(LeftOut {
+    Ok(TokenKinds {
         access_token: bits & 1 != 0,
         id_token: bits & 2 != 0,
         refresh_token: bits & 4 != 0,
