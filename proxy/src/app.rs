@@ -9,7 +9,7 @@ use crate::args::Serving;
 use crate::clock::SystemClock;
 use crate::gate;
 use crate::metrics::Registry;
-use crate::options::LoadError;
+use crate::options::ReadError;
 use crate::output::Writer;
 use crate::refresh::Refresher;
 use crate::reload::{self, InForce, Reloader, Seen};
@@ -45,7 +45,7 @@ pub(crate) enum Signal {
 pub(crate) enum StartError {
     /// The configuration can not be read.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(#[from] ReadError),
     /// The configuration is wrong; every problem, one a line.
     #[error("{0}")]
     Invalid(String),
@@ -54,7 +54,7 @@ pub(crate) enum StartError {
     Bind(#[from] BindError),
     /// A thread.
     #[error(transparent)]
-    Server(#[from] server::StartError),
+    Server(#[from] server::ServeError),
     /// The control runtime.
     #[error("the runtime can not be started: {0}")]
     Runtime(#[from] io::Error),
@@ -244,7 +244,7 @@ fn serve(
     cell: &Arc<SiteCell>,
     registry: &Registry,
     writer: &Writer,
-) -> Result<Server, server::StartError> {
+) -> Result<Server, server::ServeError> {
     let site = cell.load();
     let oldest = site.config.listeners.https.as_ref().map(|listener| listener.min_version);
     let settings = server::Fittings {

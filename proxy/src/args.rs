@@ -1,7 +1,7 @@
 //! The command line as a whole: which command, from which source, with which exit code when it is wrong.
 
 use crate::options::flags::{self, Control, FlagError};
-use crate::options::{LoadError, PodPorts, Source, completions};
+use crate::options::{PodPorts, ReadError, Source, completions};
 use proxy_config::Problems;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -44,7 +44,7 @@ pub(crate) enum ArgumentError {
     Invalid(#[from] Problems),
     /// The configuration can not be read: exit code 1.
     #[error(transparent)]
-    Load(#[from] LoadError),
+    Load(#[from] ReadError),
 }
 
 impl From<FlagError> for ArgumentError {

@@ -66,7 +66,7 @@ async fn serve(visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
         visit.entry.uncounted();
         return Ok(reply::redirect(&visit.head.method, StatusCode::PERMANENT_REDIRECT, &location));
     }
-    if let Some(endpoint) = visit.site.ready.endpoints.find(path.received()) {
+    if let Some(endpoint) = visit.site.prepared.endpoints.find(path.received()) {
         return endpoint::serve(visit, endpoint, &path).await;
     }
     let place = visit.site.policy.find(&asked::here(visit, &path));

@@ -16,10 +16,10 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// An answer that is older might be somebody else's address by now.
 const KEPT: Duration = Duration::from_mins(10);
 
-/// Names are those of a configuration and of what its providers say of themselves, so this many are a mistake.
+/// Lookups are those of a configuration and of what its providers say of themselves, so this many are a mistake.
 const MOST: usize = 1024;
 
-static NAMES: LazyLock<Names> = LazyLock::new(|| Names::by(ask_system));
+static NAMES: LazyLock<Lookups> = LazyLock::new(|| Lookups::by(ask_system));
 
 type Addresses = Arc<[IpAddr]>;
 type Answer = Result<Addresses, Arc<io::Error>>;
@@ -39,7 +39,7 @@ fn ask_system(host: &str) -> io::Result<Vec<IpAddr>> {
     Ok((host, 0).to_socket_addrs()?.map(|address| address.ip()).collect())
 }
 
-struct Names {
+struct Lookups {
     known: Arc<Mutex<HashMap<String, Name>>>,
     ask: fn(&str) -> io::Result<Vec<IpAddr>>,
 }
@@ -52,7 +52,7 @@ struct Name {
     flight: Option<watch::Receiver<Option<Answer>>>,
 }
 
-impl Names {
+impl Lookups {
     fn by(ask: fn(&str) -> io::Result<Vec<IpAddr>>) -> Self {
         Self { known: Arc::default(), ask }
     }
@@ -140,7 +140,7 @@ mod tests {
     async fn a_silent_name_server_is_asked_once_and_holds_up_no_other_name() {
         static ASKED: AtomicUsize = AtomicUsize::new(0);
         static ANSWERS: Barrier = Barrier::new(2);
-        let names = Arc::new(Names::by(|host| {
+        let names = Arc::new(Lookups::by(|host| {
             if host == "silent.example" {
                 ASKED.fetch_add(1, SeqCst);
                 ANSWERS.wait();
@@ -168,7 +168,7 @@ mod tests {
      {
         static TURN: AtomicUsize = AtomicUsize::new(0);
         static ANSWERS: Barrier = Barrier::new(2);
-        let names = Names::by(|_| match TURN.fetch_add(1, SeqCst) {
+        let names = Lookups::by(|_| match TURN.fetch_add(1, SeqCst) {
             0 => Ok(vec![address(1), address(2)]),
             1 => Err(io::Error::other(
                 "failed to lookup address information: Temporary failure in name resolution",

@@ -70,7 +70,7 @@ pub(crate) struct Loaded {
 
 /// Why no configuration could be read.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum LoadError {
+pub(crate) enum ReadError {
     /// The file is missing or unreadable.
     #[error("the configuration file {path} can not be read: {source}")]
     Read {
@@ -132,7 +132,7 @@ impl Source {
     ///
     /// # Errors
     /// It can not be read at all. Wrong values are in [`Loaded::problems`].
-    pub(crate) fn load(&self) -> Result<Loaded, LoadError> {
+    pub(crate) fn load(&self) -> Result<Loaded, ReadError> {
         match self {
             Self::Generated(path, ports) => generated(path, *ports),
             Self::Options(source) => source.load(),
@@ -155,10 +155,10 @@ impl Loaded {
     }
 }
 
-fn generated(path: &Path, ports: PodPorts) -> Result<Loaded, LoadError> {
+fn generated(path: &Path, ports: PodPorts) -> Result<Loaded, ReadError> {
     let bytes = read(path)?;
     let mut config = Config::parse(&bytes)
-        .map_err(|source| LoadError::Parse { path: path.to_owned(), source })?;
+        .map_err(|source| ReadError::Parse { path: path.to_owned(), source })?;
     ports.apply(&mut config);
     Ok(Loaded {
         config,
@@ -168,13 +168,13 @@ fn generated(path: &Path, ports: PodPorts) -> Result<Loaded, LoadError> {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
     secrets::read_bytes(path, MAX_BYTES)
-        .map_err(|source| LoadError::Read { path: path.to_owned(), source })
+        .map_err(|source| ReadError::Read { path: path.to_owned(), source })
 }
 
 impl OptionSource {
-    fn load(&self) -> Result<Loaded, LoadError> {
+    fn load(&self) -> Result<Loaded, ReadError> {
         let mut values = self.values()?;
         let mut problems = Problems::default();
         values.refuse_unsupported(&mut problems);
@@ -185,7 +185,7 @@ impl OptionSource {
     }
 
     /// All values: flags over environment over file.
-    fn values(&self) -> Result<Values, LoadError> {
+    fn values(&self) -> Result<Values, ReadError> {
         let mut problems = Problems::default();
         let file = match &self.file {
             None => Values::default(),
@@ -193,7 +193,7 @@ impl OptionSource {
                 let bytes = read(path)?;
                 let text = String::from_utf8_lossy(&bytes);
                 file::parse(&text, &mut problems)
-                    .map_err(|message| LoadError::Toml { path: path.clone(), message })?
+                    .map_err(|message| ReadError::Toml { path: path.clone(), message })?
             }
         };
         let environment = environment::parse(&self.environment, &mut problems);

@@ -11,7 +11,7 @@ mod watch;
 pub(crate) use fingerprint::Seen;
 pub(crate) use in_force::InForce;
 
-use crate::options::{LoadError, Loaded, Source};
+use crate::options::{Loaded, ReadError, Source};
 use crate::site::{Context, Site, SiteCell, files_of};
 use crate::telemetry::Telemetry;
 use crate::thread::on_own_thread;
@@ -117,7 +117,7 @@ impl Reloader {
 ///
 /// # Errors
 /// It can not be read at all.
-pub(crate) fn first(source: &Source) -> Result<(Loaded, Seen), LoadError> {
+pub(crate) fn first(source: &Source) -> Result<(Loaded, Seen), ReadError> {
     let mut seen = Seen::default();
     seen.add(source.file().map(PathBuf::from));
     let loaded = source.load()?;

@@ -25,7 +25,7 @@ mod worker;
 
 pub(crate) use bound::{BindError, Internal, Listener, Serves, address_of, bind};
 pub(crate) use framing::Framing;
-pub(crate) use running::{Farewell, Fittings, Server, StartError};
+pub(crate) use running::{Farewell, Fittings, ServeError, Server};
 pub(crate) use tls::{Certificate, TlsError};
 
 use std::time::Duration;

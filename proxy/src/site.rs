@@ -5,8 +5,8 @@
 
 mod compiling;
 mod files;
+mod prepared;
 mod providers;
-mod ready;
 mod tls;
 
 pub(crate) use files::named as files_of;
@@ -22,9 +22,9 @@ use crate::secrets::Secrets;
 use crate::session::KeyRing;
 use crate::store::Store;
 use compiling::Compiling;
+use prepared::Prepared;
 use providers::Providers;
 use proxy_config::{Config, Problems};
-use ready::Ready;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
@@ -69,7 +69,7 @@ pub(crate) struct Site {
     /// What answers them, by place in `config.upstreams`.
     pub(crate) backends: Vec<Backend>,
     /// What the gate needs beside these.
-    pub(crate) ready: Ready,
+    pub(crate) prepared: Prepared,
     /// Which requests are logged.
     pub(crate) log: Rules,
     /// What the TLS listener serves.
@@ -125,7 +125,7 @@ impl Site {
             providers,
             policy,
             backends,
-            ready: Ready::new(config, previous.map(|site| &site.ready)),
+            prepared: Prepared::new(config, previous.map(|site| &site.prepared)),
             tls,
         })
     }

@@ -19,10 +19,10 @@ use std::sync::Arc;
 pub(crate) struct Roots {
     store: RootCertStore,
     /// Each root as it was given, hashed: the whole certificate is not in the store.
-    whole: HashSet<Fingerprint>,
+    whole: HashSet<WholeHash>,
 }
 
-type Fingerprint = [u8; 32];
+type WholeHash = [u8; 32];
 
 impl Roots {
     /// Nobody is trusted.
@@ -107,7 +107,7 @@ fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
         .map_err(|error| error.to_string())
 }
 
-fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
+fn fingerprint(certificate: &CertificateDer<'_>) -> WholeHash {
     let hash = digest(&SHA256, certificate.as_ref());
     let mut print = [0; 32];
     print.iter_mut().zip(hash.as_ref()).for_each(|(to, from)| *to = *from);
@@ -120,7 +120,7 @@ fn fingerprint(certificate: &CertificateDer<'_>) -> Fingerprint {
 #[derive(Debug)]
 struct Rooted {
     usual: Arc<WebPkiServerVerifier>,
-    whole: HashSet<Fingerprint>,
+    whole: HashSet<WholeHash>,
 }
 
 impl ServerCertVerifier for Rooted {

@@ -17,7 +17,7 @@ mod tls;
 mod upgrade;
 
 pub(crate) use connect::{Origin, OriginError};
-pub(crate) use headers::{Forwarded, Injection, Names, Outgoing, Ready};
+pub(crate) use headers::{Forwarded, IdentityLines, Injection, Names, Outgoing};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use http1::fuzzing;
 pub(crate) use pool::sweep;

@@ -49,9 +49,9 @@ async fn answer(
     let Some(backend) = visit.site.backends.get(index) else { return Ok(reply::not_found()) };
     visit.entry.set_upstream(backend.id());
     let injection = Injection {
-        names: &visit.site.ready.names,
+        names: &visit.site.prepared.names,
         headers: pass.person.as_deref().map(|person| &person.request_headers),
-        cookies: &visit.site.ready.own_cookies,
+        cookies: &visit.site.prepared.own_cookies,
         forwarded: forwarded(visit),
         other_method: pass.other_method,
         stranger: pass.person.is_none(),

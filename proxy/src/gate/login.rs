@@ -25,7 +25,7 @@ pub(super) async fn begin(
     let state = move |hash: &str| state_parameter(hash, &target, encode);
     let login = provider.login(&redirect_uri, state).await;
     let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
-    let cookies = visit.site.ready.login_cookies.remember(
+    let cookies = visit.site.prepared.login_cookies.remember(
         &visit.site.ring,
         &login.state,
         &visit.cookies(),

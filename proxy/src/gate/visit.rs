@@ -67,7 +67,7 @@ impl<'a> Visit<'a> {
     ) -> Self {
         let entry = Entry::begin(worker, peer, &request, &site.log, now);
         let (head, body) = request.into_parts();
-        let request_id = RequestId::of(&head.headers, &site.ready.request_id_header);
+        let request_id = RequestId::of(&head.headers, &site.prepared.request_id_header);
         let mut visit = Self {
             site,
             worker,
@@ -236,7 +236,7 @@ impl<'a> Visit<'a> {
 
     /// What the sign-in page says.
     pub(crate) fn banner(&self) -> &str {
-        &self.site.ready.banner
+        &self.site.prepared.banner
     }
 
     /// What its button says.

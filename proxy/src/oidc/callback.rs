@@ -10,7 +10,7 @@ use super::claims::{self, ClaimsRefused, Object, Sources};
 use super::client::{Acting, Client, Network};
 use super::discovery::Metadata;
 use super::jws::shown;
-use super::keys::Need;
+use super::keys::Asker;
 use super::login;
 use super::login_state::{LoginState, hash};
 use super::provider::{Provider, on_worker};
@@ -100,7 +100,7 @@ async fn session(
 ) -> Result<Session, CallbackError> {
     let now = client.clock.now();
     let id_token = tokens.id.ok_or(CallbackError::NoIdToken)?;
-    let signed = client.issuer.signed(id_token.as_str(), Need::Login).await?;
+    let signed = client.issuer.signed(id_token.as_str(), Asker::Login).await?;
     let nonce = state.nonce().map(|nonce| hash(&nonce));
     let expected = Expected {
         nonce: nonce.as_deref().map_or(Nonce::Any, Nonce::Equal),

@@ -27,7 +27,7 @@ static SERIAL: AtomicU64 = AtomicU64::new(1);
 
 /// What a client is started with; with the same it goes on across reloads.
 #[derive(Clone, PartialEq)]
-pub(crate) struct Settings {
+pub(crate) struct ClientSettings {
     /// The configuration, with secrets by value: a file that is emptied later changes nothing until a reload finds it good.
     pub(crate) config: Config,
     /// Some group is needed to pass, so the default scope asks for groups.
@@ -62,11 +62,11 @@ pub(super) struct Client {
 impl Client {
     /// A client of `issuer`, which must be the one of its settings. `known` are others that there are.
     pub(super) fn new<'a>(
-        settings: Settings,
+        settings: ClientSettings,
         issuer: Arc<Live>,
         mut known: impl Iterator<Item = &'a Self>,
     ) -> Self {
-        let Settings { config, groups_required, among_others, claims } = settings;
+        let ClientSettings { config, groups_required, among_others, claims } = settings;
         let same = known.find(|client| {
             client.config.client_id == config.client_id && Arc::ptr_eq(&client.issuer, &issuer)
         });
@@ -88,8 +88,8 @@ impl Client {
     }
 
     /// Whether it was made from these.
-    pub(super) fn has(&self, settings: &Settings) -> bool {
-        let Settings { config, groups_required, among_others, claims } = settings;
+    pub(super) fn has(&self, settings: &ClientSettings) -> bool {
+        let ClientSettings { config, groups_required, among_others, claims } = settings;
         self.config == *config
             && self.groups_required == *groups_required
             && self.among_others == *among_others
@@ -97,7 +97,7 @@ impl Client {
     }
 
     /// Whose tokens are accepted.
-    pub(super) fn trusts(&self) -> &issuer::Settings {
+    pub(super) fn trusts(&self) -> &issuer::IssuerSettings {
         &self.issuer.settings
     }
 
@@ -154,9 +154,9 @@ impl<'a> Acting<'a> {
         &self,
         url: &'a Url,
         methods: Option<&'a [String]>,
-    ) -> token::Endpoint<'a> {
+    ) -> token::TokenEndpoint<'a> {
         let Client { config, ring, http, learnt, .. } = self.client;
         let credentials = self.credentials;
-        token::Endpoint { config, ring, credentials, url, methods, http, learnt }
+        token::TokenEndpoint { config, ring, credentials, url, methods, http, learnt }
     }
 }

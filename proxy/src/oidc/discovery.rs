@@ -6,7 +6,7 @@ mod document;
 mod issuer;
 
 use super::http::{Answer, Get, Http, HttpError, MAX_ANSWER, address};
-use super::issuer::Settings;
+use super::issuer::IssuerSettings;
 use super::jws;
 use document::{Document, Optional};
 use proxy_config::{PkceMethod, SigningAlgorithm as Algorithm};
@@ -92,7 +92,10 @@ impl DiscoveryError {
 ///
 /// # Errors
 /// See [`DiscoveryError`].
-pub(super) async fn discover(issuer: &Settings, http: &Http) -> Result<Metadata, DiscoveryError> {
+pub(super) async fn discover(
+    issuer: &IssuerSettings,
+    http: &Http,
+) -> Result<Metadata, DiscoveryError> {
     if issuer.skip_discovery {
         return configured(issuer);
     }
@@ -103,7 +106,7 @@ pub(super) async fn discover(issuer: &Settings, http: &Http) -> Result<Metadata,
 }
 
 /// Where the document is: as configured, else under the issuer without its trailing slash (Discovery 1.0 section 4.1).
-pub(super) fn document_url(issuer: &Settings) -> Result<Url, DiscoveryError> {
+pub(super) fn document_url(issuer: &IssuerSettings) -> Result<Url, DiscoveryError> {
     if let Some(url) = &issuer.discovery_url {
         return endpoint("discoveryUrl (--oidc-discovery-url)", url);
     }
@@ -112,7 +115,7 @@ pub(super) fn document_url(issuer: &Settings) -> Result<Url, DiscoveryError> {
 }
 
 pub(super) fn read(
-    issuer: &Settings,
+    issuer: &IssuerSettings,
     url: &Url,
     answer: &Answer,
 ) -> Result<Metadata, DiscoveryError> {
@@ -132,11 +135,11 @@ pub(super) fn read(
 }
 
 /// An issuer behind https may not lead to places that are not: the client secret, codes and tokens go there.
-fn takes_plain_http(issuer: &Settings) -> bool {
+fn takes_plain_http(issuer: &IssuerSettings) -> bool {
     issuer.allow_http_endpoints || !issuer.url.starts_with("https:")
 }
 
-fn configured(issuer: &Settings) -> Result<Metadata, DiscoveryError> {
+fn configured(issuer: &IssuerSettings) -> Result<Metadata, DiscoveryError> {
     let nothing = Document {
         issuer: issuer.url.clone(),
         authorization: None,
@@ -148,7 +151,7 @@ fn configured(issuer: &Settings) -> Result<Metadata, DiscoveryError> {
 }
 
 /// What the document says wins; a configured endpoint fills in what it does not name.
-fn combine(issuer: &Settings, document: Document) -> Result<Metadata, DiscoveryError> {
+fn combine(issuer: &IssuerSettings, document: Document) -> Result<Metadata, DiscoveryError> {
     let own = &issuer.endpoints;
     let optional = document.optional;
     let wanted = |name: &'static str, found: Option<Url>, own: &Option<String>| match (found, own) {
@@ -195,7 +198,7 @@ const JWKS: Needed = Needed { member: "jwks_uri", named: "endpoints.jwks (--oidc
 impl Needed {
     fn of(
         &self,
-        issuer: &Settings,
+        issuer: &IssuerSettings,
         found: Option<&str>,
         own: Option<&str>,
     ) -> Result<Url, DiscoveryError> {

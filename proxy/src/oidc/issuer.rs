@@ -8,7 +8,7 @@ mod upkeep;
 use super::discovery::Metadata;
 use super::http::Http;
 use super::jws::{self, SignatureError, Signed};
-use super::keys::{KeySet, Keys, KeysError, Need};
+use super::keys::{Asker, KeySet, Keys, KeysError};
 use super::outcome::Last;
 use crate::clock::Clock;
 use proxy_config::{Endpoints, Provider as Config, ProviderTls, SigningAlgorithm as Algorithm};
@@ -28,7 +28,7 @@ const READY_WAIT: Duration = Duration::from_millis(500);
 
 /// Who it is, how it is found and what is believed of it. Where these are equal, so is everything that it says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Settings {
+pub(super) struct IssuerSettings {
     /// Issuer identifier.
     pub(super) url: String,
     /// Where the discovery document is, if not under it.
@@ -47,7 +47,7 @@ pub(super) struct Settings {
     pub(super) tls: ProviderTls,
 }
 
-impl Settings {
+impl IssuerSettings {
     /// The issuer's part of a provider's configuration.
     pub(super) fn of(config: &Config) -> Self {
         Self {
@@ -71,7 +71,7 @@ impl Settings {
 
 /// See the module.
 pub(super) struct Issuer {
-    pub(super) settings: Settings,
+    pub(super) settings: IssuerSettings,
     pub(super) http: Arc<Http>,
     pub(super) keys: Keys,
     pub(super) clock: Arc<dyn Clock>,
@@ -141,7 +141,11 @@ pub(super) struct Live {
 
 impl Live {
     /// Starts asking it about itself, in the background. Opens nothing itself.
-    pub(super) fn start(settings: Settings, control: &Handle, clock: Arc<dyn Clock>) -> Arc<Self> {
+    pub(super) fn start(
+        settings: IssuerSettings,
+        control: &Handle,
+        clock: Arc<dyn Clock>,
+    ) -> Arc<Self> {
         let issuer = Arc::new(Issuer {
             http: Arc::new(Http::new(settings.tls.clone(), Arc::clone(&clock))),
             keys: Keys::default(),
@@ -214,19 +218,19 @@ impl Issuer {
 
     /// The claims of `token` if one of its keys signed it. If no known key fits, the keys are fetched again as often as
     /// `need` allows.
-    pub(super) async fn signed(&self, token: &str, need: Need) -> Result<Signed, SignedError> {
+    pub(super) async fn signed(&self, token: &str, asker: Asker) -> Result<Signed, SignedError> {
         let metadata = self.metadata().await?;
         let verify = |keys: &KeySet| jws::verify(token, keys, &metadata.algorithms);
         match verify(&self.keys.present()) {
             Err(SignatureError::UnknownKey(..) | SignatureError::Wrong) => {}
-            Err(error @ SignatureError::Algorithm { .. }) if need == Need::Login => {
+            Err(error @ SignatureError::Algorithm { .. }) if asker == Asker::Login => {
                 self.suspect_change();
                 return Err(SignedError::Refused(error));
             }
             other => return other.map_err(SignedError::Refused),
         }
         let fits = |keys: &KeySet| verify(keys).is_ok();
-        if let Err(error) = self.keys.refresh((&self.http, &metadata.jwks), need, fits).await {
+        if let Err(error) = self.keys.refresh((&self.http, &metadata.jwks), asker, fits).await {
             self.again.notify_one();
             return Err(SignedError::Keys(error));
         }
@@ -236,7 +240,7 @@ impl Issuer {
     /// Fetches the keys because a bearer token has one that is not known, at the rate that such tokens are worth.
     pub(super) async fn look_for_keys(&self) -> Result<(), KeysError> {
         let Some(metadata) = self.metadata_now() else { return Ok(()) };
-        let fetched = self.keys.refresh((&self.http, &metadata.jwks), Need::Bearer, |_| false);
+        let fetched = self.keys.refresh((&self.http, &metadata.jwks), Asker::Bearer, |_| false);
         fetched.await.inspect_err(|_| self.again.notify_one())
     }
 

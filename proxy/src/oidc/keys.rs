@@ -26,7 +26,7 @@ const NAMED: usize = 5;
 
 /// Who needs a key that is not there. It bounds how often the keys are fetched for its sake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Need {
+pub(super) enum Asker {
     /// Somebody who waits for an answer that came straight from the provider: nobody else can make us fetch, so the bound is
     /// only against a provider that never publishes the key, and who comes too early waits until it has passed.
     Login,
@@ -34,7 +34,7 @@ pub(super) enum Need {
     Bearer,
 }
 
-impl Need {
+impl Asker {
     /// Least time between two fetches.
     const fn pause(self) -> Duration {
         Duration::from_secs(match self {
@@ -165,7 +165,7 @@ impl Keys {
     pub(super) fn rests(&self) -> Option<Result<(), KeysError>> {
         let outcome = self.outcome.read().unwrap_or_else(PoisonError::into_inner);
         let (ended, result) = outcome.as_ref()?;
-        (ended.elapsed() < Need::Bearer.pause()).then(|| result.clone())
+        (ended.elapsed() < Asker::Bearer.pause()).then(|| result.clone())
     }
 
     /// Fetches the keys, because it is time.
@@ -177,7 +177,7 @@ impl Keys {
         self.fetch(http, url).await
     }
 
-    /// Fetches the keys, because the one wanted is not among them, at the rate that `need` allows. Callers that come together
+    /// Fetches the keys, because the one wanted is not among them, at the rate that `asker` allows. Callers that come together
     /// share one fetch; `fits` says whether somebody else's has brought the key.
     ///
     /// # Errors
@@ -185,20 +185,20 @@ impl Keys {
     pub(super) async fn refresh(
         &self,
         (http, url): (&Http, &Url),
-        need: Need,
+        asker: Asker,
         fits: impl Fn(&KeySet) -> bool + Send,
     ) -> Result<(), KeysError> {
         let came = Instant::now();
         let mut missed = self.missed.lock().await;
         // Who came before the last fetch began has its result; so has a bearer token that came soon after.
-        if need == Need::Login && fits(&self.present()) {
+        if asker == Asker::Login && fits(&self.present()) {
             return Ok(());
         }
         if let Some(Fetch { began, ended, result }) = missed.as_ref() {
-            if came <= *began || (need == Need::Bearer && ended.elapsed() < need.pause()) {
+            if came <= *began || (asker == Asker::Bearer && ended.elapsed() < asker.pause()) {
                 return result.clone();
             }
-            tokio::time::sleep_until(*ended + need.pause()).await;
+            tokio::time::sleep_until(*ended + asker.pause()).await;
         }
         let began = Instant::now();
         let result = self.fetch(http, url).await;

@@ -1,7 +1,7 @@
 //! Documents and tokens of a provider judged from their texts alone, without a network: part of [`crate::probe`].
 
 use super::http::Answer;
-use super::issuer::Settings;
+use super::issuer::IssuerSettings;
 use super::keys::KeySet;
 use super::verify::{self, Audience, Expected, Kind, Nonce};
 use super::{discovery, jws};
@@ -59,13 +59,13 @@ pub fn id_token(login: &Login<'_>, token: &str) -> Result<String, String> {
     };
     let Provider { client_id, claims, .. } = login.provider;
     let audience = Audience { clients: vec![client_id], claims };
-    let issuer = Settings::of(login.provider);
+    let issuer = IssuerSettings::of(login.provider);
     let subject = verify::check(&signed, &issuer, &audience, &expected);
     subject.map(str::to_owned).map_err(|error| error.to_string())
 }
 
 fn metadata(provider: &Provider, document: &[u8]) -> Result<discovery::Metadata, String> {
-    let issuer = Settings::of(provider);
+    let issuer = IssuerSettings::of(provider);
     let url = discovery::document_url(&issuer).map_err(|error| error.to_string())?;
     let answer = Answer {
         status: 200,

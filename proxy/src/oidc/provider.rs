@@ -3,7 +3,7 @@
 //! Network work is a task of its own, so that a client that goes away can not cut it short: on the control runtime where
 //! others may wait for it as well, on the worker's where it is for one request.
 
-use super::client::{Client, Settings};
+use super::client::{Client, ClientSettings};
 use super::issuer::{self, Live, Unavailable};
 use super::login::{self, Login};
 use super::login_state::LoginState;
@@ -43,12 +43,12 @@ impl Provider {
     /// `known` are the providers that there are. An issuer that is found and believed in the same way as one of theirs is
     /// shared: several clients have one set of keys, and a rotated client secret does not need the provider to be up.
     pub(crate) fn start(
-        settings: Settings,
+        settings: ClientSettings,
         (control, clock): (&Handle, Arc<dyn Clock>),
         known: &[Arc<Self>],
     ) -> Arc<Self> {
         let clients = || known.iter().map(|provider| &*provider.client);
-        let wanted = issuer::Settings::of(&settings.config);
+        let wanted = issuer::IssuerSettings::of(&settings.config);
         let same = clients().find(|client| client.issuer.settings == wanted);
         let issuer = same.map_or_else(
             || Live::start(wanted, control, clock),
@@ -65,7 +65,7 @@ impl Provider {
     }
 
     /// Whether it was started with these, so that it can go on.
-    pub(crate) fn was_started_with(&self, settings: &Settings) -> bool {
+    pub(crate) fn was_started_with(&self, settings: &ClientSettings) -> bool {
         self.client.has(settings)
     }
 

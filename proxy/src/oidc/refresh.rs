@@ -5,7 +5,7 @@ use super::claims::{self, ClaimsRefused, Object, Sources};
 use super::client::{Acting, Client, TOO_MANY};
 use super::discovery::Metadata;
 use super::issuer::{SignedError, Unavailable};
-use super::keys::Need;
+use super::keys::Asker;
 use super::login_state::hash;
 use super::provider::Provider;
 use super::token::{self, TokenError, Tokens};
@@ -202,7 +202,7 @@ async fn update_identity(
     (id_token, access_token): (&Token, &Token),
 ) -> Result<Result<(), TokenRefused>, RefreshError> {
     let provider = client.config.id.as_str();
-    let signed = match client.issuer.signed(id_token.as_str(), Need::Login).await {
+    let signed = match client.issuer.signed(id_token.as_str(), Asker::Login).await {
         Ok(signed) => signed,
         Err(SignedError::Refused(error)) => return Ok(Err(error.into())),
         Err(SignedError::Keys(error)) => {

@@ -17,7 +17,7 @@ mod trust;
 use self::servers::provider;
 use super::login::Login;
 use super::login::Preferences;
-use super::{CallbackError, CallbackParams, Provider, ProviderSettings};
+use super::{CallbackError, CallbackParams, ClientSettings, Provider};
 use crate::clock::SystemClock;
 use crate::session::Session;
 use proxy_config::Provider as Config;
@@ -50,11 +50,11 @@ fn start(config: Config) -> Arc<Provider> {
 }
 
 /// A provider beside which there is none.
-fn alone(config: Config) -> ProviderSettings {
-    ProviderSettings { config, groups_required: false, among_others: false, claims: Vec::new() }
+fn alone(config: Config) -> ClientSettings {
+    ClientSettings { config, groups_required: false, among_others: false, claims: Vec::new() }
 }
 
-fn start_among(settings: ProviderSettings, known: &[Arc<Provider>]) -> Arc<Provider> {
+fn start_among(settings: ClientSettings, known: &[Arc<Provider>]) -> Arc<Provider> {
     Provider::start(settings, (&Handle::current(), Arc::new(SystemClock)), known)
 }
 

@@ -28,7 +28,7 @@ const SECRET: [&str; 3] = ["code", "code_verifier", "refresh_token"];
 /// # Errors
 /// See [`TokenError`].
 pub(super) async fn redeem(
-    endpoint: &Endpoint<'_>,
+    endpoint: &TokenEndpoint<'_>,
     grant: &Code<'_>,
 ) -> Result<Tokens, TokenError> {
     let mut pairs = vec![
@@ -45,7 +45,7 @@ pub(super) async fn redeem(
 /// # Errors
 /// See [`TokenError`].
 pub(super) async fn refresh(
-    endpoint: &Endpoint<'_>,
+    endpoint: &TokenEndpoint<'_>,
     refresh_token: &str,
 ) -> Result<Refreshed, TokenError> {
     let pairs = vec![("grant_type", "refresh_token"), ("refresh_token", refresh_token)];
@@ -89,7 +89,7 @@ impl Learnt {
 }
 
 /// The token endpoint of a provider and how to speak to it.
-pub(super) struct Endpoint<'a> {
+pub(super) struct TokenEndpoint<'a> {
     pub(super) config: &'a Config,
     pub(super) ring: &'a Ring,
     /// With which the code or the refresh token was asked for.
@@ -101,7 +101,7 @@ pub(super) struct Endpoint<'a> {
     pub(super) learnt: &'a Learnt,
 }
 
-impl Endpoint<'_> {
+impl TokenEndpoint<'_> {
     /// Asks with the credentials that the grant belongs to, and with others of the same client id while the provider takes us
     /// for nobody: its secret is not changed at the same instant there and here.
     async fn ask<T>(&self, pairs: Vec<(&str, &str)>, reading: Reading<T>) -> Result<T, TokenError> {

@@ -5,7 +5,7 @@ use super::client::Acting;
 use super::http::{Answer, Get, HttpError, MAX_ANSWER};
 use super::issuer::SignedError;
 use super::jws::shown;
-use super::keys::{KeysError, Need};
+use super::keys::{Asker, KeysError};
 use super::verify::{self, TokenRefused, text};
 use url::Url;
 
@@ -79,7 +79,7 @@ async fn read(client: &Acting<'_>, answer: &Answer) -> Result<Object, UserinfoEr
         return serde_json::from_slice(&answer.body).map_err(|_| unusable("it is no JSON object"));
     }
     let token = std::str::from_utf8(&answer.body).map_err(|_| unusable("it is not text"))?.trim();
-    let signed = client.issuer.signed(token, Need::Login).await.map_err(|error| match error {
+    let signed = client.issuer.signed(token, Asker::Login).await.map_err(|error| match error {
         SignedError::Refused(refused) => UserinfoError::Token(refused.into()),
         SignedError::Keys(error) => UserinfoError::Keys(error),
         SignedError::Unavailable(error) => UserinfoError::Unusable(error.to_string()),

@@ -4,7 +4,7 @@ use super::client::{Client, TOO_MANY};
 use super::discovery;
 use super::http::{Get, MAX_ANSWER};
 use super::issuer::SignedError;
-use super::keys::Need;
+use super::keys::Asker;
 use super::login_state::hash;
 use super::provider::Provider;
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
@@ -70,7 +70,7 @@ async fn check_id_token(client: &Client, session: &Session) -> Validity {
     let Some(token) = &session.id_token else {
         return Validity::Invalid("it has no ID token".to_owned());
     };
-    let signed = match client.issuer.signed(token.as_str(), Need::Bearer).await {
+    let signed = match client.issuer.signed(token.as_str(), Asker::Bearer).await {
         Ok(signed) => signed,
         Err(SignedError::Refused(error)) => {
             return Validity::Invalid(TokenRefused::from(error).to_string());

@@ -8,7 +8,7 @@ mod time;
 pub(super) use audience::Audience;
 pub(super) use time::seconds;
 
-use super::issuer::Settings;
+use super::issuer::IssuerSettings;
 use super::jws::{SignatureError, Signed, shown};
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use jiff::Timestamp;
@@ -115,7 +115,7 @@ impl TokenRefused {
 /// The first check that failed.
 pub(super) fn check<'a>(
     signed: &'a Signed,
-    issuer: &Settings,
+    issuer: &IssuerSettings,
     audience: &Audience<'_>,
     expected: &Expected<'_>,
 ) -> Result<&'a str, TokenRefused> {

@@ -5,7 +5,7 @@ mod conversion;
 use super::flags::{self, FlagError};
 use super::value::Value;
 use super::values::rows;
-use super::{LoadError, OptionSource, Source};
+use super::{OptionSource, ReadError, Source};
 use proxy_config::Problems;
 use serde_json::{Map, Value as Json};
 use std::path::Path;
@@ -160,9 +160,9 @@ fn an_option_that_is_not_supported_is_refused_by_name_and_never_ignored() {
     assert_eq!(refused, 69);
 }
 
-fn problems_of(error: LoadError) -> Problems {
+fn problems_of(error: ReadError) -> Problems {
     match error {
-        LoadError::Invalid(problems) => problems,
+        ReadError::Invalid(problems) => problems,
         other => panic!("{other}"),
     }
 }

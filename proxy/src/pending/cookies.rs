@@ -26,7 +26,7 @@ pub(crate) struct LoginCookies {
 }
 
 /// A login in progress, and the cookie that it was in.
-pub(crate) struct Found {
+pub(crate) struct FoundLogin {
     pub(crate) state: LoginState,
     pub(crate) name: String,
 }
@@ -120,7 +120,7 @@ impl LoginCookies {
         hash: &str,
         cookies: &RequestCookies<'_>,
         now: Timestamp,
-    ) -> Result<Found, NoLogin> {
+    ) -> Result<FoundLogin, NoLogin> {
         let name = self.name(hash);
         let mut error = NoLogin::NoCookie;
         for (found, value) in cookies.iter() {
@@ -131,7 +131,7 @@ impl LoginCookies {
                 continue;
             }
             match self.open(ring, (&name, value), hash, now) {
-                Ok(state) => return Ok(Found { state, name }),
+                Ok(state) => return Ok(FoundLogin { state, name }),
                 Err(why) => error = why,
             }
         }

@@ -5,7 +5,7 @@ use super::identity_headers::{Headers, single};
 use super::requirement::Requirements;
 use crate::identity::Identity;
 use crate::session::{Family, Session};
-use crate::upstream::Ready;
+use crate::upstream::IdentityLines;
 use http::{HeaderName, HeaderValue};
 use jiff::Timestamp;
 
@@ -21,7 +21,7 @@ pub(crate) struct Person {
     /// What they may be asked for.
     pub(crate) meets: Requirements,
     /// For the upstream.
-    pub(crate) request_headers: Ready,
+    pub(crate) request_headers: IdentityLines,
     /// For the answer; `GAP-Auth` among them.
     pub(crate) response_headers: Headers,
     /// E-mail or else user, for the log.
@@ -72,7 +72,7 @@ impl Person {
         Self {
             verdict,
             meets: verdict.meets(),
-            request_headers: Ready::new(&policy.request_headers.of(session)),
+            request_headers: IdentityLines::new(&policy.request_headers.of(session)),
             response_headers,
             shown,
             family: Family::of(session),
@@ -110,7 +110,7 @@ impl Person {
             identity: Identity::default(),
             verdict,
             meets: verdict.meets(),
-            request_headers: Ready::default(),
+            request_headers: IdentityLines::default(),
             response_headers: Vec::new(),
             shown: HeaderValue::from_static(""),
             family: None,
@@ -133,7 +133,7 @@ mod tests {
         person.identity.preferred_username = Some("p".repeat(3000));
         person.identity.groups = vec!["g".repeat(4000), "h".repeat(5000)];
         let value = HeaderValue::from_str(&"v".repeat(1000)).unwrap();
-        person.request_headers = Ready::new(&[(SERVER, value.clone())]);
+        person.request_headers = IdentityLines::new(&[(SERVER, value.clone())]);
         person.response_headers = vec![(COOKIE, value)];
         let (texts, places) = (15_000 + 2 * (6 + 1000), 7);
         let bytes = person.bytes() - nothing;

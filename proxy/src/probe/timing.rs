@@ -4,7 +4,7 @@ use crate::cookie::OwnCookies;
 use crate::routing::{NormalPath, Normalised, RouteTable};
 use crate::server::Framing;
 use crate::session::{KeyRing, Purpose};
-use crate::upstream::{Forwarded, Injection, Names, Outgoing, Ready};
+use crate::upstream::{Forwarded, IdentityLines, Injection, Names, Outgoing};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use proxy_config::{Problems, Target, Upstream};
@@ -54,7 +54,7 @@ fn headers() -> Box<dyn FnMut()> {
     let injected = ["x-forwarded-user", "x-forwarded-email", "x-forwarded-groups"].map(|name| {
         (HeaderName::from_static(name), HeaderValue::from_static("someone@app.example"))
     });
-    let (ready, host) = (Ready::new(&injected), HeaderValue::from_static("app.example"));
+    let (ready, host) = (IdentityLines::new(&injected), HeaderValue::from_static("app.example"));
     let mut request = Request::new(());
     *request.headers_mut() = map;
     Box::new(move || {

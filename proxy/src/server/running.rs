@@ -45,7 +45,7 @@ pub(crate) struct Fittings<'a> {
 
 /// Why a server does not start.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum StartError {
+pub(crate) enum ServeError {
     #[error(transparent)]
     Tls(#[from] TlsError),
     #[error("a worker can not be started: {0}")]
@@ -69,7 +69,7 @@ impl Server {
         listeners: Vec<Listener>,
         settings: &Fittings<'_>,
         make: impl Fn(&Arc<Worker>) -> H,
-    ) -> Result<Self, StartError>
+    ) -> Result<Self, ServeError>
     where
         H: Fn(Arc<Peer>, Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output: Into<Answered>> + Send + 'static,

@@ -1,7 +1,7 @@
 //! The parts of a site that need secrets or live on from the one before: keys, store, certificate, providers.
 
 use super::{Context, Providers, Site, Tls};
-use crate::oidc::{self, ProviderSettings};
+use crate::oidc::{self, ClientSettings};
 use crate::secrets::{SecretText, Secrets};
 use crate::session::{KeyRing, KeyRingError, Needs, claims_named};
 use crate::store::{self, SettingsError, Store};
@@ -102,7 +102,7 @@ impl<'a> Compiling<'a> {
         let among_others = providers.len() > 1;
         let groups_required = !self.config.access.allowed_groups.is_empty();
         let claims = claims_named(self.config);
-        let settings = |config| ProviderSettings {
+        let settings = |config| ClientSettings {
             config,
             groups_required,
             among_others,

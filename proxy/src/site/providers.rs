@@ -2,7 +2,7 @@
 //! store that read it, a login by its state, a bearer token by its issuer.
 
 use super::Context;
-use crate::oidc::{ClaimedIssuer, LoginState, Provider, ProviderSettings};
+use crate::oidc::{ClaimedIssuer, ClientSettings, LoginState, Provider};
 use std::sync::Arc;
 
 /// In the order of the configuration.
@@ -15,7 +15,7 @@ impl Providers {
     /// Starts them, or takes over those of `previous` that are the same. What is known of an issuer is shared by all that are
     /// clients of it. `None`: there are none.
     pub(super) fn start(
-        settings: Vec<ProviderSettings>,
+        settings: Vec<ClientSettings>,
         context: &Context,
         previous: Option<&Self>,
     ) -> Option<Self> {

@@ -4,13 +4,13 @@
 //! What concerns the connection is left out, and whatever could pass for an identity, by folded name; then our own are put
 //! in. Nothing that a client sends can remove or forge what we put in.
 
+mod identity_lines;
 mod names;
 mod outgoing;
-mod ready;
 
+pub(crate) use identity_lines::IdentityLines;
 pub(crate) use names::Names;
 pub(crate) use outgoing::Outgoing;
-pub(crate) use ready::Ready;
 
 use crate::cookie::OwnCookies;
 use http::header::{
@@ -24,7 +24,7 @@ pub(crate) struct Injection<'a> {
     /// The names that are taken out.
     pub(crate) names: &'a Names,
     /// Headers that are set.
-    pub(crate) headers: Option<&'a Ready>,
+    pub(crate) headers: Option<&'a IdentityLines>,
     /// Our cookies, which no upstream may see.
     pub(crate) cookies: &'a OwnCookies,
     /// What becomes of forwarded headers.

@@ -8,7 +8,9 @@ mod secure;
 mod streams;
 mod switching;
 
-use super::{self as upstream, Forwarded, Injection, Names, Question, Ready, UpstreamError, http1};
+use super::{
+    self as upstream, Forwarded, IdentityLines, Injection, Names, Question, UpstreamError, http1,
+};
 use crate::body::Body;
 use crate::cookie::OwnCookies;
 use crate::metrics::Event;
@@ -129,7 +131,7 @@ fn handler(
         Box::pin(async move {
             let user =
                 [(HeaderName::from_static("x-forwarded-user"), HeaderValue::from_static("ann"))];
-            let user = Ready::new(&user);
+            let user = IdentityLines::new(&user);
             let cookies = OwnCookies::new("_oauth2_proxy");
             let injection = Injection {
                 names: &names,

@@ -92,13 +92,13 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
         target::tell(&target);
         "/".to_owned()
     };
-    let ready = &visit.site.ready;
-    let found = ready
+    let prepared = &visit.site.prepared;
+    let found = prepared
         .login_cookies
         .find(&visit.site.ring, &hash, &visit.cookies(), visit.now)
         .map_err(|why| declined(why.into()))?;
-    let line = ready.login_cookies.forget(&found.name, visit.host());
-    let fresh = ready.used.take(&hash, visit.now);
+    let line = prepared.login_cookies.forget(&found.name, visit.host());
+    let fresh = prepared.used.take(&hash, visit.now);
     visit.set_cookies.push(line);
     if !fresh {
         return Err(NoLogin::Used.into());

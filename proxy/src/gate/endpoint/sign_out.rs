@@ -54,15 +54,16 @@ pub(super) async fn leave(
 /// this browser's only means that nobody can say what has ended, and then nothing is ended here either, or any link could.
 pub(super) fn land(visit: &mut Visit<'_>) -> Response<Body> {
     thread_local!(static UNMATCHED: Sparing = const { Sparing::new() });
-    let ready = &visit.site.ready;
+    let prepared = &visit.site.prepared;
     let state = Form::of_query(&visit.head).get("state").ok().flatten().unwrap_or_default();
-    let found = ready.sign_out_cookie.find(&visit.site.ring, &state, &visit.cookies(), visit.now);
+    let found =
+        prepared.sign_out_cookie.find(&visit.site.ring, &state, &visit.cookies(), visit.now);
     let Some(target) = found else {
         let message = "a sign-out came back that is not under way in this browser";
         UNMATCHED.with(|place| visit.claimant().note_sparingly(place, message));
         return respond::signed_out(visit, false);
     };
-    visit.set_cookies.push(ready.sign_out_cookie.forget(visit.host()));
+    visit.set_cookies.push(prepared.sign_out_cookie.forget(visit.host()));
     visit.claimant().note("-", "signed out at the provider too");
     // What may be led to can have changed meanwhile.
     if target == "/" || !visit.site.policy.whitelist.allows(&target) {
@@ -83,7 +84,7 @@ async fn next(visit: &mut Visit<'_>, Found { session, provider, .. }: &Found) ->
         let filled = visit.target.replace(PLACEHOLDER, token).replace("%7Bid_token%7D", token);
         return Some(location(&filled));
     }
-    let (cookie, generation) = (&visit.site.ready.sign_out_cookie, session.login.credentials);
+    let (cookie, generation) = (&visit.site.prepared.sign_out_cookie, session.login.credentials);
     let (state, line) = cookie.remember(&visit.site.ring, &visit.target, visit.now, visit.host());
     let landing =
         format!("{}{}/signed_out", login::origin(visit), visit.site.config.http.proxy_prefix);

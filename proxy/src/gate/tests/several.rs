@@ -87,7 +87,7 @@ impl Several {
         let (site, headers) = (self.cell.load(), HeaderMap::new());
         let cookies = RequestCookies::of(&headers);
         let cookies =
-            site.ready.login_cookies.remember(&site.ring, &login.state, &cookies, "app.example");
+            site.prepared.login_cookies.remember(&site.ring, &login.state, &cookies, "app.example");
         let cookie = cookies[0].as_str().split(';').next().unwrap().to_owned();
         (Url::parse(&login.url(&Preferences::default())).unwrap(), cookie)
     }

@@ -4,7 +4,7 @@ use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
 use crate::oidc::bearer::BearerError;
-use crate::oidc::issuer::Settings;
+use crate::oidc::issuer::IssuerSettings;
 use serde_json::{Value, json};
 
 async fn claims(hostile: &Hostile, client: &Provider) -> Value {
@@ -135,9 +135,9 @@ async fn the_first_audience_claim_that_exists_decides() {
 
 #[test]
 fn only_google_may_write_its_issuer_in_two_ways() {
-    let google = Settings::of(&config("https://accounts.google.com"));
+    let google = IssuerSettings::of(&config("https://accounts.google.com"));
     assert!(google.is_called("https://accounts.google.com"));
     assert!(google.is_called("accounts.google.com"));
     assert!(!google.is_called("http://accounts.google.com"));
-    assert!(!Settings::of(&config("https://idp.test")).is_called("idp.test"));
+    assert!(!IssuerSettings::of(&config("https://idp.test")).is_called("idp.test"));
 }

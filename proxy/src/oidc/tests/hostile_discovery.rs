@@ -3,7 +3,7 @@
 use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
-use crate::oidc::issuer::Settings;
+use crate::oidc::issuer::IssuerSettings;
 use serde_json::{Value, json};
 
 const DOCUMENT: &str = "/.well-known/openid-configuration";
@@ -178,7 +178,7 @@ async fn an_issuer_behind_https_leads_to_no_place_that_is_not_unless_told_so() {
             media_type: String::new(),
             body: zeroize::Zeroizing::new(text.into_bytes()),
         };
-        crate::oidc::discovery::read(&Settings::of(config), &url, &answer)
+        crate::oidc::discovery::read(&IssuerSettings::of(config), &url, &answer)
     };
     let strict = config(issuer);
     let mut lenient = config(issuer);
@@ -212,7 +212,7 @@ async fn groups_are_not_asked_for_where_the_provider_lists_its_scopes_without_th
     ] {
         hostile.describe(&json!({ "scopes_supported": scopes }));
         let settings = alone(config(&hostile.issuer));
-        let client = start_among(ProviderSettings { groups_required: true, ..settings }, &[]);
+        let client = start_among(ClientSettings { groups_required: true, ..settings }, &[]);
         let url = login(&client).await.url(&Preferences::default());
         assert_eq!(parameter(&url, "scope").as_deref(), Some(asked), "{scopes}");
     }

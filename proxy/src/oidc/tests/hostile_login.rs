@@ -252,7 +252,7 @@ async fn a_refused_scope_is_named_with_the_option_that_asked_for_it() {
     ] {
         let mut config = config(&hostile.issuer);
         config.scope = scope;
-        let settings = ProviderSettings { groups_required: groups, ..alone(config) };
+        let settings = ClientSettings { groups_required: groups, ..alone(config) };
         let client = start_among(settings, &[]);
         let refused = "error=invalid_scope&error_description=no%20such%20thing";
         let at_once = finish(&client, login(&client).await, refused).await.err().unwrap();

@@ -79,7 +79,7 @@ async fn claims_that_others_name_are_captured_at_the_login_and_at_every_refresh(
     hostile.set("/me", Reply::Json(200, json!({"sub": "user-1", "level": 3, "more": "x"})));
     let start = |claims: &[&str]| {
         let claims = claims.iter().map(|name| (*name).to_owned()).collect();
-        start_among(ProviderSettings { claims, ..alone(config(&hostile.issuer)) }, &[])
+        start_among(ClientSettings { claims, ..alone(config(&hostile.issuer)) }, &[])
     };
     let client = start(&["department", "level", "gone"]);
     let login = login(&client).await;

@@ -18,7 +18,7 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
     };
     config.login_parameters =
         vec![parameter("prompt", &["login"]), parameter("acr_values", &["b", "a~*"])];
-    let settings = ProviderSettings { groups_required: true, ..alone(config) };
+    let settings = ClientSettings { groups_required: true, ..alone(config) };
     let client = start_among(settings, &[]);
     let login = client.login(REDIRECT, |hash| format!("{hash}:/päth?x=1&y")).await.unwrap();
     let value = |name: &str| super::parameter(&login.url(&Preferences::default()), name).unwrap();

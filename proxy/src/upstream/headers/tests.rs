@@ -1,7 +1,9 @@
 mod model;
 
 use super::outgoing::Written;
-use super::{Forwarded, Injection, Names, Outgoing, Ready, clean_response, trailer_may_pass};
+use super::{
+    Forwarded, IdentityLines, Injection, Names, Outgoing, clean_response, trailer_may_pass,
+};
 use crate::cookie::OwnCookies;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
 use proptest::prelude::*;
@@ -69,7 +71,7 @@ fn prepared(
         .collect();
     let injection = Injection {
         names: &names(),
-        headers: Some(&Ready::new(&values)),
+        headers: Some(&IdentityLines::new(&values)),
         cookies: &OwnCookies::new("_oauth2_proxy"),
         forwarded,
         other_method: true,
@@ -454,7 +456,7 @@ proptest! {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let (names, cookies) = (names(), OwnCookies::new("_oauth2_proxy"));
-        let ready = Ready::new(&values);
+        let ready = IdentityLines::new(&values);
         let injection = Injection {
             names: &names, headers: Some(&ready), cookies: &cookies, forwarded, other_method, stranger: false,
         };

@@ -7,14 +7,14 @@ use http::{HeaderName, HeaderValue};
 
 /// Headers that are set on requests. Whatever else has one of their names is left out.
 #[derive(Default)]
-pub(crate) struct Ready {
+pub(crate) struct IdentityLines {
     lines: Bytes,
     names: Vec<HeaderName>,
     /// A bit for each length that a name has: almost every other name ends here.
     lengths: u64,
 }
 
-impl Ready {
+impl IdentityLines {
     /// Of equal names all values are kept. The target and the framing can not be set.
     pub(crate) fn new(headers: &[(HeaderName, HeaderValue)]) -> Self {
         let (mut lines, mut ready) = (Vec::new(), Self::default());

@@ -1,4 +1,4 @@
-//! What the gate needs from the configuration beside the [`crate::policy`], made ready once.
+//! What the gate needs from the configuration beside the [`crate::policy`], prepared once.
 
 use crate::cookie::OwnCookies;
 use crate::pending::{LoginCookies, SignOutCookie, UsedStates};
@@ -9,7 +9,7 @@ use proxy_config::{Config, Provider};
 use std::sync::Arc;
 
 /// See the module.
-pub(crate) struct Ready {
+pub(crate) struct Prepared {
     /// Paths of the own endpoints.
     pub(crate) endpoints: Endpoints,
     /// Names that no client may send to an upstream.
@@ -28,7 +28,7 @@ pub(crate) struct Ready {
     pub(crate) banner: String,
 }
 
-impl Ready {
+impl Prepared {
     /// From a configuration, whose texts were checked before. `previous` is what is in force.
     pub(crate) fn new(config: &Config, previous: Option<&Self>) -> Self {
         let real_ip =
