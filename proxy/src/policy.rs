@@ -13,6 +13,7 @@ mod redirect;
 mod requirement;
 mod restrictions;
 mod rules;
+mod term;
 
 pub(crate) use decision::{Asked, Decision, Pass, decide};
 pub(crate) use identity_headers::{add_to, single};
@@ -20,6 +21,7 @@ pub(crate) use person::{Person, Verdict};
 pub(crate) use redirect::{Whitelist, location};
 pub(crate) use requirement::Asks;
 pub(crate) use restrictions::Restrictions;
+pub(crate) use term::Term;
 
 use crate::identity::Identity;
 use crate::routing::RouteTable;

@@ -8,12 +8,12 @@ use super::claimant::Claimant;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::metrics::Event;
-use crate::policy::{Asks, Person};
+use crate::policy::{Asks, Person, Term};
 use crate::refresh::{Due, Need, Refresh};
 use crate::session::Session;
 use crate::store::{Found, LoadError};
 use crate::telemetry::Sparing;
-use jiff::Timestamp;
+use jiff::SignedDuration;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,13 +90,11 @@ async fn stored_or(
 
 /// The person behind the session that the cookie carries or names.
 async fn stored(claimant: &mut Claimant<'_>, need: Need) -> Result<Option<Arc<Person>>, Refusal> {
-    let epoch = claimant.site.epoch;
+    let at = (claimant.site.epoch, claimant.now);
     cache::forget(claimant.site.context.refresher.signed_out());
     // Equal bytes were read and opened before. A session in Redis is asked for each time.
     let raw = claimant.site.store.cookie().raw(&claimant.cookies());
-    if let Some(person) = raw.and_then(|raw| cache::get_cookie(raw, epoch))
-        && person.is_good(claimant.now)
-    {
+    if let Some(person) = raw.and_then(|raw| cache::get_cookie(raw, at)) {
         claimant.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
@@ -112,25 +110,26 @@ async fn opened(claimant: &mut Claimant<'_>, need: Need) -> Result<Option<Arc<Pe
         return Ok(None);
     };
     let value = (!claimant.site.store.has_records()).then(|| value.into_owned());
-    let known = value.as_ref().and_then(|value| cache::get_cookie(value.as_bytes(), epoch));
-    if let Some(person) = known.filter(|person| person.is_good(claimant.now)) {
+    let at = (epoch, claimant.now);
+    let known = value.as_ref().and_then(|value| cache::get_cookie(value.as_bytes(), at));
+    if let Some(person) = known {
         claimant.worker.shard.count(Event::SessionCached);
         return Ok(Some(person));
     }
-    let Some((session, good_until)) = load(claimant, need).await? else { return Ok(None) };
+    let Some((session, term)) = load(claimant, need).await? else { return Ok(None) };
     claimant.worker.shard.count(Event::SessionOpened);
-    let person = Arc::new(Person::of(&session, &claimant.site.policy, good_until));
-    if let Some(value) = value.filter(|_| person.is_good(claimant.now)) {
+    let person = Arc::new(Person::of(&session, &claimant.site.policy, term));
+    if let Some(value) = value {
         cache::put_cookie(value.as_bytes(), epoch, &person);
     }
     Ok(Some(person))
 }
 
-/// The session of the cookie in its present form, and until when it may be used without asking again.
+/// The session of the cookie in its present form, and how long it may be used without asking again.
 async fn load(
     claimant: &mut Claimant<'_>,
     need: Need,
-) -> Result<Option<(Arc<Session>, Option<Timestamp>)>, Refusal> {
+) -> Result<Option<(Arc<Session>, Term)>, Refusal> {
     let store = Arc::clone(&claimant.site.store);
     let loading = async { store.load(&claimant.cookies(), claimant.now).await };
     let loaded = match need {
@@ -165,15 +164,16 @@ async fn load(
         forget(claimant);
         return Ok(None);
     }
-    let lifetime = store.lifetime();
+    let (lifetime, term) = (store.lifetime(), Term::starting(claimant.now));
     if !store.is_due(&found.session, claimant.now) {
         claimant.site.context.refresher.seen(&found);
-        let until = [lifetime.ends_at(&found.session), lifetime.refresh_due_at(&found.session)];
-        return Ok(Some((found.session, until.into_iter().flatten().min())));
+        let ends = lifetime.ends_at(&found.session);
+        let term = term.ending(ends).ending(lifetime.refresh_due_at(&found.session));
+        return Ok(Some((found.session, term)));
     }
-    renew(claimant, found, need)
-        .await
-        .map(|session| session.map(|session| (session, Some(claimant.now))))
+    // The browser gets another cookie, or its next request tries again.
+    let term = term.lasting(SignedDuration::ZERO);
+    Ok(renew(claimant, found, need).await?.map(|session| (session, term)))
 }
 
 async fn renew(

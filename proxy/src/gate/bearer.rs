@@ -4,7 +4,7 @@ use super::cache::{self, Digest};
 use super::claimant::Claimant;
 use super::refusal::Refusal;
 use crate::metrics::Event;
-use crate::policy::Person;
+use crate::policy::{Person, Term};
 use crate::telemetry::Sparing;
 use base64_simd::STANDARD;
 use jiff::SignedDuration;
@@ -50,11 +50,10 @@ pub(super) async fn authenticate(
 
 /// The person of a token that was verified before.
 fn known(claimant: &Claimant<'_>, token: &[u8]) -> Option<Arc<Person>> {
-    let (epoch, now) = (claimant.site.epoch, claimant.now);
-    let person = claimant.site.providers.iter().find_map(|provider| {
-        let person = cache::get_bearer(token, provider.bearer_epoch(), epoch);
-        person.filter(|person| person.is_good(now))
-    })?;
+    let at = (claimant.site.epoch, claimant.now);
+    let mut providers = claimant.site.providers.iter();
+    let person =
+        providers.find_map(|provider| cache::get_bearer(token, provider.bearer_epoch(), at))?;
     claimant.worker.shard.count(Event::SessionCached);
     Some(person)
 }
@@ -78,9 +77,9 @@ async fn verified(
         }
         match provider.bearer(token).await {
             Ok(session) => {
-                let verified_until = claimant.now.checked_add(VERIFIED_FOR).ok();
-                let until = [session.expires_at, verified_until].into_iter().flatten().min();
-                let person = Arc::new(Person::of(&session, &claimant.site.policy, until));
+                let term = Term::starting(claimant.now).lasting(VERIFIED_FOR);
+                let term = term.ending(session.expires_at);
+                let person = Arc::new(Person::of(&session, &claimant.site.policy, term));
                 cache::put_bearer(token.as_bytes(), of, claimant.site.epoch, &person);
                 claimant.worker.shard.count(Event::SessionOpened);
                 return Ok(Some(person));

@@ -4,8 +4,8 @@
 //! Per thread, so no lock. A cookie or a bearer token is found by a keyed digest of its end, which is ciphertext and tag or a
 //! signature, and then compared as a whole with the one that was opened: comparing costs a small part of hashing. Nobody can
 //! search the keys, aim at them, or find a session by anything but the exact bytes. Bounded by bytes, not by count. An entry is
-//! good until its session ends or is due for a refresh, and for one configuration only. Sessions in Redis are never kept,
-//! because a sign-out elsewhere must count at once.
+//! found for as long as its person was judged for, and under one configuration only. Sessions in Redis are never kept, because
+//! a sign-out elsewhere must count at once.
 
 use crate::policy::Person;
 use crate::random;
@@ -73,15 +73,19 @@ fn end(text: &[u8]) -> &[u8] {
     text.get(text.len().saturating_sub(TAIL)..).unwrap_or_default()
 }
 
-/// The person behind exactly this bearer token under the provider and keys that `of` stands for, if known under this epoch; the
-/// caller checks the times.
-pub(super) fn get_bearer(token: &[u8], of: (u64, u64), epoch: u64) -> Option<Arc<Person>> {
-    CACHE.with_borrow_mut(|cache| cache.get(Digest::of_known(token, of), token, epoch))
+/// The person behind exactly this bearer token under the provider and keys that `of` stands for, if known under this epoch and
+/// judged for now.
+pub(super) fn get_bearer(
+    token: &[u8],
+    of: (u64, u64),
+    (epoch, now): (u64, Timestamp),
+) -> Option<Arc<Person>> {
+    CACHE.with_borrow_mut(|cache| cache.get(Digest::of_known(token, of), token, (epoch, now)))
 }
 
 /// The same behind exactly this session cookie.
-pub(super) fn get_cookie(value: &[u8], epoch: u64) -> Option<Arc<Person>> {
-    CACHE.with_borrow_mut(|cache| cache.get(Digest::of_cookie(value), value, epoch))
+pub(super) fn get_cookie(value: &[u8], (epoch, now): (u64, Timestamp)) -> Option<Arc<Person>> {
+    CACHE.with_borrow_mut(|cache| cache.get(Digest::of_cookie(value), value, (epoch, now)))
 }
 
 /// Keeps a person under a bearer token, which must have been verified as these bytes.
@@ -143,20 +147,30 @@ struct Entry {
 }
 
 impl Entry {
+    /// Whether it is that of exactly these bytes, and still holds.
+    fn answers(&self, value: &[u8], now: Timestamp) -> bool {
+        self.value[..] == *value && self.person.term.covers(now)
+    }
+
     fn bytes(&self) -> usize {
         ENTRY + self.value.len() + self.person.bytes()
     }
 }
 
 impl Cache {
-    fn get(&mut self, digest: Digest, value: &[u8], epoch: u64) -> Option<Arc<Person>> {
+    fn get(
+        &mut self,
+        digest: Digest,
+        value: &[u8],
+        (epoch, now): (u64, Timestamp),
+    ) -> Option<Arc<Person>> {
         if self.epoch != epoch {
             return None;
         }
         if let Some(entry) = self.young.get(&digest) {
-            return (entry.value[..] == *value).then(|| Arc::clone(&entry.person));
+            return entry.answers(value, now).then(|| Arc::clone(&entry.person));
         }
-        if self.old.get(&digest).is_none_or(|entry| entry.value[..] != *value) {
+        if !self.old.get(&digest).is_some_and(|entry| entry.answers(value, now)) {
             return None;
         }
         let entry = self.old.remove(&digest)?;
@@ -166,8 +180,9 @@ impl Cache {
     }
 
     fn put(&mut self, digest: Digest, (value, epoch): (&[u8], u64), person: Arc<Person>) {
-        // A request that began before a reload ends after it: its entries are of no use to anybody.
-        if epoch < self.epoch {
+        // A request that began before a reload ends after it: its entries are of no use to anybody. Nor are those of a person
+        // who was judged for one request.
+        if epoch < self.epoch || person.term.is_over_at_once() {
             return;
         }
         if epoch > self.epoch {
@@ -212,13 +227,16 @@ impl Cache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::Term;
 
     fn value(n: u32) -> Vec<u8> {
         format!("{n:032}").into_bytes()
     }
 
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
     fn get(cache: &mut Cache, n: u32, epoch: u64) -> bool {
-        cache.get(Digest::of_cookie(&value(n)), &value(n), epoch).is_some()
+        cache.get(Digest::of_cookie(&value(n)), &value(n), (epoch, NOW)).is_some()
     }
 
     fn put(cache: &mut Cache, n: u32, epoch: u64) {
@@ -248,6 +266,27 @@ mod tests {
         let held: usize = cache.young.values().chain(cache.old.values()).map(Entry::bytes).sum();
         assert!(held <= BUDGET);
         assert!(!get(&mut cache, 50, 1));
+    }
+
+    #[test]
+    fn nobody_is_found_for_longer_than_they_were_judged_for() {
+        let at = |cache: &mut Cache, second: i64| {
+            let now = Timestamp::from_second(second).unwrap();
+            cache.get(Digest::of_cookie(&value(1)), &value(1), (1, now)).is_some()
+        };
+        for (lasting, found) in
+            [(0, [false; 3]), (1, [true, false, false]), (2, [true, true, false])]
+        {
+            let term = Term::starting(NOW).lasting(SignedDuration::from_secs(lasting));
+            let person = Arc::new(Person { term, ..Person::nobody() });
+            let mut cache = Cache::default();
+            cache.put(Digest::of_cookie(&value(1)), (&value(1), 1), person);
+            assert_eq!([0, 1, 2].map(|second| at(&mut cache, second)), found, "{lasting} s");
+            cache.old = std::mem::take(&mut cache.young);
+            for (second, found) in [2, 1, 0].into_iter().zip(found.into_iter().rev()) {
+                assert_eq!(at(&mut cache, second), found, "of old, {lasting} s, {second}");
+            }
+        }
     }
 
     #[test]
@@ -289,10 +328,10 @@ mod tests {
         let mut other = value(7);
         other[0] = b'x';
         assert!(Digest::of_cookie(&other) == Digest::of_cookie(&value(7)));
-        assert!(cache.get(Digest::of_cookie(&other), &other, 1).is_none());
+        assert!(cache.get(Digest::of_cookie(&other), &other, (1, NOW)).is_none());
         let mut longer = b"y".to_vec();
         longer.extend(value(7));
-        assert!(cache.get(Digest::of_cookie(&longer), &longer, 1).is_none());
+        assert!(cache.get(Digest::of_cookie(&longer), &longer, (1, NOW)).is_none());
         assert!(get(&mut cache, 7, 1));
     }
 
@@ -300,13 +339,14 @@ mod tests {
     fn a_token_is_known_as_a_whole_and_under_its_keys_only() {
         let person = Arc::new(Person::nobody());
         let token = b"eyA.eyB.signature-of-some-length";
-        let known = |token: &[u8], of| get_bearer(token, of, 7).is_some();
+        let known = |token: &[u8], of| get_bearer(token, of, (7, NOW)).is_some();
         assert!(!known(token, (1, 1)));
         put_bearer(token, (1, 1), 7, &person);
         assert!(known(token, (1, 1)) && !known(token, (1, 2)) && !known(token, (2, 1)));
         assert!(!known(b"eyC.eyB.signature-of-some-length", (1, 1)), "only its end is the same");
         assert!(!known(b"xeyA.eyB.signature-of-some-length", (1, 1)));
-        assert!(get_cookie(token, 7).is_none() && get_bearer(token, (1, 1), 8).is_none());
+        assert!(get_cookie(token, (7, NOW)).is_none());
+        assert!(get_bearer(token, (1, 1), (8, NOW)).is_none());
     }
 
     #[test]

@@ -3,11 +3,11 @@
 use super::Policy;
 use super::identity_headers::{Headers, single};
 use super::requirement::Requirements;
+use super::term::Term;
 use crate::identity::Identity;
 use crate::session::{Family, Session};
 use crate::upstream::IdentityLines;
 use http::{HeaderName, HeaderValue};
-use jiff::Timestamp;
 
 /// Says who was there, on answers.
 const GAP_AUTH: HeaderName = HeaderName::from_static("gap-auth");
@@ -28,8 +28,8 @@ pub(crate) struct Person {
     pub(crate) shown: HeaderValue,
     /// What ends together with the session; `None`: nothing that is known.
     pub(crate) family: Option<Family>,
-    /// Until when the judgement may be used without looking at the session again; `None`: for ever.
-    pub(crate) good_until: Option<Timestamp>,
+    /// How long the judgement may be used without looking at the session again.
+    pub(crate) term: Term,
 }
 
 /// What the access rules say of a session.
@@ -63,8 +63,8 @@ impl Verdict {
 }
 
 impl Person {
-    /// Judges a session.
-    pub(crate) fn of(session: &Session, policy: &Policy, good_until: Option<Timestamp>) -> Self {
+    /// Judges a session that may be used as it is for `term`. The judgement holds no longer.
+    pub(crate) fn of(session: &Session, policy: &Policy, term: Term) -> Self {
         let shown = single(session.identity.shown());
         let mut response_headers = vec![(GAP_AUTH, shown.clone())];
         response_headers.extend(policy.response_headers.of(session));
@@ -76,7 +76,7 @@ impl Person {
             response_headers,
             shown,
             family: Family::of(session),
-            good_until,
+            term,
             identity: session.identity.clone(),
         }
     }
@@ -94,11 +94,6 @@ impl Person {
             + self.request_headers.bytes()
     }
 
-    /// Whether the judgement still holds.
-    pub(crate) fn is_good(&self, now: Timestamp) -> bool {
-        self.good_until.is_none_or(|until| now < until)
-    }
-
     #[cfg(test)]
     pub(crate) fn nobody() -> Self {
         Self::judged(Verdict::Allowed)
@@ -114,7 +109,7 @@ impl Person {
             response_headers: Vec::new(),
             shown: HeaderValue::from_static(""),
             family: None,
-            good_until: None,
+            term: Term::starting(jiff::Timestamp::UNIX_EPOCH),
         }
     }
 }
