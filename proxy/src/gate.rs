@@ -27,7 +27,7 @@ use crate::body::Body;
 use crate::entry::Answered;
 use crate::oidc::Preferences;
 use crate::peer::Peer;
-use crate::policy::{self, Decision, Restrictions};
+use crate::policy::Restrictions;
 use crate::reply;
 use crate::routing::{NormalPath, Normalised};
 use crate::site::SiteRef;
@@ -64,52 +64,53 @@ async fn serve(visit: &mut Visit<'_>) -> Result<Response<Body>, Refusal> {
     if let Some(location) = visit.https_location() {
         visit.entry.unlogged();
         visit.entry.uncounted();
-        return Ok(reply::redirect(&visit.head.method, StatusCode::PERMANENT_REDIRECT, &location));
+        return Ok(reply::redirect(
+            &visit.from.head.method,
+            StatusCode::PERMANENT_REDIRECT,
+            &location,
+        ));
     }
-    if let Some(endpoint) = visit.site.prepared.endpoints.find(path.received()) {
+    if let Some(endpoint) = visit.from.site.prepared.endpoints.find(path.received()) {
         return endpoint::serve(visit, endpoint, &path).await;
     }
-    let place = visit.site.policy.find(&asked::here(visit, &path));
-    let visitor = authenticate::visitor(visit, place.asks).await;
-    let person = visitor.inspect_err(|_| visit.settle_manner(&path))?;
-    match policy::decide(person, place.asks, &Restrictions::of(path.query())) {
-        Decision::Pass(pass) => Ok(forward::forward(visit, &path, place.route, pass).await),
-        Decision::LogIn => ask_to_sign_in(visit, &path).await,
-        Decision::Deny(person) => {
-            visit.settle_manner(&path);
-            aim(visit, &path);
-            Err(Box::pin(visit.deny(&person)).await)
-        }
-        Decision::Restrict => Err(Refusal::Restricted),
+    let place = visit.from.site.policy.find(&asked::here(visit, &path));
+    match visit.decide(place.asks, &Restrictions::of(path.query())).await {
+        Ok(pass) => Ok(forward::forward(visit, &path, place.route, pass).await),
+        Err(refusal) => turn_away(visit, &path, refusal).await,
     }
 }
 
 fn normalise(visit: &Visit<'_>) -> Result<Normalised, Refusal> {
-    let target = visit.head.uri.path_and_query();
+    let target = visit.from.head.uri.path_and_query();
     Ok(target.map_or(Err(NormalPath::NONE), NormalPath::of)?)
 }
 
-/// A page or a redirect for people, 401 for programs (`reference/endpoints.md` section 14).
-async fn ask_to_sign_in(
+/// What becomes of whoever may not pass: for want of a session that is a page or a redirect for people, 401 for programs
+/// (`reference/endpoints.md` section 14).
+async fn turn_away(
     visit: &mut Visit<'_>,
     path: &NormalPath,
+    refusal: Refusal,
 ) -> Result<Response<Body>, Refusal> {
     visit.settle_manner(path);
-    if visit.manner == Manner::Json {
-        return Err(Refusal::SignIn);
+    match refusal {
+        Refusal::SignIn if visit.manner != Manner::Json => {
+            aim(visit, path);
+            if visit.from.site.config.access.skip_provider_button {
+                let provider = visit.from.site.providers.standard();
+                return Box::pin(login::begin(visit, provider, &Preferences::default())).await;
+            }
+        }
+        Refusal::Denied(_) => aim(visit, path),
+        _ => {}
     }
-    aim(visit, path);
-    if visit.site.config.access.skip_provider_button {
-        let provider = visit.site.providers.standard();
-        return Box::pin(login::begin(visit, provider, &Preferences::default())).await;
-    }
-    Err(Refusal::SignIn)
+    Err(refusal)
 }
 
 /// Works out where the pages of a proxied request lead back to. Its query is the application's: one that is malformed by our
 /// rules asks for nothing, and is kept as it is.
 fn aim(visit: &mut Visit<'_>, path: &NormalPath) {
-    let rd = form::Form::of_query(&visit.head).get("rd").ok().flatten();
+    let rd = form::Form::of_query(&visit.from.head).get("rd").ok().flatten();
     visit.aim(path, &[rd.as_deref()]);
 }
 

@@ -33,7 +33,7 @@ mod verify;
 pub(crate) use bearer::ClaimedIssuer;
 pub(crate) use callback::{CallbackError, Failure};
 pub(crate) use callback_params::{CallbackParams, ParamsError};
-pub(crate) use client::{ClientSettings, Network};
+pub(crate) use client::ClientSettings;
 pub(crate) use jws::shown;
 pub(crate) use login::Preferences;
 pub(crate) use login_state::LoginState;

@@ -14,17 +14,17 @@ const OTHER_TARGETS: [&str; 3] = ["x-original-url", "x-original-uri", "x-envoy-o
 
 /// The request that came, for `path`.
 pub(super) fn here<'a>(visit: &Visit<'_>, path: &'a NormalPath) -> Asked<'a> {
-    asked(visit, Some(visit.head.method.clone()), Some(Cow::Borrowed(path)))
+    asked(visit, Some(visit.from.head.method.clone()), Some(Cow::Borrowed(path)))
 }
 
 /// The request that a proxy in front asks us about. Only a named proxy is believed, and only what it says.
 pub(super) fn told(visit: &Visit<'_>) -> Asked<'static> {
-    if visit.trust != Trust::Everything {
+    if visit.from.trust != Trust::Everything {
         return asked(visit, None, None);
     }
-    let headers = &visit.head.headers;
-    let path = told_path(headers, visit.trust).map(Cow::Owned);
-    asked(visit, told_method(headers, visit.trust), path)
+    let headers = &visit.from.head.headers;
+    let path = told_path(headers, visit.from.trust).map(Cow::Owned);
+    asked(visit, told_method(headers, visit.from.trust), path)
 }
 
 fn asked<'a>(
@@ -32,13 +32,10 @@ fn asked<'a>(
     method: Option<Method>,
     path: Option<Cow<'a, NormalPath>>,
 ) -> Asked<'a> {
-    let (headers, http) = (&visit.head.headers, &visit.site.config.http);
-    let client = if visit.site.policy.asks_for_clients() {
-        told::client_ip(http, visit.peer, headers, visit.trust)
-    } else {
-        None
-    };
-    let preflight = method == Some(Method::OPTIONS) && !visit.has_body() && is_preflight(headers);
+    let client = if visit.from.site.policy.asks_for_clients() { visit.from.ip() } else { None };
+    let preflight = method == Some(Method::OPTIONS)
+        && !visit.has_body()
+        && is_preflight(&visit.from.head.headers);
     Asked { method, path, client, preflight }
 }
 

@@ -6,7 +6,6 @@ use super::bearer;
 use super::cache;
 use super::claimant::Claimant;
 use super::refusal::Refusal;
-use super::visit::Visit;
 use crate::metrics::Event;
 use crate::policy::{Asks, Person, Term};
 use crate::refresh::{Due, Need, Refresh};
@@ -23,25 +22,6 @@ const EXEMPT_PATIENCE: Duration = Duration::from_millis(100);
 thread_local! {
     static REFUSED: Sparing = const { Sparing::new() };
     static EARLY: Sparing = const { Sparing::new() };
-}
-
-/// The person behind a visit, of whom its entry is told; what the browser is to be given goes onto its answer.
-///
-/// # Errors
-/// As [`authenticate`].
-pub(super) async fn visitor(
-    visit: &mut Visit<'_>,
-    asks: Asks,
-) -> Result<Option<Arc<Person>>, Refusal> {
-    let mut claimant = visit.claimant();
-    let outcome = authenticate(&mut claimant, asks).await;
-    let set_cookies = claimant.set_cookies;
-    visit.set_cookies.extend(set_cookies);
-    let person = outcome?;
-    if let Some(person) = &person {
-        visit.entry.set_user(person.shown.clone());
-    }
-    Ok(person)
 }
 
 /// The person behind a request; `None` without a session. Where nobody is needed, nobody is found: a request that passes anyway
@@ -106,7 +86,7 @@ async fn opened(claimant: &mut Claimant<'_>, need: Need) -> Result<Option<Arc<Pe
     let epoch = claimant.site.epoch;
     let Some(value) = claimant.site.store.cookie().value(&claimant.cookies()) else {
         // Parts without their beginning may be there all the same.
-        forget(claimant);
+        claimant.forget_session();
         return Ok(None);
     };
     let value = (!claimant.site.store.has_records()).then(|| value.into_owned());
@@ -144,7 +124,7 @@ async fn load(
                     let message = format!("a session cookie is refused and cleared: {reason}");
                     claimant.note_sparingly(place, &message);
                 });
-                forget(claimant);
+                claimant.forget_session();
                 return Ok(None);
             }
             Err(LoadError::Early(reason)) => {
@@ -161,7 +141,7 @@ async fn load(
             tracing::warn!(%error, "the record of a session that was signed out is not removed yet");
         }
         claimant.note(found.session.identity.shown(), "this session was signed out");
-        forget(claimant);
+        claimant.forget_session();
         return Ok(None);
     }
     let (lifetime, term) = (store.lifetime(), Term::starting(claimant.now));
@@ -198,17 +178,11 @@ async fn renew(
         }
         Refresh::Ended => {
             claimant.note(present.identity.shown(), "the provider has ended the session");
-            forget(claimant);
+            claimant.forget_session();
             Ok(None)
         }
         Refresh::Absent => Ok(None),
         Refresh::Overdue { retry_after } => Err(Refusal::Overdue(retry_after)),
         Refresh::Unavailable(reason) => Err(Refusal::NoStore(reason)),
     }
-}
-
-/// Clears the cookie that turned out to be of no use.
-fn forget(claimant: &mut Claimant<'_>) {
-    let lines = claimant.site.store.cookie().clear(&claimant.cookies(), claimant.host());
-    claimant.set_cookies.extend(lines);
 }

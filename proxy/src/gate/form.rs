@@ -49,7 +49,7 @@ impl Form {
     /// # Errors
     /// See [`FormError`].
     pub(super) async fn read(visit: &mut Visit<'_>) -> Result<Self, FormError> {
-        let head = &visit.head;
+        let head = &visit.from.head;
         let query = Zeroizing::new(head.uri.query().unwrap_or_default().to_owned());
         let has_form = matches!(head.method, Method::POST | Method::PUT | Method::PATCH)
             && head
@@ -59,7 +59,7 @@ impl Form {
         let Some(body) = visit.body.take().filter(|_| has_form) else {
             return Ok(Self { query, body: Zeroizing::default() });
         };
-        let limit = visit.site.config.limits.header_timeout.get();
+        let limit = visit.from.site.config.limits.header_timeout.get();
         let body = timeout(limit, read_body(body)).await.map_err(|_| FormError::Late)??;
         Ok(Self { query, body })
     }

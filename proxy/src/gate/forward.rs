@@ -39,38 +39,38 @@ async fn answer(
         Route::AddSlash => {
             let location = with_query(&format!("{}/", path.text()), path.query());
             return Ok(reply::redirect(
-                &visit.head.method,
+                &visit.from.head.method,
                 StatusCode::MOVED_PERMANENTLY,
                 &location,
             ));
         }
         Route::Nothing => return Ok(reply::not_found()),
     };
-    let Some(backend) = visit.site.backends.get(index) else { return Ok(reply::not_found()) };
+    let Some(backend) = visit.from.site.backends.get(index) else { return Ok(reply::not_found()) };
     visit.entry.set_upstream(backend.id());
     let injection = Injection {
-        names: &visit.site.prepared.names,
+        names: &visit.from.site.prepared.names,
         headers: pass.person.as_deref().map(|person| &person.request_headers),
-        cookies: &visit.site.prepared.own_cookies,
+        cookies: &visit.from.site.prepared.own_cookies,
         forwarded: forwarded(visit),
         other_method: pass.other_method,
         stranger: pass.person.is_none(),
     };
     // What is left of the visit is enough for a refusal.
     if let Some(target) = target {
-        visit.head.uri = Uri::from(target);
+        visit.from.head.uri = Uri::from(target);
     }
-    let question = Question { head: &mut visit.head, body: visit.body.take() };
-    Ok(backend.answer(visit.worker, visit.peer, question, &injection).await?)
+    let question = Question { head: &mut visit.from.head, body: visit.body.take() };
+    Ok(backend.answer(visit.from.worker, visit.from.peer, question, &injection).await?)
 }
 
 /// Only a named proxy speaks for the client. What redirects may believe is told on, so that the application makes the same URLs.
 fn forwarded(visit: &Visit<'_>) -> Forwarded {
-    if visit.trust == Trust::Everything {
+    if visit.from.trust == Trust::Everything {
         return Forwarded::Keep;
     }
     Forwarded::Replace {
-        https: visit.is_https(),
-        host: told::told_host(&visit.head.headers, visit.trust).cloned(),
+        https: visit.from.is_https(),
+        host: told::told_host(&visit.from.head.headers, visit.from.trust).cloned(),
     }
 }

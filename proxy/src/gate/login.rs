@@ -1,5 +1,6 @@
 //! Beginning a login, and the redirect URI that both of its ends name (`reference/endpoints.md` section 8).
 
+use super::claimant::Claimant;
 use super::refusal::Refusal;
 use super::visit::Visit;
 use crate::body::Body;
@@ -20,20 +21,20 @@ pub(super) async fn begin(
     preferences: &Preferences,
 ) -> Result<Response<Body>, Refusal> {
     visit.no_cache = true;
-    let redirect_uri = redirect_uri(visit);
-    let (target, encode) = (visit.target.clone(), visit.site.config.http.encode_state);
+    let redirect_uri = redirect_uri(&visit.from);
+    let (target, encode) = (visit.target.clone(), visit.from.site.config.http.encode_state);
     let state = move |hash: &str| state_parameter(hash, &target, encode);
     let login = provider.login(&redirect_uri, state).await;
     let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
-    let cookies = visit.site.prepared.login_cookies.remember(
-        &visit.site.ring,
+    let cookies = visit.from.site.prepared.login_cookies.remember(
+        &visit.from.site.ring,
         &login.state,
-        &visit.cookies(),
-        visit.host(),
+        &visit.from.cookies(),
+        visit.from.host(),
     );
-    visit.set_cookies.extend(cookies);
-    visit.worker.shard.count(Event::LoginStarted);
-    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &login.url(preferences)))
+    visit.from.set_cookies.extend(cookies);
+    visit.from.worker.shard.count(Event::LoginStarted);
+    Ok(reply::redirect(&visit.from.head.method, StatusCode::FOUND, &login.url(preferences)))
 }
 
 /// `<hash>:<target>`, as a whole in base64url if configured.
@@ -53,8 +54,8 @@ pub(super) fn split_state(state: &str, encoded: bool) -> Option<(String, String)
 }
 
 /// The URL that the provider sends the person back to.
-pub(super) fn redirect_uri(visit: &Visit<'_>) -> String {
-    let http = &visit.site.config.http;
+pub(super) fn redirect_uri(claimant: &Claimant<'_>) -> String {
+    let http = &claimant.site.config.http;
     let callback = [http.proxy_prefix.as_str(), "/callback"].concat();
     let configured = http.redirect_url.as_deref().filter(|url| !url.is_empty());
     if let Some(text) = configured.filter(|text| Url::parse(text).is_ok()) {
@@ -64,7 +65,7 @@ pub(super) fn redirect_uri(visit: &Visit<'_>) -> String {
     if http.relative_redirect_url {
         return path;
     }
-    origin(visit) + &path
+    origin(claimant) + &path
 }
 
 /// An absolute URL as it was written, because providers compare it with what was registered byte by byte; without a path it
@@ -81,7 +82,7 @@ fn with_path(url: &str, callback: &str) -> String {
 }
 
 /// Scheme and host under which the browser sees us. Secure cookies come back over HTTPS only.
-pub(super) fn origin(visit: &Visit<'_>) -> String {
-    let secure = visit.site.config.session.cookie.secure || visit.is_https();
-    [if secure { "https" } else { "http" }, "://", visit.host()].concat()
+pub(super) fn origin(claimant: &Claimant<'_>) -> String {
+    let secure = claimant.site.config.session.cookie.secure || claimant.is_https();
+    [if secure { "https" } else { "http" }, "://", claimant.host()].concat()
 }

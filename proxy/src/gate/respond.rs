@@ -17,7 +17,7 @@ pub(crate) fn refuse(visit: &Visit<'_>, refusal: &Refusal) -> Response<Body> {
     let manner = manner(visit, refusal);
     let status = refusal.status(manner);
     if status.is_server_error() {
-        tracing::error!(request_id = %visit.request_id, status = status.as_u16(), "{refusal}");
+        tracing::error!(request_id = %visit.from.request_id, status = status.as_u16(), "{refusal}");
     }
     let mut response = match (refusal, manner) {
         (_, Manner::Json) => reply::json(status, "{}"),
@@ -48,7 +48,7 @@ fn manner(visit: &Visit<'_>, refusal: &Refusal) -> Manner {
         }
         Refusal::Upstream(_) | Refusal::Rewrite(_) => Manner::Page,
         Refusal::Denied(_)
-            if visit.manner == Manner::Json && !visit.site.config.access.force_json_errors =>
+            if visit.manner == Manner::Json && !visit.from.site.config.access.force_json_errors =>
         {
             Manner::Page
         }
@@ -61,7 +61,7 @@ pub(crate) fn sign_in(visit: &Visit<'_>, status: StatusCode) -> Response<Body> {
     let sign_in = SignIn {
         provider: visit.provider_name(),
         redirect: visit.shown_target(),
-        prefix: &visit.site.config.http.proxy_prefix,
+        prefix: &visit.from.site.config.http.proxy_prefix,
         message: visit.banner(),
     };
     page(status, sign_in.render())
@@ -69,7 +69,7 @@ pub(crate) fn sign_in(visit: &Visit<'_>, status: StatusCode) -> Response<Body> {
 
 /// The page after a sign-out at the provider. `certain`: it was this browser's.
 pub(crate) fn signed_out(visit: &Visit<'_>, certain: bool) -> Response<Body> {
-    let prefix = &visit.site.config.http.proxy_prefix;
+    let prefix = &visit.from.site.config.http.proxy_prefix;
     page(StatusCode::OK, SignedOut { prefix, certain }.render())
 }
 
@@ -77,9 +77,9 @@ fn error_page(visit: &Visit<'_>, refusal: &Refusal, status: StatusCode) -> Page 
     ErrorPage {
         status,
         message: &refusal.message(),
-        request_id: &visit.request_id.to_string(),
+        request_id: &visit.from.request_id.to_string(),
         redirect: if refusal.leads_back() { visit.shown_target() } else { "" },
-        prefix: &visit.site.config.http.proxy_prefix,
+        prefix: &visit.from.site.config.http.proxy_prefix,
         another_account: refusal.wants_another_account(),
     }
     .render()
@@ -99,10 +99,12 @@ pub(crate) fn finish(visit: Visit<'_>, mut response: Response<Body>) -> Answered
     let headers = response.headers_mut();
     if visit.no_cache {
         reply::no_cache(headers);
-    } else if !visit.set_cookies.is_empty() && headers.get(CACHE_CONTROL) != Some(&reply::NEVER) {
+    } else if !visit.from.set_cookies.is_empty()
+        && headers.get(CACHE_CONTROL) != Some(&reply::NEVER)
+    {
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    for cookie in visit.set_cookies {
+    for cookie in visit.from.set_cookies {
         headers.append(SET_COOKIE, cookie.into_header());
     }
     visit.entry.finish(response)

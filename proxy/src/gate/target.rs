@@ -1,7 +1,7 @@
 //! Where a login leads back to: the candidates in their order (`reference/endpoints.md` section 3).
 
+use super::claimant::Claimant;
 use super::told::{self, Trust};
-use super::visit::Visit;
 use crate::routing::NormalPath;
 use crate::telemetry::Sparing;
 use http::header::HOST;
@@ -9,42 +9,42 @@ use url::{Position, Url};
 
 /// The first usable candidate: what the request asks for in its parameters, in their order, the header
 /// `X-Auth-Request-Redirect`, what a proxy in front says the person wanted, the request itself. Otherwise `/`.
-pub(super) fn of(visit: &Visit<'_>, path: &NormalPath, asked: &[Option<&str>]) -> String {
-    let usable = |candidate: &&str| visit.site.policy.whitelist.allows(candidate);
-    let header = told::once(&visit.head.headers, "x-auth-request-redirect")
+pub(super) fn of(claimant: &Claimant<'_>, path: &NormalPath, asked: &[Option<&str>]) -> String {
+    let usable = |candidate: &&str| claimant.site.policy.whitelist.allows(candidate);
+    let header = told::once(&claimant.head.headers, "x-auth-request-redirect")
         .and_then(|value| std::str::from_utf8(value.as_bytes()).ok());
     let candidates = || asked.iter().copied().chain([header]).flatten();
     if let Some(target) = candidates().find(usable) {
         return target.to_owned();
     }
     candidates().filter(|target| !target.is_empty()).for_each(tell);
-    let told = told::uri(&visit.head.headers, visit.trust);
+    let told = told::uri(&claimant.head.headers, claimant.trust);
     let own = path.target().as_str();
     if let Some(absolute) =
-        elsewhere(visit, told.unwrap_or(own)).filter(|target| usable(&target.as_str()))
+        elsewhere(claimant, told.unwrap_or(own)).filter(|target| usable(&target.as_str()))
     {
         return absolute;
     }
     let target = told.filter(usable).or(Some(own)).filter(usable);
     match target {
-        Some(target) if !is_own(visit, target) => target.to_owned(),
+        Some(target) if !is_own(claimant, target) => target.to_owned(),
         _ => "/".to_owned(),
     }
 }
 
 /// Where a site that begins a login here wants it to lead (`target_link_uri`, OpenID Connect Core 1.0 section 4). That is an
 /// absolute URL, of this host as a rule, and then as good as its path. What is left is judged as any target is.
-pub(super) fn linked(visit: &Visit<'_>, link: &str) -> Option<String> {
+pub(super) fn linked(claimant: &Claimant<'_>, link: &str) -> Option<String> {
     let target = match Url::parse(link) {
-        Ok(url) if is_here(visit, &url) => url[Position::BeforePath..].to_owned(),
+        Ok(url) if is_here(claimant, &url) => url[Position::BeforePath..].to_owned(),
         _ => link.to_owned(),
     };
-    (!is_own(visit, &target)).then_some(target)
+    (!is_own(claimant, &target)).then_some(target)
 }
 
 /// Whether `url` is on the host that the browser is at, by whichever of the two schemes.
-fn is_here(visit: &Visit<'_>, url: &Url) -> bool {
-    let here = Url::parse(&format!("{}://{}", url.scheme(), visit.host()));
+fn is_here(claimant: &Claimant<'_>, url: &Url) -> bool {
+    let here = Url::parse(&format!("{}://{}", url.scheme(), claimant.host()));
     matches!(url.scheme(), "http" | "https") && here.is_ok_and(|here| here.origin() == url.origin())
 }
 
@@ -61,24 +61,24 @@ pub(super) fn tell(refused: &str) {
 }
 
 /// An absolute URL, if a proxy in front serves another host than the one we are asked by.
-fn elsewhere(visit: &Visit<'_>, uri: &str) -> Option<String> {
-    if visit.trust == Trust::Nothing {
+fn elsewhere(claimant: &Claimant<'_>, uri: &str) -> Option<String> {
+    if claimant.trust == Trust::Nothing {
         return None;
     }
-    let host = visit.host();
+    let host = claimant.host();
     if host.is_empty()
-        || visit.head.headers.get(HOST).is_some_and(|own| own.as_bytes() == host.as_bytes())
+        || claimant.head.headers.get(HOST).is_some_and(|own| own.as_bytes() == host.as_bytes())
     {
         return None;
     }
-    let scheme = told::scheme(&visit.head.headers, visit.trust)?;
-    let path = if is_own(visit, uri) { "/" } else { uri };
+    let scheme = told::scheme(&claimant.head.headers, claimant.trust)?;
+    let path = if is_own(claimant, uri) { "/" } else { uri };
     Some(format!("{scheme}://{host}{path}"))
 }
 
 /// Below the prefix of the own endpoints: leading back there would end in a circle.
-fn is_own(visit: &Visit<'_>, target: &str) -> bool {
+fn is_own(claimant: &Claimant<'_>, target: &str) -> bool {
     target
-        .strip_prefix(visit.site.config.http.proxy_prefix.as_str())
+        .strip_prefix(claimant.site.config.http.proxy_prefix.as_str())
         .is_some_and(|rest| rest.starts_with('/'))
 }

@@ -80,7 +80,7 @@ async fn eventually(what: &str, condition: impl Fn() -> bool) {
 /// Finishes `login` with the response that `query` is.
 async fn finish(provider: &Provider, login: Login, query: &str) -> Result<Session, CallbackError> {
     let params = CallbackParams::parse(query).unwrap();
-    provider.callback(&params, login.state, REDIRECT, super::Network::default()).await
+    provider.callback(&params, login.state, REDIRECT, super::client::Network::default()).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

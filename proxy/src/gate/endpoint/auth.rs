@@ -2,16 +2,14 @@
 
 use crate::body::Body;
 use crate::gate::asked;
-use crate::gate::authenticate;
 use crate::gate::refusal::Refusal;
 use crate::gate::visit::{Manner, Visit};
 use crate::identity::Identity;
-use crate::policy::{self, Asks, Decision, Person, Restrictions};
+use crate::policy::{self, Restrictions};
 use crate::reply;
 use crate::routing::NormalPath;
 use http::{Response, StatusCode};
 use serde::Serialize;
-use std::sync::Arc;
 
 /// 202 if the request may pass, else 401 or 403.
 ///
@@ -21,10 +19,11 @@ pub(super) async fn auth(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
-    let asks = visit.site.policy.find(&asked::told(visit)).asks;
-    let person = decided(visit, asks, Restrictions::of(path.query())).await?;
+    let asks = visit.from.site.policy.find(&asked::told(visit)).asks;
+    visit.manner = Manner::Plain;
+    let pass = visit.decide(asks, &Restrictions::of(path.query())).await?;
     let mut response = reply::empty(StatusCode::ACCEPTED);
-    if let Some(person) = person {
+    if let Some(person) = pass.person {
         policy::add_to(response.headers_mut(), &person.response_headers);
     }
     Ok(response)
@@ -38,27 +37,13 @@ pub(super) async fn userinfo(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
-    let asks = visit.site.policy.find(&asked::here(visit, path)).asks;
-    let person = decided(visit, asks, Restrictions::of(None)).await?;
+    let asks = visit.from.site.policy.find(&asked::here(visit, path)).asks;
+    visit.manner = Manner::Plain;
+    let pass = visit.decide(asks, &Restrictions::of(None)).await?;
     Ok(reply::json(
         StatusCode::OK,
-        person.map_or_else(|| "{}".to_owned(), |person| shown(&person.identity)),
+        pass.person.map_or_else(|| "{}".to_owned(), |person| shown(&person.identity)),
     ))
-}
-
-async fn decided(
-    visit: &mut Visit<'_>,
-    asks: Asks,
-    restrictions: Restrictions<'_>,
-) -> Result<Option<Arc<Person>>, Refusal> {
-    visit.manner = Manner::Plain;
-    let person = authenticate::visitor(visit, asks).await?;
-    match policy::decide(person, asks, &restrictions) {
-        Decision::Pass(pass) => Ok(pass.person),
-        Decision::LogIn => Err(Refusal::SignIn),
-        Decision::Restrict => Err(Refusal::Restricted),
-        Decision::Deny(person) => Err(visit.deny(&person).await),
-    }
 }
 
 #[derive(Serialize)]

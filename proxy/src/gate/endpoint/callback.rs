@@ -6,10 +6,9 @@ use crate::gate::form::Form;
 use crate::gate::login;
 use crate::gate::refusal::Refusal;
 use crate::gate::target;
-use crate::gate::told;
 use crate::gate::visit::Visit;
 use crate::metrics::Event;
-use crate::oidc::{CallbackError, CallbackParams, LoginState, Network, shown};
+use crate::oidc::{CallbackError, CallbackParams, LoginState, shown};
 use crate::pending::NoLogin;
 use crate::policy::{Verdict, location, single};
 use crate::reply;
@@ -34,27 +33,30 @@ pub(super) async fn finish(
             if let Refusal::NotAllowed { shown, .. } = refusal { shown.as_str() } else { "-" };
         let message = format!("login failed: {refusal}");
         if refusal.is_failed_attempt() {
-            visit.log_failure(user, &message);
+            visit.from.log_failure(user, &message);
         } else {
-            visit.claimant().note(user, &message);
+            visit.from.note(user, &message);
         }
-        visit.worker.shard.count(Event::LoginFailed);
+        visit.from.worker.shard.count(Event::LoginFailed);
     }
     let session = outcome?;
     let shown = session.identity.shown();
     visit.entry.set_user(single(shown));
-    visit.log_success(shown, "signed in");
-    visit.worker.shard.count(Event::LoginSucceeded);
-    Ok(reply::redirect(&visit.head.method, StatusCode::FOUND, &location(&visit.target)))
+    visit.from.log_success(shown, "signed in");
+    visit.from.worker.shard.count(Event::LoginSucceeded);
+    Ok(reply::redirect(&visit.from.head.method, StatusCode::FOUND, &location(&visit.target)))
 }
 
 async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal> {
     let params = CallbackParams::parse(&form.response())?;
     let state = login_of(visit, &params)?;
-    let provider = visit.site.providers.of_login(&state).ok_or(CallbackError::OtherProvider)?;
-    let session =
-        provider.callback(&params, state, &login::redirect_uri(visit), network(visit)).await?;
-    let verdict = visit.site.policy.verdict(&session.identity);
+    let provider =
+        visit.from.site.providers.of_login(&state).ok_or(CallbackError::OtherProvider)?;
+    // Where the request comes from: as a named proxy tells it, else the peer's own.
+    let network = visit.from.ip().or_else(|| visit.from.peer.canonical()).into();
+    let redirect_uri = login::redirect_uri(&visit.from);
+    let session = provider.callback(&params, state, &redirect_uri, network).await?;
+    let verdict = visit.from.site.policy.verdict(&session.identity);
     // Without an address nobody signs in, not even where all addresses may: it is what the application knows them by.
     let nameless = session.identity.email.as_deref().is_none_or(str::is_empty);
     let verdict =
@@ -62,19 +64,13 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
     if verdict != Verdict::Allowed {
         return Err(Refusal::NotAllowed { shown: session.identity.shown().to_owned(), verdict });
     }
-    let saved = visit.site.store.save(&session, &visit.cookies(), visit.host()).await;
-    visit.set_cookies.extend(saved.map_err(|error| match error {
+    let saved =
+        visit.from.site.store.save(&session, &visit.from.cookies(), visit.from.host()).await;
+    visit.from.set_cookies.extend(saved.map_err(|error| match error {
         StoreError::TooLong(_) | StoreError::TooLarge(_) => Refusal::Unsaved(error.to_string()),
         StoreError::Unavailable(reason) => Refusal::NoStore(reason),
     })?);
     Ok(session)
-}
-
-/// Where the request comes from: as a named proxy tells it, else the peer's own.
-fn network(visit: &Visit<'_>) -> Network {
-    let (http, headers) = (&visit.site.config.http, &visit.head.headers);
-    let told = told::client_ip(http, visit.peer, headers, visit.trust);
-    told.or_else(|| visit.peer.canonical()).into()
 }
 
 /// The login that the answer belongs to. From here on its cookie is gone and its state used, whatever follows.
@@ -83,23 +79,23 @@ fn login_of(visit: &mut Visit<'_>, params: &CallbackParams) -> Result<LoginState
     let declined = |otherwise: Refusal| {
         params.error().map_or(otherwise, |code| Refusal::Declined(shown(code)))
     };
-    let encoded = visit.site.config.http.encode_state;
+    let encoded = visit.from.site.config.http.encode_state;
     let state = params.state().and_then(|parameter| login::split_state(parameter, encoded));
     let (hash, target) = state.ok_or_else(|| declined(Refusal::NoState))?;
-    visit.target = if visit.site.policy.whitelist.allows(&target) {
+    visit.target = if visit.from.site.policy.whitelist.allows(&target) {
         target
     } else {
         target::tell(&target);
         "/".to_owned()
     };
-    let prepared = &visit.site.prepared;
+    let prepared = &visit.from.site.prepared;
     let found = prepared
         .login_cookies
-        .find(&visit.site.ring, &hash, &visit.cookies(), visit.now)
+        .find(&visit.from.site.ring, &hash, &visit.from.cookies(), visit.from.now)
         .map_err(|why| declined(why.into()))?;
-    let line = prepared.login_cookies.forget(&found.name, visit.host());
-    let fresh = prepared.used.take(&hash, visit.now);
-    visit.set_cookies.push(line);
+    let line = prepared.login_cookies.forget(&found.name, visit.from.host());
+    let fresh = prepared.used.take(&hash, visit.from.now);
+    visit.from.set_cookies.push(line);
     if !fresh {
         return Err(NoLogin::Used.into());
     }

@@ -23,14 +23,14 @@ pub(super) async fn page(
     visit: &mut Visit<'_>,
     path: &NormalPath,
 ) -> Result<Response<Body>, Refusal> {
-    if visit.site.config.access.skip_provider_button {
+    if visit.from.site.config.access.skip_provider_button {
         return start(visit, path).await;
     }
-    if visit.is_embedded_elsewhere() {
+    if visit.from.is_embedded_elsewhere() {
         return Err(Refusal::Embedded);
     }
     aim(visit, path).await?;
-    visit.clear_session().await?;
+    visit.from.clear_session().await?;
     Ok(respond::sign_in(visit, StatusCode::OK))
 }
 
@@ -46,11 +46,11 @@ pub(super) async fn start(
     let parameters = aim(visit, path).await?;
     let issuers = parameters.iter().filter(|(name, _)| name == "iss");
     let issuers: Vec<&str> = issuers.map(|(_, issuer)| issuer.as_str()).collect();
-    let Some(provider) = visit.site.providers.of_issuers(&issuers) else {
+    let Some(provider) = visit.from.site.providers.of_issuers(&issuers) else {
         let issuer = issuers.first().copied().unwrap_or_default();
         thread_local!(static FOREIGN: Sparing = const { Sparing::new() });
         let refusal = Refusal::foreign_issuer(issuer);
-        FOREIGN.with(|place| visit.claimant().note_sparingly(place, &refusal.to_string()));
+        FOREIGN.with(|place| visit.from.note_sparingly(place, &refusal.to_string()));
         return Err(refusal);
     };
     let another_account = first(&parameters, "prompt") == Some(ANOTHER);
@@ -60,7 +60,8 @@ pub(super) async fn start(
 /// Works out where the login leads back to.
 async fn aim(visit: &mut Visit<'_>, path: &NormalPath) -> Result<Vec<(String, String)>, Refusal> {
     let parameters = Form::read(visit).await?.pairs()?;
-    let link = first(&parameters, "target_link_uri").and_then(|link| target::linked(visit, link));
+    let link =
+        first(&parameters, "target_link_uri").and_then(|link| target::linked(&visit.from, link));
     visit.aim(path, &[first(&parameters, "rd"), link.as_deref()]);
     Ok(parameters)
 }
