@@ -29,7 +29,7 @@ thread_local! {
 ///
 /// # Errors
 /// The store does not answer, or the request has a bearer token that is not accepted where that is refused.
-pub(super) async fn authenticate(
+pub(super) async fn person(
     claimant: &mut Claimant<'_>,
     asks: Asks,
 ) -> Result<Option<Arc<Person>>, Refusal> {

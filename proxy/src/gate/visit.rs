@@ -108,7 +108,7 @@ impl<'a> Visit<'a> {
         asks: Asks,
         restrictions: &Restrictions<'_>,
     ) -> Result<Pass, Refusal> {
-        let person = authenticate::authenticate(&mut self.from, asks).await?;
+        let person = authenticate::person(&mut self.from, asks).await?;
         if let Some(person) = &person {
             self.entry.set_user(person.shown.clone());
         }
