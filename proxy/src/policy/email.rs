@@ -184,6 +184,7 @@ mod tests {
     fn a_star_allows_everybody_and_nothing_allows_nobody() {
         assert!(rules(&["*"]).allow(Some("x")) && rules(&["*"]).allow(None));
         assert!(!rules(&[]).allow(Some("a@good.example")));
+        assert!(!rules(&[""]).allow(Some("a@good.example")), "an empty entry is no star");
     }
 
     #[test]

@@ -208,3 +208,31 @@ fn a_refusal_is_for_good_once_the_rules_have_been_in_force_for_a_minute() {
         assert!(!again.has_settled(at(159)) && again.has_settled(at(160)));
     }
 }
+
+#[test]
+fn tokens_are_given_where_a_header_of_either_side_carries_one() {
+    use proxy_config::{Claim, HeaderRule, HeaderValue};
+    let gives = |request: Option<Claim>, response: Option<Claim>| {
+        let rules = |claim: Option<Claim>| {
+            let value = |claim| HeaderValue { claim, prefix: String::new() };
+            let rule = |claim| HeaderRule { name: "X-It".to_owned(), values: vec![value(claim)] };
+            claim.map(rule).into_iter().collect()
+        };
+        let mut config = crate::store::tests::whole();
+        config.request_headers = rules(request);
+        config.response_headers = rules(response);
+        Policy::compile(&config, &mut Problems::default()).gives_tokens()
+    };
+    assert!(!gives(None, None) && !gives(Some(Claim::Email), Some(Claim::User)));
+    assert!(gives(Some(Claim::AccessToken), None) && gives(None, Some(Claim::IdToken)));
+}
+
+#[test]
+fn a_client_is_looked_for_where_some_are_trusted() {
+    let model = |trusted: &[IpNet]| {
+        let mut config = crate::store::tests::whole();
+        config.access.trusted_ips = trusted.to_vec();
+        Policy::compile(&config, &mut Problems::default()).asks_for_clients()
+    };
+    assert!(!model(&[]) && model(&[IpNet::from(IpAddr::from([192, 0, 2, 1]))]));
+}

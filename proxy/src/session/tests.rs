@@ -179,6 +179,7 @@ fn a_sealed_text_opens_only_for_its_purpose_and_name() {
     assert_eq!(ring.open(Purpose::Login, NAME, &text, MAX), Err(SealError::Forged));
     assert_eq!(ring.open(Purpose::Session, "_oauth2_proxy_0", &text, MAX), Err(SealError::Forged));
     assert_eq!(ring.open(Purpose::Session, NAME, &text, text.len() - 1), Err(SealError::TooLong));
+    assert!(ring.open(Purpose::Session, NAME, &text, text.len()).is_ok());
 }
 
 #[test]
@@ -362,6 +363,31 @@ fn a_session_is_due_by_its_age_whatever_became_of_its_access_token() {
     assert!(!lifetime(3600, 3000).is_refresh_due(&session, at(3000)), "its token expired at 300");
     assert!(lifetime(3600, 3000).is_refresh_due(&session, at(3001)));
     assert!(!lifetime(3600, 0).is_refresh_due(&session, at(3000)), "refreshing is off");
+    assert!(lifetime(3600, 60).refreshes() && !lifetime(3600, 0).refreshes());
+}
+
+#[test]
+fn a_session_that_is_due_is_overdue_after_the_grace_and_not_before() {
+    let session = recorded();
+    let at = |seconds: i64| session.created_at + seconds.seconds();
+    let hour_of_grace = lifetime(36_000, 60);
+    assert!(!hour_of_grace.is_overdue(&session, at(60 + 3600)));
+    assert!(hour_of_grace.is_overdue(&session, at(60 + 3601)));
+    assert!(!lifetime(36_000, 0).is_overdue(&session, at(30_000)), "refreshing is off");
+}
+
+#[test]
+fn a_family_goes_by_the_id_and_in_the_first_format_by_the_nonce_that_becomes_it() {
+    let session = |binding: Option<[u8; 16]>, nonce| {
+        let binding =
+            binding.map(|id| Binding { id, issuer: Fingerprint::of("https://id.example") });
+        Session { binding, nonce, ..Session::new("main", Timestamp::UNIX_EPOCH) }
+    };
+    let mut nonce = [7; 32];
+    nonce[..16].fill(1);
+    assert_eq!(Family::of(&session(Some([2; 16]), Some(nonce))), Some(Family([2; 16])));
+    assert_eq!(Family::of(&session(None, Some(nonce))), Some(Family([1; 16])));
+    assert_eq!(Family::of(&session(None, None)), None);
 }
 
 #[test]

@@ -11,6 +11,29 @@ const REFUSED: [(&str, &str); 3] = [
     ("https://vectors.example:99999/", "no browser takes this port"),
 ];
 
+/// The checks behind the first ones hold by themselves.
+#[test]
+fn what_leads_elsewhere_does_not_stay_here_whoever_asks() {
+    for here in ["/", "/a-b_c~d/1", "/a.b?c#d", "/%2f", "/a b"] {
+        assert!(stays_here(here), "{here}");
+    }
+    for elsewhere in
+        ["//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example"]
+    {
+        assert!(!stays_here(elsewhere), "{elsewhere}");
+    }
+}
+
+#[test]
+fn an_odd_host_or_port_is_none() {
+    assert_eq!(host_and_port("https://a.example:8080/%41?%"), Some(("a.example", "8080")));
+    assert_eq!(host_and_port("https://u@[::1]"), Some(("::1", "")));
+    for odd in ["https://:80/", "https://a%62/", "https://a b/", "https://a:8x/", "https://a:80/%4"]
+    {
+        assert_eq!(host_and_port(odd), None, "{odd}");
+    }
+}
+
 #[test]
 fn recorded_targets_are_judged_as_the_peer_does() {
     let golden: Value = serde_json::from_str(GOLDEN).expect("JSON");
