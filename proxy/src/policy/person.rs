@@ -120,15 +120,6 @@ mod tests {
     use http::header::{COOKIE, SERVER};
 
     #[test]
-    fn a_judgement_holds_until_its_end_and_not_at_it() {
-        let at = |second| Timestamp::from_second(second).unwrap();
-        let mut person = Person::nobody();
-        assert!(person.is_good(Timestamp::MAX), "without an end it holds");
-        person.good_until = Some(at(60));
-        assert!(person.is_good(at(59)) && !person.is_good(at(60)));
-    }
-
-    #[test]
     fn a_person_counts_for_the_texts_and_a_place_for_each() {
         let mut person = Person::nobody();
         let nothing = person.bytes();

@@ -1,4 +1,16 @@
-use super::{chunk_size, first_blank, is_blank, may_be_request};
+use super::{chunk_size, first_blank, is_blank, may_be_request, plain_number};
+
+#[test]
+fn a_number_is_digits_and_as_many_as_fit() {
+    let cases =
+        [("0", 0), ("42", 42), ("007", 7), ("9999999999999999999", 9_999_999_999_999_999_999)];
+    for (text, number) in cases {
+        assert_eq!(plain_number(text.as_bytes()), Some(number), "{text}");
+    }
+    for text in ["", "+1", "-1", " 1", "1 ", "1_0", "0x1", "1,1", "10000000000000000000"] {
+        assert_eq!(plain_number(text.as_bytes()), None, "{text}");
+    }
+}
 
 #[test]
 fn the_size_of_a_chunk_has_fifteen_digits_at_most() {

@@ -52,8 +52,9 @@ fn a_request_goes_out_in_origin_form() {
 fn only_what_does_no_harm_is_sent_twice() {
     for (method, again) in [("GET", true), ("PUT", true), ("POST", false), ("PATCH", false)] {
         let mut request = upload(Request::builder().method(method));
+        assert!(request.is_running() && !request.is_complete());
         let sent = send(&mut request).1;
-        assert!(!request.is_running());
+        assert!(!request.is_running() && request.is_complete());
         assert_eq!(request.may_be_repeated(), again, "{method}");
         assert_eq!(send(&mut request.rewound()).1, sent);
         assert!(upload(Request::builder().method(method)).may_be_repeated(), "nothing was sent");
