@@ -24,6 +24,7 @@ mod outcome;
 pub mod probe;
 mod provider;
 mod refresh;
+mod renewal;
 mod token;
 mod userinfo;
 mod uses;
@@ -38,9 +39,11 @@ pub(crate) use jws::shown;
 pub(crate) use login::Preferences;
 pub(crate) use login_state::LoginState;
 pub(crate) use provider::{Provider, Status as ProviderStatus};
-pub(crate) use refresh::{RefreshError, Refreshed, Slow};
+pub(crate) use refresh::Slow;
+pub(crate) use renewal::{Ending, NotNow, Renewal};
+#[cfg(test)]
+pub(crate) use token::TokenError;
 pub(crate) use uses::uses;
-pub(crate) use validate::Validity;
 
 #[cfg(test)]
 pub(crate) mod tests;

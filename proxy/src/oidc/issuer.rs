@@ -120,10 +120,14 @@ pub(super) struct Standing {
 pub(crate) struct Unavailable(pub(crate) String);
 
 /// Why a signed text was not taken.
+#[derive(Debug, thiserror::Error)]
 pub(super) enum SignedError {
+    #[error(transparent)]
     Refused(SignatureError),
     /// There was no key for it, and the keys could not be fetched.
+    #[error(transparent)]
     Keys(KeysError),
+    #[error(transparent)]
     Unavailable(Unavailable),
 }
 

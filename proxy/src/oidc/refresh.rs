@@ -1,56 +1,28 @@
 //! New tokens for a session (OpenID Connect Core 1.0 section 12). Single flight and storing are the caller's.
 
 use super::callback::{expiry, userinfo};
-use super::claims::{self, ClaimsRefused, Object, Sources};
-use super::client::{Acting, Client, TOO_MANY};
+use super::claims::{self, Object, Sources};
+use super::client::{Acting, Client};
 use super::discovery::Metadata;
-use super::issuer::{SignedError, Unavailable};
+use super::issuer::SignedError;
 use super::keys::Asker;
 use super::login_state::hash;
 use super::provider::Provider;
-use super::token::{self, TokenError, Tokens};
+use super::renewal::{Ending, NotNow, Renewal};
+use super::token::{self, Tokens};
+use super::validate::{self, Validity};
 use super::verify::{self, Expected, Kind, Nonce, TokenRefused};
 use crate::session::{Binding, Fingerprint, Login, Session, Token, TokenKinds};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Why a session was not refreshed. The texts are for the log and have no secrets.
-#[derive(Clone, Debug, thiserror::Error)]
-pub(crate) enum RefreshError {
-    /// The session has nothing to refresh it with.
-    #[error("the session has no refresh token")]
-    NoRefreshToken,
-    /// The provider has ended it: the refresh token is revoked, expired or used up.
-    #[error("the provider has ended the session: {0}")]
-    InvalidGrant(TokenError),
-    /// The new ID token is about somebody else.
-    #[error("the refreshed ID token is about another subject")]
-    SubjectChanged,
-    /// The account may not pass any more.
-    #[error(transparent)]
-    Denied(ClaimsRefused),
-    /// The provider does not answer.
-    #[error("the session could not be refreshed: {0}")]
-    Unavailable(String),
-    /// It was not asked, because too many are being refreshed.
-    #[error("the session could not be refreshed: {TOO_MANY}")]
-    Busy,
-    /// The provider answers that it can not serve now. That is soon said and keeps nobody waiting.
-    #[error("the session could not be refreshed: {0}")]
-    Failing(String),
-    /// The provider refuses us rather than the session (a wrong client secret, for one), or its answer is of no use.
-    #[error("the session could not be refreshed: {0}")]
-    Rejected(String),
-}
-
 /// What a refresh brought.
-#[derive(Debug)]
-pub(crate) struct Refreshed {
+struct Refreshed {
     /// The session to go on with.
-    pub(crate) session: Session,
+    session: Session,
     /// It has a new access token. Otherwise only the refresh token is new, because the rest of the answer did not pass.
-    pub(crate) is_whole: bool,
+    is_whole: bool,
 }
 
 /// Told once if the provider takes so long for an answer that it must be taken for away.
@@ -59,73 +31,59 @@ pub(crate) type Slow = Box<dyn FnOnce() + Send>;
 /// So long.
 const SLOW_AFTER: Duration = Duration::from_secs(10);
 
-impl RefreshError {
-    /// Whether the session is over. An outage, a wrong client secret or an unusable answer is no reason.
-    pub(crate) fn ends_session(&self) -> bool {
-        match self {
-            Self::InvalidGrant(_) | Self::SubjectChanged | Self::Denied(_) => true,
-            Self::NoRefreshToken
-            | Self::Unavailable(_)
-            | Self::Busy
-            | Self::Failing(_)
-            | Self::Rejected(_) => false,
-        }
-    }
-}
-
-impl From<Unavailable> for RefreshError {
-    fn from(error: Unavailable) -> Self {
-        Self::Unavailable(error.to_string())
-    }
-}
-
 impl Provider {
-    /// Uses the refresh token of `session`, once. The call goes on to its end on the control runtime even if the caller
-    /// goes away, but its result is then lost: the caller sees to it that somebody waits.
-    ///
-    /// # Errors
-    /// See [`RefreshError`].
-    pub(crate) async fn refresh(
-        &self,
-        session: &Session,
-        slow: Slow,
-    ) -> Result<Refreshed, RefreshError> {
+    /// Uses the refresh token of `session`, once, and sees whether what came of it still stands; without one, whether the
+    /// session does. The call goes on to its end on the control runtime even if the caller goes away, but its result is then
+    /// lost: the caller sees to it that somebody waits.
+    pub(crate) async fn refresh(&self, session: &Session, slow: Slow) -> Renewal {
         let (client, session) = (Arc::clone(&self.client), session.clone());
-        self.on_control(Box::pin(async move { refresh(&client, &session, slow).await })).await?
+        let work = Box::pin(async move { renew(&client, &session, slow).await });
+        self.on_control(work).await.unwrap_or_else(Renewal::from)
     }
+}
+
+async fn renew(client: &Client, session: &Session, slow: Slow) -> Renewal {
+    let Some(token) = &session.refresh_token else {
+        return match validate::by_id_token(client, session).await {
+            Validity::Stands => Renewal::Stands,
+            Validity::Ended(reason) => Renewal::Ended(reason),
+            Validity::Unknown(reason) => Renewal::Kept(reason),
+        };
+    };
+    let Refreshed { session, is_whole } = match refresh(client, session, token, slow).await {
+        Ok(refreshed) => refreshed,
+        Err(renewal) => return renewal,
+    };
+    // Otherwise there is no access token to look at but that of before.
+    if is_whole && let Validity::Ended(reason) = validate::refreshed(client, &session).await {
+        return Renewal::Ended(reason);
+    }
+    Renewal::Renewed(Box::new(session))
 }
 
 async fn refresh(
     client: &Client,
     session: &Session,
+    refresh_token: &Token,
     slow: Slow,
-) -> Result<Refreshed, RefreshError> {
-    let refresh_token = session.refresh_token.as_ref().ok_or(RefreshError::NoRefreshToken)?;
+) -> Result<Refreshed, Renewal> {
     let client = &client.acting(session.login.credentials);
     let metadata = client.issuer.metadata().await?;
-    let _place = client.calls.refresh().await.ok_or(RefreshError::Busy)?;
+    let _place = client.calls.refresh().await.ok_or(Renewal::Kept(NotNow::Busy))?;
     let endpoint =
         client.token_endpoint(&metadata.token, metadata.authentication_methods.as_deref());
     let answer = watched(token::refresh(&endpoint, refresh_token.as_str()), slow).await;
-    let tokens = match client.noted(answer) {
-        Ok(token::Refreshed::Whole(tokens)) => tokens,
-        Ok(token::Refreshed::Rotated(refresh, reason)) => {
+    match client.noted(answer)? {
+        token::Refreshed::Whole(tokens) => {
+            renewed(client, &metadata, session, tokens).await.map_err(Renewal::Ended)
+        }
+        token::Refreshed::Rotated(refresh, reason) => {
             let provider = client.config.id.as_str();
             tracing::warn!(provider, reason, "of a refresh only the new refresh token is of use");
             let session = continued(client, session, Some(refresh));
-            return Ok(Refreshed { session, is_whole: false });
+            Ok(Refreshed { session, is_whole: false })
         }
-        Err(error) if error.is_invalid_grant() => return Err(RefreshError::InvalidGrant(error)),
-        Err(error) if error.is_outage() => {
-            let text = error.to_string();
-            return Err(match error {
-                TokenError::Http(_) => RefreshError::Unavailable(text),
-                _ => RefreshError::Failing(text),
-            });
-        }
-        Err(error) => return Err(RefreshError::Rejected(error.to_string())),
-    };
-    renewed(client, &metadata, session, tokens).await
+    }
 }
 
 /// The outcome of `call`, however long it takes.
@@ -166,7 +124,7 @@ async fn renewed(
     metadata: &Metadata,
     session: &Session,
     tokens: Tokens,
-) -> Result<Refreshed, RefreshError> {
+) -> Result<Refreshed, Ending> {
     let kept = continued(client, session, tokens.refresh);
     let mut next = Session {
         // The provider was asked for everything: what is not there now was not given.
@@ -200,16 +158,12 @@ async fn update_identity(
     metadata: &Metadata,
     session: &mut Session,
     (id_token, access_token): (&Token, &Token),
-) -> Result<Result<(), TokenRefused>, RefreshError> {
+) -> Result<Result<(), TokenRefused>, Ending> {
     let provider = client.config.id.as_str();
     let signed = match client.issuer.signed(id_token.as_str(), Asker::Login).await {
         Ok(signed) => signed,
         Err(SignedError::Refused(error)) => return Ok(Err(error.into())),
-        Err(SignedError::Keys(error)) => {
-            tracing::warn!(provider, %error, "a refreshed ID token can not be checked now: the old one stays");
-            return Ok(Ok(()));
-        }
-        Err(SignedError::Unavailable(error)) => {
+        Err(error @ (SignedError::Keys(_) | SignedError::Unavailable(_))) => {
             tracing::warn!(provider, %error, "a refreshed ID token can not be checked now: the old one stays");
             return Ok(Ok(()));
         }
@@ -227,7 +181,7 @@ async fn update_identity(
         Err(refused) => return Ok(Err(refused)),
     };
     if subject != session.identity.user {
-        return Err(RefreshError::SubjectChanged);
+        return Err(Ending::OtherSubject);
     }
     let userinfo = match userinfo(client, metadata, &signed.claims, access_token.as_str(), subject)
         .await
@@ -240,8 +194,7 @@ async fn update_identity(
         }
     };
     let sources = Sources { token: &signed.claims, userinfo: userinfo.as_ref() };
-    let new =
-        claims::identity(subject, sources, &client.config.claims).map_err(RefreshError::Denied)?;
+    let new = claims::identity(subject, sources, &client.config.claims).map_err(Ending::Denied)?;
     // A refreshed ID token may say less than the first (Core section 12.2). Names are kept then; groups are not, because they
     // open doors.
     let old = &mut session.identity;

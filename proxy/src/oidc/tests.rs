@@ -17,7 +17,7 @@ mod trust;
 use self::servers::provider;
 use super::login::Login;
 use super::login::Preferences;
-use super::{CallbackError, CallbackParams, ClientSettings, Provider};
+use super::{CallbackError, CallbackParams, ClientSettings, Ending, NotNow, Provider, Renewal};
 use crate::clock::SystemClock;
 use crate::session::Session;
 use proxy_config::Provider as Config;
@@ -43,6 +43,35 @@ fn config(issuer: &str) -> Config {
 /// For a refresh whose answer comes in time.
 fn never_slow() -> super::Slow {
     Box::new(|| {})
+}
+
+/// The session that a refresh gives.
+async fn refreshed(client: &Provider, session: &Session) -> Session {
+    match client.refresh(session, never_slow()).await {
+        Renewal::Renewed(session) => *session,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Why a refresh leaves `session` as it is.
+async fn kept(client: &Provider, session: &Session) -> NotNow {
+    match client.refresh(session, never_slow()).await {
+        Renewal::Kept(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Why a refresh ends `session`.
+async fn ended(client: &Provider, session: &Session) -> Ending {
+    match client.refresh(session, never_slow()).await {
+        Renewal::Ended(reason) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The same session, which can not be refreshed: its ID token has to stand for it.
+fn unrefreshable(session: &Session) -> Session {
+    Session { refresh_token: None, ..session.clone() }
 }
 
 fn start(config: Config) -> Arc<Provider> {

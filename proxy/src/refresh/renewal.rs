@@ -6,7 +6,7 @@ use super::flights::Landing;
 use super::renewed::Renewed;
 use super::{Outcome, SignedOut};
 use crate::clock::Clock;
-use crate::oidc::{Provider, RefreshError, Refreshed, Slow, Validity};
+use crate::oidc::{Ending, NotNow, Provider, Renewal, Slow};
 use crate::session::Session;
 use crate::store::{LoadError, Store, StoreError, Ticket, family};
 use std::sync::Arc;
@@ -17,24 +17,6 @@ use tokio::time::Instant;
 /// How long another process may hold the lease: longer than a token call takes.
 const LEASE_WAIT: Duration = Duration::from_secs(90);
 
-/// What the provider made of a session.
-pub(crate) enum Renewal {
-    /// A newer one.
-    Renewed(Box<Session>),
-    /// It could not be renewed now, and stays as it is: the provider answers with something else than a new or no session.
-    Kept(String),
-    /// The same, because the provider does not answer.
-    Away(String),
-    /// The same, because it was not asked: too many others are being renewed.
-    Busy(String),
-    /// It has no refresh token and still stands.
-    NotRenewable,
-    /// Its refresh token is not accepted: revoked, expired, or used before.
-    Refused(String),
-    /// It has become somebody else's, or may not pass any more.
-    Ended(String),
-}
-
 /// Something that renews sessions: an identity provider.
 pub(crate) trait Renew: Send + Sync + 'static {
     /// Asks once. Bounded in time; never ends a session because the provider is away or does not know us. `slow` is told if
@@ -44,28 +26,7 @@ pub(crate) trait Renew: Send + Sync + 'static {
 
 impl Renew for Provider {
     async fn renew(&self, session: &Session, slow: Slow) -> Renewal {
-        match self.refresh(session, slow).await {
-            // There is no access token to look at but that of before.
-            Ok(Refreshed { session, is_whole: false }) => Renewal::Renewed(Box::new(session)),
-            Ok(Refreshed { session, is_whole: true }) => {
-                match self.validate(&session, true).await {
-                    Validity::Invalid(reason) => Renewal::Ended(reason),
-                    Validity::Valid | Validity::Unavailable(_) => {
-                        Renewal::Renewed(Box::new(session))
-                    }
-                }
-            }
-            Err(RefreshError::Busy) => Renewal::Busy(RefreshError::Busy.to_string()),
-            Err(RefreshError::NoRefreshToken) => match self.validate(session, false).await {
-                Validity::Valid => Renewal::NotRenewable,
-                Validity::Invalid(reason) => Renewal::Ended(reason),
-                Validity::Unavailable(reason) => Renewal::Away(reason),
-            },
-            Err(error @ RefreshError::InvalidGrant(_)) => Renewal::Refused(error.to_string()),
-            Err(error @ RefreshError::Unavailable(_)) => Renewal::Away(error.to_string()),
-            Err(error) if error.ends_session() => Renewal::Ended(error.to_string()),
-            Err(error) => Renewal::Kept(error.to_string()),
-        }
+        self.refresh(session, slow).await
     }
 }
 
@@ -222,37 +183,36 @@ impl<P: Renew> Flight<P> {
         let told = Arc::clone(&health);
         let renewal = self.provider.renew(&session, Box::new(move || told.away())).await;
         match &renewal {
-            Renewal::Away(_) => health.away(),
-            Renewal::Busy(_) => {}
-            _ => health.answered(),
+            Renewal::Kept(NotNow::Busy) => {}
+            Renewal::Kept(NotNow::Away(_)) => {
+                health.away();
+                landing.asked();
+            }
+            Renewal::Renewed(_)
+            | Renewal::Stands
+            | Renewal::Kept(NotNow::Unusable(_))
+            | Renewal::Ended(_) => {
+                health.answered();
+                landing.asked();
+            }
         }
-        if !matches!(renewal, Renewal::Busy(_)) {
-            landing.asked();
-        }
+        let user = session.identity.shown();
         match renewal {
             Renewal::Renewed(mut renewed) => {
                 renewed.created_at = self.clock.now();
                 self.write(Renewed::new(Arc::new(*renewed)), landing).await
             }
-            Renewal::Kept(reason) | Renewal::Away(reason) | Renewal::Busy(reason) => {
-                tracing::warn!(
-                    reason,
-                    user = session.identity.shown(),
-                    "session not refreshed; it stays as it is"
-                );
+            Renewal::Stands => Outcome::Stands,
+            Renewal::Kept(reason) => {
+                tracing::warn!(%reason, user, "session not refreshed; it stays as it is");
                 Outcome::Kept
             }
-            Renewal::NotRenewable => Outcome::Stands,
             // A lease can run out while it is used, and what was written be lost: it says nothing for certain.
-            Renewal::Refused(reason) if landing.is_contested(&session) => {
-                tracing::info!(
-                    reason,
-                    user = session.identity.shown(),
-                    "session not refreshed; another process may have renewed it"
-                );
+            Renewal::Ended(reason @ Ending::Grant(_)) if landing.is_contested(&session) => {
+                tracing::info!(%reason, user, "session not refreshed; another process may have renewed it");
                 Outcome::Contested
             }
-            Renewal::Refused(reason) | Renewal::Ended(reason) => self.end(&session, &reason).await,
+            Renewal::Ended(reason) => self.end(&session, &reason).await,
         }
     }
 
@@ -305,14 +265,14 @@ impl<P: Renew> Flight<P> {
     }
 
     /// Ends the session, unless its record shows that somebody renewed it all the same.
-    async fn end(&self, refused: &Session, reason: &str) -> Outcome {
+    async fn end(&self, refused: &Session, reason: &Ending) -> Outcome {
         if let Some(ticket) = &self.ticket
             && let Ok(present) = self.store.reload(ticket, self.clock.now()).await
             && present.refresh_token != refused.refresh_token
         {
             return Outcome::Renewed(Renewed::new(Arc::new(present)));
         }
-        tracing::info!(reason, user = refused.identity.shown(), "session ended by its provider");
+        tracing::info!(%reason, user = refused.identity.shown(), "session ended by its provider");
         self.remove().await;
         Outcome::Ended
     }

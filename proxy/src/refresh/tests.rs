@@ -2,10 +2,9 @@
 
 mod worst;
 
-use super::renewal::Renewal;
 use super::*;
 use crate::clock::TestClock;
-use crate::oidc::Slow;
+use crate::oidc::{Ending, NotNow, Renewal, Slow, TokenError};
 use crate::session::Token;
 use crate::store::tests::{browser, load, logged_in, now, session, store};
 use crate::store::{LoadError, RedisServer};
@@ -69,15 +68,15 @@ impl Renew for Tokens {
         }
         self.gate.acquire().await.unwrap().forget();
         if matches!(self.answer, Answer::Busy) {
-            return Renewal::Busy("too many".to_owned());
+            return Renewal::Kept(NotNow::Busy);
         }
         if matches!(self.answer, Answer::Down) {
-            return Renewal::Away("connection refused".to_owned());
+            return Renewal::Kept(NotNow::Away("connection refused".to_owned()));
         }
         let presented = session.refresh_token.as_ref().map(Token::as_str).unwrap_or_default();
         let mut valid = self.valid.lock().unwrap();
         if *valid != presented {
-            return Renewal::Refused("invalid_grant".to_owned());
+            return Renewal::Ended(Ending::Grant(refused()));
         }
         if !matches!(self.answer, Answer::Reuse) {
             *valid = format!("refresh-{call}");
@@ -89,6 +88,12 @@ impl Renew for Tokens {
             ..session.clone()
         }))
     }
+}
+
+/// What a provider says of a refresh token that was used before.
+fn refused() -> TokenError {
+    let (code, description) = ("invalid_grant".to_owned(), String::new());
+    TokenError::Refused { status: 400, code, description }
 }
 
 /// One process: its own refresher and store.

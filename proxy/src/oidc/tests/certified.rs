@@ -2,7 +2,6 @@
 
 use super::provider::{Provider as Certified, Settings};
 use super::*;
-use crate::oidc::{RefreshError, Validity};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
@@ -86,7 +85,8 @@ async fn a_login_passes_with_every_algorithm_and_client_authentication() {
         assert_eq!(session.identity.groups, ["staff", "admins"]);
         assert_eq!(session.identity.preferred_username.as_deref(), Some("alice"));
         assert_eq!(provider.count("/token"), 1);
-        assert_eq!(client.validate(&session, false).await, Validity::Valid);
+        let stands = client.refresh(&unrefreshable(&session), never_slow()).await;
+        assert!(matches!(stands, Renewal::Stands), "{stands:?}");
     }
 }
 
@@ -111,23 +111,25 @@ async fn refresh_tokens_rotate_and_the_last_one_works_until_it_is_revoked() {
     provider.set_account(
         &json!({"email": "alice@example.com", "email_verified": true, "groups": ["staff"]}),
     );
-    let second = client.refresh(&first, never_slow()).await.unwrap().session;
+    let second = refreshed(&client, &first).await;
     assert!(second.refresh_token.is_some() && second.refresh_token != first.refresh_token);
     assert_eq!(second.identity.groups, ["staff"]);
-    let third = client.refresh(&second, never_slow()).await.unwrap().session;
-    assert_eq!(client.validate(&third, false).await, Validity::Valid);
+    let third = refreshed(&client, &second).await;
+    let stands = client.refresh(&unrefreshable(&third), never_slow()).await;
+    assert!(matches!(stands, Renewal::Stands), "{stands:?}");
     provider.set_outage(&json!({"/token": 503}));
-    let error = client.refresh(&third, never_slow()).await.err().unwrap();
-    assert!(!error.ends_session(), "{error}");
+    let why = kept(&client, &third).await;
+    assert!(matches!(why, NotNow::Unusable(_)), "{why}");
     provider.set_outage(&json!({}));
-    let fourth = client.refresh(&third, never_slow()).await.unwrap().session;
+    let fourth = refreshed(&client, &third).await;
     provider.revoke_all();
-    let error = client.refresh(&fourth, never_slow()).await.err().unwrap();
-    assert!(matches!(error, RefreshError::InvalidGrant(_)), "{error}");
+    let why = ended(&client, &fourth).await;
+    assert!(matches!(why, Ending::Grant(_)), "{why}");
     // A token that was used before is refused, and with it everything that came of it.
     let again = sign_in(&client).await.unwrap();
-    client.refresh(&again, never_slow()).await.unwrap();
-    assert!(client.refresh(&again, never_slow()).await.is_err_and(|error| error.ends_session()));
+    refreshed(&client, &again).await;
+    let why = ended(&client, &again).await;
+    assert!(matches!(why, Ending::Grant(_)), "{why}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,8 +139,8 @@ async fn a_wrong_secret_is_ours_to_repair_and_ends_nothing() {
     let mut config = config(&provider.issuer());
     config.client_secret = Some(proxy_config::Secret::value("wrong"));
     let client = start(config);
-    let error = client.refresh(&session, never_slow()).await.err().unwrap();
-    assert!(!error.ends_session() && error.to_string().contains("invalid_client"), "{error}");
+    let why = kept(&client, &session).await;
+    assert!(why.to_string().contains("invalid_client"), "{why}");
     let error = sign_in(&client).await.err().unwrap();
     assert_eq!(error.failure(), crate::oidc::Failure::Misconfigured);
     assert!(error.message().contains("invalid_client"), "{}", error.message());

@@ -48,7 +48,7 @@ async fn what_was_begun_with_earlier_credentials_goes_on_with_them() {
     give(&hostile, &under_way, "proxy");
     let session = finish(&client, under_way, "code=c").await.unwrap();
     assert_eq!(session.login.credentials, 1);
-    let session = client.refresh(&session, never_slow()).await.unwrap().session;
+    let session = refreshed(&client, &session).await;
     assert_eq!(session.login.credentials, 1, "the refresh token is that client's");
     assert_eq!(hostile.requests("/token").len(), 2, "nothing was tried in vain");
 
@@ -104,15 +104,15 @@ async fn a_secret_is_changed_without_a_login_or_a_session_that_fails() {
     let mut claims = hostile.claims(&login(&client).await);
     claims["nonce"] = Value::Null;
     hostile.give(&claims);
-    let session = client.refresh(&session, never_slow()).await.unwrap().session;
+    let session = refreshed(&client, &session).await;
     assert_eq!(session.login.credentials, 1, "it is of the newest of its client from now on");
     let before = hostile.requests("/token").len();
-    client.refresh(&session, never_slow()).await.unwrap();
+    refreshed(&client, &session).await;
     assert_eq!(hostile.requests("/token").len(), before + 1);
 
     let new = with(&hostile.issuer, &[(1, "proxy", "new")]);
     let client = start_among(alone(new), &[client]);
-    client.refresh(&session, never_slow()).await.unwrap();
+    refreshed(&client, &session).await;
 }
 
 #[tokio::test]
@@ -123,12 +123,12 @@ async fn credentials_that_are_gone_are_replaced_by_the_newest_and_a_refusal_ends
     hostile.takes_only("proxy", "other");
     let both = with(&hostile.issuer, &[(5, "proxy", "new"), (4, "proxy", "newer")]);
     let client = start(both);
-    let error = client.refresh(&session, never_slow()).await.unwrap_err();
-    assert!(error.to_string().contains("invalid_client") && !error.ends_session(), "{error}");
+    let error = kept(&client, &session).await;
+    assert!(error.to_string().contains("invalid_client"), "{error}");
     // Each of both secrets in each of both ways.
     let asked = hostile.requests("/token");
     assert_eq!(asked.len(), 1 + 4, "{asked:?}");
     hostile.takes_only("proxy", "new");
-    let session = client.refresh(&session, never_slow()).await.unwrap().session;
+    let session = refreshed(&client, &session).await;
     assert_eq!(session.login.credentials, 5);
 }

@@ -3,7 +3,8 @@
 use super::hostile::{Hostile, Reply};
 use super::signer::{Signer, rs256};
 use super::*;
-use crate::oidc::{RefreshError, Validity};
+use crate::oidc::TokenError;
+use crate::oidc::verify::TokenRefused;
 use crate::session::Token;
 use serde_json::json;
 
@@ -16,40 +17,79 @@ async fn logged_in(hostile: &Hostile) -> (Arc<Provider>, Session, serde_json::Va
     (client, session, claims)
 }
 
-async fn refreshed(client: &Provider, session: &Session) -> Session {
-    client.refresh(session, never_slow()).await.unwrap().session
-}
-
 #[tokio::test]
 async fn only_a_dead_grant_ends_a_session() {
     let hostile = Hostile::start().await;
     let (client, session, _) = logged_in(&hostile).await;
-    for (reply, ends) in [
-        (Reply::Json(400, json!({"error": "invalid_grant"})), true),
-        (Reply::Json(200, json!({"error": "invalid_grant"})), true),
-        (Reply::Json(401, json!({"error": "invalid_client"})), false),
+    for (reply, became) in [
+        (Reply::Json(400, json!({"error": "invalid_grant"})), "ended"),
+        (Reply::Json(200, json!({"error": "invalid_grant"})), "ended"),
+        (Reply::Json(401, json!({"error": "invalid_client"})), "kept: unusable"),
         (
             Reply::Json(
                 400,
                 json!({"error": "invalid_request", "error_description": "invalid_grant"}),
             ),
-            false,
+            "kept: unusable",
         ),
-        (Reply::Json(503, json!({"error": "invalid_grant"})), false),
-        (Reply::Json(429, json!({})), false),
-        (Reply::Text(200, "text/html", "<h1>Sign in to the Wi-Fi</h1>".to_owned()), false),
-        (Reply::Json(200, json!({"access_token": ""})), false),
-        (Reply::Redirect("/".to_owned()), false),
+        (Reply::Json(503, json!({"error": "invalid_grant"})), "kept: unusable"),
+        (Reply::Json(429, json!({})), "kept: unusable"),
+        (
+            Reply::Text(200, "text/html", "<h1>Sign in to the Wi-Fi</h1>".to_owned()),
+            "kept: unusable",
+        ),
+        (Reply::Json(200, json!({"access_token": ""})), "kept: unusable"),
+        (Reply::Redirect("/".to_owned()), "kept: away"),
+        (Reply::Flood, "kept: away"),
     ] {
         hostile.set("/token", reply);
-        let error = client.refresh(&session, never_slow()).await.err().unwrap();
-        assert_eq!(error.ends_session(), ends, "{error}");
-        assert!(!format!("{error} {error:?}").contains("refresh-1"));
+        let renewal = client.refresh(&session, never_slow()).await;
+        let found = match &renewal {
+            Renewal::Ended(Ending::Grant(TokenError::Refused { .. })) => "ended",
+            Renewal::Kept(NotNow::Away(_)) => "kept: away",
+            Renewal::Kept(NotNow::Unusable(_)) => "kept: unusable",
+            _ => "something else",
+        };
+        assert_eq!(found, became, "{renewal:?}");
+        assert!(!format!("{renewal:?}").contains("refresh-1"));
     }
-    let mut without = session.clone();
-    without.refresh_token = None;
-    let error = client.refresh(&without, never_slow()).await.err().unwrap();
-    assert!(matches!(error, RefreshError::NoRefreshToken) && !error.ends_session());
+    let renewal = client.refresh(&unrefreshable(&session), never_slow()).await;
+    assert!(matches!(renewal, Renewal::Stands), "{renewal:?}");
+}
+
+/// Our own troubles: a secret that can not be read, a provider that takes us in no way that we know, too many calls.
+#[tokio::test]
+async fn what_keeps_us_from_asking_ends_no_session() {
+    let hostile = Hostile::start().await;
+    let (_, session, _) = logged_in(&hostile).await;
+    let mut unreadable = config(&hostile.issuer);
+    unreadable.client_secret = Some(proxy_config::Secret::File("/nowhere/secret".into()));
+    let why = kept(&start(unreadable), &session).await;
+    assert!(matches!(why, NotNow::Unusable(TokenError::Secret(_))), "{why}");
+
+    let client = start(config(&hostile.issuer));
+    login(&client).await;
+    let mut places = Vec::new();
+    for _ in 0..40 {
+        places.push(client.client.calls.refresh().await.unwrap());
+    }
+    let asked = hostile.requests("/token").len();
+    tokio::time::pause();
+    let why = kept(&client, &session).await;
+    assert!(matches!(why, NotNow::Busy), "{why}");
+    assert_eq!(hostile.requests("/token").len(), asked);
+    tokio::time::resume();
+
+    hostile.describe(&json!({"token_endpoint_auth_methods_supported": ["private_key_jwt"]}));
+    let client = start(config(&hostile.issuer));
+    login(&client).await;
+    let why = kept(&client, &session).await;
+    assert!(matches!(why, NotNow::Unusable(TokenError::NoMethod(_))), "{why}");
+
+    let away = "/.well-known/openid-configuration";
+    hostile.set(away, Reply::Json(503, json!({})));
+    let why = kept(&start(config(&hostile.issuer)), &session).await;
+    assert!(matches!(why, NotNow::Away(_)), "{why}");
 }
 
 #[tokio::test]
@@ -124,14 +164,23 @@ async fn a_new_id_token_renews_the_identity_and_must_be_about_the_same_subject()
     assert_eq!(renewed.identity.groups, ["admins"]);
     assert_eq!(renewed.identity.email.as_deref(), Some("alice@example.com"));
     assert!(renewed.id_token != session.id_token);
-    for changes in [json!({"sub": "user-2"}), json!({"email_verified": false})] {
+    for (changes, denied) in
+        [(json!({"sub": "user-2"}), false), (json!({"email_verified": false}), true)]
+    {
         let mut bad = claims.clone();
         for (name, value) in changes.as_object().unwrap() {
             bad[name] = value.clone();
         }
         hostile.give(&bad);
-        let error = client.refresh(&session, never_slow()).await.err().unwrap();
-        assert!(error.ends_session(), "{changes}: {error}");
+        let why = ended(&client, &session).await;
+        assert!(
+            if denied {
+                matches!(why, Ending::Denied(_))
+            } else {
+                matches!(why, Ending::OtherSubject)
+            },
+            "{changes}: {why}"
+        );
     }
 }
 
@@ -139,7 +188,12 @@ async fn a_new_id_token_renews_the_identity_and_must_be_about_the_same_subject()
 #[tokio::test]
 async fn an_odd_answer_does_not_lose_the_new_refresh_token_and_nothing_else_of_it_counts() {
     let hostile = Hostile::start().await;
-    let (client, session, claims) = logged_in(&hostile).await;
+    let (_, session, claims) = logged_in(&hostile).await;
+    // There is no new access token that it could be asked about.
+    let mut config = config(&hostile.issuer);
+    config.endpoints.validate = Some(format!("{}/validate", hostile.issuer));
+    hostile.set("/validate", Reply::Json(401, json!({})));
+    let client = start(config);
     let token = |name: &str, value: serde_json::Value| {
         let mut bad = claims.clone();
         bad[name] = value;
@@ -165,18 +219,17 @@ async fn an_odd_answer_does_not_lose_the_new_refresh_token_and_nothing_else_of_i
             answer[name] = value.clone();
         }
         hostile.set("/token", Reply::Json(200, answer));
-        let refreshed = client.refresh(&session, never_slow()).await.unwrap();
-        let next = refreshed.session;
-        assert!(!refreshed.is_whole, "{odd}");
+        let next = refreshed(&client, &session).await;
         assert_eq!(next.refresh_token.as_ref().map(Token::as_str), Some("r2"), "{odd}");
         assert!(next.access_token == session.access_token, "{odd}");
         assert!(next.id_token == session.id_token && next.expires_at == session.expires_at);
         assert!(next.identity == session.identity && next.claims == session.claims, "{odd}");
     }
+    assert!(hostile.requests("/validate").is_empty());
     // With no refresh token in it nothing was exchanged.
     hostile.set("/token", Reply::Json(200, json!({"access_token": "a2", "expires_in": "never"})));
-    let error = client.refresh(&session, never_slow()).await.err().unwrap();
-    assert!(matches!(error, RefreshError::Rejected(_)), "{error}");
+    let why = kept(&client, &session).await;
+    assert!(matches!(why, NotNow::Unusable(TokenError::Malformed(_))), "{why}");
 }
 
 #[tokio::test]
@@ -194,7 +247,7 @@ async fn a_secret_that_the_provider_repeats_is_not_shown() {
         let answer =
             json!({"error": "invalid_scope", "error_description": text, "error_uri": text});
         hostile.set("/token", Reply::Json(400, answer));
-        let refresh = client.refresh(&session, never_slow()).await.err().unwrap();
+        let refresh = kept(&client, &session).await;
         let begun = login(&client).await;
         let login = finish(&client, begun, &format!("code={code}")).await.err().unwrap();
         for (shown, sent) in [
@@ -239,33 +292,72 @@ async fn what_follows_the_token_call_does_not_lose_the_new_tokens() {
 }
 
 #[tokio::test]
-async fn a_session_is_validated_by_the_endpoint_or_by_its_id_token() {
+async fn a_session_without_a_refresh_token_stands_as_long_as_its_id_token() {
     let hostile = Hostile::start().await;
-    let (client, session, _) = logged_in(&hostile).await;
-    assert_eq!(client.validate(&session, false).await, Validity::Valid);
-    let mut expired = session.clone();
-    let mut claims = hostile.claims(&login(&client).await);
-    claims["exp"] = json!(jiff::Timestamp::now().as_second() - 1);
+    let (client, session, mut claims) = logged_in(&hostile).await;
+    let session = unrefreshable(&session);
+    let renewal = client.refresh(&session, never_slow()).await;
+    assert!(matches!(renewal, Renewal::Stands), "{renewal:?}");
     claims["nonce"] = json!(null);
-    expired.id_token = Some(Token::new(Signer::shared().token(&rs256(), &claims)));
-    assert!(
-        matches!(client.validate(&expired, false).await, Validity::Invalid(reason) if reason.contains("expired"))
-    );
-    assert_eq!(client.validate(&expired, true).await, Validity::Valid);
+    let with = |signer: &Signer, name: &str, value: serde_json::Value| {
+        let mut claims = claims.clone();
+        claims[name] = value;
+        let id_token = Some(Token::new(signer.token(&rs256(), &claims)));
+        Session { id_token, ..session.clone() }
+    };
+    let past = json!(jiff::Timestamp::now().as_second() - 1);
+    let why = ended(&client, &with(Signer::shared(), "exp", past)).await;
+    assert!(matches!(why, Ending::IdToken(TokenRefused::Expired(_))), "{why}");
+    let why = ended(&client, &with(Signer::shared(), "nonce", json!("other"))).await;
+    assert!(matches!(why, Ending::IdToken(TokenRefused::Nonce)), "{why}");
+    let why = ended(&client, &with(Signer::stranger(), "nonce", json!(null))).await;
+    assert!(matches!(why, Ending::IdToken(TokenRefused::Signature(_))), "{why}");
+    let why = ended(&client, &with(Signer::shared(), "sub", json!("user-2"))).await;
+    assert!(matches!(why, Ending::OtherSubject), "{why}");
+    let why = ended(&client, &Session { id_token: None, ..session.clone() }).await;
+    assert!(matches!(why, Ending::NoIdToken), "{why}");
+    // Nobody knows by what to judge it.
+    hostile.set("/jwks", Reply::Json(503, json!({})));
+    let why = kept(&start(config(&hostile.issuer)), &session).await;
+    assert!(matches!(why, NotNow::Away(_)), "{why}");
+}
+
+#[tokio::test]
+async fn the_validation_endpoint_judges_what_was_refreshed_and_nothing_else() {
+    let hostile = Hostile::start().await;
+    let (plain, session, mut claims) = logged_in(&hostile).await;
     let mut config = config(&hostile.issuer);
     config.endpoints.validate = Some(format!("{}/validate", hostile.issuer));
     let client = start(config);
-    let unavailable = [204, 302, 400, 404, 405, 408, 421, 423, 429, 500, 503];
-    let verdicts = [(200, "Valid"), (401, "Invalid"), (403, "Invalid")];
-    for (reply, verdict) in
-        verdicts.into_iter().chain(unavailable.map(|status| (status, "Unavailable")))
-    {
-        hostile.set("/validate", Reply::Json(reply, json!({})));
-        let found = format!("{:?}", client.validate(&session, true).await);
-        assert!(found.starts_with(verdict), "{reply}: {found}");
-        assert_eq!(client.validate(&session, false).await, Validity::Valid, "its ID token is good");
+    hostile.set("/token", Reply::Json(200, json!({"access_token": "access-2"})));
+    let ends = [(401, true), (403, true), (200, false)];
+    let unknown = [204, 302, 400, 404, 405, 408, 421, 423, 429, 500, 503];
+    for (status, ends) in ends.into_iter().chain(unknown.map(|status| (status, false))) {
+        hostile.set("/validate", Reply::Json(status, json!({})));
+        if ends {
+            let why = ended(&client, &session).await;
+            assert!(matches!(why, Ending::Invalid(found) if found == status), "{why}");
+        } else {
+            refreshed(&client, &session).await;
+        }
+        let stands = client.refresh(&unrefreshable(&session), never_slow()).await;
+        assert!(matches!(stands, Renewal::Stands), "{status}: its ID token is good: {stands:?}");
     }
-    assert!(hostile.requests("/validate")[0].contains("authorization: Bearer access-1"));
+    assert!(hostile.requests("/validate")[0].contains("authorization: Bearer access-2"));
+    // An ID token that has expired since says nothing of what the token endpoint renewed a moment ago, unless there is no
+    // access token that may be shown to the endpoint.
+    claims["exp"] = json!(jiff::Timestamp::now().as_second() - 1);
+    claims["nonce"] = json!(null);
+    let id_token = Some(Token::new(Signer::shared().token(&rs256(), &claims)));
+    let expired = Session { id_token, ..session.clone() };
+    refreshed(&plain, &expired).await;
+    let asked = hostile.requests("/validate").len();
+    let unspoken = json!({"access_token": "access-3", "token_type": "other"});
+    hostile.set("/token", Reply::Json(200, unspoken));
+    let why = ended(&client, &expired).await;
+    assert!(matches!(why, Ending::IdToken(TokenRefused::Expired(_))), "{why}");
+    refreshed(&client, &session).await;
+    assert_eq!(hostile.requests("/validate").len(), asked);
 }
 
 /// Nobody waits for it so long, and the refresh token that it was asked with is used up.
@@ -278,8 +370,9 @@ async fn a_late_answer_is_waited_for_and_its_provider_is_known_to_be_slow() {
     let refresh = client.refresh(&session, Box::new(|| slow.send(Instant::now()).unwrap()));
     tokio::time::pause();
     let began = Instant::now();
-    let error = refresh.await.err().unwrap();
-    assert!(error.to_string().contains("did not answer within 60 s"), "{error}");
+    let renewal = refresh.await;
+    let Renewal::Kept(NotNow::Away(why)) = renewal else { panic!("{renewal:?}") };
+    assert!(why.contains("did not answer within 60 s"), "{why}");
     let slow_after = told.await.unwrap() - began;
     assert!((10..11).contains(&slow_after.as_secs()), "{slow_after:?}");
 }
