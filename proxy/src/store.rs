@@ -303,7 +303,7 @@ impl Store {
 
     /// A session as it is written: what the configuration and its own provider use of it.
     fn record(&self, session: &Session) -> session::Opened {
-        let picked = self.needs.pick(session, &self.uses(session));
+        let picked = self.needs.pick(session, self.uses(session));
         let bytes = session::encode(&picked, self.needs.format());
         self.size.look(&picked, bytes.len());
         bytes

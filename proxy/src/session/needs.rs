@@ -30,7 +30,7 @@ pub(crate) struct Uses {
 
 impl Uses {
     /// Whether `session` can be had again with everything that its provider gives.
-    pub(crate) fn can_refresh(&self, session: &Session) -> bool {
+    pub(crate) fn can_refresh(self, session: &Session) -> bool {
         self.always.refresh_token && session.refresh_token.is_some()
     }
 }
@@ -76,15 +76,15 @@ impl Needs {
 
     /// The session as it is to be written, for a provider that makes such use of it. The first format has no room for what was
     /// left out, so there nothing is.
-    pub(crate) fn pick<'a>(&self, session: &'a Session, uses: &Uses) -> Cow<'a, Session> {
+    pub(crate) fn pick<'a>(&self, session: &'a Session, uses: Uses) -> Cow<'a, Session> {
         if self.format == SessionFormat::V1 {
             return Cow::Borrowed(session);
         }
         let Uses { always, unrefreshed, nonce } = uses;
         let bare = session.refresh_token.is_none();
-        let leaves = |kind: fn(&TokenKinds) -> bool, token: &Option<Token>| {
-            let used = kind(&self.shown) || kind(always) || bare && kind(unrefreshed);
-            token.is_some() && !used
+        let leaves = |kind: fn(TokenKinds) -> bool, token: &Option<Token>| {
+            let kept = kind(self.shown) || kind(always) || bare && kind(unrefreshed);
+            token.is_some() && !kept
         };
         let mut picked = Cow::Borrowed(session);
         if leaves(|kinds| kinds.access_token, &session.access_token) {
@@ -172,14 +172,14 @@ mod tests {
         }
     }
 
-    fn kept_of(session: &Session, config: &Config, uses: &Uses) -> String {
+    fn kept_of(session: &Session, config: &Config, uses: Uses) -> String {
         let picked = Needs::of(config).pick(session, uses);
         let text = |token: &Option<Token>| token.as_ref().map_or("-", Token::as_str).to_owned();
         [&picked.access_token, &picked.id_token, &picked.refresh_token].map(text).concat()
             + if picked.nonce.is_some() { "n" } else { "-" }
     }
 
-    fn kept(config: &Config, uses: &Uses) -> String {
+    fn kept(config: &Config, uses: Uses) -> String {
         kept_of(&session(), config, uses)
     }
 
@@ -194,20 +194,20 @@ mod tests {
 
     #[test]
     fn only_what_the_configuration_or_the_provider_uses_is_kept() {
-        assert_eq!(kept(&config(&[]), &NOTHING), "----");
-        assert_eq!(kept(&config(&[Claim::User, Claim::Groups]), &NOTHING), "----");
-        assert_eq!(kept(&config(&[Claim::AccessToken]), &NOTHING), "a---");
-        assert_eq!(kept(&config(&[Claim::IdToken]), &NOTHING), "-i--");
-        assert_eq!(kept(&config(&[]), &REFRESHING), "--rn");
+        assert_eq!(kept(&config(&[]), NOTHING), "----");
+        assert_eq!(kept(&config(&[Claim::User, Claim::Groups]), NOTHING), "----");
+        assert_eq!(kept(&config(&[Claim::AccessToken]), NOTHING), "a---");
+        assert_eq!(kept(&config(&[Claim::IdToken]), NOTHING), "-i--");
+        assert_eq!(kept(&config(&[]), REFRESHING), "--rn");
         for letter in ["a", "i", "r"] {
             let always = Uses { always: kinds(letter), ..NOTHING };
-            assert_eq!(kept(&config(&[]), &always).replace('-', ""), letter);
+            assert_eq!(kept(&config(&[]), always).replace('-', ""), letter);
             let unrefreshed = Uses { unrefreshed: kinds(letter), ..NOTHING };
-            assert_eq!(kept(&config(&[]), &unrefreshed), "----", "it has a refresh token");
+            assert_eq!(kept(&config(&[]), unrefreshed), "----", "it has a refresh token");
         }
         let mut old = config(&[]);
         old.session.format = SessionFormat::V1;
-        assert_eq!(kept(&old, &NOTHING), "airn");
+        assert_eq!(kept(&old, NOTHING), "airn");
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         let session = Session { refresh_token: None, ..session() };
         let by_access_token = Uses { unrefreshed: kinds("a"), ..NOTHING };
         for (uses, kept) in [(NOTHING, "----"), (REFRESHING, "-i-n"), (by_access_token, "a---")] {
-            assert_eq!(kept_of(&session, &config(&[]), &uses), kept);
+            assert_eq!(kept_of(&session, &config(&[]), uses), kept);
         }
     }
 
@@ -223,12 +223,12 @@ mod tests {
     fn what_was_left_out_is_lacking_and_what_the_provider_never_gave_is_not() {
         let (shows, shows_nothing) =
             (Needs::of(&config(&[Claim::AccessToken])), Needs::of(&config(&[])));
-        let without = shows_nothing.pick(&session(), &NOTHING).into_owned();
+        let without = shows_nothing.pick(&session(), NOTHING).into_owned();
         assert!(shows.lacks(&without) && !REFRESHING.can_refresh(&without));
         assert!(!shows_nothing.lacks(&without));
         let never = Session { access_token: None, ..session() };
-        assert!(!shows.lacks(&never) && !shows.lacks(&shows.pick(&never, &NOTHING)));
-        let refreshable = shows_nothing.pick(&session(), &REFRESHING).into_owned();
+        assert!(!shows.lacks(&never) && !shows.lacks(&shows.pick(&never, NOTHING)));
+        let refreshable = shows_nothing.pick(&session(), REFRESHING).into_owned();
         assert!(shows.lacks(&refreshable) && REFRESHING.can_refresh(&refreshable));
         assert!(!NOTHING.can_refresh(&refreshable), "its provider refreshes none");
     }
@@ -250,7 +250,7 @@ mod tests {
         session.claims.asked = names.to_vec();
         session.claims.values = names.map(|name| (name.clone(), vec![name])).into();
         let kept = |claims: &[Claim]| {
-            let picked = Needs::of(&config(claims)).pick(&session, &NOTHING).into_owned().claims;
+            let picked = Needs::of(&config(claims)).pick(&session, NOTHING).into_owned().claims;
             (picked.asked.len(), picked.values.len())
         };
         assert_eq!(kept(&[]), (0, 0));

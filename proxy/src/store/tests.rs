@@ -248,7 +248,7 @@ async fn a_session_written_without_what_is_needed_now_is_due_or_asks_for_a_new_l
     slim.request_headers.clear();
     let compile = |config: &proxy_config::Config| {
         let (needs, providers) = (Needs::of(config), vouchers(config));
-        Store::compile(&config.session, Parts { needs, providers, ..parts(None) }).unwrap()
+        Store::compile(&config.session, Parts { providers, needs, ..parts(None) }).unwrap()
     };
     let headers = logged_in(&compile(&slim), &session()).await;
     let found = load(&compile(&slim), &headers).await.unwrap().unwrap();
