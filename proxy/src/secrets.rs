@@ -12,6 +12,9 @@ use zeroize::Zeroizing;
 /// A secret is never longer; a larger file is a mistake, and reading it whole would be another.
 const MAX_BYTES: u64 = 1 << 20;
 
+/// No list of addresses or certificates is longer.
+const MAX_NAMED: u64 = 16 << 20;
+
 /// The text of a secret; wiped when dropped.
 pub(crate) type SecretText = Zeroizing<String>;
 
@@ -129,6 +132,16 @@ pub(crate) fn read_file_bytes(path: &Path) -> io::Result<SecretBytes> {
     Ok(bytes)
 }
 
+/// The bytes of a file of addresses or of certificates that a configuration names. Everybody who reads one does it here, so
+/// that nobody reads what another has refused.
+///
+/// # Errors
+/// A text that names the file.
+pub(crate) fn read_named(path: &Path) -> Result<Vec<u8>, String> {
+    read_bytes(path, MAX_NAMED)
+        .map_err(|error| format!("the file {} can not be read: {error}", path.display()))
+}
+
 /// The bytes of a file of at most `max` bytes.
 pub(crate) fn read_bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
@@ -146,6 +159,18 @@ pub(crate) fn read_bytes(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_that_is_longer_than_any_is_refused_by_its_name() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (length, refused) in [(MAX_NAMED, false), (MAX_NAMED + 1, true)] {
+            file.as_file().set_len(length).unwrap();
+            let read = read_named(file.path());
+            assert_eq!(read.as_ref().is_ok_and(|text| text.len() as u64 == length), !refused);
+            let name = file.path().display().to_string();
+            assert!(!refused || read.is_err_and(|error| error.contains(&name)));
+        }
+    }
 
     fn file(content: &str) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();

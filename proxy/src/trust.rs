@@ -9,7 +9,7 @@ use rustls::crypto::{verify_tls12_signature, verify_tls13_signature};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error};
 use rustls::{ConfigBuilder, RootCertStore, SignatureScheme, WantsVerifier};
-use rustls_pki_types::pem::{self, PemObject as _};
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::collections::HashSet;
 use std::path::Path;
@@ -39,26 +39,25 @@ impl Roots {
         self.add_all(found.certs)
     }
 
-    /// Adds the certificates of a PEM text and says how many there are; those that can not be a root are left out.
+    /// Adds the certificates of `text`, that of the PEM file at `path`. Those that can not be a root are left out, as there are
+    /// such in the bundles that people copy; but one at least must be.
     ///
     /// # Errors
-    /// The text is no PEM.
-    pub(crate) fn add_pem(&mut self, text: &[u8]) -> Result<usize, pem::Error> {
-        let found: Vec<_> = CertificateDer::pem_slice_iter(text).collect::<Result<_, _>>()?;
-        Ok(self.add_all(found))
-    }
-
-    /// Adds the certificates of a PEM file.
-    ///
-    /// # Errors
-    /// A text for the log: the file can not be read or has no certificate.
-    pub(crate) fn add_file(&mut self, path: &Path) -> Result<(), String> {
-        let shown = path.display();
-        let text = std::fs::read(path).map_err(|error| format!("{shown}: {error}"))?;
-        match self.add_pem(&text).map_err(|error| format!("{shown}: {error}"))? {
-            0 => Err(format!("{shown} has no certificate in PEM form")),
-            _ => Ok(()),
+    /// A text that names the file.
+    pub(crate) fn add_file(&mut self, path: &Path, text: &[u8]) -> Result<(), String> {
+        let file = path.display();
+        let found: Vec<_> = CertificateDer::pem_slice_iter(text)
+            .collect::<Result<_, _>>()
+            .map_err(|error| format!("the file {file} is not in PEM form: {error}"))?;
+        let (all, added) = (found.len(), self.add_all(found));
+        if added == 0 {
+            return Err(format!("the file {file} holds no PEM certificate that can be a root"));
         }
+        if added < all {
+            let left_out = all - added;
+            tracing::warn!(%file, left_out, "certificates that can not be a root are left out");
+        }
+        Ok(())
     }
 
     fn add_all(&mut self, certificates: Vec<CertificateDer<'static>>) -> usize {

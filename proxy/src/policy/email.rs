@@ -2,6 +2,7 @@
 //!
 //! Only ASCII letters lose their case: a fold of more would make other characters equal to letters (U+212A to `k`).
 
+use crate::secrets::read_named;
 use proxy_config::{Access, Problems};
 use std::collections::HashSet;
 use std::path::Path;
@@ -35,10 +36,7 @@ impl EmailRules {
         if let Some(path) = &access.emails_file {
             match read(path) {
                 Ok(addresses) => rules.addresses = addresses,
-                Err(error) => problems.add(
-                    "access.emailsFile",
-                    format!("the file {} can not be read: {error}", path.display()),
-                ),
+                Err(what) => problems.add("access.emailsFile", what),
             }
         }
         rules
@@ -77,8 +75,9 @@ fn is_unseen(character: char) -> bool {
 }
 
 /// The first column of each line, lower-cased; lines that begin with `#` are comments.
-fn read(path: &Path) -> std::io::Result<HashSet<String>> {
-    let text = std::fs::read_to_string(path)?;
+fn read(path: &Path) -> Result<HashSet<String>, String> {
+    let text = String::from_utf8(read_named(path)?)
+        .map_err(|error| format!("the file {} is not UTF-8 text: {error}", path.display()))?;
     let first = |line: &str| {
         line.split(',')
             .next()
@@ -198,11 +197,18 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_named() {
-        let access = Access { emails_file: Some("/nowhere/emails".into()), ..Access::default() };
-        let mut problems = Problems::default();
-        EmailRules::compile(&access, &mut problems);
-        assert_eq!(problems.0.len(), 1);
-        assert!(problems.0[0].message.contains("/nowhere/emails"), "{problems}");
+    fn a_file_that_can_not_be_used_is_named() {
+        let (long, odd) =
+            (tempfile::NamedTempFile::new().unwrap(), tempfile::NamedTempFile::new().unwrap());
+        long.as_file().set_len((16 << 20) + 1).unwrap();
+        odd.as_file().write_all(b"a@one.example\n\xff\n").unwrap();
+        for path in [Path::new("/nowhere/emails"), long.path(), odd.path()] {
+            let access = Access { emails_file: Some(path.to_owned()), ..Access::default() };
+            let mut problems = Problems::default();
+            let rules = EmailRules::compile(&access, &mut problems);
+            assert_eq!(problems.0.len(), 1);
+            assert!(problems.0[0].message.contains(path.to_str().unwrap()), "{problems}");
+            assert_eq!(rules, EmailRules::default());
+        }
     }
 }

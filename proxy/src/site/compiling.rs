@@ -71,9 +71,7 @@ impl<'a> Compiling<'a> {
             Err(error) => {
                 let field = match error {
                     SettingsError::NoUrl | SettingsError::Url(_) => "session.store.redis.url",
-                    SettingsError::CaFile { .. } | SettingsError::Certificates { .. } => {
-                        "session.store.redis.caFile"
-                    }
+                    SettingsError::CaFile(_) => "session.store.redis.caFile",
                 };
                 self.found.add(field, error.to_string());
                 None

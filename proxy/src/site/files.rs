@@ -1,15 +1,10 @@
-//! The files that a configuration refers to: which they are, so that they can be watched, and whether they are usable,
-//! so that a mistake is named at the start and not at the first request that needs them.
+//! The files that a configuration refers to: which they are, so that they can be watched, and whether roots that are read only
+//! when they are needed can be, so that a mistake is named at the start and not at the first login.
 
-use crate::secrets::read_bytes;
+use crate::secrets::read_named;
+use crate::trust::Roots;
 use proxy_config::{Config, Problems, Secret, Store};
-use rustls::RootCertStore;
-use rustls_pki_types::CertificateDer;
-use rustls_pki_types::pem::PemObject as _;
-use std::path::{Path, PathBuf};
-
-/// No certificate or list of addresses is larger.
-const MAX_BYTES: u64 = 16 << 20;
+use std::path::PathBuf;
 
 /// All files that `config` names, in no order.
 pub(crate) fn named(config: &Config) -> Vec<PathBuf> {
@@ -32,45 +27,19 @@ pub(crate) fn named(config: &Config) -> Vec<PathBuf> {
     files
 }
 
-/// Notes files that are missing or hold no certificate. Secrets are read elsewhere.
+/// Notes files of roots that are missing or hold none. All others are read where they are used.
 pub(super) fn check(config: &Config, problems: &mut Problems) {
     for (i, provider) in config.providers.iter().enumerate() {
         if provider.tls.insecure_skip_verify {
             continue;
         }
         for (j, path) in provider.tls.ca_files.iter().enumerate() {
-            if let Err(what) = roots(path) {
+            let text = read_named(path);
+            if let Err(what) = text.and_then(|text| Roots::none().add_file(path, &text)) {
                 problems.add(format!("providers[{i}].tls.caFiles[{j}]"), what);
             }
         }
     }
-    if let Some(path) = &config.access.emails_file
-        && let Err(what) = read(path)
-    {
-        problems.add("access.emailsFile", what);
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, String> {
-    read_bytes(path, MAX_BYTES)
-        .map_err(|error| format!("the file {} can not be read: {error}", path.display()))
-}
-
-fn roots(path: &Path) -> Result<(), String> {
-    let bytes = read(path)?;
-    let mut store = RootCertStore::empty();
-    for certificate in CertificateDer::pem_slice_iter(&bytes) {
-        let added = certificate
-            .map_err(|error| error.to_string())
-            .and_then(|certificate| store.add(certificate).map_err(|error| error.to_string()));
-        added.map_err(|error| {
-            format!("the file {} holds a broken certificate: {error}", path.display())
-        })?;
-    }
-    if store.is_empty() {
-        return Err(format!("the file {} holds no PEM certificate", path.display()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -78,6 +47,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
     use std::collections::BTreeSet;
+    use std::path::Path;
 
     /// What stands below names that end in `file` or `files`, as those of all files do.
     fn written(value: &Value, named: bool, files: &mut BTreeSet<PathBuf>) {

@@ -61,7 +61,7 @@ fn shake(client: ClientConfig, made: &Made, name: &str) -> Option<Error> {
 
 fn trusting(pem: &str) -> ClientConfig {
     let mut roots = Roots::none();
-    assert!(matches!(roots.add_pem(pem.as_bytes()), Ok(1)));
+    assert_eq!(roots.add_file(Path::new("ca.pem"), pem.as_bytes()), Ok(()));
     client(roots).unwrap()
 }
 
@@ -118,9 +118,20 @@ fn anything_is_accepted_only_where_that_was_asked_for_and_must_still_have_its_ke
     assert_eq!(shake(client_of_anybody().unwrap(), &made, "anything.test"), None);
 }
 
+/// Whoever reads a file of roots takes it in the same way: at the start, at a connection, and for Redis.
 #[test]
-fn a_text_without_a_certificate_adds_nothing_and_a_broken_one_is_an_error() {
-    let mut roots = Roots::none();
-    assert!(matches!(roots.add_pem(b"no certificate here\n"), Ok(0)));
-    assert!(roots.add_pem(b"-----BEGIN CERTIFICATE-----\nAAA").is_err());
+fn a_file_needs_one_certificate_that_can_be_a_root_and_may_have_others() {
+    let good = own_root(|_| {}).pem;
+    let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let key = KeyPair::generate().unwrap().serialize_pem();
+    let take = |text: &str| Roots::none().add_file(Path::new("/etc/ca.pem"), text.as_bytes());
+    for text in [good.clone(), format!("{odd}{good}"), format!("# ours\n{key}{good}{good}")] {
+        assert_eq!(take(&text), Ok(()), "{text}");
+    }
+    for text in ["", "no certificate here\n", odd, &key, "-----BEGIN CERTIFICATE-----\nAAA"] {
+        let error = take(text).unwrap_err();
+        assert!(error.contains("/etc/ca.pem") && error.contains("PEM"), "{error}");
+    }
+    let cut = format!("{good}-----BEGIN CERTIFICATE-----\nAAA");
+    assert!(take(&cut).is_err(), "a file that was cut off");
 }

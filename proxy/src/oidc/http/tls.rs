@@ -1,5 +1,6 @@
 //! Whose certificate the provider may show, and when that is to be read again.
 
+use crate::secrets::read_named;
 use crate::trust::{self, Roots};
 use proxy_config::ProviderTls;
 use rustls::ClientConfig;
@@ -28,7 +29,7 @@ pub(super) fn config(tls: &ProviderTls) -> Result<ClientConfig, String> {
     }
     let mut roots = Roots::none();
     for path in &tls.ca_files {
-        roots.add_file(path)?;
+        roots.add_file(path, &read_named(path)?)?;
     }
     if (tls.ca_files.is_empty() || tls.use_system_roots) && roots.add_system() == 0 {
         tracing::warn!(

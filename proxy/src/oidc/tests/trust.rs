@@ -52,7 +52,7 @@ async fn an_authority_given_in_a_file_is_trusted_also_when_the_file_comes_later(
     let client = start(config);
     eventually("an error", || client.status().error.is_some()).await;
     let error = client.status().error.unwrap();
-    assert!(error.contains("has no certificate in PEM form"), "{error}");
+    assert!(error.contains("holds no PEM certificate"), "{error}");
     file.write_all(pem.as_bytes()).unwrap();
     eventually("the provider is found", || client.status().ready).await;
 }

@@ -11,6 +11,7 @@ use redis::{
 };
 use rustls_pki_types::ServerName;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,8 +30,8 @@ const QUEUE: usize = 512;
 pub(super) struct Endpoint {
     address: ConnectionAddr,
     login: RedisConnectionInfo,
-    /// PEM text with roots that are trusted beside the system's.
-    roots: Option<Vec<u8>>,
+    /// The PEM file, and its text, with roots that are trusted beside the system's.
+    roots: Option<(PathBuf, Vec<u8>)>,
     /// Made at the first connection: reading the system's roots takes milliseconds.
     tls: OnceCell<TlsConnector>,
 }
@@ -44,7 +45,7 @@ impl Endpoint {
     pub(super) fn new(
         address: ConnectionAddr,
         login: RedisConnectionInfo,
-        roots: Option<Vec<u8>>,
+        roots: Option<(PathBuf, Vec<u8>)>,
     ) -> Self {
         // The answer to a name would mean nothing to us, and some users may not ask. Replies of the newer protocol have more
         // kinds than the guard bounds, and none that we need.
@@ -94,12 +95,13 @@ impl Endpoint {
             let config = trust::client_of_anybody().map_err(io::Error::other)?;
             return Ok(TlsConnector::from(Arc::new(config)));
         }
-        let extra = self.roots.clone().unwrap_or_default();
+        let extra = self.roots.clone();
         let load = move || {
             let mut roots = Roots::none();
             roots.add_system();
-            // Looked at when the settings were compiled.
-            roots.add_pem(&extra).map_err(|error| error.to_string())?;
+            if let Some((path, text)) = extra {
+                roots.add_file(&path, &text)?;
+            }
             trust::client(roots)
         };
         let config = on_own_thread("roots", load).await?;

@@ -1,6 +1,7 @@
 //! Where the server is and how it is trusted.
 
 use super::endpoint::Endpoint;
+use crate::secrets::read_named;
 use crate::trust::Roots;
 use redis::{ConnectionAddr, IntoConnectionInfo};
 use std::path::PathBuf;
@@ -17,22 +18,9 @@ pub(crate) enum SettingsError {
     /// The URL was not understood.
     #[error("session.store.redis.url is no redis://, rediss:// or unix:// URL: {0}")]
     Url(String),
-    /// The certificate file could not be read.
-    #[error("session.store.redis.caFile: {path}: {source}", path = path.display())]
-    CaFile {
-        /// The file.
-        path: PathBuf,
-        /// Why not.
-        source: std::io::Error,
-    },
-    /// The certificate file holds no certificate, or one that is broken.
-    #[error("session.store.redis.caFile: {path} holds no usable PEM certificate: {reason}", path = path.display())]
-    Certificates {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    /// The certificate file can not be read, or holds no certificate that can be used.
+    #[error("session.store.redis.caFile: {0}")]
+    CaFile(String),
 }
 
 /// Everything that decides which server is spoken to, and how. Equal settings share a connection.
@@ -41,7 +29,7 @@ pub(crate) struct RedisSettings {
     url: Zeroizing<String>,
     username: Option<String>,
     password: Option<Zeroizing<String>>,
-    /// Content, so that a renewed file is noticed.
+    /// With its content, so that a renewed file is noticed, and is read once.
     ca: Option<(PathBuf, Vec<u8>)>,
     insecure: bool,
 }
@@ -53,15 +41,15 @@ impl RedisSettings {
         url: Option<Zeroizing<String>>,
         password: Option<Zeroizing<String>>,
     ) -> Result<Self, SettingsError> {
-        let ca = config.ca_file.clone().map(|path| match std::fs::read(&path) {
-            Ok(bytes) => Ok((path, bytes)),
-            Err(source) => Err(SettingsError::CaFile { path, source }),
+        let ca = config.ca_file.as_ref().map(|path| {
+            let text = read_named(path)?;
+            Roots::none().add_file(path, &text).map(|()| (path.clone(), text))
         });
         Ok(Self {
             url: url.filter(|url| !url.is_empty()).ok_or(SettingsError::NoUrl)?,
             username: config.username.clone().filter(|name| !name.is_empty()),
             password: password.filter(|password| !password.is_empty()),
-            ca: ca.transpose()?,
+            ca: ca.transpose().map_err(SettingsError::CaFile)?,
             insecure: config.insecure_skip_verify,
         })
     }
@@ -76,12 +64,7 @@ impl RedisSettings {
         if let Some(password) = &self.password {
             login = login.set_password(password.as_str());
         }
-        if let Some((path, extra)) = &self.ca {
-            check(extra)
-                .map_err(|reason| SettingsError::Certificates { path: path.clone(), reason })?;
-        }
-        let roots = self.ca.as_ref().map(|(_, extra)| extra.clone());
-        Ok(Endpoint::new(self.address(info.addr().clone()), login, roots))
+        Ok(Endpoint::new(self.address(info.addr().clone()), login, self.ca.clone()))
     }
 
     /// A certificate file switches TLS on, and so does the wish not to verify, as they do in oauth2-proxy: whoever speaks of
@@ -99,15 +82,6 @@ impl RedisSettings {
             },
             other => other,
         }
-    }
-}
-
-/// Whether a PEM text has a certificate that can be used.
-fn check(pem: &[u8]) -> Result<(), String> {
-    match Roots::none().add_pem(pem) {
-        Ok(0) => Err("no BEGIN CERTIFICATE line, or none that can be used".to_owned()),
-        Ok(_) => Ok(()),
-        Err(error) => Err(error.to_string()),
     }
 }
 
