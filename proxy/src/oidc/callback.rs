@@ -105,7 +105,7 @@ async fn session(
     let expected = Expected {
         nonce: nonce.as_deref().map_or(Nonce::Any, Nonce::Equal),
         access_token: Some(tokens.access.as_str()),
-        max_age: login::max_age(&client.config),
+        max_age: login::max_age_due(state, client),
         kind: Kind::Received,
         now,
     };

@@ -49,7 +49,7 @@ pub(super) struct Client {
     /// The issuer's, so that connections are shared. What needs no more than a URL goes by it.
     pub(super) http: Arc<Http>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) login_parameters: Arc<LoginParameters>,
+    pub(super) login_parameters: LoginParameters,
     pub(super) ring: Ring,
     /// The way of client authentication that was found to work; providers have it for each client.
     learnt: token::Learnt,
@@ -79,7 +79,7 @@ impl Client {
             among_others,
             claims,
             ring: Ring::of(&config),
-            login_parameters: Arc::new(LoginParameters::compile(&config.login_parameters)),
+            login_parameters: LoginParameters::compile(&config.login_parameters),
             http: Arc::clone(&issuer.http),
             clock: Arc::clone(&issuer.clock),
             issuer,

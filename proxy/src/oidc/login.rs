@@ -2,11 +2,9 @@
 
 use super::client::Client;
 use super::discovery::{Metadata, for_the_browser};
-use super::login_parameters::LoginParameters;
 use super::login_state::{LoginState, hash};
 use percent_encoding::percent_encode_byte;
 use proxy_config::{PkceMethod, Provider as Config};
-use std::sync::Arc;
 use url::{Position, Url};
 
 /// What whoever begins a login may ask of the provider's login page.
@@ -22,26 +20,44 @@ pub(crate) struct Preferences {
 pub(crate) struct Login {
     /// To be sealed into a cookie.
     pub(crate) state: LoginState,
-    /// The authorization endpoint.
-    pub(super) endpoint: Url,
-    /// Its query without the configured parameters.
-    pub(super) query: Vec<(String, String)>,
-    pub(super) parameters: Arc<LoginParameters>,
-    /// The `prompt` by which this provider asks who it is.
-    pub(super) asking: &'static str,
+    /// The provider's login page with all parameters.
+    pub(crate) url: String,
 }
 
-impl Login {
-    /// The provider's login page with all parameters.
-    pub(crate) fn url(&self, preferences: &Preferences) -> String {
-        let mut query = borrowed(&self.query);
-        query.extend(self.parameters.chosen(&preferences.parameters));
-        if preferences.another_account {
-            query.retain(|(name, _)| !matches!(*name, "prompt" | "approval_prompt"));
-            query.push(("prompt", self.asking));
-        }
-        with_query(&self.endpoint, query)
+/// Begins a login of `client` at the provider that `metadata` is about; `state_parameter` makes the whole `state` out of its
+/// hash. What is asked for is known here, so the state can hold the answer to it.
+pub(super) fn begin(
+    client: &Client,
+    metadata: &Metadata,
+    redirect_uri: &str,
+    preferences: &Preferences,
+    state_parameter: impl FnOnce(&str) -> String,
+) -> Login {
+    let config = &client.config;
+    let pkce = client.pkce(metadata);
+    let mut state = LoginState::new(
+        (&config.id, config.vouches_as(), client.ring.newest().generation),
+        client.clock.now(),
+        (!config.insecure_skip_nonce, pkce != PkceMethod::None),
+    );
+    let state_parameter = state_parameter(&state.state_hash());
+    state.bind(&state_parameter);
+    let request = Request {
+        redirect_uri,
+        pkce,
+        scope: scope_asked(client, metadata).text,
+        state_parameter: &state_parameter,
+        state: &state,
+    };
+    let own = query(&metadata.authorization, config, &request);
+    let mut query = borrowed(&own);
+    query.extend(client.login_parameters.chosen(&preferences.parameters));
+    if preferences.another_account {
+        query.retain(|(name, _)| !matches!(*name, "prompt" | "approval_prompt"));
+        query.push(("prompt", metadata.asking));
     }
+    state.hold_to(max_age(query.iter().copied()));
+    Login { url: with_query(&metadata.authorization, query), state }
 }
 
 /// What a login asks for.
@@ -64,18 +80,19 @@ pub(super) fn scope_asked<'a>(client: &'a Client, metadata: &Metadata) -> Scope<
     Scope { text: client.config.scope.as_deref().unwrap_or(default), for_groups }
 }
 
-/// The configured `max_age`, in seconds.
-pub(super) fn max_age(config: &Config) -> Option<i64> {
-    let parameter = config.login_parameters.iter().find(|p| p.name == "max_age")?;
-    parameter.values.first()?.parse().ok()
+/// The `max_age` that a login has to meet, in seconds: what was asked for when it began. A state that does not say began
+/// without one, or in a process that did not write it down, and is held to what is configured.
+pub(super) fn max_age_due(state: &LoginState, client: &Client) -> Option<i64> {
+    state.max_age().or_else(|| max_age(client.login_parameters.chosen(&[])))
+}
+
+/// The strictest `max_age` among parameters.
+fn max_age<'a>(parameters: impl Iterator<Item = (&'a str, &'a str)>) -> Option<i64> {
+    parameters.filter(|(name, _)| *name == "max_age").filter_map(|(_, age)| age.parse().ok()).min()
 }
 
 /// The query of the authorization request to `endpoint` but for the configured parameters.
-pub(super) fn query(
-    endpoint: &Url,
-    config: &Config,
-    request: &Request<'_>,
-) -> Vec<(String, String)> {
+fn query(endpoint: &Url, config: &Config, request: &Request<'_>) -> Vec<(String, String)> {
     let mut query: Vec<(String, String)> = endpoint.query_pairs().into_owned().collect();
     let mut set = |name: &str, value: &str| {
         query.retain(|(n, _)| n != name);
@@ -104,13 +121,13 @@ pub(super) fn query(
 }
 
 /// What one authorization request is made of beside the configuration.
-pub(super) struct Request<'a> {
-    pub(super) redirect_uri: &'a str,
-    pub(super) pkce: PkceMethod,
-    pub(super) scope: &'a str,
+struct Request<'a> {
+    redirect_uri: &'a str,
+    pkce: PkceMethod,
+    scope: &'a str,
     /// The whole `state`.
-    pub(super) state_parameter: &'a str,
-    pub(super) state: &'a LoginState,
+    state_parameter: &'a str,
+    state: &'a LoginState,
 }
 
 /// `url` with this query instead of its own, names sorted; values of one name stay in order.

@@ -27,6 +27,8 @@ const STATE: u64 = 5;
 const NONCE: u64 = 6;
 const VERIFIER: u64 = 7;
 const PARAMETER: u64 = 8;
+/// Seconds. Whoever does not know it holds the login to what is configured.
+const MAX_AGE: u64 = 9;
 
 /// More than any login state needs.
 const MAX_BYTES: usize = 1024;
@@ -51,6 +53,9 @@ pub(crate) struct LoginState {
     #[serde(skip)]
     #[zeroize(skip)]
     parameter: Option<[u8; 16]>,
+    #[serde(skip)]
+    #[zeroize(skip)]
+    max_age: Option<i64>,
 }
 
 /// The bytes are no login state of this version.
@@ -77,12 +82,18 @@ impl LoginState {
             issuer: Some(Fingerprint::of(issuer).0),
             credentials,
             parameter: None,
+            max_age: None,
         }
     }
 
     /// Ties the whole `state` parameter to the login: a return path that is changed on the way does not count.
     pub(super) fn bind(&mut self, parameter: &str) {
         self.parameter = Some(short(parameter));
+    }
+
+    /// Holds the login to the `max_age` that the provider is asked for.
+    pub(super) fn hold_to(&mut self, max_age: Option<i64>) {
+        self.max_age = max_age;
     }
 
     /// Whether `parameter` is the whole `state` parameter of this login. The first format does not say, and takes any.
@@ -106,7 +117,7 @@ impl LoginState {
 
     fn to_fields(&self, issuer: [u8; 8]) -> Zeroizing<Vec<u8>> {
         let length = self.provider.len() + self.verifier.as_ref().map_or(0, String::len);
-        let mut fields = Fields::after(&[V2], 8 * room(32) + length);
+        let mut fields = Fields::after(&[V2], 9 * room(32) + length);
         fields.text(PROVIDER, Some(&self.provider));
         fields.bytes(ISSUER, &issuer);
         if self.credentials != 0 {
@@ -121,6 +132,7 @@ impl LoginState {
         if let Some(parameter) = &self.parameter {
             fields.bytes(PARAMETER, parameter);
         }
+        fields.signed(MAX_AGE, self.max_age);
         fields.finish()
     }
 
@@ -159,6 +171,7 @@ impl LoginState {
             issuer: None,
             credentials: 0,
             parameter: None,
+            max_age: None,
         };
         let mut needed = [PROVIDER, ISSUER, STARTED_AT, STATE, PARAMETER].to_vec();
         for field in fields::read(bytes) {
@@ -175,6 +188,7 @@ impl LoginState {
                 NONCE => state.nonce = Some(fields::array(value)?),
                 VERIFIER => state.verifier = Some(fields::text(value)?.to_owned()),
                 PARAMETER => state.parameter = Some(fields::array(value)?),
+                MAX_AGE => state.max_age = Some(fields::signed(value)?),
                 other => fields::unknown(other)?,
             }
         }
@@ -206,6 +220,11 @@ impl LoginState {
         self.nonce
     }
 
+    /// The `max_age` that the provider was asked for, in seconds.
+    pub(super) fn max_age(&self) -> Option<i64> {
+        self.max_age
+    }
+
     /// The PKCE code verifier.
     pub(super) fn verifier(&self) -> Option<&str> {
         self.verifier.as_deref()
@@ -231,6 +250,7 @@ mod tests {
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let mut state = LoginState::new(("main", "https://id.example", 7), now, (true, true));
         state.bind("hash:/deep");
+        state.hold_to(Some(600));
         state
     }
 
@@ -243,6 +263,7 @@ mod tests {
         assert!(read.went_to("main", "https://other.example") && !read.went_to("other", ""));
         assert!(read.is_bound_to("anything") && read.matches(&state.state_hash()));
         assert!(read.to_bytes(SessionFormat::V2) == bytes && read.credentials() == 0);
+        assert_eq!(read.max_age(), None);
     }
 
     #[test]
@@ -259,10 +280,14 @@ mod tests {
 
     #[test]
     fn a_state_survives_its_bytes_and_no_other_bytes_make_one() {
-        let state = state();
+        let mut state = state();
         let bytes = state.to_bytes(SessionFormat::V2);
         assert!(LoginState::from_bytes(&bytes) == Ok(state.clone()));
-        assert_eq!(state.started_at().as_second(), 1_700_000_000);
+        assert_eq!((state.started_at().as_second(), state.max_age()), (1_700_000_000, Some(600)));
+        // What stands last is not in every state.
+        state.hold_to(None);
+        let bytes = state.to_bytes(SessionFormat::V2);
+        assert!(LoginState::from_bytes(&bytes) == Ok(state));
         for end in 0..bytes.len() {
             assert!(LoginState::from_bytes(&bytes[..end]).is_err(), "{end}");
         }

@@ -5,11 +5,10 @@
 
 use super::client::{Client, ClientSettings};
 use super::issuer::{self, Live, Unavailable};
-use super::login::{self, Login};
+use super::login::{self, Login, Preferences};
 use super::login_state::LoginState;
 use super::outcome::Lasts;
 use crate::clock::Clock;
-use proxy_config::PkceMethod;
 use std::sync::Arc;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
@@ -74,42 +73,19 @@ impl Provider {
         state.went_to(&self.client.config.id, self.client.config.vouches_as())
     }
 
-    /// Begins a login. `state_parameter` makes the whole `state` out of the hash that stands for this login, for example
-    /// by appending where to go afterwards.
+    /// Begins a login, and asks for what is preferred. `state_parameter` makes the whole `state` out of the hash that stands
+    /// for this login, for example by appending where to go afterwards.
     ///
     /// # Errors
     /// Nothing is known about the provider yet.
     pub(crate) async fn login(
         &self,
         redirect_uri: &str,
+        preferences: &Preferences,
         state_parameter: impl FnOnce(&str) -> String + Send,
     ) -> Result<Login, Unavailable> {
-        let client = &self.client;
-        let metadata = client.issuer.metadata().await?;
-        let config = &client.config;
-        let pkce = client.pkce(&metadata);
-        let mut state = LoginState::new(
-            (&config.id, config.vouches_as(), client.ring.newest().generation),
-            client.clock.now(),
-            (!config.insecure_skip_nonce, pkce != PkceMethod::None),
-        );
-        let state_parameter = state_parameter(&state.state_hash());
-        state.bind(&state_parameter);
-        let request = login::Request {
-            redirect_uri,
-            pkce,
-            scope: login::scope_asked(client, &metadata).text,
-            state_parameter: &state_parameter,
-            state: &state,
-        };
-        let query = login::query(&metadata.authorization, config, &request);
-        Ok(Login {
-            query,
-            endpoint: metadata.authorization.clone(),
-            parameters: Arc::clone(&self.client.login_parameters),
-            asking: metadata.asking,
-            state,
-        })
+        let metadata = self.client.issuer.metadata().await?;
+        Ok(login::begin(&self.client, &metadata, redirect_uri, preferences, state_parameter))
     }
 
     /// Whether somebody who says `issuer` means this provider.

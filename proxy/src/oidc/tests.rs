@@ -9,6 +9,7 @@ mod hostile_discovery;
 mod hostile_login;
 mod hostile_refresh;
 mod key_changes;
+mod max_age;
 mod requests;
 mod servers;
 pub(crate) mod signer;
@@ -88,7 +89,11 @@ fn start_among(settings: ClientSettings, known: &[Arc<Provider>]) -> Arc<Provide
 }
 
 async fn login(provider: &Provider) -> Login {
-    provider.login(REDIRECT, |hash| format!("{hash}:/target")).await.unwrap()
+    login_with(provider, &Preferences::default()).await
+}
+
+async fn login_with(provider: &Provider, preferences: &Preferences) -> Login {
+    provider.login(REDIRECT, preferences, |hash| format!("{hash}:/target")).await.unwrap()
 }
 
 /// A parameter of a URL.
@@ -116,7 +121,7 @@ async fn finish(provider: &Provider, login: Login, query: &str) -> Result<Sessio
 async fn a_login_while_the_provider_is_down_says_so_and_the_proxy_goes_on_asking() {
     let mut down = provider::Provider::stopped(&provider::Settings::default());
     let client = start(config(&down.issuer()));
-    let error = client.login(REDIRECT, str::to_owned).await.err();
+    let error = client.login(REDIRECT, &Preferences::default(), str::to_owned).await.err();
     assert!(
         error.as_ref().is_some_and(|e| e.to_string().contains("Connection refused")),
         "{error:?}"
@@ -133,7 +138,7 @@ async fn a_login_while_the_provider_is_down_says_so_and_the_proxy_goes_on_asking
         client.status().ready && client.status().error.is_none()
     })
     .await;
-    assert!(login(&client).await.url(&Preferences::default()).starts_with(&down.issuer()));
+    assert!(login(&client).await.url.starts_with(&down.issuer()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,7 +147,7 @@ async fn what_is_known_survives_an_outage() {
     let client = start(config(&up.issuer()));
     let begun = login(&client).await;
     up.stop();
-    assert!(login(&client).await.url(&Preferences::default()).starts_with(&up.issuer()));
+    assert!(login(&client).await.url.starts_with(&up.issuer()));
     let error = finish(&client, begun, &format!("code=c&iss={}", up.issuer())).await.err().unwrap();
     assert_eq!(error.failure(), super::Failure::Unavailable, "{error}");
     assert!(!error.message().contains("127.0.0.1"), "{}", error.message());

@@ -83,13 +83,16 @@ impl Several {
     fn begin(&self, place: usize, target: &str) -> (Url, String) {
         let provider = self.provider(place);
         let state = |hash: &str| format!("{hash}:{target}");
-        let login = self.runtime.block_on(provider.login(REDIRECT, state)).unwrap();
+        let login = self
+            .runtime
+            .block_on(provider.login(REDIRECT, &Preferences::default(), state))
+            .unwrap();
         let (site, headers) = (self.cell.load(), HeaderMap::new());
         let cookies = RequestCookies::of(&headers);
         let cookies =
             site.prepared.login_cookies.remember(&site.ring, &login.state, &cookies, "app.example");
         let cookie = cookies[0].as_str().split(';').next().unwrap().to_owned();
-        (Url::parse(&login.url(&Preferences::default())).unwrap(), cookie)
+        (Url::parse(&login.url).unwrap(), cookie)
     }
 
     fn get(&self, target: &str, headers: &[(&str, &str)]) -> Answer {

@@ -50,7 +50,7 @@ fn agree(url: &str) -> String {
 /// A whole login.
 async fn sign_in(client: &Provider) -> Result<Session, CallbackError> {
     let login = login(client).await;
-    let url = login.url(&Preferences::default());
+    let url = login.url.clone();
     let query = tokio::task::spawn_blocking(move || agree(&url)).await.unwrap();
     let hash = login.state.state_hash();
     assert_eq!(
@@ -160,17 +160,11 @@ async fn a_code_is_good_once_and_only_with_its_verifier() {
     let provider = running(Settings::default()).await;
     let client = start(config(&provider.issuer()));
     let (one, two) = (login(&client).await, login(&client).await);
-    let url = one.url(&Preferences::default());
+    let url = one.url.clone();
     let query = tokio::task::spawn_blocking(move || agree(&url)).await.unwrap();
     let error = finish(&client, two, &query).await.err().unwrap();
     assert_eq!(error.failure(), crate::oidc::Failure::TryAgain, "{error}");
-    let again = Login {
-        state: one.state.clone(),
-        query: one.query.clone(),
-        endpoint: one.endpoint.clone(),
-        parameters: Arc::clone(&one.parameters),
-        asking: one.asking,
-    };
+    let again = Login { state: one.state.clone(), url: one.url.clone() };
     finish(&client, one, &query).await.unwrap();
     let error = finish(&client, again, &query).await.err().unwrap();
     assert!(error.to_string().contains("invalid_grant"), "{error}");

@@ -54,7 +54,7 @@ async fn what_was_begun_with_earlier_credentials_goes_on_with_them() {
 
     hostile.takes_only("proxy-2", "new");
     let fresh = login(&client).await;
-    let url = fresh.url(&Preferences::default());
+    let url = fresh.url.clone();
     assert_eq!(parameter(&url, "client_id").as_deref(), Some("proxy-2"));
     give(&hostile, &fresh, "proxy-2");
     assert_eq!(finish(&client, fresh, "code=c").await.unwrap().login.credentials, 2);

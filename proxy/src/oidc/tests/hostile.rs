@@ -2,7 +2,6 @@
 
 use super::signer::{Signer, rs256};
 use super::{Login, parameter};
-use crate::oidc::Preferences;
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -141,7 +140,7 @@ impl Hostile {
         let now = jiff::Timestamp::now().as_second();
         json!({
             "iss": self.issuer, "sub": "user-1", "aud": "proxy", "iat": now, "exp": now + 300,
-            "nonce": parameter(&login.url(&Preferences::default()), "nonce"),
+            "nonce": parameter(&login.url, "nonce"),
             "email": "alice@example.com", "email_verified": true, "groups": ["staff"], "preferred_username": "alice",
         })
     }

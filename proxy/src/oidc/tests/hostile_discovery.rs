@@ -13,7 +13,12 @@ async fn refused(hostile: &Hostile) -> String {
     let client = start(config(&hostile.issuer));
     eventually("an error", || client.status().error.is_some()).await;
     assert!(!client.status().ready);
-    let error = client.login(REDIRECT, str::to_owned).await.err().unwrap().to_string();
+    let error = client
+        .login(REDIRECT, &Preferences::default(), str::to_owned)
+        .await
+        .err()
+        .unwrap()
+        .to_string();
     let status = client.status().error.unwrap();
     assert!(error.contains(&status), "{error}");
     status
@@ -36,7 +41,7 @@ async fn another_issuer_is_taken_only_if_the_check_is_off() {
     hostile.describe(&json!({"issuer": "https://elsewhere.test"}));
     let mut config = config(&hostile.issuer);
     config.insecure_skip_issuer_verification = true;
-    assert!(login(&start(config)).await.url(&Preferences::default()).starts_with(&hostile.issuer));
+    assert!(login(&start(config)).await.url.starts_with(&hostile.issuer));
 }
 
 #[tokio::test]
@@ -213,7 +218,7 @@ async fn groups_are_not_asked_for_where_the_provider_lists_its_scopes_without_th
         hostile.describe(&json!({ "scopes_supported": scopes }));
         let settings = alone(config(&hostile.issuer));
         let client = start_among(ClientSettings { groups_required: true, ..settings }, &[]);
-        let url = login(&client).await.url(&Preferences::default());
+        let url = login(&client).await.url;
         assert_eq!(parameter(&url, "scope").as_deref(), Some(asked), "{scopes}");
     }
 }
@@ -252,23 +257,13 @@ async fn pkce_is_left_out_only_if_the_provider_can_not_or_must_not() {
     ] {
         hostile.describe(&json!({"code_challenge_methods_supported": offered}));
         let login = login(&start(config(&hostile.issuer))).await;
-        assert_eq!(
-            parameter(&login.url(&Preferences::default()), "code_challenge_method").as_deref(),
-            method,
-            "{offered}"
-        );
-        assert_eq!(
-            parameter(&login.url(&Preferences::default()), "code_challenge").is_some(),
-            method.is_some()
-        );
+        assert_eq!(parameter(&login.url, "code_challenge_method").as_deref(), method, "{offered}");
+        assert_eq!(parameter(&login.url, "code_challenge").is_some(), method.is_some());
     }
     let mut config = config(&hostile.issuer);
     config.code_challenge_method = Some(proxy_config::PkceMethod::None);
     hostile.describe(&json!({"code_challenge_methods_supported": ["S256"]}));
-    assert_eq!(
-        parameter(&login(&start(config)).await.url(&Preferences::default()), "code_challenge"),
-        None
-    );
+    assert_eq!(parameter(&login(&start(config)).await.url, "code_challenge"), None);
 }
 
 /// The outcome of a good login while the key set is `jwks`.

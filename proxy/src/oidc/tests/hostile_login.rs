@@ -593,41 +593,6 @@ async fn userinfo_must_be_about_the_same_person_and_what_is_signed_must_be_right
 }
 
 #[tokio::test]
-async fn a_max_age_that_was_asked_for_is_held() {
-    let hostile = Hostile::start().await;
-    let mut config = config(&hostile.issuer);
-    config.login_parameters = vec![proxy_config::LoginParameter {
-        name: "max_age".to_owned(),
-        values: vec!["600".to_owned()],
-        allow: Vec::new(),
-    }];
-    let now = jiff::Timestamp::now().as_second();
-    for (auth_time, part) in [
-        (json!(now - 300), None),
-        (json!(now - 700), Some("longer than the max_age")),
-        (Value::Null, Some("no auth_time")),
-        (json!("now"), Some("auth_time has a wrong type")),
-    ] {
-        let client = start(config.clone());
-        let login = login(&client).await;
-        assert_eq!(
-            parameter(&login.url(&Preferences::default()), "max_age").as_deref(),
-            Some("600")
-        );
-        let mut claims = hostile.claims(&login);
-        claims["auth_time"] = auth_time.clone();
-        hostile.give(&claims);
-        let error = finish(&client, login, "code=c").await.err().map(|error| error.to_string());
-        match part {
-            None => assert_eq!(error, None),
-            Some(part) => {
-                assert!(error.as_ref().is_some_and(|e| e.contains(part)), "{auth_time}: {error:?}");
-            }
-        }
-    }
-}
-
-#[tokio::test]
 async fn an_access_token_is_not_carried_to_another_origin() {
     let (hostile, other) = (Hostile::start().await, Hostile::start().await);
     hostile.describe(&json!({"userinfo_endpoint": format!("{}/userinfo", hostile.issuer)}));

@@ -93,12 +93,13 @@ async fn a_rotated_client_secret_takes_along_what_is_known_of_the_provider() {
     let mut rotated = config(&hostile.issuer);
     rotated.client_secret = Some(proxy_config::Secret::value("another"));
     let new = replace(rotated);
-    assert!(login(&new).await.url(&Preferences::default()).starts_with(&hostile.issuer));
+    assert!(login(&new).await.url.starts_with(&hostile.issuer));
     assert!(new.bearer(&token).await.is_ok());
     let mut elsewhere = config(&hostile.issuer);
     elsewhere.issuer_url.push('x');
     let new = replace(elsewhere);
-    assert!(new.login(REDIRECT, str::to_owned).await.is_err(), "it is another provider");
+    let refused = new.login(REDIRECT, &Preferences::default(), str::to_owned).await;
+    assert!(refused.is_err(), "it is another provider");
 }
 
 /// The pause after which a change of the provider is looked for. It begins when the provider has told of itself, keys included.

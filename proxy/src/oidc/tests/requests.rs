@@ -20,8 +20,11 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
         vec![parameter("prompt", &["login"]), parameter("acr_values", &["b", "a~*"])];
     let settings = ClientSettings { groups_required: true, ..alone(config) };
     let client = start_among(settings, &[]);
-    let login = client.login(REDIRECT, |hash| format!("{hash}:/päth?x=1&y")).await.unwrap();
-    let value = |name: &str| super::parameter(&login.url(&Preferences::default()), name).unwrap();
+    let login = client
+        .login(REDIRECT, &Preferences::default(), |hash| format!("{hash}:/päth?x=1&y"))
+        .await
+        .unwrap();
+    let value = |name: &str| super::parameter(&login.url, name).unwrap();
     let expected = format!(
         "{}/auth?acr_values=b&acr_values=a~%2A&client_id=proxy&code_challenge={}&code_challenge_method=S256&nonce={}&\
          prompt=login&redirect_uri=http%3A%2F%2F127.0.0.1%3A1%2Foauth2%2Fcallback&response_mode=form_post&response_type=code&\
@@ -31,7 +34,7 @@ async fn the_login_url_has_every_parameter_in_order_of_names() {
         value("nonce"),
         login.state.state_hash(),
     );
-    assert_eq!(login.url(&Preferences::default()), expected);
+    assert_eq!(login.url, expected);
     assert_eq!(value("code_challenge").len(), 43);
     assert_eq!(value("nonce").len(), 43);
 }
@@ -57,20 +60,21 @@ async fn who_wants_another_account_is_asked_for_one_in_the_way_that_the_provider
                 allow: Vec::new(),
             });
         }
-        let login = login(&start(config)).await;
-        assert_eq!(
-            parameter(&login.url(&Preferences::default()), "prompt").as_deref(),
-            Some("none")
-        );
-        let another = login.url(&Preferences { another_account: true, ..Preferences::default() });
+        let client = start(config);
+        let usual = login(&client).await.url;
+        assert_eq!(parameter(&usual, "prompt").as_deref(), Some("none"));
+        let another = Preferences { another_account: true, ..Preferences::default() };
+        let another = login_with(&client, &another).await.url;
         assert_eq!(parameter(&another, "prompt").as_deref(), Some(prompt), "{offered}");
         assert_eq!(parameter(&another, "approval_prompt"), None);
         let without = |url: &str| {
             let url = Url::parse(url).unwrap();
             let pairs = url.query_pairs().into_owned();
-            pairs.filter(|(name, _)| !name.contains("prompt")).collect::<Vec<_>>()
+            let own = |name: &str| ["state", "nonce", "code_challenge"].contains(&name);
+            let pairs = pairs.filter(|(name, _)| !name.contains("prompt") && !own(name));
+            pairs.collect::<Vec<_>>()
         };
-        assert_eq!(without(&another), without(&login.url(&Preferences::default())));
+        assert_eq!(without(&another), without(&usual));
     }
 }
 
@@ -80,11 +84,7 @@ async fn every_login_has_its_own_secrets() {
     let client = start(config(&hostile.issuer));
     let (one, two) = (login(&client).await, login(&client).await);
     for name in ["state", "nonce", "code_challenge"] {
-        assert_ne!(
-            parameter(&one.url(&Preferences::default()), name),
-            parameter(&two.url(&Preferences::default()), name),
-            "{name}"
-        );
+        assert_ne!(parameter(&one.url, name), parameter(&two.url, name), "{name}");
     }
 }
 
@@ -95,7 +95,7 @@ async fn without_nonce_none_is_sent_and_none_is_missed() {
     config.insecure_skip_nonce = true;
     let client = start(config);
     let login = login(&client).await;
-    assert_eq!(parameter(&login.url(&Preferences::default()), "nonce"), None);
+    assert_eq!(parameter(&login.url, "nonce"), None);
     hostile.give(&hostile.claims(&login));
     assert!(finish(&client, login, "code=c").await.unwrap().nonce.is_none());
 }
@@ -129,10 +129,11 @@ async fn a_login_page_may_be_a_path_because_only_the_browser_follows_it() {
         jwks: Some("https://idp.test/jwks".to_owned()),
         ..Endpoints::default()
     };
-    let login = login(&start(config)).await;
-    let url = login.url(&Preferences::default());
+    let client = start(config);
+    let url = login(&client).await.url;
     assert!(url.starts_with("/dex/auth?client_id=proxy&") && url.contains("&tenant=a"), "{url}");
-    let another = login.url(&Preferences { another_account: true, ..Preferences::default() });
+    let another = Preferences { another_account: true, ..Preferences::default() };
+    let another = login_with(&client, &another).await.url;
     assert!(another.starts_with("/dex/auth?client_id=proxy&"), "{another}");
     assert!(
         another.contains("&prompt=select_account&") && another.contains("&tenant=a"),
