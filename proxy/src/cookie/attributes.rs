@@ -203,6 +203,22 @@ mod tests {
     }
 
     #[test]
+    fn a_domain_has_labels_and_a_letter_or_is_an_address() {
+        let longest = "a".repeat(63);
+        for good in
+            ["a.test", ".a.test", "a-1.test", "localhost", "1.2.3.4", &format!("{longest}.test")]
+        {
+            assert!(is_domain(good), "{good}");
+        }
+        let (label, name) = ("a".repeat(64), "a.".repeat(127) + "aa");
+        for bad in [
+            "", ".", "a..b", "a_b.test", "-a.test", "a-.test", "a b", "1.2.3", "::1", &label, &name,
+        ] {
+            assert!(!is_domain(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn the_domain_is_the_longest_that_browsers_take_from_the_host() {
         let attributes = Attributes::session(
             &cookie(&["abcdef.test", ".xyz.test", "sub.xyz.test", "1.2.3.4"]),

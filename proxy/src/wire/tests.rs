@@ -1,4 +1,35 @@
-use super::{chunk_size, first_blank, is_blank, may_be_request, plain_number};
+use super::{chunk_size, end_of_block, first_blank, is_blank, may_be_request, plain_number};
+
+#[test]
+fn a_block_ends_behind_its_first_empty_line_however_it_comes() {
+    for (text, end) in [
+        ("a: b\r\n\r\nrest", Some(8)),
+        ("a: b\n\nrest", Some(6)),
+        ("a: b\r\n\nrest", Some(7)),
+        ("a\r\nb\r\n\r\n", Some(8)),
+        ("a: b\r\n", None),
+        ("a: b\r\n\r", None),
+        ("a: b\r\n\rx\n", None),
+        ("no line", None),
+        ("", None),
+    ] {
+        let bytes = text.as_bytes();
+        assert_eq!(end_of_block(bytes, &mut 0), end, "{text:?}");
+        // Byte after byte, nothing is looked at twice and nothing is passed over.
+        let mut scanned = 0;
+        let found = (0..=bytes.len()).find_map(|come| {
+            let end = end_of_block(&bytes[..come], &mut scanned);
+            assert!(scanned <= come, "{text:?}");
+            end
+        });
+        assert_eq!(found, end, "{text:?}");
+    }
+    let mut scanned = 0;
+    assert_eq!(end_of_block(b"long line", &mut scanned), None);
+    assert_eq!(scanned, 9);
+    assert_eq!(end_of_block(b"long line\r\n\r", &mut scanned), None);
+    assert_eq!(scanned, 10, "the end of the line is looked at again");
+}
 
 #[test]
 fn a_number_is_digits_and_as_many_as_fit() {

@@ -202,3 +202,28 @@ proptest! {
         prop_assert_eq!(cookie.clear(&cookies, &host).len(), set.len());
     }
 }
+
+#[test]
+fn the_unread_value_is_that_of_the_whole_cookie_and_nothing_else() {
+    let cookie = SessionCookie::new("_it", Attributes::session(&Cookie::default(), Duration::ZERO));
+    for (header, raw) in
+        [("_it=a; b=c", Some("a")), ("_it_0=a", None), ("x_it=a", None), ("", None)]
+    {
+        let headers = request(header);
+        let found = cookie.raw(&RequestCookies::of(&headers));
+        assert_eq!(found, raw.map(str::as_bytes), "{header}");
+    }
+}
+
+#[test]
+fn the_longest_value_that_is_written_is_read() {
+    let cookie = SessionCookie::new("_it", Attributes::session(&Cookie::default(), Duration::ZERO));
+    let none = HeaderMap::new();
+    let fits = |length: usize| {
+        let value = "v".repeat(length);
+        cookie.set(&value, &RequestCookies::of(&none), "a.test", None).is_ok()
+    };
+    let longest = (0..=MAX_VALUE).rev().find(|length| fits(*length)).unwrap();
+    assert!(longest > MAX_VALUE - MAX_PARTS * 200, "{longest}");
+    assert!(!fits(MAX_VALUE + 1));
+}

@@ -89,6 +89,7 @@ async fn an_idle_connection_keeps_the_space_of_a_usual_answer_and_no_more() {
     for (room, kept) in [(ROOM, ROOM), (2 * ROOM, 2 * ROOM), (2 * ROOM + 1, 0), (8 * ROOM, 0)] {
         let (mut connection, mut theirs) = pair();
         let empty = connection.weight();
+        assert_eq!(empty, 512);
         theirs.write_all(b"x").await.unwrap();
         assert_eq!(poll_fn(|cx| connection.poll_fill(cx, room)).await.unwrap(), 1);
         assert_eq!(connection.weight(), empty + room);
