@@ -75,6 +75,12 @@ async fn an_answer_to_nothing_is_not_this_requests() {
 
 #[test]
 fn a_short_piece_does_not_keep_a_large_buffer() {
+    for (count, kept) in [(125, false), (126, true)] {
+        let mut buffer = BytesMut::with_capacity(1000);
+        buffer.extend_from_slice(&[b'a'; 500]);
+        let start = buffer.as_ptr();
+        assert_eq!(take(&mut buffer, count).as_ptr() == start, kept, "{count}");
+    }
     let mut buffer = BytesMut::with_capacity(1000);
     buffer.extend_from_slice(&[b'a'; 500]);
     let start = buffer.as_ptr();
