@@ -108,6 +108,11 @@ impl Running {
         self.cell.load().config.http.proxy_prefix.clone()
     }
 
+    /// Waits for the word on a reload that succeeded, which comes after its configuration is in force.
+    async fn until_told_well(&self) {
+        self.until("no error", |running| running.status.state().last_error.is_none()).await;
+    }
+
     async fn until(&self, what: &str, done: impl Fn(&Self) -> bool) {
         let limit = Duration::from_secs(5);
         let wait = async {
@@ -135,9 +140,8 @@ async fn swapping_the_link_of_a_mounted_secret_takes_the_new_configuration_into_
         running.swap(running.config(prefix), KEY);
         running.until(prefix, |running| running.prefix() == prefix).await;
     }
-    let state = running.status.state();
-    assert_ne!(state.hash, before);
-    assert_eq!(state.last_error, None);
+    running.until("the word on it", |running| running.status.state().hash != before).await;
+    assert_eq!(running.status.state().last_error, None);
     assert!(running.metric("oauth2_proxy_config_last_reload_successful 1"));
 }
 
@@ -181,7 +185,7 @@ async fn a_bad_file_leaves_the_old_configuration_in_force_until_it_is_mended() {
     assert!(running.metric("oauth2_proxy_config_reloads_total{result=\"failure\"} 5"));
     running.swap(running.config("/mended"), KEY);
     running.until("the mended file", |running| running.prefix() == "/mended").await;
-    assert_eq!(running.status.state().last_error, None);
+    running.until_told_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -199,7 +203,7 @@ async fn a_changed_or_emptied_secret_file_is_noticed_without_a_change_of_the_con
     let epoch = running.cell.load().epoch;
     running.swap(running.config("/one"), "another secret of enough length");
     running.until("the new key", |running| running.cell.load().epoch > epoch).await;
-    assert_eq!(running.status.state().last_error, None);
+    running.until_told_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -227,7 +231,7 @@ async fn a_new_client_secret_makes_a_new_provider_and_an_emptied_one_keeps_the_o
             !Arc::ptr_eq(running.cell.load().providers.standard(), &first)
         })
         .await;
-    assert_eq!(running.status.state().last_error, None);
+    running.until_told_well().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

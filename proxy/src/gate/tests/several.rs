@@ -68,6 +68,10 @@ impl Several {
         let server = Running::start(&Limits::default(), move |worker, peer, request| {
             handle(worker, Arc::new(sites.load()), peer, request)
         });
+        // Who logs in before the keys are there has them fetched once more.
+        eventually("the keys are asked for", || {
+            [&first, &second].iter().all(|issuer| !issuer.requests("/jwks").is_empty())
+        });
         let several = Self { first, second, cell, server, runtime };
         for place in 0..3 {
             several.begin(place, "/");

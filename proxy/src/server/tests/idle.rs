@@ -16,8 +16,9 @@ fn milliseconds(count: u64) -> Duration {
 
 #[test]
 fn an_idle_connection_is_parked_and_serves_again() {
-    let running =
-        Running::start(&Limits { workers: 1, ..Limits::default() }, |_, _, request| hello(request));
+    // A quarter of it is how often a connection is looked after.
+    let limits = Limits { workers: 1, header_timeout: milliseconds(2000), ..Limits::default() };
+    let running = Running::start(&limits, |_, _, request| hello(request));
     let workers = running.server.as_ref().unwrap().workers();
     let mut client = running.connect();
     for _ in 0..2 {

@@ -1,8 +1,8 @@
 //! Clients that leave, and what that costs the upstream.
 
-use super::{ASK, Event, OK, Side, TcpListener, proxy_to, setup, target};
-use crate::server::tests::support::{Client, eventually};
-use proxy_config::Target;
+use super::{ASK, Event, OK, Setup, Side, TcpListener, proxy_to, setup, target, to};
+use crate::server::tests::support::{Client, Running, eventually};
+use proxy_config::{Limits, Target};
 use std::time::Duration;
 
 #[test]
@@ -62,10 +62,21 @@ fn answers_that_end_by_themselves_are_not_counted_as_left() {
     assert_eq!(setup.running.counted(Event::UpstreamAbandoned), 0);
 }
 
+/// How often the proxies of these tests look whether a client is there.
+const LOOKS: Duration = Duration::from_millis(100);
+
+/// A proxy that looks after its clients more often than usual, so that nobody has to wait for it.
+fn looking() -> Setup {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = target(format!("http://{}", listener.local_addr().unwrap()));
+    let limits = Limits { workers: 1, header_timeout: (LOOKS * 4).into(), ..Limits::default() };
+    Setup { running: Running::start(&limits, to(target)), listener }
+}
+
 /// The parser reads no further then, and would not see the end of the connection.
 #[test]
 fn a_client_that_leaves_is_missed_whatever_stands_behind_its_request() {
-    let setup = setup();
+    let setup = looking();
     let wish = "GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n";
     let begun = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nbegin\r\n";
     for (ask, behind) in [
@@ -99,14 +110,14 @@ fn a_client_that_leaves_is_missed_whatever_stands_behind_its_request() {
 /// As without anything behind the request: who says that nothing more comes is taken to have left.
 #[test]
 fn a_client_that_stays_gets_its_answers_whatever_stands_behind_its_request() {
-    let setup = setup();
+    let setup = looking();
     let mut client = setup.running.connect();
     client.send([ASK, ASK, "\n"].concat().as_bytes());
     let mut side = Side::accept(&setup.listener);
     for _ in 0..2 {
         side.head();
         // Longer than it takes until somebody looks whether the client is there.
-        std::thread::sleep(Duration::from_millis(2500));
+        std::thread::sleep(LOOKS * 5);
         side.write(OK);
         assert_eq!(client.answer().body, "ok");
     }
