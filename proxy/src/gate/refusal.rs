@@ -33,8 +33,8 @@ pub(crate) enum Refusal {
     /// Somebody has signed in and may not pass.
     #[error("{}", .0.reason())]
     Denied(Verdict),
-    /// Somebody has signed in and does not meet what the query asks for.
-    #[error("the restrictions of the query are not met")]
+    /// Somebody has signed in, may use the site, and does not meet what this request asks for on top.
+    #[error("more is asked for this request than the person meets")]
     Restricted,
     /// The bearer token.
     #[error("the bearer token is not accepted")]

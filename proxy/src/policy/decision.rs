@@ -42,7 +42,7 @@ pub(crate) enum Decision {
     LogIn,
     /// This person may not use the site.
     Deny(Arc<Person>),
-    /// This person may in general, but not this.
+    /// This person may use the site, and not this: a rule or the query asks for more than they meet.
     Restrict,
 }
 
@@ -138,7 +138,8 @@ mod tests {
         let site = Asks::always(Requirements::SITE);
         let open = Asks::always(Requirements::NONE);
         let get = Asks { with_any_method: Requirements::SITE, ..open };
-        let staff = Asks::always(Requirements::SITE.and(Requirements::numbered(1)));
+        let staff =
+            Asks::always(Requirements::SITE.and(Requirements::numbered(1).expect("a number")));
         let put = Asks { now: Requirements::SITE, ..staff };
         for (who, asks, query, expected) in [
             (None, site, "", "log in"),

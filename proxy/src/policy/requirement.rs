@@ -31,10 +31,10 @@ impl Requirements {
         self.0 == 0
     }
 
-    /// That with a number; for tests, until a rule asks for one.
+    /// That with a number; `None`: there are not so many. For tests, until a rule asks for one.
     #[cfg(test)]
-    pub(super) const fn numbered(number: u32) -> Self {
-        Self(1 << number)
+    pub(super) fn numbered(number: u32) -> Option<Self> {
+        1_u64.checked_shl(number).map(Self)
     }
 }
 
@@ -73,8 +73,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_number_is_one_of_its_own_or_none() {
+        let all = (0..64).map(|number| Requirements::numbered(number).expect("a number"));
+        let mut known = Requirements::NONE;
+        for one in all {
+            assert!(!known.include(one) && !one.is_none());
+            known = known.and(one);
+        }
+        assert_eq!(Requirements::numbered(0), Some(Requirements::SITE));
+        for number in [64, 65, 128, u32::MAX] {
+            assert_eq!(Requirements::numbered(number), None, "{number}");
+        }
+    }
+
+    #[test]
     fn what_is_asked_twice_is_met_by_whoever_meets_both() {
-        let (one, other) = (Requirements::numbered(1), Requirements::numbered(2));
+        let [one, other] = [1, 2].map(|number| Requirements::numbered(number).expect("a number"));
         let both = one.and(other);
         assert!(both.include(one) && both.include(other) && both.include(both));
         assert!(!one.include(both) && !one.include(other));

@@ -280,13 +280,17 @@ mod tests {
         assert!(covers(&of(r"^/l/\w+$", true), &Method::GET, "/l/%C3%A9"));
     }
 
+    fn numbered(number: u32) -> Requirements {
+        Requirements::numbered(number).expect("a number")
+    }
+
     /// Rules that ask for what their number says, in the place of rules that open.
     fn asking(list: &[(Option<&str>, &str, u32)]) -> PathRules {
         let opening: Vec<_> =
             list.iter().map(|(method, path, _)| (*method, *path, false)).collect();
         let mut compiled = rules(&opening);
         for (rule, (_, _, number)) in compiled.rules.iter_mut().zip(list) {
-            rule.asks = Requirements::numbered(*number);
+            rule.asks = numbered(*number);
         }
         compiled
     }
@@ -299,7 +303,7 @@ mod tests {
 
     #[test]
     fn of_a_path_with_two_readings_what_both_ask_is_asked() {
-        let number = Requirements::numbered;
+        let number = numbered;
         let rules = asking(&[(None, "^/a/b$", 1), (None, "^/a$", 2), (None, "^/open", 3)]);
         for (path, asked) in [
             ("/a/b", number(1)),
@@ -321,7 +325,7 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_fits_decides_and_an_unknown_method_asks_what_any_does() {
-        let number = Requirements::numbered;
+        let number = numbered;
         let rules = asking(&[
             (Some("PUT"), "^/a", 1),
             (Some("GET"), "^/a/b", 2),
@@ -362,7 +366,7 @@ mod tests {
                         && proxy_config::regex(pattern).unwrap().is_match(text)
                 };
                 let number = list.iter().find(fits).map(|(_, _, number)| *number);
-                number.map_or(Requirements::SITE, Requirements::numbered)
+                number.map_or(Requirements::SITE, numbered)
             };
             for method in [Method::GET, Method::PUT, Method::POST] {
                 let expected = path.readings().map(|readings| {
