@@ -164,6 +164,30 @@ fn usual(name: &HeaderName) -> Option<&'static [u8]> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn a_head_is_its_lines_in_their_order() {
+        let target = "/a?b".parse().unwrap();
+        let mut head = RequestHead::begin(&Method::GET, Some(&target), 0);
+        head.line(&HOST, b"app.example");
+        head.lines(b"X-Forwarded-User: u\r\n");
+        head.line_by(&ACCEPT, |text| {
+            text.extend_from_slice(b"*/*");
+            true
+        });
+        head.line_by(&REFERER, |_| false);
+        head.join(b"text/plain");
+        let place = head.place();
+        head.line(&ORIGIN, b"null");
+        head.take_back(place);
+        head.begin_hop();
+        head.line(&CONTENT_LENGTH, b"0");
+        head.end();
+        let to_hop = "GET /a?b HTTP/1.1\r\nHost: app.example\r\nX-Forwarded-User: u\r\nAccept: */*,text/plain\r\n";
+        assert_eq!(head.hop, to_hop.len());
+        let whole = [to_hop.as_bytes(), b"Content-Length: 0\r\n\r\n"].concat();
+        assert_eq!(head.as_bytes(), whole);
+    }
+
     /// Each letter that begins a word is a capital.
     fn written(name: &str) -> String {
         let words = name.split('-').map(|word| {
