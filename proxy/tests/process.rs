@@ -30,6 +30,8 @@ mod http2;
 mod log;
 #[path = "process/provider.rs"]
 mod provider;
+#[path = "process/proxied.rs"]
+mod proxied;
 #[path = "process/session.rs"]
 mod session;
 #[path = "process/threads.rs"]

@@ -268,7 +268,12 @@ async fn proxied(
     let mut request = reqwest::Request::new(message.method.clone(), url.clone());
     *request.headers_mut() = message.headers();
     *request.body_mut() = message.form.clone().map(Into::into);
-    whole(client.execute(request).await?.into(), limit).await
+    let answer = client.execute(request).await?;
+    // Through a tunnel the library tells the two apart; without one, only a proxy says this (RFC 9110 section 15.5.8).
+    if url.scheme() == "http" && answer.status() == StatusCode::PROXY_AUTHENTICATION_REQUIRED {
+        return Err(Failure::Unknown);
+    }
+    whole(answer.into(), limit).await
 }
 
 /// Takes in the body, but not that of a redirect, which nobody reads.

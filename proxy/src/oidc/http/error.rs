@@ -60,6 +60,9 @@ pub(super) enum Failure {
     /// Something of this on the way through a proxy.
     #[error(transparent)]
     Proxied(reqwest::Error),
+    /// The proxy on the way does not know us.
+    #[error("the proxy of the environment wants a name and a password (407)")]
+    Unknown,
     /// So many bytes are the most.
     #[error("longer than {0} bytes")]
     TooLarge(usize),
@@ -80,7 +83,7 @@ impl Failure {
             Self::TooLarge(limit) => {
                 return HttpError::TooLarge { address: address(url), limit: *limit };
             }
-            Self::Exchange(_) | Self::Request(_) => false,
+            Self::Exchange(_) | Self::Request(_) | Self::Unknown => false,
         };
         if late {
             return HttpError::Timeout { address: address(url), time: super::CONNECT_TIME };
