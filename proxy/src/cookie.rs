@@ -1,5 +1,5 @@
 //! Cookies: reading those of a request, writing and clearing our own, splitting long ones, taking ours out of what goes
-//! upstream (RFC 6265; `reference/sessions.md` sections 4 and 7). Knows nothing of what a cookie carries.
+//! upstream (RFC 6265). Knows nothing of what a cookie carries.
 
 mod attributes;
 mod chunk;

@@ -85,8 +85,7 @@ fn normalise(visit: &Visit<'_>) -> Result<Normalised, Refusal> {
     Ok(target.map_or(Err(NormalPath::NONE), NormalPath::of)?)
 }
 
-/// What becomes of whoever may not pass: for want of a session that is a page or a redirect for people, 401 for programs
-/// (`reference/endpoints.md` section 14).
+/// What becomes of whoever may not pass: for want of a session that is a page or a redirect for people, 401 for programs.
 async fn turn_away(
     visit: &mut Visit<'_>,
     path: &NormalPath,

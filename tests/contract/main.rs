@@ -4,4 +4,5 @@ mod advisories;
 mod circles;
 mod dependencies;
 mod limits;
+mod named;
 mod orphans;

@@ -1,4 +1,4 @@
-//! Files below a folder as an upstream (`reference/upstreams.md` section 10): files with ranges and conditions, `index.html`
+//! Files below a folder as an upstream: files with ranges and conditions, `index.html`
 //! or a listing for folders.
 //!
 //! Nothing outside the folder is served: a path is taken apart at its slashes and each piece decoded once, pieces that are

@@ -1,5 +1,4 @@
-//! An upstream that is only a status: for `auth_request` set-ups without a server behind us
-//! (`reference/upstreams.md` section 9).
+//! An upstream that is only a status: for `auth_request` set-ups without a server behind us.
 
 use crate::body::Body;
 use http::{HeaderValue, Response, StatusCode, header};

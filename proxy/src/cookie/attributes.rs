@@ -1,5 +1,5 @@
 //! `Set-Cookie` lines: `name=value; Path; Domain; Max-Age; HttpOnly; Secure; SameSite`, in this order, absent ones left
-//! out, never `Expires` (`reference/sessions.md` section 7).
+//! out, never `Expires` (RFC 6265 section 4.1).
 
 use crate::telemetry::Sparing;
 use http::HeaderValue;

@@ -1,5 +1,5 @@
 //! The session cookie and its parts: a value whose `Set-Cookie` line would exceed 4000 bytes, which browsers may refuse, is
-//! cut into `<name>_0`, `<name>_1`, ... (`reference/sessions.md` section 4). The number of parts is bounded both ways.
+//! cut into `<name>_0`, `<name>_1`, ..., as oauth2-proxy cuts it. The number of parts is bounded both ways.
 
 use super::attributes::line;
 use super::{Attributes, RequestCookies, SetCookie};

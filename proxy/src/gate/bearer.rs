@@ -1,4 +1,4 @@
-//! Bearer tokens (RFC 6750; which headers count: `reference/endpoints.md` section 15).
+//! Bearer tokens (RFC 6750; a token as name or password of `Basic` counts too, as in oauth2-proxy).
 
 use super::cache::{self, Digest};
 use super::claimant::Claimant;

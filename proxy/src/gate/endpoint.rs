@@ -1,4 +1,4 @@
-//! What the own endpoints answer (`reference/endpoints.md` sections 5, 7 to 13).
+//! What the own endpoints answer: those of oauth2-proxy v7.15.3, but for what `docs/differences.md` tells.
 
 mod auth;
 mod callback;

@@ -1,5 +1,5 @@
-//! Parameters of an own endpoint, from its query and, for `POST`, `PUT` and `PATCH`, a form in its body
-//! (`reference/endpoints.md` section 3).
+//! Parameters of an own endpoint, from its query and, for `POST`, `PUT` and `PATCH`, a form in its body. The
+//! body counts before the query, as in Go's `FormValue`.
 
 use super::visit::Visit;
 use crate::percent;

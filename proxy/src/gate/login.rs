@@ -1,4 +1,4 @@
-//! Beginning a login, and the redirect URI that both of its ends name (`reference/endpoints.md` section 8).
+//! Beginning a login, and the redirect URI that both of its ends name (RFC 6749 section 3.1.2).
 
 use super::claimant::Claimant;
 use super::refusal::Refusal;

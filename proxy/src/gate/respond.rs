@@ -1,5 +1,5 @@
-//! The only place where a refusal becomes a response, and what every answer carries (`reference/endpoints.md` sections 3, 4
-//! and 14).
+//! The only place where a refusal becomes a response, and what every answer carries. Statuses and kinds of bodies
+//! are oauth2-proxy's, as recorded in `proxy/tests/golden/`.
 //!
 //! Bland by default: a response says what the person can do, the log says what happened.
 

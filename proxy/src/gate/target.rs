@@ -1,4 +1,4 @@
-//! Where a login leads back to: the candidates in their order (`reference/endpoints.md` section 3).
+//! Where a login leads back to: the first of oauth2-proxy's candidates that is a target.
 
 use super::claimant::Claimant;
 use super::told::{self, Trust};

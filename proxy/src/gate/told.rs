@@ -1,4 +1,5 @@
-//! What a proxy in front of us says of the request, and how far it is believed (`reference/endpoints.md` section 2).
+//! What a proxy in front of us says of the request, and how far it is believed (`docs/differences.md`, "Who is
+//! asking").
 //!
 //! Decisions on access believe only peers that were named. Scheme, host and path of redirects also believe a proxy that was
 //! announced without a name, because a client could only mislead itself.

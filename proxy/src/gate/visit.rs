@@ -85,7 +85,7 @@ impl<'a> Visit<'a> {
         self.body.as_ref().is_some_and(|body| !body.is_end_stream())
     }
 
-    /// Whether refusals are to be JSON (`reference/endpoints.md` section 14).
+    /// Whether refusals are to be JSON: by configuration, for an API route, or for who accepts exactly `application/json`.
     pub(super) fn wants_json(&self, path: &NormalPath) -> bool {
         let asks = |value: &HeaderValue| {
             let json = b"application/json";
@@ -134,7 +134,7 @@ impl<'a> Visit<'a> {
         }
     }
 
-    /// Where a request over plain HTTP is sent, if only HTTPS is served (`reference/endpoints.md` section 6).
+    /// Where a request over plain HTTP is sent, if only HTTPS is served (`--force-https`).
     pub(super) fn https_location(&self) -> Option<String> {
         if !self.from.site.config.http.force_https
             || self.from.is_https()

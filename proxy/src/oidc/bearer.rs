@@ -1,4 +1,4 @@
-//! Tokens that a client brings in `Authorization: Bearer` (`reference/providers.md` 3.4). Only the token itself is asked:
+//! Tokens that a client brings in `Authorization: Bearer` (RFC 6750 section 2.1). Only the token itself is asked:
 //! no userinfo, no nonce. With known keys this is pure computation and stays on the caller's thread.
 
 use super::claims::{self, ClaimsRefused, Sources};

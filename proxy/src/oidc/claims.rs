@@ -1,4 +1,5 @@
-//! Claims into an [`Identity`]: which claim, in which of the two sources, in which shape (`reference/providers.md` 3.3).
+//! Claims into an [`Identity`]: which claim, in which of the two sources, in which shape. Names, order
+//! and shapes are those of oauth2-proxy v7.15.3; what differs is in `docs/differences.md`, "Logging in at the provider".
 //!
 //! Only claims whose origin was verified come in. The ID token wins over the userinfo answer, claim by claim.
 

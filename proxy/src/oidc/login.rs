@@ -1,4 +1,5 @@
-//! The authorization request (OpenID Connect Core 1.0 section 3.1.2.1; form of the URL: `reference/providers.md` 4).
+//! The authorization request (OpenID Connect Core 1.0 section 3.1.2.1), added to whatever query the
+//! provider's address has.
 
 use super::client::Client;
 use super::discovery::{Metadata, for_the_browser};

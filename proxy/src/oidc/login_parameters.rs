@@ -1,5 +1,6 @@
 //! Configured parameters of the authorization request, and which of them whoever begins a login may choose
-//! (`reference/providers.md` section 4). What no rule allows never gets into the request.
+//! (oauth2-proxy's `loginURLParameters`: defaults, and values or patterns that replace them). What no rule allows never gets
+//! into the request.
 
 use proxy_config::{AllowedValue, LoginParameter};
 use regex::Regex;

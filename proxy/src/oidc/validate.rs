@@ -1,4 +1,4 @@
-//! Whether a session still stands with the provider (`reference/providers.md` 3.4).
+//! Whether a session still stands with the provider: by the validation endpoint (`--validate-url`), or by its ID token.
 
 use super::client::Client;
 use super::discovery;

@@ -1,7 +1,8 @@
 //! Options into a [`Config`]: the only place where an option's meaning is known.
 //!
 //! Every mistake is noted under the option's flag and replaced by something harmless, so that all of them are found in
-//! one run. The rules are those of `reference/alpha-config.md`, section 4.
+//! one run. The rules are those by which oauth2-proxy v7.15.3 makes its structured
+//! configuration of its flags.
 
 mod access;
 mod headers;

@@ -1,5 +1,5 @@
 //! The cookie of a login in progress: it ties the provider's answer to the browser that began (RFC 6749 section 10.12;
-//! names and limit as in `reference/sessions.md` section 6). Sealed for this purpose and its own name.
+//! names and limit as oauth2-proxy has them for `--cookie-csrf-per-request`). Sealed for this purpose and its own name.
 
 use crate::cookie::{Attributes, MAX_CLEARED, RequestCookies, SetCookie};
 use crate::oidc::LoginState;

@@ -1,4 +1,4 @@
-//! Whose e-mail address may pass (`reference/endpoints.md` section 9): an exact domain or address, once it is the text of one.
+//! Whose e-mail address may pass: an exact domain or address, once it is the text of one.
 //!
 //! Only ASCII letters lose their case: a fold of more would make other characters equal to letters (U+212A to `k`).
 

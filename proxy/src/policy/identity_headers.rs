@@ -1,5 +1,4 @@
-//! The headers that tell the upstream, or whoever asked the auth endpoint, who is there (`reference/upstreams.md` section
-//! 5). Made once per session and kept ready.
+//! The headers that tell the upstream, or whoever asked the auth endpoint, who is there. Made once per session and kept ready.
 //!
 //! A value is a claim, which its owner may have chosen, so it is made unable to pass for more than one value: control
 //! characters and blanks at either end are percent-encoded, and in a list so are commas and percent signs.

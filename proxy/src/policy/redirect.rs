@@ -1,4 +1,4 @@
-//! Where a person may be sent after a login or a sign-out (`reference/endpoints.md` section 3).
+//! Where a person may be sent after a login or a sign-out (`--whitelist-domain`).
 //!
 //! Two readings must agree: oauth2-proxy's rules, and those by which browsers read a URL (WHATWG). A target that a browser
 //! could take for another place than the rules saw is no target.

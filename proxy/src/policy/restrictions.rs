@@ -1,5 +1,5 @@
-//! Restrictions that the query of a request asks for: `allowed_groups`, `allowed_emails`, `allowed_email_domains`
-//! (`reference/endpoints.md` section 10). They only ever take away.
+//! Restrictions that the query of a request asks for: `allowed_groups`, `allowed_emails`, `allowed_email_domains`.
+//! They only ever take away.
 
 use super::email::domain_of;
 use super::redirect::Whitelist;

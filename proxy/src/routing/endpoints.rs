@@ -1,4 +1,4 @@
-//! The paths of the own endpoints (`reference/endpoints.md` section 1), compared exactly as received. Only these need no session.
+//! The paths of the own endpoints, compared exactly as received. Only these need no session.
 
 use proxy_config::Http;
 

@@ -1,4 +1,5 @@
-//! Rewriting of a path and query for an upstream (`reference/upstreams.md` section 4).
+//! Rewriting of a path and query for an upstream (oauth2-proxy's `rewriteTarget`; `docs/differences.md`, "What
+//! goes upstream, and comes back").
 //!
 //! The result is normalised like any path that a client sends, so that no rewrite makes one that readers disagree on.
 

@@ -1,4 +1,4 @@
-//! The table of upstreams (`reference/upstreams.md` section 1): which one answers a path.
+//! The table of upstreams: which one answers a path.
 //!
 //! It knows upstreams by their place in the configuration, and nothing of how they are reached.
 

@@ -1,6 +1,6 @@
 //! The life of one client connection: it waits on the bare socket, and only while requests come does it have an HTTP
 //! parser with its buffers. That parser is thrown away again when nothing is going on, so an idle connection costs about a
-//! kilobyte (`reference/performance.md` section 4).
+//! kilobyte (`docs/performance.md`).
 
 use super::checked::Checked;
 use super::conn::Conn;

@@ -4,7 +4,7 @@
 //! - It ends `absolute` after the login, whatever was refreshed; never, for zero. Ends are computed and not stored, so that
 //!   a reload that changes these times changes them for the sessions that are there.
 //! - With refreshing on, it is due once it is older than `refresh`. Until then it is used as it is, whatever became of its
-//!   access token (`reference/sessions.md` section 8).
+//!   access token.
 //! - With refreshing on and no refresh token it can not be renewed, so once it is due it ends with its access token.
 //! - With refreshing off, the access token's expiry means nothing.
 

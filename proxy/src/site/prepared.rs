@@ -50,7 +50,7 @@ impl Prepared {
     }
 }
 
-/// Says which addresses may sign in, where that is decided by domain alone (`reference/pages.md`).
+/// Says which addresses may sign in, where that is decided by domain alone: the line above the button of the sign-in page.
 fn banner(config: &Config) -> String {
     let domains = &config.access.email_domains;
     match domains.as_slice() {

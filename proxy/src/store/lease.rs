@@ -1,5 +1,5 @@
 //! The right to refresh one session, agreed on through Redis by all processes: the key `<record>.lock`, set only if absent,
-//! with a random token and a short life that is extended while it is used (`reference/sessions.md` section 5). A process
+//! with a random token and a short life that is extended while it is used; oauth2-proxy locks by the same key. A process
 //! that dies loses it within two seconds; only its holder extends or releases it.
 
 use super::StoreError;

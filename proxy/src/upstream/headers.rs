@@ -1,5 +1,5 @@
 //! What happens to the headers of a request on its way to an upstream, and to those of the answer on its way back
-//! (`reference/upstreams.md` section 3, RFC 9110 section 7.6.1).
+//! (RFC 9110 section 7.6.1; what differs from oauth2-proxy: `docs/differences.md`, "What goes upstream, and comes back").
 //!
 //! What concerns the connection is left out, and whatever could pass for an identity, by folded name; then our own are put
 //! in. Nothing that a client sends can remove or forge what we put in.

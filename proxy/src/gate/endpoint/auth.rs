@@ -1,4 +1,4 @@
-//! Whether the session may pass, for a proxy in front, and who it is (`reference/endpoints.md` sections 10 and 12).
+//! Whether the session may pass, for a proxy in front, and who it is.
 
 use crate::body::Body;
 use crate::gate::asked;

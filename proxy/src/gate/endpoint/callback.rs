@@ -1,4 +1,4 @@
-//! The end of a login (`reference/endpoints.md` section 9). The state is checked, and used up, before the provider is asked
+//! The end of a login (RFC 6749 section 4.1.2). The state is checked, and used up, before the provider is asked
 //! anything.
 
 use crate::body::Body;

@@ -1,4 +1,4 @@
-//! Liveness and readiness, for anybody who asks (`reference/endpoints.md` section 5).
+//! Liveness and readiness, for anybody who asks.
 
 use super::Endpoint;
 use crate::body::Body;

@@ -1,4 +1,4 @@
-//! The sign-in page and the beginning of a login (`reference/endpoints.md` sections 7 and 8).
+//! The sign-in page and the beginning of a login.
 
 use crate::body::Body;
 use crate::gate::form::Form;

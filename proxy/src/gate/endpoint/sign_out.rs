@@ -1,4 +1,4 @@
-//! The end of a session (`reference/endpoints.md` section 13), here and, if configured, at the provider, and the way back
+//! The end of a session, here and, if configured, at the provider, and the way back
 //! from there (OpenID Connect RP-Initiated Logout 1.0).
 
 use crate::body::Body;

@@ -1,4 +1,5 @@
-//! The token endpoint's answer (RFC 6749 sections 5.1 and 5.2; tolerated forms: `reference/providers.md` 3.4).
+//! The token endpoint's answer (RFC 6749 sections 5.1 and 5.2; tolerated as oauth2-proxy does: a form instead of
+//! JSON, numbers as text).
 
 use super::TokenError;
 use crate::oidc::http::Answer;
