@@ -2,6 +2,7 @@
 //! one: a name server that is silent holds up nothing but what only it knows. Where it takes long or is in trouble, the
 //! addresses of its last answer are used; that a name is gone is believed.
 
+use crate::thread;
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, ToSocketAddrs as _};
@@ -58,7 +59,11 @@ impl Lookups {
     }
 
     async fn look_up(&self, host: &str) -> io::Result<Addresses> {
-        let (mut flight, last) = self.flight(host)?;
+        let (flight, last) = self.flight(host);
+        let mut flight = match flight {
+            Ok(flight) => flight,
+            Err(error) => return last.ok_or(error),
+        };
         let answer =
             async { flight.wait_for(Option::is_some).await.ok().and_then(|it| it.clone()) };
         let answer = match &last {
@@ -76,11 +81,11 @@ impl Lookups {
         }
     }
 
-    /// The look-up to wait for, and what to do without it.
+    /// The look-up to wait for, unless there is no thread for it, and what to do without it.
     fn flight(
         &self,
         host: &str,
-    ) -> io::Result<(watch::Receiver<Option<Answer>>, Option<Addresses>)> {
+    ) -> (io::Result<watch::Receiver<Option<Answer>>>, Option<Addresses>) {
         let mut known = locked(&self.known);
         if known.len() >= MOST {
             known.retain(|_, name| name.flight.is_some());
@@ -89,10 +94,9 @@ impl Lookups {
         let last = name.last.as_ref().filter(|(at, _)| at.elapsed() < KEPT);
         let last = last.map(|(_, addresses)| Arc::clone(addresses));
         if let Some(flight) = &name.flight {
-            return Ok((flight.clone(), last));
+            return (Ok(flight.clone()), last);
         }
         let (tell, flight) = watch::channel(None);
-        name.flight = Some(flight.clone());
         let (ask, names, text) = (self.ask, Arc::clone(&self.known), host.to_owned());
         let work = move || {
             let answer = ask(&text).map(Addresses::from).map_err(Arc::new);
@@ -104,14 +108,10 @@ impl Lookups {
             }
             tell.send_replace(Some(answer));
         };
-        match std::thread::Builder::new().name("names".to_owned()).spawn(work) {
-            Ok(_) => Ok((flight, last)),
-            Err(error) => {
-                name.flight = None;
-                last.map(|last| (watch::channel(Some(Ok(Arc::clone(&last)))).1, Some(last)))
-                    .ok_or(error)
-            }
-        }
+        // It takes its flight out again, which has to wait until this lets go of the names.
+        let flight = thread::spawn("names", work).map(|_| flight);
+        name.flight = flight.as_ref().ok().cloned();
+        (flight, last)
     }
 }
 

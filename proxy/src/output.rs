@@ -6,6 +6,7 @@
 
 use crate::clock;
 use crate::metrics::{Counter, Registry};
+use crate::thread;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use std::fmt;
@@ -215,9 +216,8 @@ fn start(shared: &Arc<Shared>, state: &mut State) {
     if state.out.is_none() || state.running {
         return;
     }
-    let thread = std::thread::Builder::new().name(THREAD.to_owned());
     let own = Arc::clone(shared);
-    state.running = thread.spawn(move || run(&own)).is_ok();
+    state.running = thread::spawn(THREAD, move || run(&own)).is_ok();
     if !state.running {
         shared.pending.store(false, Ordering::Release);
         shared.urgent.store(false, Ordering::Release);

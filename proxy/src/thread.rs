@@ -1,12 +1,17 @@
-//! Work that may take long, off the threads that serve. A system that gives no more threads makes an error of it here; the
-//! runtime's own pool would make a panic of it.
+//! The one way to a thread. The system may refuse it: that is an error here, and everybody says what becomes of it. The runtime's
+//! own pool would make a panic of it, so nothing that can block goes there (files, names, roots).
+//!
+//! What lives as long as the process starts with [`spawn`]. Work that ends, and may take long, has a thread of its own where it
+//! is rare ([`on_own_thread`]), one for all who want the same ([`One`], [`Made`]), and a few that are shared where requests ask
+//! for it ([`in_turn`]): however many ask, and however often they leave, there are no more threads than that.
 
 use std::collections::VecDeque;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex as AsyncMutex, oneshot};
 
 /// Most threads that take work in turns.
 const MOST: usize = 16;
@@ -15,6 +20,17 @@ const WAITING: usize = 10_000;
 
 /// How long such a thread waits for more.
 const IDLE: Duration = Duration::from_secs(10);
+
+/// Starts a thread, which goes on by itself.
+///
+/// # Errors
+/// The system gives none.
+pub(crate) fn spawn<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<JoinHandle<T>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work)
+}
 
 /// What `work` gives, which is rare and may take any time: on a thread of its own, so that it holds up nothing else.
 ///
@@ -31,7 +47,7 @@ pub(crate) async fn on_own_thread<T: Send + 'static>(
 ///
 /// # Errors
 /// There is no thread for it.
-pub(crate) fn start<T: Send + 'static>(
+fn start<T: Send + 'static>(
     name: &str,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<oneshot::Receiver<T>> {
@@ -39,8 +55,79 @@ pub(crate) fn start<T: Send + 'static>(
     let whole = move || {
         let _ = tell.send(work());
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(whole)?;
+    spawn(name, whole)?;
     Ok(done)
+}
+
+/// Work of which one goes on at a time: whoever leaves ends nothing, and who comes meanwhile waits for the same.
+pub(crate) struct One<T>(Option<oneshot::Receiver<T>>);
+
+impl<T> Default for One<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> One<T> {
+    /// None goes on.
+    pub(crate) const fn new() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Send + 'static> One<T> {
+    /// What the work gives that goes on, or `work`, which is begun if none does.
+    ///
+    /// # Errors
+    /// As [`on_own_thread`].
+    pub(crate) async fn done(
+        &mut self,
+        name: &str,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> io::Result<T> {
+        let going_on = match &mut self.0 {
+            Some(going_on) => going_on,
+            none => none.insert(start(name, work)?),
+        };
+        let done = going_on.await;
+        self.0 = None;
+        done.map_err(|_| broken_off())
+    }
+}
+
+/// What is made at the first need, and once. If that fails, the next who needs it tries again.
+pub(crate) struct Made<T> {
+    made: OnceLock<T>,
+    making: AsyncMutex<One<Result<T, String>>>,
+}
+
+impl<T> Made<T> {
+    /// Not made yet.
+    pub(crate) const fn new() -> Self {
+        Self { made: OnceLock::new(), making: AsyncMutex::const_new(One::new()) }
+    }
+}
+
+impl<T: Clone + Send + 'static> Made<T> {
+    /// It, which `work` makes.
+    ///
+    /// # Errors
+    /// It can not be made, or as [`on_own_thread`].
+    pub(crate) async fn get(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> io::Result<T> {
+        if let Some(made) = self.made.get() {
+            return Ok(made.clone());
+        }
+        let mut making = self.making.lock().await;
+        if let Some(made) = self.made.get() {
+            return Ok(made.clone());
+        }
+        let made = making.done(name, work).await?.map_err(io::Error::other)?;
+        Ok(self.made.get_or_init(|| made).clone())
+    }
 }
 
 /// Will hold what `work` gives, which requests ask for: in its turn, on one of a few threads that are shared, unless whoever
@@ -91,8 +178,7 @@ impl Pool {
             return Err(io::Error::other("too many files are to be read"));
         }
         if state.jobs.len() >= state.idle && state.threads < MOST {
-            let thread = std::thread::Builder::new().name("files".to_owned());
-            match thread.spawn(|| self.run()) {
+            match spawn("files", || self.run()) {
                 Ok(_) => state.threads += 1,
                 // Those that are there will come to it.
                 Err(_) if state.threads > 0 => {}
@@ -165,6 +251,65 @@ mod tests {
             assert_eq!(work.await.ok(), (number % 10 != 0).then_some(number));
         }
         assert!(most.load(Ordering::SeqCst) <= MOST, "{most:?}");
+    }
+
+    /// A file system that hangs, and requests that come, wait a little and leave.
+    #[tokio::test]
+    async fn what_is_being_made_is_begun_once_though_all_who_asked_have_left() {
+        let (begin, held) = std::sync::mpsc::channel::<()>();
+        let starts = Arc::new(AtomicUsize::new(0));
+        let roots: Made<usize> = Made::new();
+        let mut held = Some(held);
+        for _ in 0..20 {
+            let (starts, held) = (Arc::clone(&starts), held.take());
+            let work = move || {
+                starts.fetch_add(1, Ordering::SeqCst);
+                held.ok_or("begun anew")?.recv().map_err(|error| error.to_string())?;
+                Ok(7)
+            };
+            let asked = tokio::time::timeout(Duration::from_millis(5), roots.get("test", work));
+            assert!(asked.await.is_err());
+        }
+        begin.send(()).unwrap();
+        for _ in 0..2 {
+            assert_eq!(roots.get("test", || Err("made anew".to_owned())).await.unwrap(), 7);
+        }
+        assert_eq!(starts.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_made_is_tried_again() {
+        let made: Made<usize> = Made::new();
+        let error = made.get("test", || Err("not now".to_owned())).await.unwrap_err();
+        assert_eq!(error.to_string(), "not now");
+        assert!(made.get("test", || panic!("on purpose")).await.is_err());
+        assert_eq!(made.get("test", || Ok(1)).await.unwrap(), 1);
+    }
+
+    #[test]
+    fn nobody_else_makes_threads_or_uses_the_pool_of_the_runtime() {
+        let mut folders = vec![std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        let mut seen = 0;
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if ["tests", "tests.rs", "thread.rs"].iter().any(|name| path.ends_with(name)) {
+                    continue;
+                }
+                if path.is_dir() {
+                    folders.push(path);
+                    continue;
+                }
+                let text = std::fs::read_to_string(&path).unwrap_or_default();
+                let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+                for word in ["thread::Builder", "thread::spawn(move", "spawn_blocking", "tokio::fs"]
+                {
+                    assert!(!code.contains(word), "{}: {word}", path.display());
+                }
+                seen += 1;
+            }
+        }
+        assert!(seen > 100, "{seen} files");
     }
 
     #[tokio::test]

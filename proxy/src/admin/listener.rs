@@ -5,6 +5,7 @@ use super::Admin;
 use super::slots::{Slot, Slots};
 use crate::server::{Internal, Listener};
 use crate::stream::Stream;
+use crate::thread;
 use http::Request;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -70,7 +71,7 @@ impl Admin {
             });
             runtime.shutdown_background();
         };
-        let thread = std::thread::Builder::new().name("admin".to_owned()).spawn(run)?;
+        let thread = thread::spawn("admin", run)?;
         Ok(Listening { stop: Some(stop), thread: Some(thread) })
     }
 

@@ -10,6 +10,7 @@ use crate::entry::Answered;
 use crate::metrics::Registry;
 use crate::output::Writer;
 use crate::peer::Peer;
+use crate::thread;
 use crate::worker::{Busy, Worker};
 use http::Request;
 use hyper::body::Incoming;
@@ -110,9 +111,7 @@ impl Server {
             };
             let (own, stopped) = (sockets.pop().unwrap_or_default(), stopped.clone());
             let run = move || thread.run(own, handed, stopped);
-            server
-                .threads
-                .push(std::thread::Builder::new().name(format!("worker-{index}")).spawn(run)?);
+            server.threads.push(thread::spawn(&format!("worker-{index}"), run)?);
         }
         Ok(server)
     }

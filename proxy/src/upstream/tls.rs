@@ -1,16 +1,15 @@
 //! TLS towards upstreams. HTTP/2 is not offered: one pool and one code path serve all upstreams, and a connection that is
 //! busy with one request is exactly what back-pressure wants.
 
-use crate::thread::on_own_thread;
+use crate::thread::Made;
 use crate::trust::{self, Roots};
 use rustls::ClientConfig;
 use std::io;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
-static VERIFYING: OnceCell<TlsConnector> = OnceCell::const_new();
-static TRUSTING: OnceCell<TlsConnector> = OnceCell::const_new();
+static VERIFYING: Made<TlsConnector> = Made::new();
+static TRUSTING: Made<TlsConnector> = Made::new();
 
 /// The connector for upstreams that must prove who they are by the system's roots, or, if `insecure`, need not.
 ///
@@ -19,13 +18,9 @@ static TRUSTING: OnceCell<TlsConnector> = OnceCell::const_new();
 /// # Errors
 /// The TLS library refuses its settings, or the system gives no thread.
 pub(super) async fn connector(insecure: bool) -> io::Result<TlsConnector> {
-    let (cell, config): (_, fn() -> Result<ClientConfig, String>) =
+    let (made, config): (_, fn() -> Result<ClientConfig, String>) =
         if insecure { (&TRUSTING, trust::client_of_anybody) } else { (&VERIFYING, verifying) };
-    let load = async || {
-        let config = on_own_thread("roots", config).await?;
-        Ok(TlsConnector::from(Arc::new(config.map_err(io::Error::other)?)))
-    };
-    cell.get_or_try_init(load).await.cloned()
+    made.get("roots", move || Ok(TlsConnector::from(Arc::new(config()?)))).await
 }
 
 fn verifying() -> Result<ClientConfig, String> {

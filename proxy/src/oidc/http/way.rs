@@ -3,15 +3,14 @@
 use super::error::{HttpError, chain};
 use super::tls;
 use crate::names;
-use crate::thread;
+use crate::thread::One;
 use proxy_config::ProviderTls;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use rustls::ClientConfig;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::{Mutex, oneshot};
+use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsConnector;
 use url::{Host, Url};
@@ -48,7 +47,7 @@ struct Known {
     secure: Option<(tls::Marks, Arc<Secure>)>,
     looked: Option<Instant>,
     /// A look at the files that is under way: one at a time, whoever has left that asked for it, as a file may never answer.
-    look: Option<oneshot::Receiver<Look>>,
+    look: One<Look>,
 }
 
 /// What has changed since the last look; an error is a text for the log.
@@ -89,15 +88,12 @@ impl Ways {
         }
         let old = known.secure.as_ref().map(|(marks, _)| marks.clone());
         let patience = if old.is_some() { PATIENCE } else { super::CONNECT_TIME };
-        let look = match &mut known.look {
-            Some(look) => look,
-            none => none.insert(self.look(old).map_err(|error| trust(&error))?),
-        };
+        let tls = self.tls.clone();
+        let look = known.look.done("roots", move || look(&tls, old.as_ref()));
         match timeout(patience, look).await {
             Ok(done) => {
-                known.look = None;
                 if let Some((marks, config)) =
-                    done.map_err(|_| trust(&thread::broken_off()))?.map_err(HttpError::Trust)?
+                    done.map_err(|error| trust(&error))?.map_err(HttpError::Trust)?
                 {
                     let config = Arc::new(config);
                     known.secure =
@@ -115,18 +111,15 @@ impl Ways {
             None => Err(trust(&"its CA files, or those of the system, do not answer")),
         }
     }
+}
 
-    /// Looks at the files, and reads them if they are not as they were.
-    fn look(&self, old: Option<tls::Marks>) -> io::Result<oneshot::Receiver<Look>> {
-        let tls = self.tls.clone();
-        thread::start("roots", move || {
-            let marks = tls::marks(&tls);
-            if old.as_ref() == Some(&marks) {
-                return Ok(None);
-            }
-            tls::config(&tls).map(|config| Some((marks, config)))
-        })
+/// Looks at the files, and reads them if they are not as they were.
+fn look(tls: &ProviderTls, old: Option<&tls::Marks>) -> Look {
+    let marks = tls::marks(tls);
+    if old == Some(&marks) {
+        return Ok(None);
     }
+    tls::config(tls).map(|config| Some((marks, config)))
 }
 
 fn trust(reason: &impl ToString) -> HttpError {

@@ -2,7 +2,7 @@
 
 use super::guard::Guard;
 use crate::dial::dial;
-use crate::thread::on_own_thread;
+use crate::thread::Made;
 use crate::trust::{self, Roots};
 use redis::aio::MultiplexedConnection;
 use redis::{
@@ -16,7 +16,6 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-use tokio::sync::OnceCell;
 use tokio_rustls::TlsConnector;
 
 /// Bound on connecting, TLS and authentication included.
@@ -33,7 +32,7 @@ pub(super) struct Endpoint {
     /// The PEM file, and its text, with roots that are trusted beside the system's.
     roots: Option<(PathBuf, Vec<u8>)>,
     /// Made at the first connection: reading the system's roots takes milliseconds.
-    tls: OnceCell<TlsConnector>,
+    tls: Made<TlsConnector>,
 }
 
 trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -50,7 +49,7 @@ impl Endpoint {
         // The answer to a name would mean nothing to us, and some users may not ask. Replies of the newer protocol have more
         // kinds than the guard bounds, and none that we need.
         let login = login.set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP2);
-        Self { address, login, roots, tls: OnceCell::new() }
+        Self { address, login, roots, tls: Made::new() }
     }
 
     /// A new connection, which the present runtime drives.
@@ -81,7 +80,7 @@ impl Endpoint {
             ConnectionAddr::Tcp(host, port) => Ok(Box::new(dial(host, *port).await?)),
             ConnectionAddr::Unix(path) => Ok(Box::new(UnixStream::connect(path).await?)),
             ConnectionAddr::TcpTls { host, port, insecure, tls_params: _ } => {
-                let connector = self.tls.get_or_try_init(|| self.connector(*insecure)).await?;
+                let connector = self.connector(*insecure).await?;
                 let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())
                     .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
                 Ok(Box::new(connector.connect(name, dial(host, *port).await?).await?))
@@ -90,21 +89,22 @@ impl Endpoint {
         }
     }
 
-    async fn connector(&self, insecure: bool) -> Result<TlsConnector, io::Error> {
-        if insecure {
-            let config = trust::client_of_anybody().map_err(io::Error::other)?;
-            return Ok(TlsConnector::from(Arc::new(config)));
-        }
+    /// Somebody gives up on a connection in two seconds: whoever comes next waits for the same roots.
+    async fn connector(&self, insecure: bool) -> io::Result<TlsConnector> {
         let extra = self.roots.clone();
-        let load = move || {
-            let mut roots = Roots::none();
-            roots.add_system();
-            if let Some((path, text)) = extra {
-                roots.add_file(&path, &text)?;
-            }
-            trust::client(roots)
+        let make = move || {
+            let config = if insecure {
+                trust::client_of_anybody()?
+            } else {
+                let mut roots = Roots::none();
+                roots.add_system();
+                if let Some((path, text)) = extra {
+                    roots.add_file(&path, &text)?;
+                }
+                trust::client(roots)?
+            };
+            Ok(TlsConnector::from(Arc::new(config)))
         };
-        let config = on_own_thread("roots", load).await?;
-        Ok(TlsConnector::from(Arc::new(config.map_err(io::Error::other)?)))
+        self.tls.get("roots", make).await
     }
 }
