@@ -31,10 +31,11 @@ mod uses;
 mod validate;
 mod verify;
 
-pub(crate) use bearer::ClaimedIssuer;
+pub(crate) use bearer::{BearerError, ClaimedIssuer};
 pub(crate) use callback::{CallbackError, Failure};
 pub(crate) use callback_params::{CallbackParams, ParamsError};
 pub(crate) use client::ClientSettings;
+pub(crate) use issuer::Unavailable;
 pub(crate) use jws::shown;
 pub(crate) use login::Preferences;
 pub(crate) use login_state::LoginState;

@@ -39,7 +39,7 @@ pub(crate) use signed_out::SignedOut;
 use crate::clock::Clock;
 use crate::cookie::{RequestCookies, SetCookie};
 use crate::session::Session;
-use crate::store::{Found, Store, Ticket};
+use crate::store::{Found, Outage, Store, Ticket};
 use breaker::{Admission, Breakers, Prospect};
 use errands::Errands;
 use flights::{Flights, Joined, Key, Running};
@@ -78,7 +78,7 @@ pub(crate) enum Refresh {
         retry_after: Duration,
     },
     /// The same, because the store does not do its part: why.
-    Unavailable(String),
+    Unavailable(Outage),
 }
 
 /// What a request needs of its session.
@@ -316,7 +316,7 @@ enum Outcome {
     /// The provider could not be asked.
     Kept,
     /// The same, because of the store.
-    Unavailable(String),
+    Unavailable(Outage),
     /// The provider refuses it, perhaps because another process was faster.
     Contested,
     Ended,

@@ -16,7 +16,7 @@ pub(crate) use family::Family;
 pub(crate) use keyring::{KeyRing, KeyRingError, Purpose};
 pub(crate) use lifetime::Lifetime;
 pub(crate) use needs::{Needs, TokenKinds, Uses, claims_named};
-pub(crate) use record::{decode, encode};
+pub(crate) use record::{RecordError, decode, encode};
 pub(crate) use seal::{Opened, SealError, open_record, seal_record};
 
 use crate::identity::Identity;

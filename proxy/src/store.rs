@@ -15,12 +15,12 @@ mod voucher;
 #[cfg(test)]
 pub(crate) use self::redis::fixture::RedisServer;
 pub(crate) use self::redis::{RedisSettings, SettingsError};
-pub(crate) use error::{LoadError, StoreError};
+pub(crate) use error::{Early, LoadError, Outage, StoreError, Unfit};
 pub(crate) use lease::Lease;
 pub(crate) use ticket::Ticket;
 pub(crate) use voucher::Voucher;
 
-use self::redis::{Records, StoredRecord};
+use self::redis::Records;
 use crate::cookie::{Attributes, MAX_VALUE, RequestCookies, SessionCookie, SetCookie};
 use crate::session::{self, Family, KeyRing, Lifetime, Needs, Purpose, Session, Uses};
 use jiff::Timestamp;
@@ -146,9 +146,9 @@ impl Store {
                 let ticket = self.open_ticket(&value)?;
                 let known = |issuer| self.providers.iter().any(|voucher| voucher.is_at(issuer));
                 if !ticket.issuer().is_none_or(known) {
-                    return Err(invalid(&"its ticket is of another issuer"));
+                    return Err(Unfit::OtherTicket.into());
                 }
-                (Self::read(records, &ticket).await?, Some(ticket))
+                (records.read(&ticket).await?, Some(ticket))
             }
         };
         let provider = self.accept(&session, now)?;
@@ -165,9 +165,9 @@ impl Store {
         now: Timestamp,
     ) -> Result<Session, LoadError> {
         let Some(records) = &self.records else {
-            return Err(invalid(&"there is no store to reload it from"));
+            return Err(Unfit::Gone.into());
         };
-        let session = Self::read(records, ticket).await?;
+        let session = records.read(ticket).await?;
         self.accept(&session, now)?;
         Ok(session)
     }
@@ -221,7 +221,7 @@ impl Store {
     ///
     /// # Errors
     /// Redis does not answer.
-    pub(crate) async fn remove(&self, ticket: Option<&Ticket>) -> Result<(), StoreError> {
+    pub(crate) async fn remove(&self, ticket: Option<&Ticket>) -> Result<(), Outage> {
         match (&self.records, ticket) {
             (Some(records), Some(ticket)) => records.delete(ticket).await,
             _ => Ok(()),
@@ -237,7 +237,7 @@ impl Store {
         &self,
         ticket: Option<&Ticket>,
         deadline: tokio::time::Instant,
-    ) -> Result<Option<Lease>, StoreError> {
+    ) -> Result<Option<Lease>, Outage> {
         match (&self.records, ticket) {
             (Some(records), Some(ticket)) => {
                 Lease::acquire(records.links(), ticket.id(), deadline).await
@@ -280,7 +280,7 @@ impl Store {
         &self,
         cookies: &RequestCookies<'_>,
         host: &str,
-    ) -> (Vec<SetCookie>, Result<(), StoreError>) {
+    ) -> (Vec<SetCookie>, Result<(), Outage>) {
         let ticket = self.ticket(cookies);
         let mut lines = self.cookie.clear(cookies, host);
         // A ticket is cleared unseen too, as by oauth2-proxy: it may be at another path than this request's.
@@ -294,7 +294,7 @@ impl Store {
     ///
     /// # Errors
     /// Redis does not answer.
-    pub(crate) async fn ready(&self) -> Result<(), StoreError> {
+    pub(crate) async fn ready(&self) -> Result<(), Outage> {
         match &self.records {
             Some(records) => records.ready(self.cookie.name(), self.lifetime.refreshes()).await,
             None => Ok(()),
@@ -323,49 +323,32 @@ impl Store {
         let bytes = self
             .ring
             .open(Purpose::Session, self.cookie.name(), value, MAX_VALUE)
-            .map_err(|error| invalid(&error))?;
-        session::decode(&bytes).map_err(|error| invalid(&error))
+            .map_err(Unfit::from)?;
+        Ok(session::decode(&bytes).map_err(Unfit::from)?)
     }
 
     fn open_ticket(&self, value: &str) -> Result<Ticket, LoadError> {
         let bytes = self
             .ring
             .open(Purpose::Ticket, self.cookie.name(), value, Ticket::MAX_TEXT)
-            .map_err(|error| invalid(&error))?;
-        Ticket::from_bytes(self.cookie.name(), &bytes).ok_or_else(|| invalid(&"malformed ticket"))
-    }
-
-    async fn read(records: &Records, ticket: &Ticket) -> Result<Session, LoadError> {
-        match records.read(ticket).await {
-            Ok(StoredRecord::Session(session)) => Ok(*session),
-            Ok(StoredRecord::Missing) => Err(invalid(&"its session has ended")),
-            Ok(StoredRecord::Unreadable(reason)) => Err(invalid(&reason)),
-            Err(error) => Err(LoadError::Unavailable(error.to_string())),
-        }
+            .map_err(Unfit::from)?;
+        Ok(Ticket::from_bytes(self.cookie.name(), &bytes).ok_or(Unfit::Ticket)?)
     }
 
     /// The place of the provider of a session that may be used.
     fn accept(&self, session: &Session, now: Timestamp) -> Result<usize, LoadError> {
-        let provider =
-            voucher::find(&self.providers, session).map_err(|reason| invalid(&reason))?;
+        let provider = voucher::find(&self.providers, session)?;
         if let Some(ahead) = Lifetime::is_ahead_by(session, now) {
-            return Err(LoadError::Early(format!(
-                "the session was made {} s in the future: the clock of this machine or of another is wrong",
-                ahead.as_secs()
-            )));
+            return Err(Early(ahead.as_secs()).into());
         }
         if !self.lifetime.is_alive(session, now) {
-            return Err(invalid(&"it has expired"));
+            return Err(Unfit::Expired.into());
         }
         if self.needs.lacks(session) && !self.can_refresh(session) {
-            return Err(invalid(&"the configuration needs more than was kept of the login"));
+            return Err(Unfit::Lacking.into());
         }
         Ok(provider)
     }
-}
-
-fn invalid(reason: &impl ToString) -> LoadError {
-    LoadError::Invalid(reason.to_string())
 }
 
 #[cfg(test)]

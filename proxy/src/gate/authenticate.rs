@@ -9,8 +9,8 @@ use super::refusal::Refusal;
 use crate::metrics::Event;
 use crate::policy::{Asks, Person, Term};
 use crate::refresh::{Due, Need, Refresh};
-use crate::session::Session;
-use crate::store::{Found, LoadError};
+use crate::session::{RecordError, SealError, Session};
+use crate::store::{Found, LoadError, Outage, Unfit};
 use crate::telemetry::Sparing;
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ async fn somebody(claimant: &mut Claimant<'_>, need: Need) -> Result<Option<Arc<
         match bearer::authenticate(claimant, settings).await {
             Ok(None) => {}
             Ok(person) => return Ok(person),
-            Err(outage @ Refusal::NoProvider(_)) if settings.login_fallback => {
+            Err(outage @ Refusal::Unchecked(_)) if settings.login_fallback => {
                 return Box::pin(stored_or(claimant, need, outage)).await;
             }
             Err(refusal) => return Err(refusal),
@@ -116,23 +116,23 @@ async fn load(
         Need::Nothing => tokio::time::timeout(EXEMPT_PATIENCE, loading).await,
         Need::Person | Need::Tokens => Ok(loading.await),
     };
-    let found =
-        match loaded.unwrap_or_else(|_| Err(LoadError::Unavailable("it is slow".to_owned()))) {
-            Ok(found) => found,
-            Err(LoadError::Invalid(reason)) => {
-                REFUSED.with(|place| {
-                    let message = format!("a session cookie is refused and cleared: {reason}");
-                    claimant.note_sparingly(place, &message);
-                });
-                claimant.forget_session();
-                return Ok(None);
-            }
-            Err(LoadError::Early(reason)) => {
-                EARLY.with(|place| claimant.note_sparingly(place, &reason));
-                return Ok(None);
-            }
-            Err(LoadError::Unavailable(reason)) => return Err(Refusal::NoStore(reason)),
-        };
+    let found = match loaded.unwrap_or_else(|_| Err(Outage::Slow.into())) {
+        Ok(found) => found,
+        Err(LoadError::Invalid(reason)) => {
+            claimant.worker.shard.count(refused_as(reason));
+            REFUSED.with(|place| {
+                let message = format!("a session cookie is refused and cleared: {reason}");
+                claimant.note_sparingly(place, &message);
+            });
+            claimant.forget_session();
+            return Ok(None);
+        }
+        Err(LoadError::Early(early)) => {
+            EARLY.with(|place| claimant.note_sparingly(place, &early.to_string()));
+            return Ok(None);
+        }
+        Err(LoadError::Unavailable(outage)) => return Err(Refusal::NoStore(outage)),
+    };
     let Some(found) = found else { return Ok(None) };
     let signed_out = claimant.site.context.refresher.signed_out();
     if found.family().is_some_and(|family| signed_out.contains(&family)) {
@@ -154,6 +154,26 @@ async fn load(
     // The browser gets another cookie, or its next request tries again.
     let term = term.lasting(SignedDuration::ZERO);
     Ok(renew(claimant, found, need).await?.map(|session| (session, term)))
+}
+
+/// What a cookie that is of no use counts as: a session that is over, one that the configuration has left behind, or something
+/// that nobody should have brought.
+fn refused_as(reason: Unfit) -> Event {
+    match reason {
+        Unfit::Expired => Event::SessionExpired,
+        Unfit::Gone => Event::SessionGone,
+        Unfit::Sealed(SealError::UnknownKey) => Event::SessionOfOtherKey,
+        Unfit::Sealed(SealError::Forged) => Event::SessionForged,
+        Unfit::Sealed(SealError::TooLong | SealError::Format)
+        | Unfit::Record(RecordError::Version | RecordError::Malformed)
+        | Unfit::Ticket
+        | Unfit::LongRecord
+        | Unfit::OtherRecord => Event::SessionMalformed,
+        Unfit::OtherTicket | Unfit::OtherIssuer | Unfit::NoProvider => {
+            Event::SessionOfOtherProvider
+        }
+        Unfit::Lacking => Event::SessionLacking,
+    }
 }
 
 async fn renew(
@@ -183,6 +203,6 @@ async fn renew(
         }
         Refresh::Absent => Ok(None),
         Refresh::Overdue { retry_after } => Err(Refusal::Overdue(retry_after)),
-        Refresh::Unavailable(reason) => Err(Refusal::NoStore(reason)),
+        Refresh::Unavailable(outage) => Err(Refusal::NoStore(outage)),
     }
 }

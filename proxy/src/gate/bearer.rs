@@ -92,7 +92,7 @@ async fn verified(
         }
     }
     if let Some(error) = outage {
-        return Err(Refusal::NoProvider(error.to_string()));
+        return Err(Refusal::Unchecked(error));
     }
     if let Some(reason) = reason {
         REFUSED.with(|place| {

@@ -125,7 +125,7 @@ impl Claimant<'_> {
     async fn drop_session(&mut self) -> Result<(), Refusal> {
         let (lines, removed) = self.site.store.clear(&self.cookies(), self.host()).await;
         self.set_cookies.extend(lines);
-        removed.map_err(|error| Refusal::NoStore(error.to_string()))
+        removed.map_err(Refusal::NoStore)
     }
 
     /// Clears the cookie that turned out to be of no use.

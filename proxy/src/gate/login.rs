@@ -24,8 +24,7 @@ pub(super) async fn begin(
     let redirect_uri = redirect_uri(&visit.from);
     let (target, encode) = (visit.target.clone(), visit.from.site.config.http.encode_state);
     let state = move |hash: &str| state_parameter(hash, &target, encode);
-    let login = provider.login(&redirect_uri, preferences, state).await;
-    let login = login.map_err(|error| Refusal::NoProvider(error.to_string()))?;
+    let login = provider.login(&redirect_uri, preferences, state).await?;
     let cookies = visit.from.site.prepared.login_cookies.remember(
         &visit.from.site.ring,
         &login.state,

@@ -2,11 +2,12 @@
 
 use super::form::FormError;
 use super::visit::Manner;
-use crate::oidc::{CallbackError, Failure, ParamsError, shown};
+use crate::oidc::{BearerError, CallbackError, Failure, ParamsError, Unavailable, shown};
 use crate::pending::NoLogin;
 use crate::policy::Verdict;
 use crate::routing::Malformed;
 use crate::routing::rewrite::Unusable;
+use crate::store::{Outage, StoreError};
 use crate::upstream::UpstreamError;
 use http::StatusCode;
 use std::borrow::Cow;
@@ -40,14 +41,17 @@ pub(crate) enum Refusal {
     #[error("the bearer token is not accepted")]
     BadBearer,
     /// The session store does not answer.
-    #[error("the session store does not answer: {0}")]
-    NoStore(String),
+    #[error(transparent)]
+    NoStore(Outage),
     /// The session can not be kept.
-    #[error("{0}")]
-    Unsaved(String),
-    /// The provider is not there.
-    #[error("{0}")]
-    NoProvider(String),
+    #[error(transparent)]
+    Unsaved(StoreError),
+    /// No login can begin, because the provider is not there.
+    #[error(transparent)]
+    NoProvider(#[from] Unavailable),
+    /// The bearer token may be good, and can not be checked now.
+    #[error(transparent)]
+    Unchecked(BearerError),
     /// The session has to be refreshed, and the provider can not be asked. The time after which to come again.
     #[error("the session went too long without a refresh, and the provider can not be asked")]
     Overdue(Duration),
@@ -82,6 +86,15 @@ pub(crate) enum Refusal {
     Rewrite(#[from] Unusable),
 }
 
+impl From<StoreError> for Refusal {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::TooLong(_) | StoreError::TooLarge(_) => Self::Unsaved(error),
+            StoreError::Unavailable(outage) => Self::NoStore(outage),
+        }
+    }
+}
+
 impl Refusal {
     /// The login is to begin at `issuer`, which is not ours.
     pub(crate) fn foreign_issuer(issuer: &str) -> Self {
@@ -107,7 +120,7 @@ impl Refusal {
             | Self::NoLogin(_)
             | Self::NotAllowed { .. }
             | Self::Declined(_) => StatusCode::FORBIDDEN,
-            Self::NoStore(_) | Self::NoProvider(_) | Self::Overdue(_) => {
+            Self::NoStore(_) | Self::NoProvider(_) | Self::Unchecked(_) | Self::Overdue(_) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
             Self::Callback(error) => match error.failure() {
@@ -158,6 +171,7 @@ impl Refusal {
             | Self::BadBearer
             | Self::NoStore(_)
             | Self::NoProvider(_)
+            | Self::Unchecked(_)
             | Self::Upstream(_) => Cow::Borrowed(""),
         }
     }

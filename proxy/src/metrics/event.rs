@@ -46,6 +46,20 @@ events! {
     SessionCached,
     /// A session was opened from its cookie or loaded from its store.
     SessionOpened,
+    /// A session cookie is past its end.
+    SessionExpired,
+    /// The record of a session cookie is gone.
+    SessionGone,
+    /// A session cookie is sealed with a key that is not in the ring.
+    SessionOfOtherKey,
+    /// A session cookie was changed since it was sealed, or sealed for something else.
+    SessionForged,
+    /// A session cookie is none that this program writes.
+    SessionMalformed,
+    /// A session cookie is of a provider or an issuer that is not configured.
+    SessionOfOtherProvider,
+    /// A session cookie lacks what the configuration shows to applications.
+    SessionLacking,
     /// Somebody was sent to the provider.
     LoginStarted,
     /// Somebody came back and has a session.
@@ -63,6 +77,11 @@ const UPSTREAM_REQUESTS: (&str, &str) =
 const SESSIONS: (&str, &str) =
     ("oauth2_proxy_sessions_loaded_total", "Sessions by where they were taken from.");
 
+const REFUSED: (&str, &str) = (
+    "oauth2_proxy_sessions_refused_total",
+    "Session cookies that were refused and cleared, by why.",
+);
+
 const LOGINS: (&str, &str) = ("oauth2_proxy_logins_total", "Logins by how far they came.");
 
 impl Event {
@@ -73,6 +92,13 @@ impl Event {
             Self::UpstreamReused => (UPSTREAM_REQUESTS, "connection=\"reused\""),
             Self::SessionCached => (SESSIONS, "from=\"cache\""),
             Self::SessionOpened => (SESSIONS, "from=\"store\""),
+            Self::SessionExpired => (REFUSED, "reason=\"expired\""),
+            Self::SessionGone => (REFUSED, "reason=\"ended\""),
+            Self::SessionOfOtherKey => (REFUSED, "reason=\"unknown_key\""),
+            Self::SessionForged => (REFUSED, "reason=\"forged\""),
+            Self::SessionMalformed => (REFUSED, "reason=\"malformed\""),
+            Self::SessionOfOtherProvider => (REFUSED, "reason=\"other_provider\""),
+            Self::SessionLacking => (REFUSED, "reason=\"incomplete\""),
             Self::LoginStarted => (LOGINS, "outcome=\"started\""),
             Self::LoginSucceeded => (LOGINS, "outcome=\"succeeded\""),
             Self::LoginFailed => (LOGINS, "outcome=\"failed\""),
@@ -133,6 +159,13 @@ impl Event {
             ),
             Self::UpstreamConnected | Self::UpstreamReused => UPSTREAM_REQUESTS,
             Self::SessionCached | Self::SessionOpened => SESSIONS,
+            Self::SessionExpired
+            | Self::SessionGone
+            | Self::SessionOfOtherKey
+            | Self::SessionForged
+            | Self::SessionMalformed
+            | Self::SessionOfOtherProvider
+            | Self::SessionLacking => REFUSED,
             Self::LoginStarted | Self::LoginSucceeded | Self::LoginFailed => LOGINS,
         }
     }

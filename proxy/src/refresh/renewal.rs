@@ -8,7 +8,7 @@ use super::{Outcome, SignedOut};
 use crate::clock::Clock;
 use crate::oidc::{Ending, NotNow, Provider, Renewal, Slow};
 use crate::session::Session;
-use crate::store::{LoadError, Store, StoreError, Ticket, family};
+use crate::store::{LoadError, Outage, Store, StoreError, Ticket, family};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -128,7 +128,7 @@ impl<P: Renew> Flight<P> {
                 );
                 return landing.newer(&self.session).map_or(Outcome::Kept, Outcome::Renewed);
             }
-            Err(error) => return self.without_store(landing, error.to_string()),
+            Err(outage) => return self.without_store(landing, outage),
         };
         let outcome = lease.hold(self.look_again(ticket, landing)).await;
         // With Redis away that takes its time, and requests are waiting.
@@ -143,12 +143,12 @@ impl<P: Renew> Flight<P> {
     }
 
     /// The record was read when the request came, so its session is alive; a newer one that is known here is as good.
-    fn without_store(&self, landing: &Landing, reason: String) -> Outcome {
+    fn without_store(&self, landing: &Landing, outage: Outage) -> Outcome {
         if let Some(newest) = landing.newer(&self.session) {
             return Outcome::Renewed(newest);
         }
-        tracing::warn!(reason, user = self.session.identity.shown(), "session not refreshed");
-        Outcome::Unavailable(reason)
+        tracing::warn!(reason = %outage, user = self.session.identity.shown(), "session not refreshed");
+        Outcome::Unavailable(outage)
     }
 
     /// Under the lease: another process may have been faster, or signed the person out; and a Redis that took another's
@@ -161,9 +161,8 @@ impl<P: Renew> Flight<P> {
                 landing.settled();
                 return Outcome::Ended;
             }
-            Err(LoadError::Early(reason) | LoadError::Unavailable(reason)) => {
-                return self.without_store(landing, reason);
-            }
+            Err(LoadError::Early(early)) => return self.without_store(landing, early.into()),
+            Err(LoadError::Unavailable(outage)) => return self.without_store(landing, outage),
         };
         if let Some(newest) = landing.newer(&record) {
             return self.write(newest, landing).await;

@@ -166,7 +166,7 @@ proptest! {
         prop_assert!(decode(&bytes[..cut]) != Ok(session.clone()));
         prop_assert!(!first || decode(&bytes[..cut]).is_err());
         let longer: Vec<u8> = bytes.iter().copied().chain([0]).collect();
-        prop_assert!(decode(&longer) == Err(record::RecordError::Malformed));
+        prop_assert!(decode(&longer) == Err(RecordError::Malformed));
     }
 }
 
@@ -218,8 +218,8 @@ fn fields_of_newer_programs_are_left_out_unless_they_must_not_be() {
     let plain = encode(&session, SessionFormat::V2);
     let with = |number: u8| [&plain[..], &[number, 2, b'h', b'i']].concat();
     assert!(decode(&with(63)) == Ok(session));
-    assert!(decode(&with(64)) == Err(record::RecordError::Malformed));
-    assert!(decode(&[3]) == Err(record::RecordError::Version));
+    assert!(decode(&with(64)) == Err(RecordError::Malformed));
+    assert!(decode(&[3]) == Err(RecordError::Version));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! with a random token and a short life that is extended while it is used; oauth2-proxy locks by the same key. A process
 //! that dies loses it within two seconds; only its holder extends or releases it.
 
-use super::StoreError;
+use super::Outage;
 use super::redis::{Links, unavailable};
 use crate::random;
 use base64_simd::URL_SAFE_NO_PAD;
@@ -40,7 +40,7 @@ impl Lease {
         links: &Arc<Links>,
         id: &str,
         deadline: Instant,
-    ) -> Result<Option<Self>, StoreError> {
+    ) -> Result<Option<Self>, Outage> {
         let began = Instant::now();
         let token = URL_SAFE_NO_PAD.encode_to_string(random::array::<16>());
         let lease = Self { links: Arc::clone(links), key: format!("{id}.lock"), token };

@@ -13,7 +13,7 @@ mod settings;
 pub(crate) use links::Links;
 pub(crate) use settings::{RedisSettings, SettingsError};
 
-use super::{StoreError, Ticket};
+use super::{LoadError, Outage, StoreError, Ticket, Unfit};
 use crate::session::{self, Opened, Session};
 use jiff::SignedDuration;
 use links::is_too_long;
@@ -23,16 +23,6 @@ use std::sync::Arc;
 
 /// Longest record that is read, in bytes. What is longer was not written by us, and is not even taken in.
 const MAX_RECORD: usize = 1 << 20;
-
-/// What a key held.
-pub(super) enum StoredRecord {
-    /// A session.
-    Session(Box<Session>),
-    /// Nothing: it ended, or never was.
-    Missing,
-    /// Something that this ticket does not open.
-    Unreadable(String),
-}
 
 /// The records of one server.
 pub(super) struct Records {
@@ -60,7 +50,8 @@ impl Records {
         &self.links
     }
 
-    pub(super) async fn read(&self, ticket: &Ticket) -> Result<StoredRecord, StoreError> {
+    /// The session of a ticket.
+    pub(super) async fn read(&self, ticket: &Ticket) -> Result<Session, LoadError> {
         let command = cmd("GET").arg(ticket.id()).take();
         opened(ticket, self.links.run(&command).await)
     }
@@ -73,7 +64,7 @@ impl Records {
         kept_for: Option<SignedDuration>,
     ) -> Result<(), StoreError> {
         let command = set(ticket, record, kept_for)?;
-        self.links.run::<()>(&command).await.map_err(|error| unavailable(&error))
+        Ok(self.links.run::<()>(&command).await.map_err(|error| unavailable(&error))?)
     }
 
     /// Writes over a record that is still there; `false` if it is not.
@@ -89,13 +80,13 @@ impl Records {
         Ok(reply.is_some())
     }
 
-    pub(super) async fn delete(&self, ticket: &Ticket) -> Result<(), StoreError> {
+    pub(super) async fn delete(&self, ticket: &Ticket) -> Result<(), Outage> {
         let command = cmd("DEL").arg(ticket.id()).take();
         self.links.run::<()>(&command).await.map_err(|error| unavailable(&error))
     }
 
     /// Whether records can be written, read and removed, and with `leases` also shared among processes.
-    pub(super) async fn ready(&self, prefix: &str, leases: bool) -> Result<(), StoreError> {
+    pub(super) async fn ready(&self, prefix: &str, leases: bool) -> Result<(), Outage> {
         self.readiness.check(&self.links, prefix, leases).await
     }
 }
@@ -104,25 +95,20 @@ impl Records {
 fn opened(
     ticket: &Ticket,
     reply: Result<Option<Vec<u8>>, RedisError>,
-) -> Result<StoredRecord, StoreError> {
+) -> Result<Session, LoadError> {
     let bytes = match reply {
         Ok(bytes) => bytes.unwrap_or_default(),
-        Err(error) if is_too_long(&error) => return Ok(unreadable(&"its record is too long")),
+        Err(error) if is_too_long(&error) => return Err(Unfit::LongRecord.into()),
         Err(error) if error.code() == Some("WRONGTYPE") => {
-            return Ok(unreadable(&"its record is of another type"));
+            return Err(Unfit::OtherRecord.into());
         }
-        Err(error) => return Err(unavailable(&error)),
+        Err(error) => return Err(unavailable(&error).into()),
     };
     if bytes.is_empty() {
-        return Ok(StoredRecord::Missing);
+        return Err(Unfit::Gone.into());
     }
-    Ok(match session::open_record(ticket.secret(), ticket.id(), &bytes) {
-        Err(error) => unreadable(&error),
-        Ok(plain) => match session::decode(&plain) {
-            Err(error) => unreadable(&error),
-            Ok(session) => StoredRecord::Session(Box::new(session)),
-        },
-    })
+    let plain = session::open_record(ticket.secret(), ticket.id(), &bytes).map_err(Unfit::from)?;
+    Ok(session::decode(&plain).map_err(Unfit::from)?)
 }
 
 /// What could not be read again is not written: the person would sign in once more and be no further.
@@ -142,12 +128,8 @@ fn set(
     Ok(command)
 }
 
-fn unreadable(reason: &impl ToString) -> StoredRecord {
-    StoredRecord::Unreadable(reason.to_string())
-}
-
-pub(super) fn unavailable(error: &RedisError) -> StoreError {
-    StoreError::Unavailable(error.to_string())
+pub(super) fn unavailable(error: &RedisError) -> Outage {
+    Outage::Redis(error.to_string())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Who may have vouched for a session: a provider's id is only a name, so it is its issuer that counts.
 
+use super::Unfit;
 use crate::session::{Fingerprint, Session, Uses};
 
 /// A configured provider, as sessions name it.
@@ -46,14 +47,14 @@ pub(super) fn maker<'a>(vouchers: &'a [Voucher], session: &Session) -> Option<&'
 /// The place of the provider that made `session`.
 ///
 /// # Errors
-/// Why not, for the log.
-pub(super) fn find(vouchers: &[Voucher], session: &Session) -> Result<usize, &'static str> {
+/// None of these did.
+pub(super) fn find(vouchers: &[Voucher], session: &Session) -> Result<usize, Unfit> {
     let found = vouchers.iter().position(|voucher| voucher.made(session));
     found.ok_or_else(|| {
         if vouchers.iter().any(|voucher| voucher.id == session.provider) {
-            "it is of another issuer than its identity provider has now"
+            Unfit::OtherIssuer
         } else {
-            "its identity provider is no longer configured"
+            Unfit::NoProvider
         }
     })
 }

@@ -14,7 +14,6 @@ use crate::policy::{Verdict, location, single};
 use crate::reply;
 use crate::routing::NormalPath;
 use crate::session::Session;
-use crate::store::StoreError;
 use http::{Response, StatusCode};
 
 /// Takes the provider's answer, keeps the session, and leads back to where the login began.
@@ -66,10 +65,7 @@ async fn session(visit: &mut Visit<'_>, form: &Form) -> Result<Session, Refusal>
     }
     let saved =
         visit.from.site.store.save(&session, &visit.from.cookies(), visit.from.host()).await;
-    visit.from.set_cookies.extend(saved.map_err(|error| match error {
-        StoreError::TooLong(_) | StoreError::TooLarge(_) => Refusal::Unsaved(error.to_string()),
-        StoreError::Unavailable(reason) => Refusal::NoStore(reason),
-    })?);
+    visit.from.set_cookies.extend(saved?);
     Ok(session)
 }
 

@@ -5,12 +5,12 @@ use crate::clock::SystemClock;
 use crate::cookie::RequestCookies;
 use crate::gate::handle;
 use crate::identity::Identity;
-use crate::metrics::Registry;
+use crate::metrics::{Event, Registry};
 use crate::oidc::tests::hostile::{Hostile, Reply};
 use crate::oidc::tests::signer::{Signer, rs256};
 use crate::oidc::{Preferences, Provider};
 use crate::server::tests::support::{Answer, Running, eventually};
-use crate::session::{Binding, Fingerprint, Purpose, Session, Token, encode};
+use crate::session::{Binding, Fingerprint, KeyRing, Purpose, Session, Token, encode};
 use crate::site::{Context, Site, SiteCell};
 use http::HeaderMap;
 use jiff::{SignedDuration, Timestamp};
@@ -230,6 +230,47 @@ fn a_bearer_token_counts_for_its_issuer_and_its_audience_alone() {
     let of_third = Signer::shared().token(&rs256(), &claims(first, "app-c"));
     assert_eq!(several.bearer(&of_third), 200, "two clients of one issuer");
     assert_eq!(several.first.requests("/jwks").len(), 1, "they share its keys");
+}
+
+#[test]
+fn session_cookies_that_are_refused_are_counted_by_why() {
+    let several = Several::start();
+    let good = several.session_of_b(SignedDuration::ZERO);
+    let forged = {
+        let (head, tail) = good.split_at(good.len() / 2);
+        let other = if tail.starts_with('A') { 'B' } else { 'A' };
+        format!("{head}{other}{}", tail.get(1..).unwrap())
+    };
+    let sealed = |key: &[u8], provider: &str| {
+        let bytes = encode(&Session::new(provider, Timestamp::now()), SessionFormat::V2);
+        let value = KeyRing::new(&[key]).unwrap().seal(Purpose::Session, "_oauth2_proxy", &bytes);
+        format!("_oauth2_proxy={value}")
+    };
+    let all = [
+        Event::SessionExpired,
+        Event::SessionGone,
+        Event::SessionOfOtherKey,
+        Event::SessionForged,
+        Event::SessionMalformed,
+        Event::SessionOfOtherProvider,
+        Event::SessionLacking,
+    ];
+    let counted = || all.map(|event| several.server.counted(event));
+    assert_eq!(several.get("/", &[("Cookie", &good)]).status, 200);
+    assert_eq!(counted().iter().sum::<u64>(), 0);
+    for (cookie, why) in [
+        (several.session_of_b(SignedDuration::from_hours(24 * 365)), Event::SessionExpired),
+        (sealed(b"another secret, of another ring", "b"), Event::SessionOfOtherKey),
+        (forged, Event::SessionForged),
+        ("_oauth2_proxy=junk".to_owned(), Event::SessionMalformed),
+        (sealed(b"!pearl#river%16*", "gone"), Event::SessionOfOtherProvider),
+    ] {
+        let before = counted();
+        assert_eq!(several.get("/", &[("Cookie", &cookie)]).status, 403, "{why:?}");
+        let expected: Vec<_> =
+            all.iter().zip(before).map(|(event, count)| count + u64::from(*event == why)).collect();
+        assert_eq!(counted().to_vec(), expected, "{why:?}");
+    }
 }
 
 #[test]

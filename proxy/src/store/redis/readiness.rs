@@ -2,9 +2,9 @@
 //! A replica, a node of a cluster and a user without the rights do not, though they answer.
 
 use super::super::lease;
-use super::{Links, unavailable};
+use super::Links;
 use crate::random;
-use crate::store::StoreError;
+use crate::store::Outage;
 use base64_simd::URL_SAFE_NO_PAD;
 use redis::cmd;
 use std::time::Duration;
@@ -18,7 +18,7 @@ const LIFE_MS: u64 = 10_000;
 
 /// The last answer, locked while the next is found out.
 #[derive(Default)]
-pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), StoreError>)>>);
+pub(super) struct Readiness(Mutex<Option<(Instant, Result<(), Outage>)>>);
 
 impl Readiness {
     /// Tries everything, at most once a second; in between, whether what worked still answers.
@@ -27,7 +27,7 @@ impl Readiness {
         links: &Links,
         prefix: &str,
         leases: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), Outage> {
         let mut known = self.0.lock().await;
         if let Some((at, result)) = &*known
             && at.elapsed() < KNOWN_FOR
@@ -44,13 +44,13 @@ impl Readiness {
 }
 
 /// One command that needs no right but those of sessions. A server that has gone shows at once.
-async fn answers(links: &Links, prefix: &str) -> Result<(), StoreError> {
+async fn answers(links: &Links, prefix: &str) -> Result<(), Outage> {
     let get = cmd("GET").arg(format!("{prefix}-ready")).take();
     let found = links.run::<Option<Vec<u8>>>(&get).await;
     found.map(drop).map_err(|error| refused("GET", &error))
 }
 
-async fn ask(links: &Links, prefix: &str, leases: bool) -> Result<(), StoreError> {
+async fn ask(links: &Links, prefix: &str, leases: bool) -> Result<(), Outage> {
     let token = URL_SAFE_NO_PAD.encode_to_string(random::array::<16>());
     let key = format!("{prefix}-ready-{token}");
     let set = cmd("SET").arg(&key).arg(&token).arg("PX").arg(LIFE_MS).take();
@@ -58,7 +58,7 @@ async fn ask(links: &Links, prefix: &str, leases: bool) -> Result<(), StoreError
     let get = cmd("GET").arg(&key).take();
     let found: Option<String> = links.run(&get).await.map_err(|error| refused("GET", &error))?;
     if found.as_deref() != Some(token.as_str()) {
-        return Err(StoreError::Unavailable("it does not keep what is written".to_owned()));
+        return Err(Outage::Forgets);
     }
     if leases {
         let script = lease::release(&key, &token);
@@ -69,9 +69,6 @@ async fn ask(links: &Links, prefix: &str, leases: bool) -> Result<(), StoreError
 }
 
 /// With the command, because rights are given by command.
-fn refused(command: &str, error: &redis::RedisError) -> StoreError {
-    match unavailable(error) {
-        StoreError::Unavailable(reason) => StoreError::Unavailable(format!("{command}: {reason}")),
-        other => other,
-    }
+fn refused(command: &str, error: &redis::RedisError) -> Outage {
+    Outage::Redis(format!("{command}: {error}"))
 }

@@ -4,7 +4,7 @@ use super::fixture::RedisServer;
 use crate::cookie::RequestCookies;
 use crate::session::Token;
 use crate::store::tests::{browser, config, load, logged_in, parts, redis_config, session, store};
-use crate::store::{Found, LoadError, Parts, Session, Store, StoreError};
+use crate::store::{Found, LoadError, Outage, Parts, Session, Store, StoreError};
 use http::HeaderMap;
 use redis::AsyncCommands;
 use std::time::Duration;
@@ -164,7 +164,7 @@ async fn a_dead_redis_is_unavailable_and_comes_back_by_itself() {
     let headers = logged_in(&store, &session()).await;
     server.kill();
     assert!(unavailable(&load(&store, &headers).await));
-    assert!(matches!(store.ready().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store.ready().await, Err(Outage::Redis(_))));
     let none = HeaderMap::new();
     assert!(store.save(&session(), &RequestCookies::of(&none), "h").await.is_err());
     let (lines, result) = store.clear(&RequestCookies::of(&headers), "h").await;
@@ -423,7 +423,7 @@ async fn a_reply_without_bound_is_not_taken_in() {
         }
         taken
     });
-    assert!(matches!(store(Some(&url)).ready().await, Err(StoreError::Unavailable(_))));
+    assert!(matches!(store(Some(&url)).ready().await, Err(Outage::Redis(_))));
     let taken = server.await.unwrap();
     assert!(taken < MOST, "{taken} bytes were taken: it is not refused at its first line");
 }
