@@ -47,10 +47,11 @@ fn flags() -> Vec<Flag> {
         };
         Flag { name: row.flag, meaning: row.meaning(), takes }
     });
-    let control = |takes| move |name: &&'static str| Flag { name, meaning: String::new(), takes };
-    let files =
-        CONTROL_VALUES.iter().filter(|name| name.ends_with("config") && **name != "alpha-config");
-    let switches = CONTROL_SWITCHES.iter().filter(|name| **name != "convert-config-to-alpha");
+    let control = |takes| move |name: &'static str| Flag { name, meaning: String::new(), takes };
+    let files = CONTROL_VALUES.iter().map(|(name, _)| *name);
+    let files = files.filter(|name| name.ends_with("config") && *name != "alpha-config");
+    let switches = CONTROL_SWITCHES.iter().map(|(name, _)| *name);
+    let switches = switches.filter(|name| *name != "convert-config-to-alpha");
     let help = Flag { name: "help", meaning: String::new(), takes: Takes::Nothing };
     rows.chain(files.map(control(Takes::File)))
         .chain(switches.map(control(Takes::Nothing)))

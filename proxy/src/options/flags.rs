@@ -30,45 +30,29 @@ pub(crate) struct Control {
     pub(crate) version: bool,
 }
 
-/// The control flags that take a value.
-pub(crate) const CONTROL_VALUES: [&str; 8] = [
-    "config",
-    "generated-config",
-    "listen-port",
-    "admin-port",
-    "application-port",
-    "watch-direct-port",
-    "node-ip",
-    "alpha-config",
+/// The control flags that take a value, each with its place.
+pub(crate) const CONTROL_VALUES: [(&str, Keep); 8] = [
+    ("config", |control| &mut control.config),
+    ("generated-config", |control| &mut control.generated_config),
+    ("listen-port", |control| &mut control.listen_port),
+    ("admin-port", |control| &mut control.admin_port),
+    ("application-port", |control| &mut control.application_port),
+    ("watch-direct-port", |control| &mut control.watch_direct_port),
+    ("node-ip", |control| &mut control.node_ip),
+    ("alpha-config", |control| &mut control.alpha_config),
 ];
 
-/// The control flags that are switches.
-pub(crate) const CONTROL_SWITCHES: [&str; 3] =
-    ["convert-config-to-alpha", "config-test", "version"];
+/// The control flags that are switches, each with its place.
+pub(crate) const CONTROL_SWITCHES: [(&str, Turn); 3] = [
+    ("convert-config-to-alpha", |control| &mut control.convert),
+    ("config-test", |control| &mut control.config_test),
+    ("version", |control| &mut control.version),
+];
 
-impl Control {
-    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        let switch = || {
-            boolean(value).ok_or_else(|| {
-                format!("invalid argument {value:?} for \"--{name}\" flag: write true or false")
-            })
-        };
-        match name {
-            "config" => self.config = given(value),
-            "generated-config" => self.generated_config = given(value),
-            "listen-port" => self.listen_port = given(value),
-            "admin-port" => self.admin_port = given(value),
-            "application-port" => self.application_port = given(value),
-            "watch-direct-port" => self.watch_direct_port = given(value),
-            "node-ip" => self.node_ip = given(value),
-            "alpha-config" => self.alpha_config = given(value),
-            "convert-config-to-alpha" => self.convert = switch()?,
-            "config-test" => self.config_test = switch()?,
-            _ => self.version = switch()?,
-        }
-        Ok(())
-    }
-}
+/// Where the value of a control flag is kept.
+type Keep = fn(&mut Control) -> &mut Option<String>;
+/// Which field a switch turns.
+type Turn = fn(&mut Control) -> &mut bool;
 
 fn given(value: &str) -> Option<String> {
     (!value.is_empty()).then(|| value.to_owned())
@@ -76,16 +60,33 @@ fn given(value: &str) -> Option<String> {
 
 /// What a flag is.
 enum Flag {
-    Control { switch: bool },
+    Keep(Keep),
+    Turn(Turn),
     Option(Vec<&'static Row>),
 }
 
-fn lookup(name: &str) -> Option<Flag> {
-    if CONTROL_VALUES.contains(&name) {
-        return Some(Flag::Control { switch: false });
+impl Flag {
+    /// Sets a control flag; an option is none.
+    fn set(&self, control: &mut Control, name: &str, value: &str) -> Result<(), String> {
+        match self {
+            Self::Keep(place) => *place(control) = given(value),
+            Self::Turn(place) => {
+                *place(control) = boolean(value).ok_or_else(|| {
+                    format!("invalid argument {value:?} for \"--{name}\" flag: write true or false")
+                })?;
+            }
+            Self::Option(_) => {}
+        }
+        Ok(())
     }
-    if CONTROL_SWITCHES.contains(&name) {
-        return Some(Flag::Control { switch: true });
+}
+
+fn lookup(name: &str) -> Option<Flag> {
+    if let Some((_, place)) = CONTROL_VALUES.iter().find(|(own, _)| *own == name) {
+        return Some(Flag::Keep(*place));
+    }
+    if let Some((_, place)) = CONTROL_SWITCHES.iter().find(|(own, _)| *own == name) {
+        return Some(Flag::Turn(*place));
     }
     // One flag may be bound to two keys.
     let rows: Vec<_> = rows().filter(|row| row.flag == name).collect();
@@ -104,16 +105,14 @@ pub(crate) fn control(arguments: &[String]) -> Control {
         let Some(name) = argument.strip_prefix("--") else { continue };
         let (name, inline) = split(name);
         match (lookup(name), inline) {
-            (Some(Flag::Control { .. }), Some(value)) => {
-                if control.set(name, value).is_err() {
+            (Some(flag @ (Flag::Keep(_) | Flag::Turn(_))), Some(value)) => {
+                if flag.set(&mut control, name, value).is_err() {
                     break;
                 }
             }
-            (Some(Flag::Control { switch: true }), None) => {
-                control.set(name, "true").unwrap_or_default();
-            }
-            (Some(Flag::Control { switch: false }), None) => match rest.next() {
-                Some(value) => control.set(name, value).unwrap_or_default(),
+            (Some(Flag::Turn(place)), None) => *place(&mut control) = true,
+            (Some(Flag::Keep(place)), None) => match rest.next() {
+                Some(value) => *place(&mut control) = given(value),
                 None => break,
             },
             (_, Some(_)) => {}
@@ -156,7 +155,8 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Values, FlagError> {
             None => return Err(FlagError::Usage(format!("unknown flag: --{name}"))),
         };
         let bare = match &flag {
-            Flag::Control { switch } => *switch,
+            Flag::Keep(_) => false,
+            Flag::Turn(_) => true,
             Flag::Option(rows) => rows.iter().all(|row| row.kind == Kind::Switch),
         };
         let value = match inline {
@@ -196,7 +196,8 @@ fn without_value(argument: &str) -> &str {
 fn assign(flag: &Flag, name: &str, value: &str, values: &mut Values) -> Result<(), String> {
     let invalid = |what: &str| format!("invalid argument {value:?} for \"--{name}\" flag: {what}");
     let rows = match flag {
-        Flag::Control { .. } => return Control::default().set(name, value),
+        // [`control`] has taken it; what it can not be is still a mistake.
+        Flag::Keep(_) | Flag::Turn(_) => return flag.set(&mut Control::default(), name, value),
         Flag::Option(rows) => rows,
     };
     for row in rows {
@@ -229,6 +230,21 @@ mod tests {
         assert!(control(&line).config_test);
         let mut values = parse(&line).unwrap_or_default();
         assert!(values.take("cookie_domains") == Value::List(vec!["--config-test".to_owned()]));
+    }
+
+    #[test]
+    fn every_control_flag_has_a_place_of_its_own() {
+        let flags = CONTROL_VALUES.map(|(name, _)| format!("--{name}=true"));
+        let switches = CONTROL_SWITCHES.map(|(name, _)| format!("--{name}"));
+        let flags: Vec<String> = flags.into_iter().chain(switches).collect();
+        for (index, flag) in flags.iter().enumerate() {
+            let alone = control(std::slice::from_ref(flag));
+            assert_ne!(alone, Control::default(), "{flag}");
+            for other in &flags[..index] {
+                assert_ne!(alone, control(std::slice::from_ref(other)), "{flag} {other}");
+            }
+        }
+        assert_eq!(control(&words("--config=")), Control::default());
     }
 
     #[test]
