@@ -18,7 +18,7 @@ fn what_leads_elsewhere_does_not_stay_here_whoever_asks() {
         assert!(stays_here(here), "{here}");
     }
     for elsewhere in
-        ["//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example"]
+        ["//evil", "//evil.example", "/\\evil.example", "\\\\evil.example", "https://evil.example"]
     {
         assert!(!stays_here(elsewhere), "{elsewhere}");
     }
