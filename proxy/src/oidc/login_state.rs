@@ -65,7 +65,7 @@ pub(crate) struct BadLoginState;
 
 impl LoginState {
     /// A fresh one; `nonce` and `pkce` say whether those secrets are wanted.
-    pub(super) fn new(
+    pub(crate) fn new(
         (provider, issuer, credentials): (&str, &str, u32),
         now: Timestamp,
         (nonce, pkce): (bool, bool),
@@ -87,7 +87,7 @@ impl LoginState {
     }
 
     /// Ties the whole `state` parameter to the login: a return path that is changed on the way does not count.
-    pub(super) fn bind(&mut self, parameter: &str) {
+    pub(crate) fn bind(&mut self, parameter: &str) {
         self.parameter = Some(short(parameter));
     }
 

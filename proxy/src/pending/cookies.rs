@@ -199,3 +199,107 @@ impl LoginCookies {
         others.into_iter().take(excess).map(|(_, name)| name).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::header::COOKIE;
+    use http::{HeaderMap, HeaderValue};
+    use serde_json::json;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn ring() -> KeyRing {
+        KeyRing::new(&["0123456789abcdef"]).unwrap()
+    }
+
+    /// With a life of a minute and room for two logins.
+    fn of(csrf: &serde_json::Value) -> LoginCookies {
+        let session = serde_json::from_value(json!({"keys": [], "cookie": {"csrf": csrf}}));
+        LoginCookies::new(&session.unwrap(), false)
+    }
+
+    fn two() -> LoginCookies {
+        of(&json!({"lifetime": "1m", "perRequest": true, "limit": 2}))
+    }
+
+    fn state(after: i64) -> LoginState {
+        let begun = NOW + SignedDuration::from_secs(after);
+        let mut state = LoginState::new(("main", "https://issuer.example", 0), begun, (true, true));
+        state.bind("what comes back");
+        state
+    }
+
+    /// What a browser sends that got these lines.
+    fn sent(lines: &[SetCookie]) -> HeaderMap {
+        let pairs: Vec<_> =
+            lines.iter().filter_map(|line| line.as_str().split(';').next()).collect();
+        HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(pairs.join("; ")).unwrap())])
+    }
+
+    fn remember(cookies: &LoginCookies, state: &LoginState, had: &HeaderMap) -> Vec<SetCookie> {
+        cookies.remember(&ring(), state, &RequestCookies::of(had), "app.example")
+    }
+
+    fn find(
+        cookies: &LoginCookies,
+        hash: &str,
+        headers: &HeaderMap,
+        after: i64,
+    ) -> Result<String, NoLogin> {
+        let now = NOW + SignedDuration::from_secs(after);
+        let found = cookies.find(&ring(), hash, &RequestCookies::of(headers), now);
+        found.map(|found| found.name)
+    }
+
+    #[test]
+    fn a_login_is_found_until_its_time_is_over_and_without_a_time_always() {
+        let state = state(0);
+        let hash = state.state_hash();
+        let name = format!("_oauth2_proxy_{}_csrf", hash.split_at(NAME_PART).0);
+        let headers = sent(&remember(&two(), &state, &HeaderMap::new()));
+        assert_eq!(find(&two(), &hash, &headers, 60), Ok(name.clone()));
+        assert_eq!(find(&two(), &hash, &headers, 61), Err(NoLogin::Expired));
+        let endless = of(&json!({"lifetime": "0s", "perRequest": true}));
+        assert_eq!(find(&endless, &hash, &headers, 1_000_000), Ok(name));
+    }
+
+    #[test]
+    fn the_reason_is_that_of_the_cookie_that_should_have_been_it() {
+        let (mine, other) = (state(0), state(0));
+        let (hash, foreign) = (mine.state_hash(), other.state_hash());
+        let headers = sent(&remember(&two(), &mine, &HeaderMap::new()));
+        assert_eq!(find(&two(), &hash, &HeaderMap::new(), 0), Err(NoLogin::NoCookie));
+        assert_eq!(find(&two(), &foreign, &headers, 0), Err(NoLogin::OtherLogin));
+        // The name is the right one, and only the hash inside tells them apart.
+        let alike = [hash.split_at(NAME_PART).0, foreign.split_at(NAME_PART).1].concat();
+        assert_eq!(find(&two(), &alike, &headers, 0), Err(NoLogin::OtherLogin));
+        let keys = KeyRing::new(&["another-secret-of-ours"]).unwrap();
+        let found = two().find(&keys, &hash, &RequestCookies::of(&headers), NOW);
+        assert!(matches!(found, Err(NoLogin::BadSeal(_))));
+        // With one name for all, the later login is in the place of the earlier one.
+        let single = of(&json!({"lifetime": "1m", "perRequest": false}));
+        let headers = sent(&remember(&single, &other, &HeaderMap::new()));
+        assert_eq!(find(&single, &hash, &headers, 0), Err(NoLogin::OtherLogin));
+        assert_eq!(find(&single, &foreign, &headers, 0), Ok("_oauth2_proxy_csrf".to_owned()));
+    }
+
+    #[test]
+    fn one_login_too_many_clears_what_can_not_be_read_and_then_the_oldest() {
+        let cookies = two();
+        let (old, young) = (state(1), state(2));
+        let mut lines = remember(&cookies, &young, &HeaderMap::new());
+        lines.extend(remember(&cookies, &old, &HeaderMap::new()));
+        let mut text = sent(&lines)[COOKIE].to_str().unwrap().to_owned();
+        text.push_str("; _oauth2_proxy_12345678_csrf=spoilt; _other_12345678_csrf=x");
+        let had = HeaderMap::from_iter([(COOKIE, HeaderValue::try_from(text).unwrap())]);
+        let lines = remember(&cookies, &state(3), &had);
+        let cleared: Vec<_> = lines
+            .iter()
+            .filter(|line| line.as_str().contains("Max-Age=0"))
+            .filter_map(|line| line.as_str().split('=').next())
+            .collect();
+        let oldest = cookies.name(&old.state_hash());
+        assert_eq!(cleared, ["_oauth2_proxy_12345678_csrf", &*oldest]);
+    }
+}
