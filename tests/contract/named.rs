@@ -7,7 +7,7 @@ use std::path::Path;
 const TOP: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// Kinds of files that are named as places to read on.
-const KINDS: [&str; 6] = [".rs", ".md", ".json", ".toml", ".yaml", ".tsv"];
+const KINDS: [&str; 6] = ["rs", "md", "json", "toml", "yaml", "tsv"];
 
 /// Paths from the top of the repository, but for what is built and what is hidden.
 fn files(folder: &Path, found: &mut BTreeSet<String>) {
@@ -25,6 +25,10 @@ fn files(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
+fn is_a(path: &str, kind: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == kind)
+}
+
 /// What stands in backticks in the comment of a line and looks like a path to a file.
 fn named(line: &str) -> impl Iterator<Item = &str> {
     let comment = line.trim_start().strip_prefix("//").unwrap_or_default();
@@ -33,7 +37,7 @@ fn named(line: &str) -> impl Iterator<Item = &str> {
         quoted.contains('/')
             && !quoted.starts_with(['/', '.'])
             && quoted.bytes().all(plain)
-            && KINDS.iter().any(|kind| quoted.ends_with(kind))
+            && KINDS.iter().any(|kind| is_a(quoted, kind))
     })
 }
 
@@ -50,7 +54,7 @@ fn every_file_that_a_comment_names_is_here() {
         })
         .collect();
     let mut count = 0;
-    for source in all.iter().filter(|path| path.ends_with(".rs")) {
+    for source in all.iter().filter(|path| is_a(path, "rs")) {
         let text = fs::read_to_string(Path::new(TOP).join(source)).expect("a source is text");
         for (index, line) in text.lines().enumerate() {
             for path in named(line) {
