@@ -1,10 +1,14 @@
 use super::super::request_head::RequestHead;
 use super::Upload;
 use crate::upstream::request_body::RequestBody;
+use bytes::Bytes;
 use http::Request;
 use http::header::CONTENT_LENGTH;
 use http::request::Builder;
+use std::io;
+use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use tokio::io::AsyncWrite;
 
 fn upload(request: Builder) -> Upload {
     Upload::plain(&request.body(()).unwrap())
@@ -66,6 +70,50 @@ fn a_request_that_is_shorter_than_it_says_is_not_sent() {
     let (poll, sent) = send(&mut upload(Request::post("/").header("Content-Length", "5")));
     assert!(matches!(poll, Poll::Ready(Err(super::Error::RequestLength))));
     assert_eq!(sent, "");
+}
+
+/// Takes a few bytes at a time.
+struct Narrow(Vec<u8>, usize);
+
+impl AsyncWrite for Narrow {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let count = bytes.len().min(self.1);
+        self.0.extend_from_slice(&bytes[..count]);
+        Poll::Ready(Ok(count))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_piece_goes_out_whole_however_little_is_taken_at_a_time() {
+    let whole = "POST / HTTP/1.1\r\n\r\nhello\r\n0\r\n\r\n";
+    for taken in 1..=whole.len() {
+        let mut request = upload(Request::post("/"));
+        (request.data, request.back) = (Bytes::from_static(b"hello"), b"\r\n0\r\n\r\n");
+        let mut stream = Narrow(Vec::new(), taken);
+        let poll = request.poll(&mut Context::from_waker(Waker::noop()), &mut stream);
+        assert!(matches!(poll, Poll::Ready(Ok(()))) && request.is_complete());
+        assert_eq!(String::from_utf8(stream.0).unwrap(), whole, "{taken}");
+    }
+}
+
+#[test]
+fn a_request_of_which_something_may_have_gone_out_counts_as_begun() {
+    let mut request = upload(Request::post("/"));
+    assert!(!request.has_begun() && request.may_be_repeated());
+    request.set_begun();
+    assert!(request.has_begun() && !request.may_be_repeated());
 }
 
 #[test]
