@@ -3,6 +3,7 @@
 //! It needs no thread of its own: where the system gives none, it watches all the same.
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use rustix::io::Errno;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Component, Path, PathBuf};
@@ -46,10 +47,16 @@ impl Watcher {
         let Some(inotify) = &self.inotify else { return };
         let wanted: BTreeSet<PathBuf> = files.flat_map(|file| folders(file)).collect();
         // Again even if it was watched: a folder of this name may be another one by now.
-        let watched: BTreeSet<i32> = wanted
-            .iter()
-            .filter_map(|folder| inotify::add_watch(inotify, folder, CHANGES).ok())
-            .collect();
+        let watch = |folder: &PathBuf| {
+            let added = inotify::add_watch(inotify, folder, CHANGES);
+            // One that is not there is for those to report who read in it.
+            if added == Err(Errno::NOSPC) {
+                let folder = folder.display();
+                tracing::warn!(%folder, "changed files are seen late: the system watches no more folders (max_user_watches)");
+            }
+            added.ok()
+        };
+        let watched: BTreeSet<i32> = wanted.iter().filter_map(watch).collect();
         for folder in self.folders.difference(&watched) {
             // A folder that is gone is watched no more anyway.
             let _ = inotify::remove_watch(inotify, *folder);

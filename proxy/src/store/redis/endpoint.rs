@@ -30,7 +30,7 @@ pub(super) struct Endpoint {
     address: ConnectionAddr,
     login: RedisConnectionInfo,
     /// The PEM file, and its text, with roots that are trusted beside the system's.
-    roots: Option<(PathBuf, Vec<u8>)>,
+    roots: Option<Arc<(PathBuf, Vec<u8>)>>,
     /// Made at the first connection: reading the system's roots takes milliseconds.
     tls: Made<TlsConnector>,
 }
@@ -49,7 +49,7 @@ impl Endpoint {
         // The answer to a name would mean nothing to us, and some users may not ask. Replies of the newer protocol have more
         // kinds than the guard bounds, and none that we need.
         let login = login.set_skip_set_lib_name().set_protocol(ProtocolVersion::RESP2);
-        Self { address, login, roots, tls: Made::new() }
+        Self { address, login, roots: roots.map(Arc::new), tls: Made::new() }
     }
 
     /// A new connection, which the present runtime drives.
@@ -91,19 +91,19 @@ impl Endpoint {
 
     /// Somebody gives up on a connection in two seconds: whoever comes next waits for the same roots.
     async fn connector(&self, insecure: bool) -> io::Result<TlsConnector> {
+        if insecure {
+            // No file is read for it, so it needs no thread.
+            let config = trust::client_of_anybody().map_err(io::Error::other)?;
+            return Ok(TlsConnector::from(Arc::new(config)));
+        }
         let extra = self.roots.clone();
         let make = move || {
-            let config = if insecure {
-                trust::client_of_anybody()?
-            } else {
-                let mut roots = Roots::none();
-                roots.add_system();
-                if let Some((path, text)) = extra {
-                    roots.add_file(&path, &text)?;
-                }
-                trust::client(roots)?
-            };
-            Ok(TlsConnector::from(Arc::new(config)))
+            let mut roots = Roots::none();
+            roots.add_system();
+            if let Some(file) = extra {
+                roots.add_file(&file.0, &file.1)?;
+            }
+            Ok(TlsConnector::from(Arc::new(trust::client(roots)?)))
         };
         self.tls.get("roots", make).await
     }

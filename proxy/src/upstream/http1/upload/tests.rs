@@ -109,6 +109,16 @@ fn a_piece_goes_out_whole_however_little_is_taken_at_a_time() {
 }
 
 #[test]
+fn the_next_piece_is_not_taken_before_this_one_is_gone() {
+    let mut request = upload(Request::post("/"));
+    (request.left, request.body) = (None, Some(RequestBody::Empty));
+    (request.data, request.back) = (Bytes::from_static(b"hello"), b"\r\n");
+    let (poll, sent) = send(&mut request);
+    assert!(matches!(poll, Poll::Ready(Ok(()))));
+    assert_eq!(sent, "POST / HTTP/1.1\r\n\r\nhello\r\n0\r\n\r\n");
+}
+
+#[test]
 fn a_request_of_which_something_may_have_gone_out_counts_as_begun() {
     let mut request = upload(Request::post("/"));
     assert!(!request.has_begun() && request.may_be_repeated());
