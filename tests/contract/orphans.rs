@@ -1,5 +1,6 @@
 //! Every source file is part of a crate: a file that nothing names compiles nowhere and is tested by nobody.
 
+use crate::{TOP, sources};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -20,17 +21,6 @@ const ROOTS: [(&str, &[&str]); 13] = [
     ("tests/operator", &["main.rs"]),
     ("tests/proxy", &["main.rs"]),
 ];
-
-fn sources(folder: &Path, found: &mut BTreeSet<PathBuf>) {
-    for entry in fs::read_dir(folder).expect("the folder is there") {
-        let path = entry.expect("its entry").path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.insert(path);
-        }
-    }
-}
 
 /// Follows `mod name;` from a file, also to where `#[path]` says.
 fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
@@ -64,16 +54,14 @@ fn follow(file: &Path, is_root: bool, reached: &mut BTreeSet<PathBuf>) {
 
 #[test]
 fn every_source_file_is_reached_from_its_crate() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (folder, roots) in ROOTS {
-        let folder = repository.join(folder);
+        let folder = Path::new(TOP).join(folder);
         let mut reached = BTreeSet::new();
         let binaries = folder.join("bin");
         for root in roots {
             follow(&folder.join(root), true, &mut reached);
         }
-        let mut found = BTreeSet::new();
-        sources(&folder, &mut found);
+        let found = sources(&folder);
         // Every binary below `bin` is a root of its own.
         for file in
             found.iter().filter(|file| file.starts_with(&binaries) && file.ends_with("main.rs"))
@@ -87,11 +75,8 @@ fn every_source_file_is_reached_from_its_crate() {
 
 #[test]
 fn no_file_is_named_after_nothing() {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for (folder, _) in ROOTS {
-        let mut found = BTreeSet::new();
-        sources(&repository.join(folder), &mut found);
-        for file in found {
+        for file in sources(&Path::new(TOP).join(folder)) {
             let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
             let vague = ["mod", "utils", "util", "helpers", "common", "misc", "types"];
             assert!(

@@ -18,9 +18,10 @@ static TRUSTING: Made<TlsConnector> = Made::new();
 /// # Errors
 /// The TLS library refuses its settings, or the system gives no thread.
 pub(super) async fn connector(insecure: bool) -> io::Result<TlsConnector> {
-    let (made, config): (_, fn() -> Result<ClientConfig, String>) =
-        if insecure { (&TRUSTING, trust::client_of_anybody) } else { (&VERIFYING, verifying) };
-    made.get("roots", move || Ok(TlsConnector::from(Arc::new(config()?)))).await
+    if insecure {
+        return TRUSTING.at_once(|| Ok(TlsConnector::from(Arc::new(trust::client_of_anybody()?))));
+    }
+    VERIFYING.get("roots", || Ok(TlsConnector::from(Arc::new(verifying()?)))).await
 }
 
 fn verifying() -> Result<ClientConfig, String> {
