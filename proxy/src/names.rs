@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// An answer that is older might be somebody else's address by now.
 const KEPT: Duration = Duration::from_mins(10);
 
-/// Lookups are those of a configuration and of what its providers say of themselves, so this many are a mistake.
+/// Names are those of a configuration and of what its providers say of themselves, so this many are a mistake.
 const MOST: usize = 1024;
 
 static NAMES: LazyLock<Lookups> = LazyLock::new(|| Lookups::by(ask_system));

@@ -6,15 +6,20 @@ use crate::oidc::LoginState;
 use proxy_config::{AllowedValue, LoginParameter, SessionFormat};
 use serde_json::{Value, json};
 
+/// The parameter with this value, if whoever begins a login chooses none of `allowed`.
+fn max_age(value: Option<&str>, allowed: &[&str]) -> Vec<LoginParameter> {
+    vec![LoginParameter {
+        name: "max_age".to_owned(),
+        values: value.into_iter().map(str::to_owned).collect(),
+        allow: allowed.iter().map(|age| AllowedValue::Value((*age).to_owned())).collect(),
+    }]
+}
+
 #[tokio::test]
 async fn a_max_age_that_was_asked_for_is_held() {
     let hostile = Hostile::start().await;
     let mut config = config(&hostile.issuer);
-    config.login_parameters = vec![LoginParameter {
-        name: "max_age".to_owned(),
-        values: vec!["600".to_owned()],
-        allow: Vec::new(),
-    }];
+    config.login_parameters = max_age(Some("600"), &[]);
     let now = jiff::Timestamp::now().as_second();
     for (auth_time, part) in [
         (json!(now - 300), None),
@@ -42,11 +47,6 @@ async fn a_max_age_that_was_asked_for_is_held() {
 async fn the_max_age_that_is_held_is_the_one_that_was_asked_for() {
     let hostile = Hostile::start().await;
     let now = jiff::Timestamp::now().as_second();
-    let configured = |value: Option<&str>| LoginParameter {
-        name: "max_age".to_owned(),
-        values: value.into_iter().map(str::to_owned).collect(),
-        allow: ["60", "3600"].map(|age| AllowedValue::Value(age.to_owned())).to_vec(),
-    };
     for (value, chosen, asked, held) in [
         (Some("600"), None, Some("600"), Some(600)),
         (Some("600"), Some("60"), Some("60"), Some(60)),
@@ -57,7 +57,7 @@ async fn the_max_age_that_is_held_is_the_one_that_was_asked_for() {
         (None, None, None, None),
     ] {
         let mut config = config(&hostile.issuer);
-        config.login_parameters = vec![configured(value)];
+        config.login_parameters = max_age(value, &["60", "3600"]);
         let client = start(config);
         let chosen = chosen.map(|age: &str| ("max_age".to_owned(), age.to_owned()));
         let preferences =
@@ -79,11 +79,7 @@ async fn the_max_age_that_is_held_is_the_one_that_was_asked_for() {
 async fn a_login_that_does_not_say_its_max_age_is_held_to_the_configured_one() {
     let hostile = Hostile::start().await;
     let mut config = config(&hostile.issuer);
-    config.login_parameters = vec![LoginParameter {
-        name: "max_age".to_owned(),
-        values: vec!["600".to_owned()],
-        allow: Vec::new(),
-    }];
+    config.login_parameters = max_age(Some("600"), &[]);
     let client = start(config);
     for (age, fits) in [(300, true), (1000, false)] {
         let mut login = login(&client).await;
