@@ -11,6 +11,7 @@
 use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 use serde_json::Value as Json;
 use std::fs;
+use std::io;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::symlink;
@@ -163,14 +164,28 @@ impl Drop for Proxy {
 
 /// Status and body of one request on a connection of its own; none if nobody answers.
 fn request(address: SocketAddr, method: &str, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: proxy.example\r\nConnection: close\r\n\r\n")
-        .ok()?;
-    let mut text = String::new();
-    stream.read_to_string(&mut text).ok()?;
+    let answer = exchange(address, &format!("{method} {path}"), "", PATIENCE).ok()?;
+    let text = String::from_utf8(answer).ok()?;
     let status = text.split(' ').nth(1)?.parse().ok()?;
     Some((status, text.split_once("\r\n\r\n")?.1.to_owned()))
+}
+
+/// The whole answer to a request on a connection of its own, which may stay silent for so long.
+fn exchange(
+    address: SocketAddr,
+    asked: &str,
+    headers: &str,
+    patience: Duration,
+) -> io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(patience))?;
+    write!(
+        stream,
+        "{asked} HTTP/1.1\r\nHost: proxy.example\r\nConnection: close\r\n{headers}\r\n"
+    )?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 /// The body of one request on a connection that is used again.

@@ -1,8 +1,8 @@
 //! What strangers can fill, take or ask for without end, while somebody with a session is served: nothing of theirs is
 //! refused, and no answer takes longer than [`BOUND`].
 
-use super::{PATIENCE, Proxy, Volume, config, key_file, request, session};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use super::{PATIENCE, Proxy, Volume, config, exchange, key_file, request, session};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,15 +23,7 @@ const BOUND: Duration = Duration::from_secs(2);
 /// An answer to `method path` with these headers: status and how long it took.
 pub(super) fn ask(address: SocketAddr, path: &str, header: &str) -> (u16, Duration) {
     let start = Instant::now();
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: proxy.example\r\nConnection: close\r\n{header}\r\n"
-    )
-    .unwrap();
-    let mut text = Vec::new();
-    stream.read_to_end(&mut text).unwrap();
+    let text = exchange(address, &format!("GET {path}"), header, PATIENCE).unwrap();
     let status = String::from_utf8_lossy(&text).split(' ').nth(1).unwrap().parse().unwrap();
     (status, start.elapsed())
 }

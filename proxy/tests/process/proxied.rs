@@ -1,6 +1,6 @@
 //! The provider is reached through the proxy that the environment names, or is not.
 
-use super::{PATIENCE, Proxy, Volume, config};
+use super::{PATIENCE, Proxy, Volume, config, exchange};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64_simd::URL_SAFE_NO_PAD as BASE64;
@@ -193,16 +193,9 @@ impl Started {
     }
 
     fn ask(&self, path: &str, more: &str) -> String {
-        let mut stream = TcpStream::connect(self.proxy.address("http")).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        write!(
-            stream,
-            "GET {path} HTTP/1.1\r\nHost: app.example\r\nConnection: close\r\n{more}\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let address = self.proxy.address("http");
+        let answer = exchange(address, &format!("GET {path}"), more, PATIENCE).unwrap();
+        String::from_utf8(answer).unwrap()
     }
 
     /// Ends it. All lines of both outputs.

@@ -1,7 +1,7 @@
 //! What makes us call the provider, or check what it has signed.
 
 use super::{BOUND, ask, meanwhile, protected};
-use crate::{PATIENCE, Volume, key_file};
+use crate::{PATIENCE, Volume, exchange, key_file};
 use base64_simd::URL_SAFE_NO_PAD as BASE64;
 use serde_json::json;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -145,16 +145,8 @@ fn tokens_that_nobody_signed_cost_their_senders_and_few_key_sets() {
 /// Begins a login, and comes back from it as somebody would who has a code.
 fn come_back(address: SocketAddr) {
     let send = |target: &str, header: &str| {
-        let mut stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(PATIENCE * 2)).unwrap();
-        write!(
-            stream,
-            "GET {target} HTTP/1.1\r\nHost: proxy.example\r\nConnection: close\r\n{header}\r\n"
-        )
-        .unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+        let answer = exchange(address, &format!("GET {target}"), header, PATIENCE * 2).unwrap();
+        String::from_utf8(answer).unwrap()
     };
     let value = |answer: &str, name: &str| {
         let lines = answer.lines().filter_map(|line| line.split_once(": "));
