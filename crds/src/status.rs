@@ -100,7 +100,7 @@ pub enum WorkloadKind {
 /// Where requests to a workload go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum WorkloadTraffic {
-    /// Services still lead to the application: not all pods carry a ready sidecar yet.
+    /// Services still lead to the application: some pods lack the sidecar still.
     Pending,
     /// Services lead to the proxy.
     Routed,

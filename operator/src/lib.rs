@@ -34,6 +34,8 @@ mod rights;
 mod scope;
 mod stop;
 mod telemetry;
+#[cfg(test)]
+mod testing;
 mod traffic;
 mod workload_controller;
 

@@ -8,8 +8,8 @@
 //! 2. The companion Service exists. It leads to the proxy's port by number, where nothing listens before the sidecar does.
 //! 3. The template gets the sidecar and the record in one apply: what was added is on record before a pod has it.
 //! 4. The companion remembers the opt-in, so that a rollback that wipes all annotations is no way out.
-//! 5. Each Service is turned once every pod behind it carries a ready sidecar, in one patch that also holds the original:
-//!    no protected Service ever points at a port where no sidecar answers, no original is known to nobody.
+//! 5. Each Service is turned once no pod behind it lacks the sidecar, in one patch that also holds the original: no request
+//!    reaches a port where no sidecar is, no original is known to nobody.
 //! 6. Who is connected past the proxy is asked for, then and ever after.
 //!
 //! Out:
@@ -287,3 +287,6 @@ impl Turn<'_> {
         self.desk.put(self.key, Some(entry));
     }
 }
+
+#[cfg(test)]
+mod tests;

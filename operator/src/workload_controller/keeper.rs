@@ -3,7 +3,7 @@
 
 use super::live::{Kind, Live};
 use super::pods::PodFacts;
-use super::services;
+use super::{neighbour, services};
 use crate::context::Context;
 use crate::controller::{Failure, Next};
 use crate::traffic;
@@ -36,12 +36,17 @@ pub(super) async fn reconcile(
     if there.is_some_and(|there| traffic::selects(&service, &there)) {
         return Ok(Next::Resync);
     }
+    // A pod that ends still answers: kube-proxy leads to those where no other is ready.
     let pods = live
         .list(Kind::Pod, &services::selector_of(&service))
         .await
         .map_err(api("listing pods"))?;
-    if pods.iter().filter_map(PodFacts::read).any(|pod| !pod.terminating && pod.sidecar.is_some()) {
+    if pods.iter().filter_map(PodFacts::read).any(|pod| pod.sidecar.is_some()) {
         return Ok(Next::After(OUTLIVED));
+    }
+    let gone = serde_json::json!({"metadata": {"name": workload}});
+    if neighbour::relying(&live, &service, &gone, None).await?.is_some() {
+        return Ok(Next::Resync);
     }
     if let Some(patch) = traffic::restore(&service) {
         let name = traffic::name_of(&service);

@@ -4,7 +4,7 @@ use super::live::{Kind, Live};
 use super::pods::PodFacts;
 use super::services::{api, belongs, selector_of};
 use crate::controller::Failure;
-use crate::inject::{INJECTED, OptIn, Ports, opt_in};
+use crate::inject::{INJECTED, OptIn, Ports, Recorded, opt_in};
 use crate::traffic;
 use serde_json::Value;
 
@@ -44,6 +44,30 @@ pub(super) async fn unprotected(
             && !(recorded && opt_in(other).is_ok_and(|opt_in| opt_in != OptIn::No))
     };
     Ok(deployments.iter().find(open).map(|other| traffic::name_of(other).to_owned()))
+}
+
+/// Another Deployment behind the Service that relies on the protection: what was turned stays so for its sake. An opt-in or a
+/// record that cannot be understood counts; one that asks for what is `going` is on its way out as well.
+///
+/// # Errors
+/// The API server did not answer.
+pub(super) async fn relying(
+    live: &Live<'_>,
+    service: &Value,
+    workload: &Value,
+    going: Option<&OptIn>,
+) -> Result<Option<String>, Failure> {
+    let deployments = live.list(Kind::Deployment, "").await.map_err(api("listing Deployments"))?;
+    let relies = |other: &&Value| {
+        let asks = match opt_in(other) {
+            Ok(OptIn::No) => matches!(Recorded::read(other), Recorded::Unreadable(_)),
+            Ok(asked) => Some(&asked) != going,
+            Err(_) => true,
+        };
+        asks && traffic::name_of(other) != traffic::name_of(workload)
+            && traffic::selects(service, other)
+    };
+    Ok(deployments.iter().find(relies).map(|other| traffic::name_of(other).to_owned()))
 }
 
 /// A pod that came behind a Service after it was turned and has no sidecar: requests to it are refused, and it must not be the

@@ -51,11 +51,6 @@ impl PodFacts {
         Some(Self { sidecar: containers.iter().find_map(proxy_ports), ..Self::read(pod)? })
     }
 
-    /// Whether requests to the proxy's port are answered by a sidecar of ours.
-    pub(crate) fn serves(&self, ports: Ports) -> bool {
-        self.ready && self.carries(ports)
-    }
-
     /// Whether it has the sidecar on this port.
     pub(crate) fn carries(&self, ports: Ports) -> bool {
         self.sidecar.is_some_and(|(proxy, _)| proxy == ports.proxy)
@@ -71,19 +66,17 @@ impl PodFacts {
 /// What the pods of a workload mean for its traffic.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Protection {
-    /// Every pod that can get a request carries a ready sidecar.
+    /// No pod that can get a request lacks the sidecar.
     Complete,
     /// Not yet; the text says which pod is awaited.
     Awaited(String),
 }
 
-/// Judges the pods of a workload. `wanted` is how many it should have: none at all is only right where none are wanted.
-pub(crate) fn protection(pods: &[PodFacts], ports: Ports, wanted: i64) -> Protection {
-    let mut live = pods.iter().filter(|pod| !pod.terminating).peekable();
-    if live.peek().is_none() && wanted > 0 {
-        return Protection::Awaited("no pod runs yet".to_owned());
-    }
-    match live.find(|pod| !pod.serves(ports)) {
+/// Judges the pods behind a Service: none may lack the sidecar. Whether it is ready matters only where the Service publishes
+/// `unready` addresses: elsewhere a pod that is not ready is no endpoint, and the readiness of the sidecar counts for the pod's.
+pub(crate) fn protection(pods: &[PodFacts], ports: Ports, unready: bool) -> Protection {
+    let mut live = pods.iter().filter(|pod| !pod.terminating);
+    match live.find(|pod| !pod.carries(ports) || (unready && !pod.ready)) {
         None => Protection::Complete,
         Some(pod) if pod.carries(ports) => {
             Protection::Awaited(format!("the sidecar of pod {} is not ready yet", pod.name))
@@ -147,33 +140,44 @@ mod tests {
         })
     }
 
+    fn pod_not_ready(pod: &Value) -> Value {
+        let mut pod = pod.clone();
+        pod["status"]["initContainerStatuses"] = json!([]);
+        pod
+    }
+
     fn facts(pods: &[Value]) -> Vec<PodFacts> {
         pods.iter().filter_map(PodFacts::read).collect()
     }
 
     #[test]
-    fn traffic_waits_for_every_sidecar() {
+    fn traffic_waits_for_every_pod_that_lacks_the_sidecar() {
         assert_eq!(
-            protection(&facts(&[pod("a", true), pod("b", true)]), PORTS, 2),
+            protection(&facts(&[pod("a", true), pod("b", true)]), PORTS, false),
             Protection::Complete
-        );
-        let unready = protection(&facts(&[pod("a", true), pod("b", false)]), PORTS, 2);
-        assert_eq!(
-            unready,
-            Protection::Awaited("the sidecar of pod b is not ready yet".to_owned())
         );
         let mut bare = pod("b", true);
         bare["spec"] = json!({"containers": []});
-        let missing = protection(&facts(&[pod("a", true), bare]), PORTS, 2);
-        assert_eq!(missing, Protection::Awaited("pod b does not carry the sidecar yet".to_owned()));
+        for bare in [pod_not_ready(&bare), bare] {
+            let missing = protection(&facts(&[pod("a", true), bare]), PORTS, false);
+            assert_eq!(
+                missing,
+                Protection::Awaited("pod b does not carry the sidecar yet".to_owned())
+            );
+        }
         let other = Ports { proxy: 4280, ..PORTS };
-        assert!(matches!(protection(&facts(&[pod("a", true)]), other, 1), Protection::Awaited(_)));
+        let moved = protection(&facts(&[pod("a", true)]), other, false);
+        assert!(matches!(moved, Protection::Awaited(_)));
     }
 
     #[test]
-    fn no_pod_is_enough_only_where_none_is_wanted() {
-        assert_eq!(protection(&[], PORTS, 0), Protection::Complete);
-        assert!(matches!(protection(&[], PORTS, 1), Protection::Awaited(_)));
+    fn a_pod_that_is_not_ready_keeps_no_service_open() {
+        let pods = facts(&[pod("a", true), pod("b", false)]);
+        assert_eq!(protection(&pods, PORTS, false), Protection::Complete);
+        assert_eq!(protection(&[], PORTS, false), Protection::Complete);
+        let published = protection(&pods, PORTS, true);
+        let awaited = "the sidecar of pod b is not ready yet".to_owned();
+        assert_eq!(published, Protection::Awaited(awaited));
     }
 
     #[test]
@@ -182,7 +186,7 @@ mod tests {
         ending["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
         ending["spec"] = json!({"containers": []});
         let pods = facts(&[pod("a", true), ending]);
-        assert_eq!(protection(&pods, PORTS, 1), Protection::Complete);
+        assert_eq!(protection(&pods, PORTS, false), Protection::Complete);
         assert_eq!(lingering(&pods, PORTS), Some("b"));
         let mut done = pod("c", false);
         done["status"]["phase"] = json!("Succeeded");

@@ -1,6 +1,7 @@
 //! Taking the sidecar out of a workload without a lost request: the traffic leaves first.
 
 use super::desk::{Entry, Memory};
+use super::services::Restored;
 use super::{Turn, services, template};
 use crate::controller::{Failure, Next};
 use crate::inject::{Ports, Refusal, Removal};
@@ -23,8 +24,14 @@ impl Turn<'_> {
         ports: Ports,
         memory: &mut Memory,
     ) -> Result<Next, Failure> {
+        let restored = services::restore(&self.live, workload).await?;
+        if let Restored::Held(text) = restored {
+            memory.left_since = None;
+            let refusal = Refusal::new(Reason::RemovalSkipped, text);
+            return self.watch_only(workload, ports, &refusal, memory).await;
+        }
         self.report_leaving(removal);
-        if !services::restore(&self.live, workload).await?
+        if restored != Restored::All
             || !services::endpoints_have_left(&self.live, workload, ports).await?
         {
             memory.left_since = None;

@@ -1,13 +1,14 @@
 //! The Services of one workload, live: turned to the proxy, restored, and waited for.
 //!
-//! Nothing is turned while a pod behind it lacks a ready sidecar, and no sidecar goes before the traffic has surely left.
+//! Nothing is turned while a pod behind it lacks the sidecar, nothing is restored while another workload behind it relies on
+//! it, and no sidecar goes before the traffic has surely left.
 
 use super::flapping::Repairs;
 use super::live::{Applied, Kind, Live};
 use super::neighbour;
 use super::pods::{PodFacts, Protection, protection};
 use crate::controller::Failure;
-use crate::inject::{Ports, Refusal};
+use crate::inject::{Ports, Refusal, opt_in};
 use crate::traffic::{self, Companion, Route};
 use crds::Traffic;
 use serde_json::Value;
@@ -74,7 +75,14 @@ pub(super) async fn turn(
                     (workload, ports),
                     "sidecar.traffic is Companion",
                 );
-                traffic::restore(&service).filter(|_| is_turned_for(&service, workload))
+                match for_workload(&service, workload) {
+                    Some(patch)
+                        if neighbour::relying(live, &service, workload, None).await?.is_none() =>
+                    {
+                        Some(patch)
+                    }
+                    _ => None,
+                }
             }
             Traffic::Auto | Traffic::Retarget => {
                 match may_turn(live, &service, (workload, ports, mode)).await? {
@@ -133,32 +141,58 @@ pub(super) async fn survey(
     Ok(routing)
 }
 
-/// Restores every Service that leads to the sidecar because of us. `true` if there is none left.
+/// How far the Services of a workload are restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Restored {
+    /// None leads to the sidecar because of it.
+    All,
+    /// Some were restored now: to be looked at again.
+    Some,
+    /// One stays as it is, because another workload behind it relies on it; the text names both.
+    Held(String),
+}
+
+/// Restores every Service that leads to the sidecar because of this workload, and no other.
 ///
 /// # Errors
 /// The API server did not answer, or somebody changed a Service at the same time.
-pub(super) async fn restore(live: &Live<'_>, workload: &Value) -> Result<bool, Failure> {
-    let mut done = true;
+pub(super) async fn restore(live: &Live<'_>, workload: &Value) -> Result<Restored, Failure> {
+    let mut restored = Restored::All;
+    // Whoever asks for an object and is let go all the same shares its fate with others that ask for it.
+    let going = opt_in(workload).ok();
     // All of them, because somebody may have taken the label away that they could be selected by.
     for service in live.list(Kind::Service, "").await.map_err(api("listing Services"))? {
-        let ours = is_turned_for(&service, workload) || traffic::selects(&service, workload);
-        if !ours || !traffic::is_turned(&service) {
+        let Some(patch) = for_workload(&service, workload) else { continue };
+        let name = traffic::name_of(&service);
+        if let Some(other) = neighbour::relying(live, &service, workload, going.as_ref()).await? {
+            restored = Restored::Held(format!(
+                "Service {name:?} leads to the proxy and also selects the pods of Deployment {other:?}, which is protected: take one of the two out of the Service's selector, or end the protection of {other:?} too"
+            ));
             continue;
         }
-        if let Some(patch) = traffic::restore(&service) {
-            done = false;
-            let name = traffic::name_of(&service);
-            if live
-                .patch(Kind::Service, name, &patch)
-                .await
-                .map_err(api("restoring a Service"))?
-                .is_none()
-            {
-                return Err(Failure::conflict(format!("Service {name} changed meanwhile")));
-            }
+        if restored == Restored::All {
+            restored = Restored::Some;
+        }
+        if live
+            .patch(Kind::Service, name, &patch)
+            .await
+            .map_err(api("restoring a Service"))?
+            .is_none()
+        {
+            return Err(Failure::conflict(format!("Service {name} changed meanwhile")));
         }
     }
-    Ok(done)
+    Ok(restored)
+}
+
+/// The patch that restores a Service that is on record for this workload. A mark without a readable record is of whoever is
+/// behind the Service: then there is nothing to restore but the mark itself.
+fn for_workload(service: &Value, workload: &Value) -> Option<Value> {
+    let ours = match traffic::turned_for(service) {
+        Some(name) => name == traffic::name_of(workload),
+        None => traffic::is_turned(service) && traffic::selects(service, workload),
+    };
+    traffic::restore(service).filter(|_| ours)
 }
 
 /// Whether no endpoint of a Service leads to the sidecar any more, the companion and ports that lead there by themselves
@@ -243,7 +277,6 @@ async fn may_turn(
         return Ok(Verdict::LeftAlone(format!("{manager} looks after it")));
     }
     let pods = live.list(Kind::Pod, &selector_of(service)).await.map_err(api("listing pods"))?;
-    let wanted = workload.pointer("/spec/replicas").and_then(Value::as_i64).unwrap_or(1);
     let (own, others): (Vec<&Value>, Vec<&Value>) =
         pods.iter().partition(|pod| belongs(pod, workload));
     let others: Vec<PodFacts> = others.into_iter().filter_map(PodFacts::read).collect();
@@ -260,10 +293,11 @@ async fn may_turn(
     }
     let mut all: Vec<PodFacts> = own.into_iter().filter_map(PodFacts::read).collect();
     all.extend(others);
-    Ok(match protection(&all, ports, wanted) {
+    let unready = service.pointer("/spec/publishNotReadyAddresses") == Some(&Value::Bool(true));
+    Ok(match protection(&all, ports, unready) {
         Protection::Complete => Verdict::Turn(patch),
         Protection::Awaited(text) => {
-            Verdict::Awaited(format!("every pod carries a ready sidecar: {text}"))
+            Verdict::Awaited(format!("no pod behind it lacks the sidecar: {text}"))
         }
     })
 }
@@ -304,10 +338,6 @@ fn note_direct(
         "Service {name:?} leads to the protected port {} past the proxy ({why}): {step}{retarget}",
         ports.upstream
     ));
-}
-
-fn is_turned_for(service: &Value, workload: &Value) -> bool {
-    traffic::turned_for(service).as_deref() == Some(traffic::name_of(workload))
 }
 
 pub(super) fn belongs(pod: &Value, workload: &Value) -> bool {

@@ -216,7 +216,7 @@ fn traffic_routed(facts: &Facts<'_>) -> Decision {
         (
             WorkloadTraffic::Pending,
             Reason::InProgress,
-            "Services are switched once every pod carries a ready sidecar",
+            "Services are switched once no pod lacks the sidecar",
         ),
     ] {
         let open: Vec<_> = workloads.iter().filter(|workload| workload.traffic == state).collect();

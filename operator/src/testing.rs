@@ -1,0 +1,169 @@
+//! For tests: an API server made of a map, for scenes that a real one can not be brought to at will.
+//!
+//! It knows no defaults, no field managers and no watches; what depends on those is tested with a real one.
+
+use bytes::Bytes;
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Collections of the namespace of the tests.
+pub(crate) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
+pub(crate) const SERVICES: &str = "/api/v1/namespaces/shop/services";
+pub(crate) const PODS: &str = "/api/v1/namespaces/shop/pods";
+pub(crate) const OBJECTS: &str = "/apis/oauth2proxy.dev/v1alpha1/namespaces/shop/oauth2proxies";
+
+/// The server. Clones are one.
+#[derive(Clone, Default)]
+pub(crate) struct Server(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    objects: BTreeMap<String, Value>,
+    version: u64,
+}
+
+impl Server {
+    /// Stores an object as somebody's write would.
+    pub(crate) fn put(&self, collection: &str, mut object: Value) {
+        let mut state = self.lock();
+        state.version += 1;
+        object["metadata"]["resourceVersion"] = json!(state.version.to_string());
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        state.objects.insert(format!("{collection}/{name}"), object);
+    }
+
+    /// Changes an object that is there.
+    pub(crate) fn edit(&self, collection: &str, name: &str, change: impl FnOnce(&mut Value)) {
+        let mut object = self.get(collection, name);
+        change(&mut object);
+        self.put(collection, object);
+    }
+
+    /// Removes an object.
+    pub(crate) fn remove(&self, collection: &str, name: &str) {
+        self.lock().objects.remove(&format!("{collection}/{name}"));
+    }
+
+    /// An object as it is now; null: there is none.
+    pub(crate) fn get(&self, collection: &str, name: &str) -> Value {
+        self.lock().objects.get(&format!("{collection}/{name}")).cloned().unwrap_or_default()
+    }
+
+    /// A client of it.
+    pub(crate) fn client(&self) -> Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let server = server.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await.unwrap().to_bytes();
+                let (code, value) = server.answer(&parts, &body);
+                let response = Response::builder().status(code);
+                Ok::<_, Infallible>(
+                    response.body(Full::new(Bytes::from(value.to_string()))).unwrap(),
+                )
+            }
+        });
+        Client::new(service, "shop")
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    fn answer(&self, parts: &http::request::Parts, body: &[u8]) -> (u16, Value) {
+        let mut state = self.lock();
+        let path = parts.uri.path().to_owned();
+        match parts.method {
+            Method::POST => (201, serde_json::from_slice(body).unwrap()),
+            Method::DELETE => match state.objects.remove(&path) {
+                Some(object) => (200, object),
+                None => failure(404, "not found"),
+            },
+            Method::PATCH => {
+                let kind = parts.headers["content-type"].to_str().unwrap().to_owned();
+                state.patch(path, &kind, body)
+            }
+            _ => state.read(&path, parts.uri.query().unwrap_or_default()),
+        }
+    }
+}
+
+impl State {
+    fn read(&self, path: &str, query: &str) -> (u16, Value) {
+        if let Some(object) = self.objects.get(path) {
+            return (200, object.clone());
+        }
+        let namespaced = path.split("/namespaces/").nth(1).unwrap_or_default();
+        if namespaced.split('/').count() != 2 {
+            return failure(404, "not found");
+        }
+        let selector = url::form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == "labelSelector")
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default();
+        let fits = |object: &Value| {
+            selector.split(',').filter(|pair| !pair.is_empty()).all(|pair| {
+                let (key, value) = pair.split_once('=').unwrap();
+                object["metadata"]["labels"][key] == value
+            })
+        };
+        let inside = format!("{path}/");
+        let items =
+            self.objects.iter().filter(|(path, object)| path.starts_with(&inside) && fits(object));
+        let items: Vec<_> = items.map(|(_, object)| object.clone()).collect();
+        (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
+    }
+
+    fn patch(&mut self, path: String, kind: &str, body: &[u8]) -> (u16, Value) {
+        let sent: Value = serde_json::from_slice(body).unwrap();
+        let mut object = self.objects.get(&path).cloned().unwrap_or_else(|| json!({}));
+        if kind.contains("json-patch") {
+            let operations: json_patch::Patch = serde_json::from_value(sent).unwrap();
+            if json_patch::patch(&mut object, &operations).is_err() {
+                return failure(422, "a test of the patch failed");
+            }
+        } else {
+            merge(&mut object, &sent);
+        }
+        self.version += 1;
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(path, object.clone());
+        (200, object)
+    }
+}
+
+fn failure(code: u16, message: &str) -> (u16, Value) {
+    let status = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "Refused", "message": message,
+    });
+    (code, status)
+}
+
+/// A merge in which entries of lists are known by their names.
+fn merge(live: &mut Value, sent: &Value) {
+    match (live, sent) {
+        (Value::Object(live), Value::Object(sent)) => {
+            for (key, value) in sent {
+                merge(live.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(live), Value::Array(sent))
+            if sent.iter().all(|entry| entry.get("name").is_some()) =>
+        {
+            for entry in sent {
+                match live.iter_mut().find(|old| old["name"] == entry["name"]) {
+                    Some(old) => merge(old, entry),
+                    None => live.push(entry.clone()),
+                }
+            }
+        }
+        (live, sent) => *live = sent.clone(),
+    }
+}
