@@ -8,7 +8,10 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -16,6 +19,8 @@ use tokio::net::TcpListener;
 
 /// Time to send the head of a request.
 const HEADER_TIME: Duration = Duration::from_secs(5);
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
 
 /// What the listener tells.
 #[derive(Clone)]
@@ -82,6 +87,42 @@ impl Health {
     }
 }
 
+/// Listens on an address. All interfaces means both families, and IPv4 alone where the kernel has no IPv6.
+///
+/// # Errors
+/// The system's, such as that the port is taken.
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    or_without_ipv6(address, bound)
+}
+
+fn bound(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // Not left to the system's setting.
+        socket.set_only_v6(!address.ip().is_unspecified())?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+fn or_without_ipv6<T>(
+    address: SocketAddr,
+    open: impl Fn(SocketAddr) -> io::Result<T>,
+) -> io::Result<T> {
+    match open(address) {
+        Err(error)
+            if address.ip() == Ipv6Addr::UNSPECIFIED
+                && error.kind() != io::ErrorKind::AddrInUse =>
+        {
+            open(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
+        }
+        outcome => outcome,
+    }
+}
+
 /// Serves until the process ends.
 pub(crate) async fn serve(listener: TcpListener, health: Health) {
     loop {
@@ -136,5 +177,29 @@ mod tests {
             "oauth2_proxy_operator_reconcile_duration_seconds_count{controller=\"oauth2proxy\"} 1\n"
         ));
         assert!(text.ends_with("# EOF\n"));
+    }
+
+    #[test]
+    fn all_interfaces_are_those_of_ipv4_where_there_is_no_ipv6() {
+        let none = |address: SocketAddr| match address {
+            SocketAddr::V6(_) => Err(io::Error::from_raw_os_error(97)),
+            SocketAddr::V4(_) => Ok(address.to_string()),
+        };
+        let open = |address: &str| or_without_ipv6(address.parse().unwrap(), none);
+        assert_eq!(open("[::]:8080").unwrap(), "0.0.0.0:8080");
+        assert_eq!(open("0.0.0.0:8080").unwrap(), "0.0.0.0:8080");
+        // Who asks for one address gets that one or is told.
+        assert!(open("[::1]:8080").is_err());
+        let taken = or_without_ipv6("[::]:8080".parse().unwrap(), |_| {
+            Err::<(), _>(io::Error::from(io::ErrorKind::AddrInUse))
+        });
+        assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[tokio::test]
+    async fn all_interfaces_means_both_families() {
+        let listener = bind(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0))).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
     }
 }

@@ -5,22 +5,22 @@ use crate::args::RunArguments;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::controller::queue;
+use crate::controller::{Pace, queue};
 use crate::event::Events;
 use crate::leader::{Elector, Leadership};
 use crate::metrics::Metrics;
+use crate::pod;
 use crate::poke::Poker;
 use crate::references::Seen;
 use crate::report::Reports;
 use crate::scope::Scope;
 use crate::stop::{self, Stop};
 use crate::workload_controller::{self, Wake};
-use crate::{proxy_controller, references};
+use crate::{excluded, proxy_controller, references};
 use futures_util::future::join_all;
 use kube::runtime::reflector::Store;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// Time for running reconciles to end. What is cut off is done again by the next leader.
@@ -33,7 +33,8 @@ struct Shared {
     metrics: Metrics,
     stop: Stop,
     identity: String,
-    proxy_image: String,
+    proxy: pod::Defaults,
+    pace: Pace,
 }
 
 /// Runs the operator until it is told to stop.
@@ -42,8 +43,8 @@ struct Shared {
 /// What kept it from starting, or the loss of the lease: in both cases the process ends and is started again.
 pub(crate) async fn run(arguments: RunArguments) -> Result<(), String> {
     let scopes = arguments.scope.scopes()?;
-    let listener = TcpListener::bind(arguments.admin_address)
-        .await
+    let (times, proxy, pace) = (arguments.times()?, arguments.proxy(), arguments.pace());
+    let listener = admin::bind(arguments.admin_address)
         .map_err(|error| format!("--admin-address {}: {error}", arguments.admin_address))?;
     let clients = Clients::infer().await?;
     let identity = arguments.pod_name.unwrap_or_else(|| format!("process-{}", std::process::id()));
@@ -51,14 +52,13 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), String> {
     let health = Health::new(metrics.clone());
     let (stopper, stop) = Stop::new();
     let (finish, finished) = Stop::new();
-    let (namespace, name) = (&arguments.scope.pod_namespace, &arguments.scope.lease_name);
-    let elector = Elector::new(clients.lease.clone(), namespace, name, &identity, Clock::System);
+    let lease = (arguments.scope.pod_namespace.as_str(), arguments.scope.lease_name.as_str());
+    let elector = Elector::new(clients.lease.clone(), lease, &identity, times, Clock::System);
     let (leader, lease) = elector.run(finished.wished());
     let mut lease = tokio::spawn(lease);
     let mut background = JoinSet::new();
     background.spawn(admin::serve(listener, health.clone()));
-    let shared =
-        Shared { clients, leader, metrics, stop, identity, proxy_image: arguments.proxy_image };
+    let shared = Shared { clients, leader, metrics, stop, identity, proxy, pace };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = shared.identity, "started");
 
     let controllers = start(&shared, &scopes, &mut background, &health);
@@ -100,7 +100,9 @@ fn start(
         let context = Arc::new(Context {
             client: client.clone(),
             leader: shared.leader.clone(),
-            proxy_image: shared.proxy_image.clone(),
+            scope: scope.clone(),
+            pace: shared.pace,
+            proxy: shared.proxy.clone(),
             events: Events::new(client.clone(), &shared.identity),
             reports: Reports::new(queue.clone()),
             seen: Seen::default(),
@@ -109,6 +111,11 @@ fn start(
             stop: shared.stop.clone(),
             clock: Clock::System,
         });
+        if let Scope::Cluster { except } = scope {
+            for namespace in except {
+                background.spawn(excluded::watch(namespace.clone(), Arc::clone(&context)));
+            }
+        }
         let objects = proxy_controller::start(scope, client, (&queue, &wake), background);
         background.spawn(references::watch(Store::clone(&objects), queue, Arc::clone(&context)));
         let workloads = workload_controller::start(&context, scope, &objects, (wake, woken));

@@ -35,7 +35,7 @@ pub(crate) async fn run(
             missing.push(format!("OAuth2Proxy objects can not be listed in {scope}: {error}: is the definition installed?"));
         }
         let namespace = match scope {
-            Scope::Cluster => None,
+            Scope::Cluster { .. } => None,
             Scope::Namespace(name) => Some(name.as_str()),
         };
         for rule in RIGHTS.work {

@@ -1,12 +1,15 @@
 //! What every reconcile needs: made once, shared by all, changed by none.
 
 use crate::clock::Clock;
+use crate::controller::Pace;
 use crate::event::Events;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
+use crate::pod;
 use crate::poke::Poker;
 use crate::references::Seen;
 use crate::report::Reports;
+use crate::scope::Scope;
 use crate::stop::Stop;
 use kube::Client;
 
@@ -16,8 +19,12 @@ pub(crate) struct Context {
     pub(crate) client: Client,
     /// Whether this replica may write.
     pub(crate) leader: Leadership,
-    /// The image of the proxy where an object names none.
-    pub(crate) proxy_image: String,
+    /// The namespaces that are looked after.
+    pub(crate) scope: Scope,
+    /// How much is done at a time, and how often.
+    pub(crate) pace: Pace,
+    /// What every container of the proxy has in common.
+    pub(crate) proxy: pod::Defaults,
     /// Publishes events.
     pub(crate) events: Events,
     /// What pods say.

@@ -27,10 +27,15 @@ use tokio::time::{Instant, timeout};
 
 /// No reconcile takes longer: one that hangs must not hold its slot for ever.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
-/// Reconciles at a time. Enough to hide the API server's latency, few enough not to bury it.
-const CONCURRENCY: u16 = 16;
-/// Every object gets a turn this often, because a watch can lose an event.
-const RESYNC: Duration = Duration::from_mins(10);
+
+/// How much a controller does at a time, and how often without cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pace {
+    /// Reconciles at a time of each controller. Enough to hide the API server's latency, few enough not to bury it.
+    pub(crate) concurrency: u16,
+    /// Every object gets a turn this often, because a watch can lose an event.
+    pub(crate) resync: Duration,
+}
 
 /// When an object that was reconciled gets its next turn, if nothing happens before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,10 +92,16 @@ where
                     backoff.forget(&reference.to_string());
                     return Ok(Action::await_change());
                 };
+                // Whatever brought the turn about: what is left out is left alone.
+                if !context.scope.holds(&object.namespace().unwrap_or_default()) {
+                    return Ok(Action::await_change());
+                }
                 Ok(attempt(name, &object, &context, &backoff, &reconcile).await)
             })
         };
-        let config = Config::default().debounce(Duration::from_millis(50)).concurrency(CONCURRENCY);
+        let config = Config::default()
+            .debounce(Duration::from_millis(50))
+            .concurrency(context.pace.concurrency);
         let requests = requests.take_until(context.stop.clone().wished());
         applier(turn, |_, error, _| match *error {}, context, store, requests, config)
             .for_each(|_| async {})
@@ -123,7 +134,7 @@ where
         Ok(next) => {
             backoff.forget(&key);
             Action::requeue(match next {
-                Next::Resync => backoff::jittered(RESYNC, &key),
+                Next::Resync => backoff::jittered(context.pace.resync, &key),
                 Next::After(delay) => backoff::jittered(delay, &key),
             })
         }

@@ -14,14 +14,55 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long a claim lasts without renewal.
-const DURATION: Duration = Duration::from_secs(15);
-/// How long the holder tries to renew before it gives up; well below the duration, so that it has ended when another starts.
-const DEADLINE: Duration = Duration::from_secs(10);
-/// Time between attempts.
-const RETRY: Duration = Duration::from_secs(2);
 /// Time for one request.
-const REQUEST: Duration = Duration::from_secs(4);
+pub(crate) const REQUEST: Duration = Duration::from_secs(4);
+
+/// The times of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Times {
+    /// How long a claim lasts without renewal.
+    pub(crate) duration: Duration,
+    /// How long the holder tries to renew before it gives up; well below the duration, so that it has ended when another
+    /// starts.
+    pub(crate) deadline: Duration,
+    /// Time between attempts.
+    pub(crate) retry: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        let [duration, deadline, retry] = [15, 10, 2].map(Duration::from_secs);
+        Self { duration, deadline, retry }
+    }
+}
+
+impl Times {
+    /// The same times if they keep two replicas apart.
+    ///
+    /// # Errors
+    /// The flag that has to change, and how.
+    pub(crate) fn checked(self) -> Result<Self, String> {
+        let Self { duration, deadline, retry } = self;
+        // The Lease has whole seconds, and few digits.
+        if duration.subsec_nanos() != 0 || duration > Duration::from_hours(1) {
+            return Err(format!(
+                "--lease-duration {duration:?}: write whole seconds, at most an hour"
+            ));
+        }
+        // What is sent in the last moment has to be through before another replica starts.
+        if duration < deadline.saturating_add(REQUEST) {
+            return Err(format!(
+                "--lease-duration {duration:?} has to be at least {REQUEST:?} more than --lease-renew-deadline ({deadline:?}), or two replicas could write at once"
+            ));
+        }
+        if retry < Duration::from_secs(1) || deadline < retry.saturating_mul(2) {
+            return Err(format!(
+                "--lease-retry-period {retry:?}: write at least 1s and at most half of --lease-renew-deadline ({deadline:?}), or one failed attempt could end the process"
+            ));
+        }
+        Ok(self)
+    }
+}
 
 /// Whether this replica holds the lease.
 #[derive(Clone)]
@@ -59,6 +100,7 @@ pub(crate) struct Elector {
     api: Api<Lease>,
     name: String,
     identity: String,
+    times: Times,
     clock: Clock,
 }
 
@@ -72,15 +114,16 @@ impl Elector {
     /// `client` must not retry by itself: a renewal that is late is worth nothing.
     pub(crate) fn new(
         client: Client,
-        namespace: &str,
-        name: &str,
+        (namespace, name): (&str, &str),
         identity: &str,
+        times: Times,
         clock: Clock,
     ) -> Self {
         Self {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
             identity: identity.to_owned(),
+            times,
             clock,
         }
     }
@@ -112,7 +155,8 @@ impl Elector {
         loop {
             let start = Instant::now();
             // No longer than the claim may go without renewal: the end of the process must not wait for a last attempt.
-            let left = renewed.map_or(REQUEST, |last| DEADLINE.saturating_sub(last.elapsed()));
+            let left =
+                renewed.map_or(REQUEST, |last| self.times.deadline.saturating_sub(last.elapsed()));
             let attempt = timeout(left.min(REQUEST), self.attempt(&mut seen))
                 .await
                 .unwrap_or_else(|_| Err("no answer".to_owned()));
@@ -126,7 +170,7 @@ impl Elector {
                 }
                 (Ok(Some(other)), Some(_)) => return Err(Lost::Taken(other)),
                 (Ok(Some(_)), None) => {}
-                (Err(error), Some(last)) if last.elapsed() >= DEADLINE => {
+                (Err(error), Some(last)) if last.elapsed() >= self.times.deadline => {
                     return Err(Lost::NotRenewed { seconds: last.elapsed().as_secs(), error });
                 }
                 (Err(error), _) => tracing::warn!(
@@ -135,7 +179,7 @@ impl Elector {
                     "the lease could not be read or written"
                 ),
             }
-            sleep(RETRY).await;
+            sleep(self.times.retry).await;
         }
     }
 
@@ -158,8 +202,11 @@ impl Elector {
         let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty());
         if let Some(other) = holder.filter(|holder| *holder != self.identity) {
             let version = lease.metadata.resource_version.clone().unwrap_or_default();
+            // A holder with other settings counts on its own.
+            let claimed = u64::try_from(spec.lease_duration_seconds.unwrap_or(0)).unwrap_or(0);
+            let lasts = self.times.duration.max(Duration::from_secs(claimed));
             let expired = match seen {
-                Some(before) if before.version == version => before.since.elapsed() >= DURATION,
+                Some(before) if before.version == version => before.since.elapsed() >= lasts,
                 _ => {
                     *seen = Some(Seen { version, since: Instant::now() });
                     false
@@ -184,7 +231,7 @@ impl Elector {
         let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or(0);
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(self.times.duration.as_secs()).ok(),
             acquire_time: ours.map_or_else(|| Some(now.clone()), |spec| spec.acquire_time.clone()),
             renew_time: Some(now),
             lease_transitions: Some(transitions + i32::from(ours.is_none() && before.is_some())),
@@ -245,7 +292,7 @@ mod tests {
                     )
                 });
             }
-            if after >= DEADLINE {
+            if after >= Times::default().deadline {
                 std::future::pending::<()>().await;
             }
             sleep(Duration::from_millis(1330)).await;
@@ -260,11 +307,47 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_claim_that_is_not_renewed_ends_before_another_can_have_it() {
         let start = Instant::now();
-        let elector = Elector::new(failing(start), "shop", "lease", "a", Clock::System);
+        let elector =
+            Elector::new(failing(start), ("shop", "lease"), "a", Times::default(), Clock::System);
         let (leader, run) = elector.run(std::future::pending());
         let lost = run.await.unwrap_err();
         assert!(matches!(lost, Lost::NotRenewed { .. }), "{lost}");
         assert!(*leader.0.borrow(), "the first claim was not taken");
-        assert!(start.elapsed() < DURATION, "it wrote on for {:?}", start.elapsed());
+        assert!(
+            start.elapsed() < Times::default().duration,
+            "it wrote on for {:?}",
+            start.elapsed()
+        );
+    }
+
+    /// An API server with the Lease of a replica that is gone, and takes whatever is written.
+    fn held(seconds: i32) -> Client {
+        let lease = serde_json::json!({
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {"name": "lease", "resourceVersion": "1"},
+            "spec": {"holderIdentity": "b", "leaseDurationSeconds": seconds},
+        });
+        let text = lease.to_string();
+        let service = tower::service_fn(move |_: Request<Body>| {
+            let answer = Response::new(Full::new(Bytes::from(text.clone())));
+            std::future::ready(Ok::<_, Infallible>(answer))
+        });
+        Client::new(service, "shop")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_with_longer_times_is_left_alone_for_as_long_as_it_said() {
+        for (said, least) in [(60, 60), (15, 15), (1, 15)] {
+            let start = Instant::now();
+            let elector =
+                Elector::new(held(said), ("shop", "lease"), "a", Times::default(), Clock::System);
+            let (leader, run) = elector.run(std::future::pending());
+            tokio::spawn(run);
+            leader.acquired().await;
+            let waited = start.elapsed();
+            assert!(waited >= Duration::from_secs(least), "{said}: {waited:?}");
+            assert!(waited <= Duration::from_secs(least + 4), "{said}: {waited:?}");
+        }
     }
 }

@@ -20,6 +20,7 @@ mod condition;
 mod context;
 mod controller;
 mod event;
+mod excluded;
 mod fleet;
 mod inject;
 mod leader;
@@ -102,7 +103,7 @@ fn perform(command: Command) -> Result<String, String> {
         }),
         Command::Run(arguments) => {
             telemetry::start(&arguments.log_level, arguments.log_format)?;
-            block_on(app::run(arguments)).map(|()| String::new())
+            block_on(app::run(*arguments)).map(|()| String::new())
         }
     }
 }

@@ -43,10 +43,21 @@ pub(crate) struct ProxyPod {
     pub(crate) image_pull_secrets: Vec<String>,
 }
 
-/// Renders the proxy for one pod. `image` is used where the object names none.
-pub(crate) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> ProxyPod {
+/// What the operator is told of every container of the proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Defaults {
+    /// Its image, where the object names none.
+    pub(crate) image: String,
+    /// Its user and group; absent: whatever the cluster assigns, or those of the image.
+    pub(crate) user: Option<i64>,
+    /// As `user`.
+    pub(crate) group: Option<i64>,
+}
+
+/// Renders the proxy for one pod.
+pub(crate) fn render(spec: &ValidSpec, defaults: &Defaults, ports: PodPorts) -> ProxyPod {
     ProxyPod {
-        container: container::render(spec, image, ports),
+        container: container::render(spec, defaults, ports),
         volumes: vec![volumes::render(spec)],
         image_pull_secrets: spec
             .spec
@@ -58,4 +69,4 @@ pub(crate) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> ProxyPod
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

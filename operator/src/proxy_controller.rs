@@ -72,7 +72,7 @@ async fn attempt(
         Ok(proxy) => proxy,
         Err(findings) => return Outcome::Waiting(findings),
     };
-    let wanted = match build::run(&proxy, &context.proxy_image) {
+    let wanted = match build::run(&proxy, &context.proxy) {
         Ok(wanted) => wanted,
         Err(findings) => return Outcome::Invalid(findings),
     };

@@ -187,7 +187,7 @@ impl Turn<'_> {
                         admin: ports.admin,
                         application: Some(ports.upstream),
                     };
-                    let pod = pod::render(spec, &self.context.proxy_image, ports);
+                    let pod = pod::render(spec, &self.context.proxy, ports);
                     Sidecar {
                         container: pod.container,
                         volumes: pod.volumes,

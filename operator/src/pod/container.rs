@@ -1,6 +1,6 @@
 //! The container: command line, ports, resources, security.
 
-use super::{MOUNT, NAME, PodPorts, probes};
+use super::{Defaults, MOUNT, NAME, PodPorts, probes};
 use crate::proxy_controller::ValidSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use proxy_config::Version;
@@ -10,13 +10,10 @@ use std::collections::BTreeMap;
 /// The program in the image. A hook knows no entry point.
 const PROGRAM: &str = "/usr/local/bin/oauth2-proxy";
 
-/// The user of the image, set here too: a pod whose own security context says root would otherwise start us as root.
-const USER: i64 = 65532;
-
-pub(super) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> Value {
+pub(super) fn render(spec: &ValidSpec, defaults: &Defaults, ports: PodPorts) -> Value {
     let mut container = json!({
         "name": NAME,
-        "image": spec.spec.image.as_deref().unwrap_or(image),
+        "image": spec.spec.image.as_deref().unwrap_or(&defaults.image),
         "imagePullPolicy": "IfNotPresent",
         "args": arguments(ports),
         "ports": [
@@ -27,16 +24,7 @@ pub(super) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> Value {
         "readinessProbe": probes::readiness(ports.admin),
         "livenessProbe": probes::liveness(ports.admin),
         "resources": resources(spec, ports.application.is_some()),
-        "securityContext": {
-            "allowPrivilegeEscalation": false,
-            "capabilities": {"drop": ["ALL"]},
-            "privileged": false,
-            "readOnlyRootFilesystem": true,
-            "runAsGroup": USER,
-            "runAsNonRoot": true,
-            "runAsUser": USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": security(defaults),
         "terminationMessagePolicy": "FallbackToLogsOnError",
         "volumeMounts": [{"name": NAME, "mountPath": MOUNT, "readOnly": true}],
     });
@@ -52,6 +40,26 @@ pub(super) fn render(spec: &ValidSpec, image: &str, ports: PodPorts) -> Value {
         }
     }
     container
+}
+
+/// All that the restricted profile asks for, here and not in the pod, which is the application's. User and group are set
+/// too, for a pod whose own security context says root would have us start as root, and so not at all. A cluster that
+/// assigns them, as some do, refuses any other: there they are left out, and root is refused all the same.
+fn security(defaults: &Defaults) -> Value {
+    let mut context = json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": {"drop": ["ALL"]},
+        "privileged": false,
+        "readOnlyRootFilesystem": true,
+        "runAsGroup": defaults.group,
+        "runAsNonRoot": true,
+        "runAsUser": defaults.user,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    });
+    if let Some(fields) = context.as_object_mut() {
+        fields.retain(|_, value| !value.is_null());
+    }
+    context
 }
 
 /// Ports are given here as well as in the file: a pod keeps those that its specification, probes and Services name, even

@@ -5,8 +5,12 @@ use serde_json::json;
 const SIDECAR: PodPorts = PodPorts { proxy: 4180, admin: 44180, application: Some(8080) };
 const ALONE: PodPorts = PodPorts { application: None, ..SIDECAR };
 
+pub(crate) fn defaults() -> Defaults {
+    Defaults { image: "example/proxy:1".to_owned(), user: Some(65532), group: Some(65532) }
+}
+
 fn container(more: Value, ports: PodPorts) -> Value {
-    render(&valid(more), "example/proxy:1", ports).container
+    render(&valid(more), &defaults(), ports).container
 }
 
 #[test]
@@ -50,6 +54,21 @@ fn it_meets_the_restricted_pod_security_standard_by_itself() {
 }
 
 #[test]
+fn a_user_that_the_cluster_assigns_is_left_out_and_nothing_else_is() {
+    let of = |defaults: &Defaults, ports| {
+        render(&valid(json!({})), defaults, ports).container["securityContext"].clone()
+    };
+    let assigned = Defaults { user: None, group: None, ..defaults() };
+    for ports in [SIDECAR, ALONE] {
+        let mut fixed = of(&defaults(), ports);
+        let fields = fixed.as_object_mut().unwrap();
+        assert!(fields.remove("runAsUser").is_some() && fields.remove("runAsGroup").is_some());
+        assert_eq!(of(&assigned, ports), fixed);
+    }
+    assert_eq!(of(&Defaults { user: Some(1000), ..defaults() }, SIDECAR)["runAsUser"], 1000);
+}
+
+#[test]
 fn probes_are_on_the_admin_port_by_number() {
     let container = container(json!({}), PodPorts { admin: 9000, ..SIDECAR });
     for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
@@ -86,7 +105,7 @@ fn one_volume_holds_whole_secrets_and_the_configuration_comes_last() {
         "session": {"store": "redis", "redis": {"urlSecretRef": {"name": "redis", "key": "url"}}},
         "access": {"emailsFrom": {"configMapKeyRef": {"name": "people", "key": "list"}}},
     }));
-    let volumes = render(&spec, "image", SIDECAR).volumes;
+    let volumes = render(&spec, &defaults(), SIDECAR).volumes;
     assert_eq!(
         volumes,
         [json!({"name": "oauth2-proxy", "projected": {"defaultMode": 292, "sources": [
@@ -103,13 +122,13 @@ fn one_volume_holds_whole_secrets_and_the_configuration_comes_last() {
 
 #[test]
 fn a_change_that_running_pods_take_up_does_not_change_the_pod() {
-    let before = render(&valid(json!({})), "image", SIDECAR);
+    let before = render(&valid(json!({})), &defaults(), SIDECAR);
     let after = render(
         &valid(json!({
             "access": {"allowedGroups": ["staff"]}, "logging": {"format": "text"},
             "session": {"cookie": {"expire": "1h"}}, "provider": {"scope": "openid"},
         })),
-        "image",
+        &defaults(),
         SIDECAR,
     );
     assert_eq!(before, after);

@@ -13,6 +13,7 @@ pub(super) use cookie_secret::with_new_key;
 use super::outcome::Finding;
 use super::ring;
 use super::validate::ValidatedProxy;
+use crate::pod;
 use crds::Reason;
 use serde_json::Value;
 
@@ -40,11 +41,14 @@ pub(super) struct Standalone {
     pub(super) service: Value,
 }
 
-/// Builds everything. `image` is used where the object names none.
+/// Builds everything. `defaults` are what every container of the proxy has in common.
 ///
 /// # Errors
 /// What the reader of the configuration would refuse, by the reader's own rules.
-pub(super) fn run(proxy: &ValidatedProxy, image: &str) -> Result<Wanted, Vec<Finding>> {
+pub(super) fn run(
+    proxy: &ValidatedProxy,
+    defaults: &pod::Defaults,
+) -> Result<Wanted, Vec<Finding>> {
     let config = config::build(proxy);
     config.problems().map_err(|problems| {
         problems
@@ -62,7 +66,7 @@ pub(super) fn run(proxy: &ValidatedProxy, image: &str) -> Result<Wanted, Vec<Fin
         config_secret: config_secret::build(&proxy.spec, &text),
         standalone: proxy.spec.spec.deployment.as_ref().map(|settings| Standalone {
             service_account: service_account::build(&proxy.spec),
-            deployment: deployment::build(&proxy.spec, settings, image),
+            deployment: deployment::build(&proxy.spec, settings, defaults),
             service: service::build(&proxy.spec),
         }),
     })

@@ -6,6 +6,7 @@ use super::outcome::Finding;
 use super::validate::{ValidatedProxy, validate};
 use super::{ValidSpec, validate_spec};
 use crate::object::covers;
+use crate::pod;
 use crate::report::FleetReport;
 use crds::{OAuth2Proxy, Reason};
 use k8s_openapi::ByteString;
@@ -63,8 +64,11 @@ fn validated(
 }
 
 fn built(more: Value) -> build::Wanted {
-    build::run(&validated(more, vec![client_secret(), ring_secret()]).unwrap(), "example/proxy:1")
-        .unwrap()
+    build::run(
+        &validated(more, vec![client_secret(), ring_secret()]).unwrap(),
+        &pod::tests::defaults(),
+    )
+    .unwrap()
 }
 
 fn config(more: Value) -> Config {
@@ -197,7 +201,9 @@ fn an_empty_or_missing_entry_of_a_secret_is_named_without_its_content() {
 
 #[test]
 fn the_cookie_secret_is_made_only_if_there_is_none() {
-    let with = build::run(&validated(json!({}), vec![client_secret()]).unwrap(), "image").unwrap();
+    let with =
+        build::run(&validated(json!({}), vec![client_secret()]).unwrap(), &pod::tests::defaults())
+            .unwrap();
     assert_eq!(with.cookie_secret.unwrap()["metadata"]["name"], "main-cookie");
     assert!(built(json!({})).cookie_secret.is_none());
 }

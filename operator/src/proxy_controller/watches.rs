@@ -26,14 +26,12 @@ pub(crate) fn start(
     tasks: &mut JoinSet<()>,
 ) -> Objects<Guarded> {
     let (own, wake) = (queue.clone(), wake.clone());
-    let (objects, watch) =
-        follow::<Guarded>(scope.api(client), watcher::Config::default(), move |object| {
-            own.push(ObjectRef::from_obj(object));
-            wake.object_seen(object);
-        });
+    let (objects, watch) = follow::<Guarded>(scope.api(client), scope.watch(), move |object| {
+        own.push(ObjectRef::from_obj(object));
+        wake.object_seen(object);
+    });
     tasks.spawn(watch);
-    let ours =
-        watcher::Config::default().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
+    let ours = scope.watch().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
     tasks.spawn(owned::<Deployment>(scope, client, ours.clone(), queue));
     tasks.spawn(owned::<PartialObjectMeta<Service>>(scope, client, ours, queue));
     objects

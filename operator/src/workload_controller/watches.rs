@@ -145,16 +145,14 @@ pub(crate) fn start(
     objects: &Objects<Guarded>,
     (wake, woken): (Wake, Woken),
 ) -> Workloads {
-    let (deployments, deployment_watch) =
-        follow(scope.api(&context.client), watcher::Config::default(), {
-            let wake = wake.clone();
-            move |deployment| wake.deployment_seen(deployment)
-        });
-    let (services, service_watch) =
-        follow(scope.api(&context.client), watcher::Config::default(), {
-            let wake = wake.clone();
-            move |service| wake.service_seen(service)
-        });
+    let (deployments, deployment_watch) = follow(scope.api(&context.client), scope.watch(), {
+        let wake = wake.clone();
+        move |deployment| wake.deployment_seen(deployment)
+    });
+    let (services, service_watch) = follow(scope.api(&context.client), scope.watch(), {
+        let wake = wake.clone();
+        move |service| wake.service_seen(service)
+    });
     let desk =
         Arc::new(Desk::new(scope.to_string(), Store::clone(&deployments), context.reports.clone()));
     let _ = wake.desk.set(Arc::clone(&desk));
@@ -163,7 +161,7 @@ pub(crate) fn start(
     let mut controllers = controllers(context, &desk, all.clone(), woken);
     let mut watches: Vec<BoxFuture<'static, ()>> =
         vec![Box::pin(deployment_watch), Box::pin(service_watch)];
-    let every = watcher::Config::default;
+    let every = || scope.watch();
     for (watch, controller) in [
         refusing::<StatefulSet>(context, scope, every()),
         refusing::<DaemonSet>(context, scope, every()),

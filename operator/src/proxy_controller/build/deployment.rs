@@ -9,14 +9,18 @@ use serde_json::{Value, json};
 /// Time for the pause before the end, the drain, and some more.
 const GRACE_SECONDS: u32 = 45;
 
-pub(super) fn build(spec: &ValidSpec, settings: &crds::Deployment, image: &str) -> Value {
+pub(super) fn build(
+    spec: &ValidSpec,
+    settings: &crds::Deployment,
+    defaults: &pod::Defaults,
+) -> Value {
     let name = name::standalone(&spec.name);
     let ports = PodPorts {
         proxy: spec.spec.sidecar.port,
         admin: spec.spec.sidecar.admin_port,
         application: None,
     };
-    let rendered = pod::render(spec, image, ports);
+    let rendered = pod::render(spec, defaults, ports);
     let mut pod = json!({
         "serviceAccountName": name,
         "automountServiceAccountToken": false,
