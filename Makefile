@@ -1,9 +1,10 @@
 # `make` lists the commands. Everything they need is installed or built by them, except root,
-# Debian's packages' mirrors, Go, Rust, Node.js and Java.
+# Debian's packages' mirrors, Go, Rust and, for the tests, Node.js and Java.
 
 CARGO   ?= cargo
 NAME    ?= dev
-HARNESS  = $(CARGO) run --quiet --locked --package harness --bin harness --
+# The launcher is there in two seconds. It checks what the demo needs, builds the harness under a line of progress, and becomes it.
+HARNESS  = $(CARGO) run --quiet --locked --package launcher --bin launcher --
 
 # Versions of the tools that `make check` installs into the cache.
 CARGO_DENY_VERSION = 0.20.2
@@ -21,18 +22,31 @@ SEED ?= 1
 COUNT ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down cluster cluster-down images generate test check bench fuzz mutants \
+.PHONY: help demo demo-down clean-cache cluster cluster-down images generate test check bench fuzz mutants \
 	check-format check-clippy check-docs check-deny check-generated
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## A login in front of a sample app, on a real cluster (DEMO_CONTEXT=<context>: on yours)
-	@echo "building the harness"
+	@command -v $(CARGO) > /dev/null && command -v cc > /dev/null || { \
+		echo "The demo can not start yet. Nothing was changed."; \
+		command -v $(CARGO) > /dev/null || echo "  - there is no $(CARGO) in PATH: install Rust, with rustup"; \
+		command -v cc > /dev/null || echo "  - there is no C compiler (cc) in PATH: apt-get install gcc libc6-dev"; \
+		test -n "$(DEMO_CONTEXT)" || command -v go > /dev/null || echo "  - there is no go in PATH: install Go 1.26 or newer"; \
+		test -n "$(DEMO_CONTEXT)" || test "$$(id -u)" = 0 || echo "  - a cluster needs root: sudo -E make demo"; exit 1; }
 	@$(HARNESS) demo up
 
 demo-down: ## Remove the demo and all it left
 	@$(HARNESS) demo down
+
+clean-cache: ## Remove what was built and downloaded into the cache outside of this folder; says what else there is
+	@if test -n "$$(ls -A $(CACHE)/clusters 2> /dev/null)"; then \
+		echo "clusters are there: $$(ls $(CACHE)/clusters | tr '\n' ' ')- first make demo-down, or make cluster-down NAME=<name>"; exit 1; fi
+	@for folder in components downloads images tools locks clusters demo; do rm -rf "$(CACHE)/$$folder"; done
+	@echo "removed: the folders of $(CACHE)"
+	@echo "left, as other programs use them too: cargo clean (this folder's target), go clean -cache -modcache (what Go compiled and downloaded),"
+	@echo "apt-get remove containerd runc containernetworking-plugins nftables (the packages of a cluster, if nothing else uses them)"
 
 cluster: ## A one-node Kubernetes, NAME=<name>; prints its KUBECONFIG
 	@$(HARNESS) cluster up --name $(NAME)

@@ -56,6 +56,11 @@ fn harness_and_benchmark_know_the_programs_only_from_outside() {
 }
 
 #[test]
+fn launcher_is_built_of_nothing() {
+    assert_eq!(tree("launcher").len(), 1, "a person waits for it before anything is said");
+}
+
+#[test]
 fn nothing_depends_on_the_tests() {
     for package in ["crds", "proxy-config", "operator", "proxy"] {
         let tree = tree(package);

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders with sources, each with the files that cargo starts from.
-const ROOTS: [(&str, &[&str]); 13] = [
+const ROOTS: [(&str, &[&str]); 14] = [
     ("crds/src", &["lib.rs", "bin/generate.rs"]),
     ("operator/src", &["lib.rs", "main.rs"]),
     ("proxy/src", &["lib.rs", "main.rs"]),
@@ -14,6 +14,7 @@ const ROOTS: [(&str, &[&str]); 13] = [
     ("tests/src", &["lib.rs"]),
     ("proxy/tests", &["process.rs", "validation.rs"]),
     ("tests/harness/src", &["lib.rs", "main.rs"]),
+    ("tests/launcher/src", &["lib.rs", "main.rs"]),
     ("tests/bench/src", &["main.rs"]),
     ("tests/cluster", &["main.rs"]),
     ("tests/contract", &["main.rs"]),

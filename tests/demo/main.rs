@@ -14,12 +14,16 @@ use tests::eventually::eventually;
 use tests::process::root;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_lets_alice_in_lives_through_changes_and_leaves_nothing_behind() {
+async fn the_demo_lets_alice_in_and_not_bob_lives_through_changes_and_leaves_nothing_behind() {
     let demo = Demo::up();
     let pods = demo.pods();
     chromium_logs_in_and_sees_the_greeting(&demo).await;
     let alice = log_in(&demo).await;
     the_app_is_told_name_and_groups(&demo, &alice).await;
+    bob_is_refused(&demo).await;
+    an_open_service_is_seen_at_the_entrance(&demo).await;
+    a_run_that_is_refused_leaves_the_demo_as_it_is(&demo).await;
+    a_second_run_changes_nothing(&demo, &alice).await;
     a_change_of_the_object_reaches_the_sidecars(&demo, &alice).await;
     a_session_outlives_a_new_key(&demo, &alice).await;
     helm_upgrades_and_tests_the_operator(&demo, &alice).await;
@@ -87,6 +91,56 @@ async fn the_app_is_told_name_and_groups(demo: &Demo, alice: &Browser) {
     assert_eq!(groups, ["gardeners", "staff"], "{seen:#}");
     let cookies = header("cookie").unwrap_or_default();
     assert!(!cookies.contains("_oauth2_proxy"), "the session reached the app: {cookies}");
+}
+
+async fn bob_is_refused(demo: &Demo) {
+    let browser = Browser::new();
+    let page = browser.follow(&demo.url("/oauth2/start?rd=%2F")).await;
+    let end = browser.log_in(&page, "bob", "gatecrasher").await;
+    assert_eq!(end.status, 403, "the login ended at {end:?}");
+    assert!(end.body.contains("allowed groups"), "{}", end.body);
+    assert_eq!(browser.get(&demo.url("/headers")).await.status, 403);
+}
+
+/// Whoever looks at the demo sees what a client in the cluster sees, and not what a way of its own would show.
+async fn an_open_service_is_seen_at_the_entrance(demo: &Demo) {
+    // A client each time: a connection leads for ever where it led at its beginning.
+    let answers = async |wanted: u16| {
+        eventually("a stranger gets the other answer", Duration::from_mins(1), || async {
+            let status = Browser::new().get(&demo.url("/headers")).await.status;
+            if status == wanted { Ok(()) } else { Err(status) }
+        })
+        .await;
+    };
+    answers(403).await;
+    demo.ok(&["annotate", "deployment", "sample-app", "oauth2proxy.dev/paused=true"]);
+    let open = r#"{"spec":{"ports":[{"port":80,"targetPort":"http"}]}}"#;
+    eventually("the Service stays open", Duration::from_mins(1), || async {
+        demo.ok(&["patch", "service", "sample-app", "-p", open]);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let status = Browser::new().get(&demo.url("/headers")).await.status;
+        if status == 200 { Ok(()) } else { Err(status) }
+    })
+    .await;
+    demo.ok(&["annotate", "deployment", "sample-app", "oauth2proxy.dev/paused-"]);
+    answers(403).await;
+}
+
+async fn a_run_that_is_refused_leaves_the_demo_as_it_is(demo: &Demo) {
+    let said = demo.refused(&[("DEMO_CONTEXT", "nope")]);
+    assert!(said.contains("DEMO_CONTEXT=nope"), "{said}");
+    let port = demo.url("").rsplit(':').next().unwrap_or_default().to_owned();
+    let said = demo.refused(&[("DEMO_KEYCLOAK_PORT", &port), ("DEMO_CONTEXT", "nope")]);
+    assert!(said.contains("are both") && said.contains("DEMO_CONTEXT=nope"), "{said}");
+    assert_eq!(Browser::new().get(&demo.url("/headers")).await.status, 403, "it goes on");
+}
+
+async fn a_second_run_changes_nothing(demo: &Demo, alice: &Browser) {
+    let (revisions, pods) = (demo.revisions(), demo.pods());
+    demo.bring_up();
+    assert_eq!(demo.revisions(), revisions, "a revision of the operator's release");
+    assert_eq!(demo.pods(), pods, "the app's pods");
+    assert_eq!(alice.get(&demo.url("/headers")).await.status, 200, "the session lives on");
 }
 
 async fn a_change_of_the_object_reaches_the_sidecars(demo: &Demo, alice: &Browser) {

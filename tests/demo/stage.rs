@@ -25,16 +25,39 @@ impl Demo {
         let cluster = Cluster::bare(&format!("d{}", std::process::id()));
         let cache = cache_beside(cluster.kubeconfig());
         let demo = Self { cluster, cache, port: free_port(), keycloak_port: free_port() };
+        demo.bring_up();
+        demo
+    }
+
+    /// Brings it up, or up to date.
+    pub(crate) fn bring_up(&self) {
         program("proxy", "oauth2-proxy");
         program("operator", "oauth2-proxy-operator");
         let programs = program("harness", "sample-app");
         let from = programs.parent().expect("a folder").display().to_string();
-        let output = demo.harness(&["demo", "up", "--from", &from]);
+        let output = self.harness(&["demo", "up", "--from", &from]);
         let told = String::from_utf8_lossy(&output);
-        for word in [&demo.url(""), "alice", "wonderland"] {
+        for word in [&self.url(""), "alice", "wonderland", "bob", "gatecrasher"] {
             assert!(told.contains(word), "the demo does not tell {word}:\n{told}");
         }
-        demo
+    }
+
+    /// Tries to bring it up with other choices, and returns what the harness says against that.
+    pub(crate) fn refused(&self, choices: &[(&str, &str)]) -> String {
+        let mut harness = Command::new(program("harness", "harness"));
+        harness.envs(self.environment()).envs(choices.iter().copied());
+        // Not to build anything where it is not refused at once.
+        harness.args(["demo", "up", "--from", "/nonexistent"]);
+        let output = harness.current_dir(root()).output().expect("the harness starts");
+        assert!(!output.status.success(), "a demo came up with {choices:?}");
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    }
+
+    /// How often Helm wrote the operator's release.
+    pub(crate) fn revisions(&self) -> usize {
+        let get = ["get", "secrets", "-l", "owner=helm", "-o", "name"];
+        let operator = ["--namespace", OPERATOR];
+        self.cluster.ok(&[&operator[..], &get[..]].concat(), None).lines().count()
     }
 
     /// Removes it, and sees that nothing of it is left in the cluster.
@@ -109,17 +132,21 @@ impl Demo {
     }
 
     fn harness(&self, arguments: &[&str]) -> Vec<u8> {
+        let environment = self.environment();
+        let environment: Vec<(&str, &str)> =
+            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        harness_with(&environment, arguments).stdout
+    }
+
+    fn environment(&self) -> [(&'static str, String); 5] {
         let text = |path: &Path| path.display().to_string();
-        let environment = [
+        [
             ("OAUTH2_PROXY_OPERATOR_CACHE", text(self.cache.path())),
             ("KUBECONFIG", text(self.cluster.kubeconfig())),
             ("DEMO_CONTEXT", self.cluster.name().to_owned()),
             ("DEMO_PORT", self.port.to_string()),
             ("DEMO_KEYCLOAK_PORT", self.keycloak_port.to_string()),
-        ];
-        let environment: Vec<(&str, &str)> =
-            environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
-        harness_with(&environment, arguments).stdout
+        ]
     }
 }
 

@@ -1,12 +1,10 @@
 //! Builds the project's own programs and their images.
 
-use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use crate::cache::repository;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::image::programs;
-use crate::program::{program, run_shown};
+use crate::program::program;
 use crate::report::Report;
 
 /// Writes the images of the programs in `from`, or else of those it builds for release, to `to`.
@@ -22,22 +20,13 @@ pub fn images(from: Option<&Path>, to: &Path, report: &Report) -> Result<Vec<Pat
 
 /// Builds the programs and returns the folder that has them.
 fn build(report: &Report) -> Result<PathBuf> {
-    let root = repository();
-    report.long_step("build the programs (minutes the first time)", || {
+    report.long_step("build the programs (minutes the first time)", |progress| {
         let mut cargo = program("cargo", ["build", "--release", "--locked"]);
-        // A person sees how far it is; a log does not need each crate's name.
-        if !std::io::stderr().is_terminal() {
-            cargo.arg("--quiet");
-        }
         // By package: the workspace as a whole would also build what only tests need, and link some of it in.
         for (package, name) in programs::PROGRAMS {
             cargo.args(["--package", package, "--bin", name]);
         }
-        run_shown(cargo.current_dir(&root))
+        launcher::build::run(&mut cargo, "build-programs", progress).map_err(Error::Need)
     })?;
-    Ok(target(&root).join("release"))
-}
-
-fn target(root: &Path) -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), |dir| root.join(dir))
+    Ok(launcher::cache::target().join("release"))
 }

@@ -1,14 +1,12 @@
 //! Where the harness keeps things: one cache folder outside the repository, with
 //! the built components, the images' parts and the state of running clusters.
 
-use std::env;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Doing as _, Error, Result};
 
-/// Names another cache folder.
-pub const CACHE_VARIABLE: &str = "OAUTH2_PROXY_OPERATOR_CACHE";
+pub use launcher::cache::repository;
 
 /// The cache folder.
 #[derive(Debug, Clone)]
@@ -17,16 +15,14 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// `$OAUTH2_PROXY_OPERATOR_CACHE`, or `oauth2-proxy-operator` in `$XDG_CACHE_HOME` or `~/.cache`.
+    /// The one that [`launcher::cache::root`] names.
     ///
     /// # Errors
-    /// None of the variables is set, or the folder cannot be made.
+    /// No variable is set that says where it is, or the folder cannot be made.
     pub fn open() -> Result<Self> {
-        let set = |name: &str| env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
-        let root = set(CACHE_VARIABLE)
-            .or_else(|| set("XDG_CACHE_HOME").map(|c| c.join("oauth2-proxy-operator")))
-            .or_else(|| set("HOME").map(|h| h.join(".cache/oauth2-proxy-operator")))
-            .ok_or_else(|| Error::Need(format!("no home folder: set {CACHE_VARIABLE}")))?;
+        let root = launcher::cache::root().ok_or_else(|| {
+            Error::Need(format!("no home folder: set {}", launcher::cache::VARIABLE))
+        })?;
         Self::at(&root)
     }
 
@@ -78,13 +74,6 @@ impl Cache {
         file.lock().doing(|| format!("lock {}", path.display()))?;
         Ok(file)
     }
-}
-
-/// The repository that this program was built from.
-#[must_use]
-pub fn repository() -> PathBuf {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
-    manifest.ancestors().nth(2).unwrap_or(manifest).to_path_buf()
 }
 
 #[cfg(test)]

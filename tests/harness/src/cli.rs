@@ -1,6 +1,7 @@
 //! The command line: what can be asked for, and which part does it.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 use serde_json::json;
@@ -106,6 +107,9 @@ enum AskedOfDemo {
         /// Folder with built programs; without it they are built for release.
         #[arg(long)]
         from: Option<PathBuf>,
+        /// Milliseconds that were spent on it before, by the launcher.
+        #[arg(long, hide = true, default_value_t = 0)]
+        spent: u64,
     },
     /// Remove it.
     Down,
@@ -132,10 +136,13 @@ pub fn run() -> Result<()> {
 
 fn of_demo(asked: &AskedOfDemo) -> Result<()> {
     let interrupts = Interrupts::install()?;
-    let (report, cache) = (Report::new(), Cache::open()?);
+    let cache = Cache::open()?;
     match asked {
-        AskedOfDemo::Up { from } => demo::up(from.as_deref(), &cache, &report, &interrupts),
-        AskedOfDemo::Down => demo::down(&cache, &report),
+        AskedOfDemo::Up { from, spent } => {
+            let report = Report::since(Duration::from_millis(*spent));
+            demo::up(from.as_deref(), &cache, &report, &interrupts)
+        }
+        AskedOfDemo::Down => demo::down(&cache, &Report::new()),
     }
 }
 

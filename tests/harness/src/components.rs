@@ -6,12 +6,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use launcher::logged::Go;
 use sha2::{Digest as _, Sha256};
 
 use crate::cache::Cache;
 use crate::error::{Doing as _, Error, Result};
-use crate::program::{output, program, run_shown};
-use crate::report::Report;
+use crate::program::{output, program};
+use crate::report::{Progress, Report};
 
 /// Part of every key: raise it when the way of building changes.
 const RECIPE: &str = "2";
@@ -132,15 +133,28 @@ fn required_version(go_mod: &str, path: &str) -> Option<String> {
     })
 }
 
+/// Whether `module` is built already, as it is described now.
+///
+/// # Errors
+/// Its description cannot be read.
+pub fn is_built(module: Module, cache: &Cache) -> Result<bool> {
+    Ok(done(module, cache)?.exists())
+}
+
+/// Where the binaries of `module` are once they are built.
+fn done(module: Module, cache: &Cache) -> Result<PathBuf> {
+    let version = version(module)?;
+    let key = key(&described_in(module), &module.ldflags(&version))?;
+    Ok(cache.components().join(format!("{}-{version}-{key}", module.folder())))
+}
+
 /// The folder with the binaries of `module`, built if they are not there yet.
 ///
 /// # Errors
 /// Go is missing, its module proxy cannot be reached, or the build failed.
 pub fn ensure(module: Module, cache: &Cache, report: &Report) -> Result<PathBuf> {
-    let version = version(module)?;
-    let source = described_in(module);
-    let key = key(&source, &module.ldflags(&version))?;
-    let done = cache.components().join(format!("{}-{version}-{key}", module.folder()));
+    let (version, source) = (version(module)?, described_in(module));
+    let done = done(module, cache)?;
     if done.exists() {
         return Ok(done);
     }
@@ -154,7 +168,7 @@ pub fn ensure(module: Module, cache: &Cache, report: &Report) -> Result<PathBuf>
     fs::create_dir_all(&building).doing(|| format!("make {}", building.display()))?;
     report.long_step(
         &format!("build {} {version} with Go, once{}", module.folder(), hint(module)),
-        || build(module, &version, &source, &building),
+        |progress| build(module, &source, &building, progress),
     )?;
     fs::rename(&building, &done).doing(|| format!("make {}", done.display()))?;
     Ok(done)
@@ -162,24 +176,26 @@ pub fn ensure(module: Module, cache: &Cache, report: &Report) -> Result<PathBuf>
 
 fn hint(module: Module) -> &'static str {
     match module {
-        Module::Kubernetes => " (about five minutes on two cores)",
-        Module::CoreDns | Module::Helm3 | Module::Helm4 => " (about a minute on two cores)",
+        Module::Kubernetes => " (5 to 30 minutes on two cores)",
+        Module::CoreDns | Module::Helm3 | Module::Helm4 => " (one to three minutes on two cores)",
         Module::Pause => "",
     }
 }
 
-fn build(module: Module, version: &str, source: &Path, into: &Path) -> Result<()> {
+fn build(module: Module, source: &Path, into: &Path, progress: Progress<'_>) -> Result<()> {
     let mut out = into.as_os_str().to_owned();
     out.push("/");
     // What a debugger would need is stripped in the end, so it is not made at all.
     let mut go =
-        program("go", ["build", "-trimpath", "-mod=readonly", "-gcflags=all=-dwarf=false"]);
-    go.arg("-ldflags").arg(module.ldflags(version)).arg("-o").arg(out);
+        program("go", ["build", "-v", "-trimpath", "-mod=readonly", "-gcflags=all=-dwarf=false"]);
+    go.arg("-ldflags").arg(module.ldflags(&version(module)?)).arg("-o").arg(out);
     go.args(module.binaries().iter().map(|binary| binary.package));
     go.current_dir(source).env("CGO_ENABLED", "0").env("GOWORK", "off");
-    run_shown(&mut go).map_err(|_| {
+    let (log, mut seen) =
+        (launcher::cache::log(&format!("build-{}", module.folder())), Go::default());
+    launcher::logged::run(&mut go, &log, |line| progress.at(seen.read(line))).map_err(|error| {
         Error::Need(format!(
-            "cannot build {}; go says why above. The first build needs the Go module proxy ($GOPROXY), 4 GB of disk and 4 GB of memory",
+            "cannot build {}: {error}\nThe first build needs the Go module proxy ($GOPROXY), 4 GB of disk and 4 GB of memory",
             module.folder()
         ))
     })?;

@@ -7,6 +7,8 @@
 mod down;
 mod forwards;
 mod images;
+mod operator;
+mod ready;
 mod settings;
 mod target;
 mod wait;
@@ -26,7 +28,6 @@ use crate::cluster::{self, Cluster};
 use crate::components::{self, Module};
 use crate::error::{Doing as _, Result};
 use crate::interrupt::Interrupts;
-use crate::packages;
 use crate::program::{run, run_with_input};
 use crate::report::{Report, print};
 
@@ -46,31 +47,35 @@ pub fn up(
     report: &Report,
     interrupts: &Interrupts,
 ) -> Result<()> {
-    let settings = Settings::from_environment()?;
     let state = State::in_cache(cache);
-    forwards::stop(&state)?;
-    settings.require_free_ports()?;
+    let settings = ready::settings(from, cache, &state)?;
     // Images of other programs do not take the place of those that `make images` makes.
     let to = from.map_or_else(|| repository().join("target/images"), |from| from.join("images"));
     let programs = programs(from, &to, &settings, cache, report)?;
     let target = target(&settings, cache, report, interrupts)?;
+    // Only now, when there is a cluster for the new one: until then the demo that is up goes on as it was.
+    forwards::stop(&state)?;
     state.remember(&settings)?;
     images::bring(&target, &programs, cache, report)?;
     report.step("apply Keycloak and the sample app", || {
-        apply(&target, &settings, "1-keycloak.yaml")?;
-        apply(&target, &settings, "2-sample-app.yaml")
+        keycloak(&target, &settings)?;
+        apply(&target, &settings, "2-sample-app.yaml").map(drop)
     })?;
-    operator(&target, report)?;
+    operator::install(&target, report)?;
     wait::rollout(&target, "keycloak", report)?;
     wait::rollout(&target, "sample-app", report)?;
-    report.step("apply the OAuth2Proxy", || apply(&target, &settings, "3-oauth2proxy.yaml"))?;
+    report.step("apply the OAuth2Proxy", || {
+        apply(&target, &settings, "3-oauth2proxy.yaml").map(drop)
+    })?;
     wait::condition(&target, "ConfigRendered", report)?;
     report.step("kubectl annotate deployment sample-app oauth2proxy.dev/inject=main", || {
         let args =
             ["annotate", "--overwrite", "deployment", "sample-app", "oauth2proxy.dev/inject=main"];
         run(target.kubectl().args(["--namespace", NAMESPACE]).args(args)).map(drop)
     })?;
-    wait::injected(&target, report)?;
+    wait::routed(&target, report)?;
+    report.step("apply the entrance", || apply(&target, &settings, "4-entrance.yaml").map(drop))?;
+    wait::rollout(&target, "entrance", report)?;
     forwards::start(&state, &target, &settings, report)?;
     tell(&target, &settings, report);
     Ok(())
@@ -88,7 +93,6 @@ fn programs(
     if settings.context.is_some() {
         return build::images(from, to, report);
     }
-    packages::require_root("a cluster")?;
     thread::scope(|scope| {
         let components = scope.spawn(|| {
             cluster::prepare(cache, report)?;
@@ -114,56 +118,43 @@ fn target(
     Target::of_cluster(cluster, cache, report)
 }
 
-/// Applies a file of `examples/demo`, with the chosen ports in place of the usual ones.
-fn apply(target: &Target, settings: &Settings, file: &str) -> Result<()> {
+/// Keycloak, which reads users and clients once, at its start.
+fn keycloak(target: &Target, settings: &Settings) -> Result<()> {
+    let said = apply(target, settings, "1-keycloak.yaml")?;
+    if said.lines().any(|line| line == "configmap/keycloak-realm configured") {
+        let restart = ["rollout", "restart", "deployment", "keycloak", "--namespace", NAMESPACE];
+        run(target.kubectl().args(restart))?;
+    }
+    Ok(())
+}
+
+/// Applies a file of `examples/demo`, with the chosen ports in place of the usual ones, and returns what kubectl says.
+fn apply(target: &Target, settings: &Settings, file: &str) -> Result<String> {
     let path = repository().join("examples/demo").join(file);
     let text = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
     let text = settings.with_ports(&text);
-    run_with_input(target.kubectl().args(["apply", "--filename", "-"]), &text).map(drop)
-}
-
-/// Installs the operator by its chart, unless the cluster has one that is not the demo's.
-fn operator(target: &Target, report: &Report) -> Result<()> {
-    if target.has_foreign_operator()? {
-        report.note("this cluster has the operator already: it is used as it is");
-        return Ok(());
-    }
-    report.step("helm install the operator", || {
-        run(target.kubectl().args([
-            "get",
-            "namespace",
-            OPERATOR_NAMESPACE,
-            "--ignore-not-found",
-            "--output=name",
-        ]))?;
-        let chart = repository().join("charts/oauth2-proxy-operator");
-        let mut helm = target.helm();
-        helm.args(["upgrade", "--install", RELEASE]).arg(chart);
-        helm.args([
-            "--namespace",
-            OPERATOR_NAMESPACE,
-            "--create-namespace",
-            "--set",
-            "crds.keep=false",
-        ]);
-        run(&mut helm).map(drop)
-    })?;
-    wait::operator(target, report)
+    run_with_input(target.kubectl().args(["apply", "--filename", "-"]), &text)
 }
 
 fn tell(target: &Target, settings: &Settings, report: &Report) {
-    let kubectl = target.shown_kubectl();
-    let total = report.elapsed().as_secs();
+    let (mut lines, kubectl) = target.shown();
+    for what in [
+        "describe oauth2proxy main",
+        "describe deployment sample-app",
+        "get services,endpointslices",
+    ] {
+        lines.push(format!("{kubectl} {what}"));
+    }
     print(format_args!(
-        "\nThe demo is up after {total} s.\n\n  \
-         URL       http://localhost:{port}\n  \
-         User      alice\n  \
-         Password  wonderland\n\n\
+        "\nThe demo is up after {total} s, all in all.\n\n  \
+         http://localhost:{port}\n\n  \
+         alice, password wonderland: is in the group staff, and gets in\n  \
+         bob, password gatecrasher: is in no group, and is refused (use a private window)\n\n\
          What happened:\n\n  \
-         {kubectl} describe oauth2proxy main\n  \
-         {kubectl} describe deployment sample-app\n  \
-         {kubectl} get services,endpointslices\n\n\
+         {lines}\n\n\
          Remove it with: make demo-down",
+        total = report.elapsed().as_secs(),
         port = settings.port,
+        lines = lines.join("\n  "),
     ));
 }

@@ -7,7 +7,6 @@
 pub mod build;
 pub mod cache;
 pub mod cli;
-pub mod clock;
 pub mod cluster;
 pub mod components;
 pub mod demo;
@@ -17,4 +16,5 @@ pub mod interrupt;
 pub mod node;
 mod packages;
 mod program;
-pub mod report;
+
+pub use launcher::{clock, report};

@@ -2,46 +2,11 @@
 
 use std::path::Path;
 
+use launcher::packages::{FOR_A_CLUSTER, FOR_KEYCLOAK, FOR_TESTS, Package, missing};
+
 use crate::error::{Error, Result};
 use crate::program::{program, run};
 use crate::report::Report;
-
-/// A Debian package and a file by which it is known to be there.
-struct Package {
-    name: &'static str,
-    files: &'static [&'static str],
-}
-
-const FOR_A_CLUSTER: &[Package] = &[
-    Package { name: "containerd", files: &["/usr/bin/containerd", "/usr/local/bin/containerd"] },
-    Package { name: "runc", files: &["/usr/bin/runc", "/usr/sbin/runc", "/usr/local/sbin/runc"] },
-    Package { name: "containernetworking-plugins", files: &["/usr/lib/cni/ptp"] },
-    Package { name: "iproute2", files: &["/usr/sbin/ip", "/sbin/ip", "/usr/bin/ip"] },
-    Package { name: "nftables", files: &["/usr/sbin/nft"] },
-];
-
-const FOR_KEYCLOAK: &[Package] = &[
-    Package { name: "curl", files: &["/usr/bin/curl"] },
-    Package { name: "unzip", files: &["/usr/bin/unzip"] },
-    Package {
-        name: "default-jre-headless",
-        files: &[
-            "/usr/lib/jvm/default-java/lib/server/libjvm.so",
-            "/usr/lib/jvm/java-17-openjdk-amd64/lib/server/libjvm.so",
-        ],
-    },
-    Package { name: "ca-certificates", files: &["/etc/ssl/certs/ca-certificates.crt"] },
-];
-
-const FOR_TESTS: &[Package] = &[
-    Package { name: "redis-server", files: &["/usr/bin/redis-server"] },
-    Package { name: "redis-tools", files: &["/usr/bin/redis-cli"] },
-    Package { name: "chromium", files: &["/usr/bin/chromium"] },
-    Package { name: "chromium-driver", files: &["/usr/bin/chromedriver"] },
-    Package { name: "nginx-light", files: &["/usr/sbin/nginx"] },
-    Package { name: "unzip", files: &["/usr/bin/unzip"] },
-    Package { name: "curl", files: &["/usr/bin/curl"] },
-];
 
 /// Says so if this is not root.
 pub(crate) fn require_root(what: &str) -> Result<()> {
@@ -69,11 +34,7 @@ pub(crate) fn for_tests(report: &Report) -> Result<()> {
 }
 
 fn install(packages: &[Package], report: &Report) -> Result<()> {
-    let missing: Vec<&str> = packages
-        .iter()
-        .filter(|package| !package.files.iter().any(|file| Path::new(file).exists()))
-        .map(|package| package.name)
-        .collect();
+    let missing = missing(packages);
     if missing.is_empty() {
         return Ok(());
     }
@@ -84,7 +45,7 @@ fn install(packages: &[Package], report: &Report) -> Result<()> {
         )));
     }
     require_root(&format!("installing {list}"))?;
-    report.long_step(&format!("install Debian packages: {list}"), || {
+    report.long_step(&format!("install Debian packages: {list}"), |_| {
         apt(&["update"])
             .and_then(|()| {
                 let mut args = vec!["install", "--yes", "--no-install-recommends"];

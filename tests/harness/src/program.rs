@@ -2,6 +2,8 @@
 
 use std::process::{Command, Output, Stdio};
 
+pub(crate) use launcher::logged::tail;
+
 use crate::error::{Doing as _, Error, Result};
 
 /// A command for `program` with `args`.
@@ -58,23 +60,6 @@ pub(crate) fn run_with_input(command: &mut Command, input: &str) -> Result<Strin
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Runs to the end with its output going to the person.
-///
-/// # Errors
-/// The program could not be started or failed.
-pub(crate) fn run_shown(command: &mut Command) -> Result<()> {
-    let status =
-        command.stdout(std::io::stderr()).status().doing(|| format!("run {}", shown(command)))?;
-    if status.success() {
-        return Ok(());
-    }
-    Err(Error::Program {
-        shown: shown(command),
-        status,
-        output: "its own output is above".to_owned(),
-    })
-}
-
 fn failure(command: &Command, output: &Output) -> Error {
     let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     Error::Program {
@@ -82,13 +67,6 @@ fn failure(command: &Command, output: &Output) -> Error {
         status: output.status,
         output: tail(&String::from_utf8_lossy(&said), 30),
     }
-}
-
-/// The last `lines` lines of `text`, indented.
-pub(crate) fn tail(text: &str, lines: usize) -> String {
-    let all: Vec<&str> = text.lines().collect();
-    let skip = all.len().saturating_sub(lines);
-    all.iter().skip(skip).map(|line| format!("    {line}")).collect::<Vec<_>>().join("\n")
 }
 
 fn shown(command: &Command) -> String {

@@ -1,8 +1,10 @@
 //! Removes the demo: the cluster made for it, or from a person's own cluster what was installed.
 
+use launcher::choice::Choice;
+
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster};
-use crate::demo::settings::{Settings, State};
+use crate::demo::settings::State;
 use crate::demo::target::Target;
 use crate::demo::{NAMESPACE, OPERATOR_NAMESPACE, RELEASE, forwards};
 use crate::error::Result;
@@ -17,8 +19,8 @@ pub fn down(cache: &Cache, report: &Report) -> Result<()> {
     let state = State::in_cache(cache);
     report.step("end the port forwards", || forwards::stop(&state))?;
     let remembered = state.remembered();
-    let settings = Settings::from_environment()?;
-    let context = settings.context.or_else(|| remembered.and_then(|demo| demo.context));
+    let (choice, _) = Choice::read(|name| std::env::var(name).ok());
+    let context = choice.context.or_else(|| remembered.and_then(|demo| demo.context));
     if let Some(context) = context {
         let target = Target::of_context(&context, cache, report)?;
         uninstall(&target, report)?;

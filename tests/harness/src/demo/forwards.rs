@@ -36,8 +36,12 @@ pub(crate) fn start(
     settings: &Settings,
     report: &Report,
 ) -> Result<()> {
-    let commands = [("sample-app", settings.port, 80), ("keycloak", settings.keycloak_port, 8080)]
-        .map(|(service, local, remote)| command(target, service, local, remote));
+    // kubectl goes to a pod past its Service, so not to one of the app: the entrance reaches that as others in the cluster do.
+    let commands = [
+        ("deployment/entrance", settings.port, 8080),
+        ("service/keycloak", settings.keycloak_port, 8080),
+    ]
+    .map(|(to, local, remote)| command(target, to, local, remote));
     let text = serde_json::to_vec(&Forwards { commands: commands.to_vec() });
     state.write(
         "forwards.json",
@@ -63,14 +67,14 @@ pub(crate) fn start(
     })
 }
 
-fn command(target: &Target, service: &str, local: u16, remote: u16) -> Vec<String> {
+fn command(target: &Target, to: &str, local: u16, remote: u16) -> Vec<String> {
     let kubectl = target.kubectl();
     let mut line = vec![kubectl.get_program().to_string_lossy().into_owned()];
     line.extend(kubectl.get_args().map(|arg| arg.to_string_lossy().into_owned()));
     line.extend(
         ["--namespace", NAMESPACE, "port-forward", "--address=127.0.0.1"].map(str::to_owned),
     );
-    line.extend([format!("service/{service}"), format!("{local}:{remote}")]);
+    line.extend([to.to_owned(), format!("{local}:{remote}")]);
     line
 }
 
@@ -108,12 +112,20 @@ fn ask(port: u16, path: &str) -> std::io::Result<String> {
     Ok(String::from_utf8_lossy(start.get(..count).unwrap_or_default()).into_owned())
 }
 
+/// The forwarding process of `state`, if one was started.
+fn process(state: &State) -> Option<Process> {
+    let text = fs::read(state.path("forwards.pid")).ok()?;
+    serde_json::from_slice::<Option<Process>>(&text).ok().flatten()
+}
+
+/// Whether the forwarding process of `state` runs.
+pub(crate) fn run(state: &State) -> bool {
+    process(state).is_some_and(|process| process.runs())
+}
+
 /// Ends the forwarding process of `state`, if there is one.
 pub(crate) fn stop(state: &State) -> Result<()> {
-    let Ok(text) = fs::read(state.path("forwards.pid")) else {
-        return Ok(());
-    };
-    let Some(process) = serde_json::from_slice::<Option<Process>>(&text).ok().flatten() else {
+    let Some(process) = process(state) else {
         return Ok(());
     };
     let deadline = Deadline::after(Duration::from_secs(10));

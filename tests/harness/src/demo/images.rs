@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use launcher::machine::in_path;
 use serde_json::Value;
 
 use crate::cache::Cache;
 use crate::cluster::{self, Cluster};
-use crate::demo::target::{Target, in_path};
+use crate::demo::target::Target;
 use crate::demo::{NAMESPACE, OPERATOR_NAMESPACE};
 use crate::error::Result;
 use crate::image::{describe, keycloak};

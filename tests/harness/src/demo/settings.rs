@@ -1,54 +1,30 @@
 //! What a person can choose about the demo, and what is remembered of it until it is removed.
 
-use std::env;
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
 
+use launcher::choice::{Choice, KEYCLOAK_PORT, PORT};
 use serde::{Deserialize, Serialize};
 
 use crate::cache::Cache;
-use crate::error::{Doing as _, Error, Result};
+use crate::error::{Doing as _, Result};
 
-/// The ports that the files in `examples/demo` name.
-const PORT: u16 = 8400;
-const KEYCLOAK_PORT: u16 = 8401;
-
-/// The choices, from the environment.
+/// The choices, as they are remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Settings {
-    /// `DEMO_CONTEXT`: a context of the person's kubeconfig, instead of a cluster of our own.
     pub(crate) context: Option<String>,
-    /// `DEMO_PORT`: where the sample app is on loopback.
     pub(crate) port: u16,
-    /// `DEMO_KEYCLOAK_PORT`: where Keycloak is on loopback.
     pub(crate) keycloak_port: u16,
 }
 
+impl From<Choice> for Settings {
+    fn from(Choice { context, port, keycloak_port }: Choice) -> Self {
+        Self { context, port, keycloak_port }
+    }
+}
+
 impl Settings {
-    pub(crate) fn from_environment() -> Result<Self> {
-        Ok(Self {
-            context: env::var("DEMO_CONTEXT").ok().filter(|context| !context.is_empty()),
-            port: port("DEMO_PORT", PORT)?,
-            keycloak_port: port("DEMO_KEYCLOAK_PORT", KEYCLOAK_PORT)?,
-        })
-    }
-
-    /// Says so if one of the ports is in use.
-    pub(crate) fn require_free_ports(&self) -> Result<()> {
-        for (variable, port) in
-            [("DEMO_PORT", self.port), ("DEMO_KEYCLOAK_PORT", self.keycloak_port)]
-        {
-            TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
-                Error::Need(format!(
-                    "port {port} on 127.0.0.1 cannot be used ({error}): end what listens there, or choose another with {variable}=<port> make demo"
-                ))
-            })?;
-        }
-        Ok(())
-    }
-
     /// The text of a manifest with the chosen ports.
     pub(crate) fn with_ports(&self, manifest: &str) -> String {
         let local = |port: u16| format!("http://localhost:{port}");
@@ -59,20 +35,6 @@ impl Settings {
             .replace('\u{1}', &local(self.port))
             .replace('\u{2}', &local(self.keycloak_port))
     }
-}
-
-fn port(variable: &str, default: u16) -> Result<u16> {
-    let Ok(value) = env::var(variable) else {
-        return Ok(default);
-    };
-    if value.is_empty() {
-        return Ok(default);
-    }
-    value
-        .parse()
-        .ok()
-        .filter(|port| *port > 0)
-        .ok_or_else(|| Error::Need(format!("{variable}={value}: use a port from 1 to 65535")))
 }
 
 /// The demo's folder in the cache.
@@ -134,14 +96,6 @@ mod tests {
             "a: http://localhost:8401/x\nb: http://localhost:8400/y\nport: 8400\n"
         );
         assert_eq!(settings(8400, 8401).with_ports(text), text);
-    }
-
-    #[test]
-    fn taken_port_is_an_error_that_names_the_variable() {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let taken = listener.local_addr().unwrap().port();
-        let error = settings(taken, 0).require_free_ports().unwrap_err().to_string();
-        assert!(error.contains("DEMO_PORT=") && error.contains(&taken.to_string()), "{error}");
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! Which cluster the demo goes to, and with which kubectl and helm.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
+
+use launcher::machine::in_path;
 
 use crate::cache::Cache;
 use crate::cluster::Cluster;
@@ -95,20 +97,21 @@ impl Target {
         command
     }
 
-    /// kubectl as a person types it, with the demo's namespace.
-    pub(crate) fn shown_kubectl(&self) -> String {
-        let tool = &self.tools().kubectl;
-        let name = match in_path("kubectl") {
-            Some(_) => "kubectl".to_owned(),
-            None => tool.display().to_string(),
-        };
-        let place = match self {
+    /// What a person enters once, and from then on kubectl as they type it.
+    pub(crate) fn shown(&self) -> (Vec<String>, String) {
+        let mut once = Vec::new();
+        let mut kubectl = "kubectl".to_owned();
+        match self {
             Self::Cluster { cluster, .. } => {
-                format!("--kubeconfig {}", cluster.state().kubeconfig().display())
+                once.push(format!("export KUBECONFIG={}", cluster.state().kubeconfig().display()));
             }
-            Self::Context { context, .. } => format!("--context {context}"),
-        };
-        format!("{name} {place} -n {NAMESPACE}")
+            Self::Context { context, .. } => kubectl = format!("kubectl --context {context}"),
+        }
+        if in_path("kubectl").is_none() {
+            let folder = self.tools().kubectl.with_file_name("");
+            once.push(format!("export PATH=$PATH:{}", folder.display()));
+        }
+        (once, format!("{kubectl} -n {NAMESPACE}"))
     }
 
     /// Whether somebody else installed the operator here.
@@ -120,12 +123,4 @@ impl Target {
         Ok(named("customresourcedefinition", "oauth2proxies.oauth2proxy.dev")?
             && !named("namespace", OPERATOR_NAMESPACE)?)
     }
-}
-
-/// A program of the person's.
-pub(crate) fn in_path(name: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path)
-        .map(|folder: PathBuf| folder.join(name))
-        .find(|file: &PathBuf| Path::is_file(file))
 }

@@ -51,12 +51,32 @@ pub(crate) fn condition(target: &Target, kind: &str, report: &Report) -> Result<
     })
 }
 
-/// Waits until the annotated app runs with the proxy and traffic goes through it.
-pub(crate) fn injected(target: &Target, report: &Report) -> Result<()> {
-    condition(target, "WorkloadsInjected", report)?;
+/// Waits until requests to the annotated app go through the proxy. What the object says of this very workload counts: in the
+/// moments after the annotation its conditions still tell of the time before.
+pub(crate) fn routed(target: &Target, report: &Report) -> Result<()> {
+    report.step(
+        r#"kubectl wait oauth2proxy/main --for=jsonpath='{.status.workloads[?(@.name=="sample-app")].traffic}'=Routed"#,
+        || {
+            until(target, NAMESPACE, "the requests to sample-app to go through the proxy", || {
+                let args = ["--namespace", NAMESPACE, "get", "oauth2proxy", "main", "--output=json"];
+                let object = run(target.kubectl().args(args))?;
+                Ok(routed_of(&serde_json::from_str(&object).unwrap_or_default(), "sample-app"))
+            })
+        },
+    )?;
     rollout(target, "sample-app", report)?;
-    condition(target, "TrafficRouted", report)?;
     condition(target, "Ready", report)
+}
+
+/// `Ok` if all requests to the workload go through the proxy, else what is known of it.
+fn routed_of(object: &Value, workload: &str) -> Result<(), String> {
+    let list = object.pointer("/status/workloads").and_then(Value::as_array);
+    let found = list.and_then(|list| list.iter().find(|w| w.get("name") == Some(&workload.into())));
+    match found {
+        Some(found) if found.get("traffic") == Some(&"Routed".into()) => Ok(()),
+        Some(found) => Err(found.to_string()),
+        None => Err(format!("the object does not list {workload} yet")),
+    }
 }
 
 /// `Ok` if the condition is true for the present generation, else what is known of it.
@@ -169,6 +189,21 @@ mod tests {
         assert!(condition_of(&object("True", 1), "Ready").is_err());
         assert!(condition_of(&object("False", 2), "Ready").is_err());
         assert!(condition_of(&object("True", 2), "TrafficRouted").is_err());
+    }
+
+    #[test]
+    fn workload_is_routed_only_when_it_is_listed_as_such() {
+        let object = |workloads: Value| {
+            let ready = json!([{"type": "Ready", "status": "True", "observedGeneration": 2}]);
+            json!({"metadata": {"generation": 2}, "status": {"conditions": ready, "workloads": workloads}})
+        };
+        let workload = |traffic: &str| json!([{"name": "other", "traffic": "Routed"}, {"name": "app", "traffic": traffic}]);
+        assert_eq!(routed_of(&object(workload("Routed")), "app"), Ok(()));
+        assert!(routed_of(&object(workload("Pending")), "app").is_err());
+        let before = object(Value::Null);
+        assert_eq!(condition_of(&before, "Ready"), Ok(()), "Ready is of the time before");
+        assert!(routed_of(&before, "app").is_err());
+        assert!(routed_of(&json!({}), "app").is_err());
     }
 
     #[test]

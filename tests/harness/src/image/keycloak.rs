@@ -52,7 +52,7 @@ pub fn ensure(cache: &Cache, report: &Report) -> Result<PathBuf> {
     }
     let zip = download(cache, report)?;
     let unpacked = cache.downloads().join(format!("keycloak-{VERSION}"));
-    report.long_step("make the image of Keycloak", || {
+    report.long_step("make the image of Keycloak", |_| {
         let folder = cache.downloads().display().to_string();
         let zip = zip.display().to_string();
         run(&mut program("unzip", ["-q", "-o", "-d", &folder, &zip]))?;
@@ -75,7 +75,7 @@ fn download(cache: &Cache, report: &Report) -> Result<PathBuf> {
         "https://repo1.maven.org/maven2/org/keycloak/keycloak-quarkus-dist/{VERSION}/{name}"
     );
     let target = partial.display().to_string();
-    report.long_step("download Keycloak (160 MB)", || {
+    report.long_step("download Keycloak (160 MB)", |_| {
         let args = ["--fail", "--silent", "--show-error", "--location", "--output", &target, &url];
         run(&mut program("curl", args)).map_err(|error| {
             Error::Need(format!("cannot download Keycloak: is the network there?\n{error}"))

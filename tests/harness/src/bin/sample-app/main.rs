@@ -1,8 +1,10 @@
 //! The sample application of the demo, and the upstream of the cluster tests.
 //!
 //! It has no login of its own: it greets whomever the headers in front of it name. Listens on
-//! `PORT` (8080) and, told to stop, serves on for `DRAIN_SECONDS` (5) while traffic moves away.
+//! `PORT` (8080) and, told to stop, serves on for `DRAIN_SECONDS` (5) while traffic moves away. Called with `forward` it is the
+//! demo's entrance instead.
 
+mod forward;
 mod page;
 mod stream;
 mod websocket;
@@ -31,7 +33,15 @@ type Body = BoxBody<Bytes, Infallible>;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match serve().await {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let served = match &arguments[..] {
+        [] => serve().await,
+        [forward, target] if forward == "forward" => {
+            forward::serve(number("PORT", 8080), target).await
+        }
+        _ => Err(std::io::Error::other("usage: sample-app [forward <host>:<port>]")),
+    };
+    match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             harness::report::say(format_args!("sample-app: {error}"));

@@ -1,7 +1,7 @@
-//! The only place of the harness that reads a clock.
+//! The only place of launcher and harness that reads a clock.
 //!
-//! The harness measures how long its own steps take and gives up at deadlines;
-//! nothing it decides depends on the date.
+//! They measure how long their own steps take and give up at deadlines;
+//! nothing they decide depends on the date.
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,48 @@
+//! `launcher <arguments of the harness>`: checks what can be checked before anything is built, builds the harness and becomes it.
+
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+use launcher::check;
+use launcher::choice::Choice;
+use launcher::machine;
+use launcher::report::{Report, say};
+
+fn main() -> ExitCode {
+    let report = Report::new();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let for_demo = matches!(&arguments[..], [demo, up, ..] if demo == "demo" && up == "up");
+    if for_demo && !fit_for_the_demo() {
+        return ExitCode::FAILURE;
+    }
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let what = "build the harness (two minutes the first time)";
+    let built = report.long_step(what, |progress| launcher::build::harness(&cargo, progress));
+    if let Err(error) = built {
+        say(error);
+        return ExitCode::FAILURE;
+    }
+    let harness = launcher::cache::target().join("debug/harness");
+    let mut command = Command::new(&harness);
+    command.args(&arguments);
+    if for_demo {
+        command.arg(format!("--spent={}", report.elapsed().as_millis()));
+    }
+    let error = command.exec();
+    say(format_args!("cannot start {}: {error}", Path::display(&harness)));
+    ExitCode::FAILURE
+}
+
+/// Tells what stands in the way, or else what is to come.
+fn fit_for_the_demo() -> bool {
+    let (choice, mut problems) = Choice::read(|name| std::env::var(name).ok());
+    let facts = machine::look(&choice, &machine::remembered_ports(), machine::built());
+    problems.extend(check::problems(&choice, &facts));
+    if problems.is_empty() {
+        say(check::expectation(&choice, &facts));
+        return true;
+    }
+    say(check::refusal(&problems));
+    false
+}
