@@ -4,6 +4,7 @@ mod advisories;
 mod circles;
 mod dependencies;
 mod limits;
+mod links;
 mod named;
 mod orphans;
 mod threads;

@@ -43,10 +43,12 @@ async fn every_example_is_taken_and_its_configuration_written() {
             continue;
         }
         let text = std::fs::read_to_string(&path).expect("an example");
+        let objects = text.lines().filter(|line| *line == "kind: OAuth2Proxy").count();
+        assert_eq!(objects, 1, "{} is an example of one object", path.display());
         namespace.apply(&text);
         count += 1;
     }
-    assert!(count >= 3, "only {count} examples");
+    assert!(count >= 13, "only {count} examples");
     eventually("all configurations are written", Duration::from_mins(1), || async {
         let list = namespace.ok(&["get", "oauth2proxies", "-o", "json"], None);
         let list: Value = serde_json::from_str(&list).unwrap_or_default();
