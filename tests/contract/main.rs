@@ -6,6 +6,7 @@ mod dependencies;
 mod limits;
 mod links;
 mod named;
+mod newcomer;
 mod orphans;
 mod threads;
 

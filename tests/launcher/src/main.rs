@@ -17,7 +17,11 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    let what = "build the harness (two minutes the first time)";
+    let what = if machine::built().harness {
+        "build the harness, if something changed"
+    } else {
+        "build the harness (one to five minutes, once)"
+    };
     let built = report.long_step(what, |progress| launcher::build::harness(&cargo, progress));
     if let Err(error) = built {
         say(error);
