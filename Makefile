@@ -3,7 +3,7 @@
 
 CARGO   ?= cargo
 NAME    ?= dev
-# The launcher is there in two seconds. It checks what the demo needs, builds the harness under a line of progress, and becomes it.
+# The launcher is there within seconds. It checks what the demo needs, builds the harness under a line of progress, and becomes it.
 HARNESS  = $(CARGO) run --quiet --locked --package launcher --bin launcher --
 
 # Versions of the tools that `make check` installs into the cache.

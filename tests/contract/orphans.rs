@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The folders with sources, each with the files that cargo starts from.
-const ROOTS: [(&str, &[&str]); 14] = [
+const ROOTS: [(&str, &[&str]); 15] = [
     ("crds/src", &["lib.rs", "bin/generate.rs"]),
     ("operator/src", &["lib.rs", "main.rs"]),
     ("proxy/src", &["lib.rs", "main.rs"]),
@@ -15,6 +15,7 @@ const ROOTS: [(&str, &[&str]); 14] = [
     ("proxy/tests", &["process.rs", "validation.rs"]),
     ("tests/harness/src", &["lib.rs", "main.rs"]),
     ("tests/launcher/src", &["lib.rs", "main.rs"]),
+    ("tests/launcher/tests", &["process.rs"]),
     ("tests/bench/src", &["main.rs"]),
     ("tests/cluster", &["main.rs"]),
     ("tests/contract", &["main.rs"]),
