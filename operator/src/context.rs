@@ -40,6 +40,3 @@ pub(crate) struct Context {
     /// The time.
     pub(crate) clock: Clock,
 }
-
-/// Our name as a field manager and as the reporter of events. It must not begin with `kubectl`, whose fields Flux takes back.
-pub(crate) const FIELD_MANAGER: &str = "oauth2-proxy-operator";

@@ -7,11 +7,11 @@ mod backoff;
 mod queue;
 mod watch;
 
-pub(crate) use backoff::{Failure, FailureClass};
 pub(crate) use queue::{Queue, Requests, queue};
 pub(crate) use watch::{Objects, follow};
 
 use crate::context::Context;
+use crate::failure::Failure;
 use backoff::Backoff;
 use futures_util::StreamExt as _;
 use kube::runtime::controller::{Action, Config, applier};

@@ -1,6 +1,6 @@
 //! Events on objects and workloads: what happened and what to do next. They are told once, when something changes.
 
-use crate::context::FIELD_MANAGER;
+use crate::object::FIELD_MANAGER;
 use crds::Reason;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;

@@ -21,6 +21,7 @@ mod context;
 mod controller;
 mod event;
 mod excluded;
+mod failure;
 mod fleet;
 mod inject;
 mod leader;

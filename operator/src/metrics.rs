@@ -1,6 +1,6 @@
 //! Numbers for Prometheus. Labels are names of ours, never names of users' objects.
 
-use crate::controller::FailureClass;
+use crate::failure::FailureClass;
 use crds::Reason;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;

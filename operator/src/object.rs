@@ -4,11 +4,12 @@ mod covers;
 
 pub(crate) use covers::covers;
 
-use crate::context::FIELD_MANAGER;
 use crate::proxy_controller::ValidSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
+/// Our name as a field manager and as the reporter of events. It must not begin with `kubectl`, whose fields Flux takes back.
+pub(crate) const FIELD_MANAGER: &str = "oauth2-proxy-operator";
 /// Label and value by which our own objects are found.
 pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", FIELD_MANAGER);
 /// Label with the name of the `OAuth2Proxy` that an object belongs to.

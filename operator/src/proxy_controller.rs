@@ -19,7 +19,8 @@ pub(crate) use validate::{ValidSpec, validate_spec};
 pub(crate) use watches::{references, run, start};
 
 use crate::context::Context;
-use crate::controller::{Failure, Next};
+use crate::controller::Next;
+use crate::failure::Failure;
 use crate::poke::Delivery;
 use crate::report::Guarded;
 use crds::OAuth2Proxy;

@@ -38,7 +38,8 @@ mod watches;
 pub(crate) use watches::{Wake, start};
 
 use crate::context::Context;
-use crate::controller::{Failure, Next};
+use crate::controller::Next;
+use crate::failure::Failure;
 use crate::inject::{
     Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar, Target,
     Wanted, Wishes, opt_in, plan,

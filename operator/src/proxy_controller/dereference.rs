@@ -4,7 +4,7 @@ use super::outcome::Finding;
 use super::validate::ValidSpec;
 use super::{name, ring};
 use crate::context::Context;
-use crate::controller::Failure;
+use crate::failure::Failure;
 use crate::references::{Kind, Reference};
 use crds::{ConfigMapKeyRef, OAuth2ProxySpec, Reason, SecretKeyRef, Store};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};

@@ -3,9 +3,11 @@
 
 use super::status::write;
 use crate::condition::{Decision, State};
-use crate::context::{Context, FIELD_MANAGER};
-use crate::controller::{Failure, Next};
+use crate::context::Context;
+use crate::controller::Next;
+use crate::failure::Failure;
 use crate::inject::{INJECT, INJECTED, OptIn, meaning};
+use crate::object::FIELD_MANAGER;
 use crate::object::is_owned;
 use crate::report::Guarded;
 use crds::{ConditionType, DeletionPolicy, OAuth2Proxy, Reason};

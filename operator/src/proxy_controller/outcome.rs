@@ -1,7 +1,7 @@
 //! How a reconcile ended. The status is a total function of it.
 
 use super::apply::Applied;
-use crate::controller::Failure;
+use crate::failure::Failure;
 use crds::Reason;
 use std::fmt;
 

@@ -1,7 +1,7 @@
 //! Who, apart from people with kubectl, looks after a Service: a change of ours would be undone or would break their next
 //! apply, so under `Auto` their Services are left alone and named.
 
-use crate::context::FIELD_MANAGER;
+use crate::object::FIELD_MANAGER;
 use serde_json::Value;
 
 /// A manager of a Service, as a person would call it; `None` if only people and we have a hand in its ports.

@@ -3,7 +3,7 @@
 //! Raw, because a typed copy would drop fields that this build does not know. A missing object is `None`; every other
 //! failure is an error, so that "could not ask" is never taken for "is not there".
 
-use crate::context::FIELD_MANAGER;
+use crate::object::FIELD_MANAGER;
 use crate::object::is_name;
 use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::{Request, Status};

@@ -3,7 +3,7 @@
 use super::live::{Kind, Live};
 use super::pods::PodFacts;
 use super::services::{api, belongs, selector_of};
-use crate::controller::Failure;
+use crate::failure::Failure;
 use crate::inject::{INJECTED, OptIn, Ports, Recorded, opt_in};
 use crate::traffic;
 use serde_json::Value;

@@ -3,7 +3,8 @@
 use super::desk::{Entry, Memory};
 use super::services::Restored;
 use super::{Turn, services, template};
-use crate::controller::{Failure, Next};
+use crate::controller::Next;
+use crate::failure::Failure;
 use crate::inject::{Ports, Refusal, Removal};
 use crds::{Reason, WorkloadTraffic};
 use serde_json::Value;

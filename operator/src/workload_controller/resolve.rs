@@ -2,7 +2,7 @@
 //! "is being deleted" can take a protection away.
 
 use crate::context::Context;
-use crate::controller::Failure;
+use crate::failure::Failure;
 use crate::inject::{INJECT, OptIn, Refusal};
 use crate::proxy_controller::{ValidSpec, config_is_rendered, validate_spec};
 use crate::report::Guarded;

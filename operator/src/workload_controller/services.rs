@@ -7,7 +7,7 @@ use super::flapping::Repairs;
 use super::live::{Applied, Kind, Live};
 use super::neighbour;
 use super::pods::{PodFacts, Protection, protection};
-use crate::controller::Failure;
+use crate::failure::Failure;
 use crate::inject::{Ports, Refusal, opt_in};
 use crate::traffic::{self, Companion, Route};
 use crds::Traffic;

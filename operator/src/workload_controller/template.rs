@@ -2,7 +2,7 @@
 
 use super::flapping::Repairs;
 use super::live::{Applied, Kind, Live};
-use crate::controller::Failure;
+use crate::failure::Failure;
 use crate::inject::{INJECT, Injection, Refusal, Removal};
 use crate::traffic::name_of;
 use crds::Reason;
@@ -144,7 +144,7 @@ fn last_manager(workload: &Value) -> Option<String> {
     entries
         .iter()
         .filter(|entry| entry.get("subresource").is_none())
-        .filter(|entry| text(entry, "manager").as_deref() != Some(crate::context::FIELD_MANAGER))
+        .filter(|entry| text(entry, "manager").as_deref() != Some(crate::object::FIELD_MANAGER))
         .max_by_key(|entry| text(entry, "time"))
         .and_then(|entry| text(entry, "manager"))
 }

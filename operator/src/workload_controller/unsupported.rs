@@ -4,8 +4,9 @@
 //! for a message. What another workload made is not told, that workload is.
 
 use crate::context::Context;
-use crate::controller::{Failure, Next};
+use crate::controller::Next;
 use crate::event::{Note, Tone};
+use crate::failure::Failure;
 use crate::inject::{INJECT, OptIn, meaning};
 use crds::Reason;
 use k8s_openapi::api::core::v1::ObjectReference;

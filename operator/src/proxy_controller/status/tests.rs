@@ -1,6 +1,6 @@
 use super::*;
 use crate::condition::find;
-use crate::controller::Failure;
+use crate::failure::Failure;
 use crate::proxy_controller::apply::{Applied, Rollout};
 use crate::proxy_controller::outcome::Finding;
 use crate::proxy_controller::tests::object;

@@ -1,9 +1,11 @@
 //! Writes a status if it differs, and publishes an event for what a user should know of.
 
 use crate::condition::{State, find};
-use crate::context::{Context, FIELD_MANAGER};
-use crate::controller::{Failure, Next};
+use crate::context::Context;
+use crate::controller::Next;
 use crate::event::{Note, Tone};
+use crate::failure::Failure;
+use crate::object::FIELD_MANAGER;
 use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
