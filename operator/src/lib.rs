@@ -34,6 +34,7 @@ mod references;
 mod report;
 mod rights;
 mod scope;
+mod spec;
 mod stop;
 mod telemetry;
 #[cfg(test)]

@@ -4,7 +4,7 @@ mod covers;
 
 pub(crate) use covers::covers;
 
-use crate::proxy_controller::ValidSpec;
+use crate::spec::ValidSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 

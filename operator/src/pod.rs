@@ -12,7 +12,7 @@ pub(crate) use volumes::{
     CLIENT_SECRET, EMAILS, MOUNT, PREVIOUS_CLIENT_SECRET, PROVIDER_CA, REDIS_CA, REDIS_URL,
 };
 
-use crate::proxy_controller::ValidSpec;
+use crate::spec::ValidSpec;
 use serde_json::Value;
 
 /// Name of the container and of the volume.

@@ -5,7 +5,6 @@ mod apply;
 mod build;
 mod dereference;
 mod finalize;
-pub(crate) mod name;
 mod outcome;
 mod ring;
 mod status;
@@ -14,8 +13,6 @@ mod watches;
 
 pub(crate) use apply::Applied;
 use outcome::Outcome;
-pub(crate) use status::config_is_rendered;
-pub(crate) use validate::{ValidSpec, validate_spec};
 pub(crate) use watches::{references, run, start};
 
 use crate::context::Context;
@@ -23,6 +20,7 @@ use crate::controller::Next;
 use crate::failure::Failure;
 use crate::poke::Delivery;
 use crate::report::Guarded;
+use crate::spec::validate_spec;
 use crds::OAuth2Proxy;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;

@@ -1,7 +1,7 @@
 //! The container: command line, ports, resources, security.
 
 use super::{Defaults, MOUNT, NAME, PodPorts, probes};
-use crate::proxy_controller::ValidSpec;
+use crate::spec::ValidSpec;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use proxy_config::Version;
 use serde_json::{Map, Value, json};

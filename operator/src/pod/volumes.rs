@@ -4,7 +4,7 @@
 //! files as root, we run as somebody else, and the pod's group is not ours to set.
 
 use super::NAME;
-use crate::proxy_controller::{ValidSpec, name};
+use crate::spec::{ValidSpec, name};
 use crds::{SecretKeyRef, Store};
 use serde_json::{Value, json};
 

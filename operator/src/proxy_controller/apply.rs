@@ -4,13 +4,13 @@
 //! Service that leads to them. Nothing that belongs to someone else is touched.
 
 use super::build::{Standalone, Wanted, with_new_key};
-use super::name;
-use super::outcome::Finding;
 use super::validate::ValidatedProxy;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::object::FIELD_MANAGER;
 use crate::object::{covers, is_owned};
+use crate::spec::Finding;
+use crate::spec::name;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64_simd::URL_SAFE_NO_PAD;
 use crds::Reason;

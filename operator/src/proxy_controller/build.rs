@@ -10,10 +10,10 @@ mod service_account;
 
 pub(super) use cookie_secret::with_new_key;
 
-use super::outcome::Finding;
 use super::ring;
 use super::validate::ValidatedProxy;
 use crate::pod;
+use crate::spec::Finding;
 use crds::Reason;
 use serde_json::Value;
 

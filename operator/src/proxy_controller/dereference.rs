@@ -1,11 +1,12 @@
 //! Fetches what the specification points at, and our own Secrets, each by its name. Nothing is listed, nothing is written.
 
-use super::outcome::Finding;
-use super::validate::ValidSpec;
-use super::{name, ring};
+use super::ring;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::references::{Kind, Reference};
+use crate::spec::Finding;
+use crate::spec::ValidSpec;
+use crate::spec::name;
 use crds::{ConfigMapKeyRef, OAuth2ProxySpec, Reason, SecretKeyRef, Store};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::reflector::ObjectRef;

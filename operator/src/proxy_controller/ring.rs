@@ -5,10 +5,10 @@
 //! seals. The configuration that is stored in the cluster is the record of where we are. Pure.
 
 use super::dereference::Found;
-use super::name;
-use super::outcome::Finding;
-use super::validate::ValidSpec;
 use crate::report::FleetReport;
+use crate::spec::Finding;
+use crate::spec::ValidSpec;
+use crate::spec::name;
 use aws_lc_rs::digest;
 use crds::{OAuth2ProxyStatus, Reason};
 use proxy_config::{Config, Version};

@@ -7,10 +7,9 @@ mod write;
 pub(super) use write::{unreadable, write};
 
 use super::outcome::Outcome;
-use crate::condition::find;
 use crate::report::FleetReport;
 use conditions::Facts;
-use crds::{ConditionType, Mode, OAuth2Proxy, OAuth2ProxyStatus, Workload};
+use crds::{Mode, OAuth2Proxy, OAuth2ProxyStatus, Workload};
 use jiff::Timestamp;
 
 /// How many workloads the status lists.
@@ -65,22 +64,6 @@ fn listed(mut list: Vec<Workload>) -> Vec<Workload> {
     });
     list.truncate(LISTED);
     list
-}
-
-/// Whether workloads may be injected for this object: its configuration is written, for the specification that it has now.
-///
-/// # Errors
-/// Why not, in words for whoever owns the workload.
-pub(crate) fn config_is_rendered(object: &OAuth2Proxy) -> Result<(), String> {
-    let conditions =
-        object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    match find(conditions, ConditionType::ConfigRendered) {
-        Some(condition) if condition.status != "True" => {
-            Err(format!("{}: {}", condition.reason, condition.message))
-        }
-        Some(condition) if condition.observed_generation == object.metadata.generation => Ok(()),
-        _ => Err("its configuration is being written".to_owned()),
-    }
 }
 
 #[cfg(test)]

@@ -2,12 +2,11 @@
 
 use super::build;
 use super::dereference::Found;
-use super::outcome::Finding;
 use super::validate::{ValidatedProxy, validate};
-use super::{ValidSpec, validate_spec};
 use crate::object::covers;
 use crate::pod;
 use crate::report::FleetReport;
+use crate::spec::{Finding, ValidSpec, validate_spec};
 use crds::{OAuth2Proxy, Reason};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;

@@ -4,8 +4,8 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::inject::{INJECT, OptIn, Refusal};
-use crate::proxy_controller::{ValidSpec, config_is_rendered, validate_spec};
 use crate::report::Guarded;
+use crate::spec::{ValidSpec, config_is_rendered, validate_spec};
 use crds::{DeletionPolicy, OAuth2Proxy, Reason, Traffic};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::ResourceExt as _;

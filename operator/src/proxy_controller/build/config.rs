@@ -6,7 +6,8 @@ use crate::pod::{
     CLIENT_SECRET, EMAILS, MOUNT, PREVIOUS_CLIENT_SECRET, PROVIDER_CA, REDIS_CA, REDIS_URL,
 };
 use crate::proxy_controller::ring::Ring;
-use crate::proxy_controller::validate::{ValidSpec, ValidatedProxy};
+use crate::proxy_controller::validate::ValidatedProxy;
+use crate::spec::ValidSpec;
 use proxy_config as file;
 use std::path::PathBuf;
 

@@ -1,7 +1,7 @@
 //! The Secret with the configuration file. It is a Secret because it says who may pass without a login.
 
 use crate::object::metadata;
-use crate::proxy_controller::{ValidSpec, name};
+use crate::spec::{ValidSpec, name};
 use k8s_openapi::ByteString;
 use proxy_config::Version;
 use serde_json::{Value, json};

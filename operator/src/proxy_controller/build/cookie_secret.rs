@@ -1,9 +1,9 @@
 //! The Secret with the keys that seal sessions.
 
 use crate::object::metadata;
-use crate::proxy_controller::name;
 use crate::proxy_controller::ring::FIRST;
 use crate::proxy_controller::validate::ValidatedProxy;
+use crate::spec::name;
 use serde_json::{Value, json};
 
 /// The Secret without its key; none if it exists or is the user's to make.

@@ -3,7 +3,8 @@
 use crate::inject::POD_SPEC_HASH;
 use crate::object::{labels, metadata, selector};
 use crate::pod::{self, PodPorts};
-use crate::proxy_controller::{ValidSpec, name, ring};
+use crate::proxy_controller::ring;
+use crate::spec::{ValidSpec, name};
 use serde_json::{Value, json};
 
 /// Time for the pause before the end, the drain, and some more.

@@ -4,7 +4,7 @@
 
 use crate::object::{metadata, selector};
 use crate::pod;
-use crate::proxy_controller::{ValidSpec, name};
+use crate::spec::{ValidSpec, name};
 use serde_json::{Value, json};
 
 pub(super) fn build(spec: &ValidSpec) -> Value {

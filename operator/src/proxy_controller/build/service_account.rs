@@ -1,7 +1,7 @@
 //! An identity of its own for the stand-alone proxy: it has no rights, and the `default` one may have some.
 
 use crate::object::metadata;
-use crate::proxy_controller::{ValidSpec, name};
+use crate::spec::{ValidSpec, name};
 use serde_json::{Value, json};
 
 pub(super) fn build(spec: &ValidSpec) -> Value {

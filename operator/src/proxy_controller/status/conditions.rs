@@ -1,9 +1,10 @@
 //! Each condition from the facts. What is not known stays as it was, so that a restart of the operator flips nothing.
 
 use crate::condition::{Decision, State, find};
-use crate::proxy_controller::name;
-use crate::proxy_controller::outcome::{Finding, Outcome};
+use crate::proxy_controller::outcome::Outcome;
 use crate::report::{FleetReport, NoLogin};
+use crate::spec::Finding;
+use crate::spec::name;
 use crds::ConditionType::{
     ConfigRendered, IssuerReachable, Ready, RefreshCoordinated, TrafficRouted, WorkloadsInjected,
 };

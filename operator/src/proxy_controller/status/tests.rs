@@ -2,10 +2,10 @@ use super::*;
 use crate::condition::find;
 use crate::failure::Failure;
 use crate::proxy_controller::apply::{Applied, Rollout};
-use crate::proxy_controller::outcome::Finding;
 use crate::proxy_controller::tests::object;
 use crate::report::{NoLogin, PodReport};
-use crds::{Reason, WorkloadKind, WorkloadTraffic};
+use crate::spec::{Finding, config_is_rendered};
+use crds::{ConditionType, Reason, WorkloadKind, WorkloadTraffic};
 use serde_json::json;
 
 fn now() -> Timestamp {
