@@ -5,18 +5,18 @@ use crate::args::RunArguments;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::controller::{Pace, queue};
+use crate::controller::{Gate, Pace, queue};
 use crate::event::Events;
 use crate::leader::{Elector, Leadership};
 use crate::metrics::Metrics;
 use crate::pod;
 use crate::poke::Poker;
-use crate::references::Seen;
-use crate::report::Reports;
+use crate::report::{Guarded, Reports};
 use crate::scope::Scope;
+use crate::seen::Seen;
 use crate::stop::{self, Stop};
 use crate::workload_controller::{self, Wake};
-use crate::{excluded, proxy_controller, references};
+use crate::{excluded, proxy_controller};
 use futures_util::future::join_all;
 use kube::runtime::reflector::Store;
 use std::sync::Arc;
@@ -99,16 +99,19 @@ fn start(
         let client = &shared.clients.work;
         let context = Arc::new(Context {
             client: client.clone(),
-            leader: shared.leader.clone(),
-            scope: scope.clone(),
-            pace: shared.pace,
+            gate: Gate {
+                leader: shared.leader.clone(),
+                stop: shared.stop.clone(),
+                metrics: shared.metrics.clone(),
+                scope: scope.clone(),
+                pace: shared.pace,
+            },
             proxy: shared.proxy.clone(),
             events: Events::new(client.clone(), &shared.identity),
             reports: Reports::new(queue.clone()),
             seen: Seen::default(),
             poker: Poker::start(client.clone()),
             metrics: shared.metrics.clone(),
-            stop: shared.stop.clone(),
             clock: Clock::System,
         });
         if let Scope::Cluster { except } = scope {
@@ -116,8 +119,16 @@ fn start(
                 background.spawn(excluded::watch(namespace.clone(), Arc::clone(&context)));
             }
         }
-        let objects = proxy_controller::start(scope, client, (&queue, &wake), background);
-        background.spawn(references::watch(Store::clone(&objects), queue, Arc::clone(&context)));
+        let seen = {
+            let wake = wake.clone();
+            move |object: &Guarded| wake.object_seen(object)
+        };
+        let objects = proxy_controller::start(scope, client, &queue, seen, background);
+        background.spawn(proxy_controller::references::watch(
+            Store::clone(&objects),
+            queue,
+            Arc::clone(&context),
+        ));
         let workloads = workload_controller::start(&context, scope, &objects, (wake, woken));
         for watch in workloads.watches {
             background.spawn(watch);

@@ -1,28 +1,21 @@
 //! What every reconcile needs: made once, shared by all, changed by none.
 
 use crate::clock::Clock;
-use crate::controller::Pace;
+use crate::controller::Gate;
 use crate::event::Events;
-use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::pod;
 use crate::poke::Poker;
-use crate::references::Seen;
 use crate::report::Reports;
-use crate::scope::Scope;
-use crate::stop::Stop;
+use crate::seen::Seen;
 use kube::Client;
 
 /// Shared by all controllers.
 pub(crate) struct Context {
     /// For everything but the lease.
     pub(crate) client: Client,
-    /// Whether this replica may write.
-    pub(crate) leader: Leadership,
-    /// The namespaces that are looked after.
-    pub(crate) scope: Scope,
-    /// How much is done at a time, and how often.
-    pub(crate) pace: Pace,
+    /// What every controller's loop needs.
+    pub(crate) gate: Gate,
     /// What every container of the proxy has in common.
     pub(crate) proxy: pod::Defaults,
     /// Publishes events.
@@ -35,8 +28,6 @@ pub(crate) struct Context {
     pub(crate) poker: Poker,
     /// Counters and gauges.
     pub(crate) metrics: Metrics,
-    /// Ends when the process is to stop.
-    pub(crate) stop: Stop,
     /// The time.
     pub(crate) clock: Clock,
 }

@@ -10,8 +10,11 @@ mod watch;
 pub(crate) use queue::{Queue, Requests, queue};
 pub(crate) use watch::{Objects, follow};
 
-use crate::context::Context;
 use crate::failure::Failure;
+use crate::leader::Leadership;
+use crate::metrics::Metrics;
+use crate::scope::Scope;
+use crate::stop::Stop;
 use backoff::Backoff;
 use futures_util::StreamExt as _;
 use kube::runtime::controller::{Action, Config, applier};
@@ -46,6 +49,21 @@ pub(crate) enum Next {
     After(Duration),
 }
 
+/// When controllers may work, and where they are counted. Clones are one.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    /// Whether this replica may write.
+    pub(crate) leader: Leadership,
+    /// Ends when the process is to stop.
+    pub(crate) stop: Stop,
+    /// Counts reconciles.
+    pub(crate) metrics: Metrics,
+    /// The namespaces that are looked after.
+    pub(crate) scope: Scope,
+    /// How much is done at a time, and how often.
+    pub(crate) pace: Pace,
+}
+
 /// A controller: a name for logs and metrics, the objects, and whose turn it is.
 pub(crate) struct Controller<K>
 where
@@ -66,26 +84,26 @@ where
     K::DynamicType: Debug + Default + Eq + Hash + Clone + Unpin,
 {
     /// Runs until the queue is closed, then lets running reconciles end.
-    pub(crate) async fn run<F, R>(self, context: Arc<Context>, reconcile: F)
+    pub(crate) async fn run<F, R>(self, gate: Gate, reconcile: F)
     where
-        F: Fn(Arc<K>, Arc<Context>) -> R + Clone + Send + 'static,
+        F: Fn(Arc<K>) -> R + Clone + Send + 'static,
         R: Future<Output = Result<Next, Failure>> + Send,
     {
         let Self { name, objects, requests } = self;
         tokio::select! {
             () = objects.listed() => {}
-            () = context.stop.clone().wished() => return,
+            () = gate.stop.clone().wished() => return,
         }
         let backoff = Arc::new(Backoff::default());
         let store = Store::clone(&objects);
-        let turn = move |object: Arc<K>, context: Arc<Context>| {
+        let turn = move |object: Arc<K>, gate: Arc<Gate>| {
             let (objects, reconcile, backoff) =
                 (objects.clone(), reconcile.clone(), Arc::clone(&backoff));
             Box::pin(async move {
                 let reference = ObjectRef::from_obj(object.as_ref());
                 tokio::select! {
-                    () = context.leader.acquired() => {}
-                    () = context.stop.clone().wished() => return Ok::<_, Infallible>(Action::await_change()),
+                    () = gate.leader.acquired() => {}
+                    () = gate.stop.clone().wished() => return Ok::<_, Infallible>(Action::await_change()),
                 }
                 // The wait for leadership may have been long: what is in the store now counts.
                 let Some(object) = objects.get(&reference) else {
@@ -93,17 +111,17 @@ where
                     return Ok(Action::await_change());
                 };
                 // Whatever brought the turn about: what is left out is left alone.
-                if !context.scope.holds(&object.namespace().unwrap_or_default()) {
+                if !gate.scope.holds(&object.namespace().unwrap_or_default()) {
                     return Ok(Action::await_change());
                 }
-                Ok(attempt(name, &object, &context, &backoff, &reconcile).await)
+                Ok(attempt((name, &gate), &object, &backoff, &reconcile).await)
             })
         };
         let config = Config::default()
             .debounce(Duration::from_millis(50))
-            .concurrency(context.pace.concurrency);
-        let requests = requests.take_until(context.stop.clone().wished());
-        applier(turn, |_, error, _| match *error {}, context, store, requests, config)
+            .concurrency(gate.pace.concurrency);
+        let requests = requests.take_until(gate.stop.clone().wished());
+        applier(turn, |_, error, _| match *error {}, Arc::new(gate), store, requests, config)
             .for_each(|_| async {})
             .await;
     }
@@ -111,30 +129,29 @@ where
 
 /// One turn of one object. Its failures end here.
 async fn attempt<K, F, R>(
-    name: &'static str,
+    (name, gate): (&'static str, &Gate),
     object: &Arc<K>,
-    context: &Arc<Context>,
     backoff: &Backoff,
     reconcile: &F,
 ) -> Action
 where
     K: Resource,
     K::DynamicType: Default,
-    F: Fn(Arc<K>, Arc<Context>) -> R,
+    F: Fn(Arc<K>) -> R,
     R: Future<Output = Result<Next, Failure>>,
 {
     let key = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
     let start = Instant::now();
-    let result = timeout(TIME_LIMIT, reconcile(Arc::clone(object), Arc::clone(context)))
+    let result = timeout(TIME_LIMIT, reconcile(Arc::clone(object)))
         .await
         .unwrap_or_else(|_| Err(Failure::timeout(TIME_LIMIT)));
     let class = result.as_ref().err().map(|failure| failure.class);
-    context.metrics.reconciled(name, class, start.elapsed());
+    gate.metrics.reconciled(name, class, start.elapsed());
     match result {
         Ok(next) => {
             backoff.forget(&key);
             Action::requeue(match next {
-                Next::Resync => backoff::jittered(context.pace.resync, &key),
+                Next::Resync => backoff::jittered(gate.pace.resync, &key),
                 Next::After(delay) => backoff::jittered(delay, &key),
             })
         }

@@ -78,7 +78,7 @@ fn of_object() -> String {
 }
 
 async fn publish(mut told: UnboundedReceiver<Told>, context: &Context) {
-    context.leader.acquired().await;
+    context.gate.leader.acquired().await;
     let mut known = HashMap::new();
     while let Some((reference, text)) = told.recv().await {
         if known.insert(reference.uid.clone(), text.clone()).as_ref() == Some(&text) {

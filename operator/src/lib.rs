@@ -1,7 +1,7 @@
 //! The operator. Life of an `OAuth2Proxy`, in order:
 //!
 //! - `controller` gives an object its turn, on the replica that holds the lease (`leader`), when a watch, a report of pods
-//!   (`report`) or a changed Secret (`references`) asks for it;
+//!   (`report`) or a changed Secret asks for it;
 //! - `proxy_controller` does the phases: `dereference`, `validate`, `build`, `apply`, `status`;
 //! - `poke` makes kubelets deliver what changed at once.
 //!
@@ -30,10 +30,10 @@ mod object;
 mod pod;
 mod poke;
 mod proxy_controller;
-mod references;
 mod report;
 mod rights;
 mod scope;
+mod seen;
 mod spec;
 mod stop;
 mod telemetry;

@@ -5,7 +5,6 @@
 //! second. A kubelet may look before it has heard of the Secret, so pods that still run the old configuration are patched
 //! again, a few times. Patches go out one after another at a bounded rate, whatever the number of pods.
 
-use crate::proxy_controller::Applied;
 use crate::report::{FleetReport, Guarded};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
@@ -36,6 +35,15 @@ pub(crate) enum Delivery {
     Done,
     /// Some pods may have looked too early: look again after this long.
     Again(Duration),
+}
+
+/// What pods should have now.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Running<'a> {
+    /// Hash of the configuration.
+    pub(crate) config: &'a str,
+    /// Names of the Secrets that they mount beside it, with the version of each that was seen.
+    pub(crate) mounted: &'a str,
 }
 
 /// Tells pods.
@@ -76,17 +84,17 @@ impl Poker {
     pub(crate) fn deliver(
         &self,
         object: &ObjectRef<Guarded>,
-        applied: &Applied,
+        running: &Running<'_>,
         report: &FleetReport,
     ) -> Delivery {
-        let hash = applied.config_hash();
+        let Running { config: hash, mounted } = *running;
         let stale = |pod: &&crate::report::PodReport| {
             pod.config_hash.as_deref().is_some_and(|running| running != hash)
         };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         let known = told.get(object).cloned();
-        let remounted = known.as_ref().is_some_and(|known| known.mounted != applied.mounted());
+        let remounted = known.as_ref().is_some_and(|known| known.mounted != mounted);
         let fresh = remounted || known.as_ref().is_none_or(|known| known.config != hash);
         let (attempts, due) = match &known {
             Some(known) if !fresh => (known.attempts, now.duration_since(known.last) >= PATIENCE),
@@ -97,7 +105,7 @@ impl Poker {
         if pods.is_empty() || repeat {
             let now_told = Told {
                 config: hash.to_owned(),
-                mounted: applied.mounted().to_owned(),
+                mounted: mounted.to_owned(),
                 attempts: if pods.is_empty() { attempts } else { attempts + 1 },
                 last: now,
             };
@@ -108,7 +116,7 @@ impl Poker {
             return Delivery::Done;
         }
         if repeat {
-            let value = value(hash, applied.mounted(), attempts);
+            let value = value(hash, mounted, attempts);
             for pod in &pods {
                 let namespace = object.namespace.clone().unwrap_or_default();
                 // A closed channel means that the process stops.

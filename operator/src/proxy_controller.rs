@@ -6,19 +6,20 @@ mod build;
 mod dereference;
 mod finalize;
 mod outcome;
+pub(crate) mod references;
 mod ring;
 mod status;
 mod validate;
 mod watches;
 
-pub(crate) use apply::Applied;
+use apply::Applied;
 use outcome::Outcome;
-pub(crate) use watches::{references, run, start};
+pub(crate) use watches::{run, start};
 
 use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::Failure;
-use crate::poke::Delivery;
+use crate::poke::{Delivery, Running};
 use crate::report::Guarded;
 use crate::spec::validate_spec;
 use crds::OAuth2Proxy;
@@ -45,7 +46,7 @@ pub(crate) async fn reconcile(
     let report = context.reports.get(&reference);
     let outcome = attempt(object, &report, &context).await;
     let delivery = match &outcome {
-        Outcome::Applied(applied) => context.poker.deliver(&reference, applied, &report),
+        Outcome::Applied(applied) => context.poker.deliver(&reference, &applied.running(), &report),
         Outcome::Invalid(_) | Outcome::Waiting(_) | Outcome::Failed(_) => Delivery::Done,
     };
     let status = status::decide(object, &outcome, &report, context.clock.now());
@@ -93,9 +94,9 @@ fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
 }
 
 impl Applied {
-    /// Names of the Secrets that the pods mount, with the version of each that was seen.
-    pub(crate) fn mounted(&self) -> &str {
-        &self.mounted
+    /// What pods should have.
+    fn running(&self) -> Running<'_> {
+        Running { config: &self.config_hash, mounted: &self.mounted }
     }
 }
 

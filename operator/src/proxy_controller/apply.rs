@@ -46,13 +46,6 @@ pub(super) struct Rollout {
     pub(super) observed: bool,
 }
 
-impl Applied {
-    /// Hash of the configuration that pods should run.
-    pub(crate) fn config_hash(&self) -> &str {
-        &self.config_hash
-    }
-}
-
 /// Why it was not done.
 pub(super) enum Error {
     /// An object of the name belongs to someone else.

@@ -3,7 +3,7 @@
 use super::ring;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::references::{Kind, Reference};
+use crate::seen::{Kind, Reference};
 use crate::spec::Finding;
 use crate::spec::ValidSpec;
 use crate::spec::name;

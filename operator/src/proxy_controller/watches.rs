@@ -1,34 +1,34 @@
 //! What makes an object's turn come: the object itself, what we made for it, and the Secrets that it names.
 
-use super::{dereference, reconcile};
+use super::reconcile;
 use crate::context::Context;
 use crate::controller::{Controller, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
-use crate::references::{Kind, Reference};
 use crate::report::Guarded;
 use crate::scope::Scope;
-use crate::workload_controller::Wake;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt as _};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
-/// The objects of a scope, and the watches that feed the queue. Spawned on `tasks`; they run until the process ends.
+/// The objects of a scope, and the watches that feed the queue. Spawned on `tasks`; they run until the process ends. `seen` is told
+/// of every object that is listed, changed or deleted.
 pub(crate) fn start(
     scope: &Scope,
     client: &kube::Client,
-    (queue, wake): (&Queue<Guarded>, &Wake),
+    queue: &Queue<Guarded>,
+    seen: impl Fn(&Guarded) + Send + 'static,
     tasks: &mut JoinSet<()>,
 ) -> Objects<Guarded> {
-    let (own, wake) = (queue.clone(), wake.clone());
+    let own = queue.clone();
     let (objects, watch) = follow::<Guarded>(scope.api(client), scope.watch(), move |object| {
         own.push(ObjectRef::from_obj(object));
-        wake.object_seen(object);
+        seen(object);
     });
     tasks.spawn(watch);
     let ours = scope.watch().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
@@ -68,25 +68,8 @@ pub(crate) async fn run(
     requests: Requests<Guarded>,
     context: Arc<Context>,
 ) {
-    Controller { name: "oauth2proxy", objects, requests }.run(context, reconcile).await;
-}
-
-/// Every Secret and config map that the objects of a store name. The objects are taken as they are: looking at all of them
-/// every few seconds has to be cheap.
-pub(crate) fn references(store: &Store<Guarded>) -> Vec<(ObjectRef<Guarded>, Reference)> {
-    let mut references = Vec::new();
-    for guarded in store.state() {
-        let Ok(object) = &guarded.0 else { continue };
-        let namespace = object.namespace().unwrap_or_default();
-        let to = |kind, name| {
-            let reference = Reference { kind, namespace: namespace.clone(), name };
-            (ObjectRef::from_obj(guarded.as_ref()), reference)
-        };
-        let secrets = dereference::secret_names(&object.name_any(), &object.spec);
-        references.extend(secrets.into_iter().map(|name| to(Kind::Secret, name)));
-        references.extend(
-            dereference::emails_map(&object.spec).map(|map| to(Kind::ConfigMap, map.name.clone())),
-        );
-    }
-    references
+    let gate = context.gate.clone();
+    Controller { name: "oauth2proxy", objects, requests }
+        .run(gate, move |object| reconcile(object, Arc::clone(&context)))
+        .await;
 }

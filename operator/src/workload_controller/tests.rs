@@ -2,14 +2,15 @@
 
 use super::*;
 use crate::clock::Clock;
-use crate::controller::queue;
+use crate::controller::{Gate, Pace, queue};
 use crate::event::Events;
 use crate::inject::{INJECT, INJECTED};
-use crate::leader::Elector;
+use crate::leader::{Elector, Times};
 use crate::metrics::Metrics;
 use crate::poke::Poker;
-use crate::references::Seen;
 use crate::report::Reports;
+use crate::scope::Scope;
+use crate::seen::Seen;
 use crate::stop::{Stop, Stopper};
 use crate::testing::{DEPLOYMENTS, OBJECTS, PODS, SERVICES, Server};
 use k8s_openapi::api::core::v1::Service;
@@ -34,18 +35,24 @@ impl Scene {
         let server = Server::default();
         let client = server.client();
         let (stopper, stop) = Stop::new();
-        let elector = Elector::new(client.clone(), "shop", "lease", "me", Clock::System);
+        let elector =
+            Elector::new(client.clone(), ("shop", "lease"), "me", Times::default(), Clock::System);
         let (leader, _) = elector.run(std::future::pending());
         let context = Arc::new(Context {
             client: client.clone(),
-            leader,
-            proxy_image: "proxy:1".to_owned(),
+            gate: Gate {
+                leader,
+                stop,
+                metrics: Metrics::new(),
+                scope: Scope::Namespace("shop".to_owned()),
+                pace: Pace { concurrency: 1, resync: Duration::from_mins(10) },
+            },
+            proxy: pod::Defaults { image: "proxy:1".to_owned(), user: None, group: None },
             events: Events::new(client.clone(), "me"),
             reports: Reports::new(queue().0),
             seen: Seen::default(),
             poker: Poker::start(client),
             metrics: Metrics::new(),
-            stop,
             clock: Clock::System,
         });
         let (deployments, watched) = store();

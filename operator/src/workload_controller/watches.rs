@@ -203,8 +203,9 @@ where
         });
     let controller = Controller { name: "unsupported", objects, requests };
     let told = unsupported::Told::default();
-    let run = controller.run(Arc::clone(context), move |workload, context| {
-        unsupported::reconcile(workload, context, Arc::clone(&told))
+    let owned = Arc::clone(context);
+    let run = controller.run(context.gate.clone(), move |workload| {
+        unsupported::reconcile(workload, Arc::clone(&owned), Arc::clone(&told))
     });
     (Box::pin(watch), Box::pin(run))
 }
@@ -221,18 +222,27 @@ fn controllers(
         Controller { name: "workload", objects: deployments.clone(), requests: requests.0 };
     let keeper = Controller { name: "service", objects: services, requests: requests.1 };
     let standalone = Controller { name: "fleet", objects, requests: requests.2 };
-    let (of_workloads, of_objects) = (Arc::clone(desk), Arc::clone(desk));
+    let gate = || context.gate.clone();
+    let parts = || (Arc::clone(context), Arc::clone(desk));
     vec![
-        Box::pin(workload.run(Arc::clone(context), move |object, context| {
-            reconcile(object, context, Arc::clone(&of_workloads))
+        Box::pin(workload.run(gate(), {
+            let (context, desk) = parts();
+            move |object| reconcile(object, Arc::clone(&context), Arc::clone(&desk))
         })),
-        Box::pin(keeper.run(Arc::clone(context), keeper::reconcile)),
-        Box::pin(standalone.run(Arc::clone(context), move |object, context| {
-            let (desk, deployments) = (Arc::clone(&of_objects), deployments.clone());
-            async move {
-                // Without the first list "no workload" would mean nothing.
-                deployments.listed().await;
-                standalone::reconcile(object, context, desk).await
+        Box::pin(keeper.run(gate(), {
+            let (context, _) = parts();
+            move |object| keeper::reconcile(object, Arc::clone(&context))
+        })),
+        Box::pin(standalone.run(gate(), {
+            let (context, desk) = parts();
+            move |object| {
+                let (context, desk) = (Arc::clone(&context), Arc::clone(&desk));
+                let deployments = deployments.clone();
+                async move {
+                    // Without the first list "no workload" would mean nothing.
+                    deployments.listed().await;
+                    standalone::reconcile(object, context, desk).await
+                }
             }
         })),
     ]

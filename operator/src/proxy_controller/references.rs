@@ -4,15 +4,16 @@
 //! its name, the contents left out, in turn and at a bounded rate: within 5 seconds for up to 100 references, more slowly
 //! for more. Only the leader asks.
 
+use super::dereference;
 use crate::context::Context;
 use crate::controller::Queue;
-use crate::proxy_controller::references;
 use crate::report::Guarded;
+use crate::seen::{Kind, Reference};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt as _};
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -24,72 +25,9 @@ const INTERVAL: Duration = Duration::from_millis(50);
 /// Time for one answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Kinds that an object can name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Kind {
-    /// A Secret.
-    Secret,
-    /// A `ConfigMap`.
-    ConfigMap,
-}
-
-/// Something that an object names.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Reference {
-    /// Its kind.
-    pub(crate) kind: Kind,
-    /// Its namespace.
-    pub(crate) namespace: String,
-    /// Its name.
-    pub(crate) name: String,
-}
-
-/// Which version of each reference the last reconcile of each object saw. Compared with that, and not with what was seen in
-/// the round before, so that no change slips in between.
-#[derive(Clone, Default)]
-pub(crate) struct Seen(Arc<Mutex<Versions>>);
-
-/// The version that each object was reconciled with; none: there was nothing of that name.
-type Versions = HashMap<(ObjectRef<Guarded>, Reference), Option<String>>;
-
-impl Seen {
-    /// Notes what a reconcile saw; no version: it does not exist.
-    pub(crate) fn note(
-        &self,
-        object: &ObjectRef<Guarded>,
-        reference: Reference,
-        version: Option<String>,
-    ) {
-        self.lock().insert((object.clone(), reference), version);
-    }
-
-    /// Whether the object was reconciled with another version.
-    fn is_stale(
-        &self,
-        object: &ObjectRef<Guarded>,
-        reference: &Reference,
-        version: Option<&String>,
-    ) -> bool {
-        self.lock()
-            .get(&(object.clone(), reference.clone()))
-            .is_some_and(|seen| seen.as_ref() != version)
-    }
-
-    /// Forgets what no object names any more.
-    fn retain(&self, named: &HashMap<Reference, Vec<ObjectRef<Guarded>>>) {
-        self.lock().retain(|(object, reference), _| {
-            named.get(reference).is_some_and(|objects| objects.contains(object))
-        });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Versions> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Looks round after round, until the process ends.
 pub(crate) async fn watch(store: Store<Guarded>, queue: Queue<Guarded>, context: Arc<Context>) {
-    context.leader.acquired().await;
+    context.gate.leader.acquired().await;
     loop {
         let start = Instant::now();
         let mut named: HashMap<Reference, Vec<ObjectRef<Guarded>>> = HashMap::new();
@@ -130,4 +68,24 @@ async fn version(
             .map(|live| live.resource_version()),
     };
     Ok(metadata.flatten())
+}
+
+/// Every Secret and config map that the objects of a store name. The objects are taken as they are: looking at all of them
+/// every few seconds has to be cheap.
+fn references(store: &Store<Guarded>) -> Vec<(ObjectRef<Guarded>, Reference)> {
+    let mut references = Vec::new();
+    for guarded in store.state() {
+        let Ok(object) = &guarded.0 else { continue };
+        let namespace = object.namespace().unwrap_or_default();
+        let to = |kind, name| {
+            let reference = Reference { kind, namespace: namespace.clone(), name };
+            (ObjectRef::from_obj(guarded.as_ref()), reference)
+        };
+        let secrets = dereference::secret_names(&object.name_any(), &object.spec);
+        references.extend(secrets.into_iter().map(|name| to(Kind::Secret, name)));
+        references.extend(
+            dereference::emails_map(&object.spec).map(|map| to(Kind::ConfigMap, map.name.clone())),
+        );
+    }
+    references
 }
