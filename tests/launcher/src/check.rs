@@ -34,6 +34,8 @@ pub struct Facts {
     pub memory: Option<u64>,
     /// What need not be built.
     pub built: Built,
+    /// A demo is up already, and has its memory and its disk.
+    pub up: bool,
 }
 
 /// A Go toolchain.
@@ -141,6 +143,7 @@ fn grows(holds: &str, choice: &Choice, facts: &Facts) -> u64 {
     let components = builds_components(choice, facts);
     match (holds, &choice.context) {
         ("cache", None) if components => 2500,
+        ("cache", None) if facts.up => 100,
         // The state of a cluster that runs.
         ("cache", None) => 1000,
         ("cache", Some(_)) if components => 700,
@@ -180,8 +183,8 @@ fn memory(choice: &Choice, facts: &Facts) -> u64 {
     match (facts.built.programs, &choice.context) {
         _ if builds_components(choice, facts) => 4000,
         (false, _) => 3000,
-        (true, None) => 2000,
-        (true, Some(_)) => 500,
+        (true, None) if !facts.up => 2000,
+        (true, _) => 500,
     }
 }
 
@@ -204,6 +207,7 @@ pub fn expectation(choice: &Choice, facts: &Facts) -> String {
     let time = match (components, facts.built.programs) {
         (true, _) => "10 to 45 minutes on two cores, once; a minute from then on",
         (false, false) => "3 to 15 minutes on two cores, once; a minute from then on",
+        (false, true) if facts.up => "some seconds: a demo is up, and is brought up to date",
         (false, true) => "about a minute",
     };
     parts.push(format!("This takes {time}."));

@@ -30,6 +30,7 @@ pub fn look(choice: &Choice, ours: &[u16], built: Built) -> Facts {
         places: places(),
         memory: memory(&fs::read_to_string("/proc/meminfo").unwrap_or_default()),
         built,
+        up: !ours.is_empty(),
     }
 }
 

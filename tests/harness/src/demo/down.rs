@@ -29,7 +29,11 @@ pub fn down(cache: &Cache, report: &Report) -> Result<()> {
     if own.state().dir().exists() {
         cluster::down(&own, report)?;
     }
-    state.remove()
+    state.remove()?;
+    report.note(
+        "what was built and downloaded stays for the next time; `make clean-cache` removes it",
+    );
+    Ok(())
 }
 
 /// In the opposite order: the app before the object that protects it, the object before the

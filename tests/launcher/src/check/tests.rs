@@ -19,6 +19,7 @@ fn fit() -> Facts {
         places: vec![place("cache", 50_000), place("target", 50_000), place("go", 50_000)],
         memory: Some(8000),
         built: Built::default(),
+        up: false,
     }
 }
 
@@ -118,6 +119,14 @@ fn folders_on_one_disk_are_added_up_and_folders_on_two_are_not() {
         ..place
     });
     assert_eq!(problems(&own(), &Facts { places: apart.collect(), ..fit() }), [""; 0]);
+}
+
+#[test]
+fn demo_that_is_up_asks_for_no_room_of_its_own_again() {
+    let tight = Facts { memory: Some(900), built: warm(), ..fit() };
+    let told = problems(&own(), &tight);
+    assert!(told.len() == 1 && told[0].contains("0.9 GB of memory"), "{told:?}");
+    assert_eq!(problems(&own(), &Facts { up: true, ..tight }), [""; 0]);
 }
 
 #[test]
