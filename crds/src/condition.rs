@@ -91,8 +91,10 @@ reasons! {
     NameCollision,
     /// A field that we need is owned by another manager.
     FieldConflict,
-    /// The API server refused or did not answer; tried again.
+    /// The API server did not answer, or not as it should; tried again.
     ApiFailure,
+    /// The API server says no: a quota, an admission policy, a missing right, or an object that is not valid. Tried again.
+    ApiRefused,
     /// The stand-alone proxy is not ready yet.
     DeploymentNotReady,
     /// The provider answers.

@@ -22,6 +22,8 @@ impl Backoff {
             FailureClass::User => (Duration::from_mins(5), Duration::from_mins(10)),
             FailureClass::Conflict => (Duration::from_millis(100), Duration::from_secs(10)),
             FailureClass::Api => (Duration::from_secs(1), Duration::from_mins(5)),
+            // Whoever made room in a quota or changed a policy looks whether it helped.
+            FailureClass::Refused => (Duration::from_secs(1), Duration::from_mins(2)),
         };
         let delay = first.saturating_mul(1 << (*count - 1).min(16)).min(most);
         jittered(delay, &format!("{key}{count}"))

@@ -1,6 +1,7 @@
 //! Each condition from the facts. What is not known stays as it was, so that a restart of the operator flips nothing.
 
 use crate::condition::{Decision, State, find};
+use crate::failure::FailureClass;
 use crate::proxy_controller::outcome::Outcome;
 use crate::report::{FleetReport, NoLogin};
 use crate::spec::Finding;
@@ -70,6 +71,13 @@ fn config_rendered(facts: &Facts<'_>) -> Decision {
                 format!("{}.{kept}", listed(findings)),
             )
         }
+        // That it was well before helps nobody: as long as it is refused, nothing that is asked for comes about.
+        Outcome::Failed(failure) if failure.class == FailureClass::Refused => Decision::new(
+            ConfigRendered,
+            State::False,
+            Reason::ApiRefused,
+            format!("{failure}. It is tried again every few minutes."),
+        ),
         Outcome::Failed(failure) => as_before(
             facts,
             ConfigRendered,

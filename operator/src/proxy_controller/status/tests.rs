@@ -115,6 +115,25 @@ fn an_api_failure_flips_nothing() {
 }
 
 #[test]
+fn a_refusal_of_the_api_server_ends_ready_in_its_own_words() {
+    let mut object = object(json!({}));
+    object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), now()));
+    let status = kube::core::Status::failure("exceeded quota: small", "Forbidden").with_code(403);
+    let error = kube::Error::Api(Box::new(status));
+    let refused = Outcome::Failed(Failure::api("applying Secret main-config", &error));
+    let status = decide(&object, &refused, &fleet(vec![], vec![]), now());
+    for type_ in [ConditionType::ConfigRendered, ConditionType::Ready] {
+        assert_eq!(condition(&status, type_), pair("False", Reason::ApiRefused));
+        let message = &find(&status.conditions, type_).unwrap().message;
+        assert!(
+            message.contains("applying Secret main-config: exceeded quota: small"),
+            "{message}"
+        );
+    }
+    assert_eq!(status.config_hash.as_deref(), Some("present-hash-0123"));
+}
+
+#[test]
 fn the_second_decision_equals_the_first_so_nothing_is_written() {
     let mut object = object(json!({}));
     let report = fleet(vec![workload("b"), workload("a")], vec![pod(Some("present-hash-0123"))]);
