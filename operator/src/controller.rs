@@ -14,7 +14,7 @@ use crate::failure::Failure;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::scope::Scope;
-use crate::stop::Stop;
+use crate::tasks::Task;
 use backoff::Backoff;
 use futures_util::StreamExt as _;
 use kube::runtime::controller::{Action, Config, applier};
@@ -27,6 +27,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 /// No reconcile takes longer: one that hangs must not hold its slot for ever.
 const TIME_LIMIT: Duration = Duration::from_mins(1);
@@ -54,8 +55,8 @@ pub(crate) enum Next {
 pub(crate) struct Gate {
     /// Whether this replica may write.
     pub(crate) leader: Leadership,
-    /// Ends when the process is to stop.
-    pub(crate) stop: Stop,
+    /// Cancelled when the process is to stop.
+    pub(crate) stop: CancellationToken,
     /// Counts reconciles.
     pub(crate) metrics: Metrics,
     /// The namespaces that are looked after.
@@ -83,16 +84,25 @@ where
     K: Resource + Clone + Debug + Send + Sync + 'static,
     K::DynamicType: Debug + Default + Eq + Hash + Clone + Unpin,
 {
-    /// Runs until the queue is closed, then lets running reconciles end.
-    pub(crate) async fn run<F, R>(self, gate: Gate, reconcile: F)
+    /// Runs until the end is wished, then lets running reconciles end.
+    pub(crate) fn task<F, R>(self, gate: Gate, reconcile: F) -> Task
     where
-        F: Fn(Arc<K>) -> R + Clone + Send + 'static,
+        F: Fn(Arc<K>) -> R + Clone + Send + Sync + 'static,
+        R: Future<Output = Result<Next, Failure>> + Send + 'static,
+    {
+        let name = format!("controller {} of {}", self.name, gate.scope);
+        Task::new(name, self.run(gate, reconcile))
+    }
+
+    async fn run<F, R>(self, gate: Gate, reconcile: F)
+    where
+        F: Fn(Arc<K>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<Next, Failure>> + Send,
     {
         let Self { name, objects, requests } = self;
         tokio::select! {
             () = objects.listed() => {}
-            () = gate.stop.clone().wished() => return,
+            () = gate.stop.cancelled() => return,
         }
         let backoff = Arc::new(Backoff::default());
         let store = Store::clone(&objects);
@@ -103,7 +113,7 @@ where
                 let reference = ObjectRef::from_obj(object.as_ref());
                 tokio::select! {
                     () = gate.leader.acquired() => {}
-                    () = gate.stop.clone().wished() => return Ok::<_, Infallible>(Action::await_change()),
+                    () = gate.stop.cancelled() => return Ok::<_, Infallible>(Action::await_change()),
                 }
                 // The wait for leadership may have been long: what is in the store now counts.
                 let Some(object) = objects.get(&reference) else {
@@ -120,7 +130,7 @@ where
         let config = Config::default()
             .debounce(Duration::from_millis(50))
             .concurrency(gate.pace.concurrency);
-        let requests = requests.take_until(gate.stop.clone().wished());
+        let requests = requests.take_until(gate.stop.clone().cancelled_owned());
         applier(turn, |_, error, _| match *error {}, Arc::new(gate), store, requests, config)
             .for_each(|_| async {})
             .await;

@@ -7,6 +7,7 @@ use crate::context::Context;
 use crate::controller::follow;
 use crate::event::{Note, Tone};
 use crate::inject::{INJECT, INJECTED, OptIn, meaning};
+use crate::tasks::Task;
 use crds::{OAuth2Proxy, Reason};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -14,19 +15,21 @@ use kube::core::{NamespaceResourceScope, PartialObjectMeta};
 use kube::runtime::watcher;
 use kube::{Api, Resource, ResourceExt as _};
 use std::collections::HashMap;
-use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// What is told, and of what.
 type Told = (ObjectReference, String);
 
-/// Watches one of the namespaces that are left out, until the process ends.
-pub(crate) async fn watch(namespace: String, context: Arc<Context>) {
+/// Watches one of the namespaces that are left out.
+pub(crate) fn watch(namespace: &str, context: &Arc<Context>) -> [Task; 3] {
     let (tell, told) = unbounded_channel();
-    let deployments = asking::<Deployment>(&namespace, &context, &tell, of_deployment);
-    let objects = asking::<OAuth2Proxy>(&namespace, &context, &tell, |_| Some(of_object()));
-    tokio::join!(deployments, objects, publish(told, &context));
+    let name = format!("the events of namespace {namespace}, which is left out");
+    [
+        asking::<Deployment>(namespace, context, &tell, of_deployment),
+        asking::<OAuth2Proxy>(namespace, context, &tell, |_| Some(of_object())),
+        Task::new(name, publish(told, Arc::clone(context))),
+    ]
 }
 
 fn asking<K>(
@@ -34,7 +37,7 @@ fn asking<K>(
     context: &Context,
     tell: &UnboundedSender<Told>,
     say: fn(&PartialObjectMeta<K>) -> Option<String>,
-) -> impl Future<Output = ()> + Send + 'static + use<K>
+) -> Task
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -77,7 +80,7 @@ fn of_object() -> String {
     "nothing is done for this object, and if it was in use before its deletion waits".to_owned()
 }
 
-async fn publish(mut told: UnboundedReceiver<Told>, context: &Context) {
+async fn publish(mut told: UnboundedReceiver<Told>, context: Arc<Context>) {
     context.gate.leader.acquired().await;
     let mut known = HashMap::new();
     while let Some((reference, text)) = told.recv().await {

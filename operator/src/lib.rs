@@ -35,7 +35,7 @@ mod rights;
 mod scope;
 mod seen;
 mod spec;
-mod stop;
+mod tasks;
 mod telemetry;
 #[cfg(test)]
 mod testing;

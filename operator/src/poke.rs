@@ -6,6 +6,7 @@
 //! again, a few times. Patches go out one after another at a bounded rate, whatever the number of pods.
 
 use crate::report::{FleetReport, Guarded};
+use crate::tasks::Task;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
 use kube::runtime::reflector::ObjectRef;
@@ -70,11 +71,11 @@ struct Poke {
 }
 
 impl Poker {
-    /// Starts the task that sends patches; it ends when every `Poker` is gone.
-    pub(crate) fn start(client: Client) -> Self {
+    /// One, and the task that sends its patches.
+    pub(crate) fn new(client: Client) -> (Self, Task) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(send(client, receiver));
-        Self { told: Arc::default(), sender }
+        let task = Task::new("the sender of patches to pods", send(client, receiver));
+        (Self { told: Arc::default(), sender }, task)
     }
 
     /// Tells the pods of an object that something changed, if something did.

@@ -14,7 +14,7 @@ mod watches;
 
 use apply::Applied;
 use outcome::Outcome;
-pub(crate) use watches::{run, start};
+pub(crate) use watches::{controller, start};
 
 use crate::context::Context;
 use crate::controller::Next;

@@ -1,5 +1,6 @@
 //! A watch that keeps a store current and tells of every object that it touches. It never gives up.
 
+use crate::tasks::Task;
 use futures_util::{StreamExt as _, pin_mut};
 use kube::runtime::reflector::{Store, store};
 use kube::runtime::watcher::{self, Event};
@@ -7,7 +8,6 @@ use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
-use std::future::Future;
 use std::hash::Hash;
 use std::ops::Deref;
 use std::time::Duration;
@@ -64,12 +64,12 @@ where
 
 /// Watches a kind. `seen` is called for each object that is listed, changed or deleted.
 ///
-/// The store is filled while the future runs. Managed fields are dropped: nobody reads them, and they are half of an object.
+/// The store is filled while the task runs. Managed fields are dropped: nobody reads them, and they are half of an object.
 pub(crate) fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
     seen: impl Fn(&K) + Send + 'static,
-) -> (Objects<K>, impl Future<Output = ()> + Send + 'static)
+) -> (Objects<K>, Task)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
     K::DynamicType: Default + Eq + Hash + Clone + Send + Sync,
@@ -77,6 +77,7 @@ where
     let (store, mut writer) = store();
     let (tell, told) = channel(false);
     let kind = K::kind(&K::DynamicType::default()).into_owned();
+    let name = format!("the watch of {}", api.resource_url());
     let run = async move {
         loop {
             let events = watch(api.clone(), config.clone())
@@ -111,5 +112,5 @@ where
             tracing::warn!(kind, "the list got no answer and is asked for again");
         }
     };
-    (Objects { store, listed: told }, run)
+    (Objects { store, listed: told }, Task::new(name, run))
 }

@@ -6,15 +6,14 @@ use crate::controller::{Controller, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
 use crate::report::Guarded;
 use crate::scope::Scope;
+use crate::tasks::{Task, Tasks};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Service;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt as _};
-use std::future::Future;
 use std::sync::Arc;
-use tokio::task::JoinSet;
 
 /// The objects of a scope, and the watches that feed the queue. Spawned on `tasks`; they run until the process ends. `seen` is told
 /// of every object that is listed, changed or deleted.
@@ -23,7 +22,7 @@ pub(crate) fn start(
     client: &kube::Client,
     queue: &Queue<Guarded>,
     seen: impl Fn(&Guarded) + Send + 'static,
-    tasks: &mut JoinSet<()>,
+    tasks: &mut Tasks,
 ) -> Objects<Guarded> {
     let own = queue.clone();
     let (objects, watch) = follow::<Guarded>(scope.api(client), scope.watch(), move |object| {
@@ -43,7 +42,7 @@ fn owned<K>(
     client: &kube::Client,
     config: watcher::Config,
     queue: &Queue<Guarded>,
-) -> impl Future<Output = ()> + Send + 'static + use<K>
+) -> Task
 where
     K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
@@ -62,14 +61,13 @@ where
     watch
 }
 
-/// Runs the controller until its queue is closed.
-pub(crate) async fn run(
+/// The controller.
+pub(crate) fn controller(
     objects: Objects<Guarded>,
     requests: Requests<Guarded>,
     context: Arc<Context>,
-) {
+) -> Task {
     let gate = context.gate.clone();
     Controller { name: "oauth2proxy", objects, requests }
-        .run(gate, move |object| reconcile(object, Arc::clone(&context)))
-        .await;
+        .task(gate, move |object| reconcile(object, Arc::clone(&context)))
 }

@@ -11,7 +11,6 @@ use crate::poke::Poker;
 use crate::report::Reports;
 use crate::scope::Scope;
 use crate::seen::Seen;
-use crate::stop::{Stop, Stopper};
 use crate::testing::{DEPLOYMENTS, OBJECTS, PODS, SERVICES, Server};
 use k8s_openapi::api::core::v1::Service;
 use kube::core::PartialObjectMeta;
@@ -19,6 +18,7 @@ use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
 /// One namespace with the object `main`, whose configuration is rendered.
 struct Scene {
@@ -26,15 +26,12 @@ struct Scene {
     context: Arc<Context>,
     desk: Arc<Desk>,
     watched: Writer<PartialObjectMeta<Deployment>>,
-    /// Without it the end would be wished.
-    _stopper: Stopper,
 }
 
 impl Scene {
     fn new() -> Self {
         let server = Server::default();
         let client = server.client();
-        let (stopper, stop) = Stop::new();
         let elector =
             Elector::new(client.clone(), ("shop", "lease"), "me", Times::default(), Clock::System);
         let (leader, _) = elector.run(std::future::pending());
@@ -42,7 +39,7 @@ impl Scene {
             client: client.clone(),
             gate: Gate {
                 leader,
-                stop,
+                stop: CancellationToken::new(),
                 metrics: Metrics::new(),
                 scope: Scope::Namespace("shop".to_owned()),
                 pace: Pace { concurrency: 1, resync: Duration::from_mins(10) },
@@ -51,7 +48,7 @@ impl Scene {
             events: Events::new(client.clone(), "me"),
             reports: Reports::new(queue().0),
             seen: Seen::default(),
-            poker: Poker::start(client),
+            poker: Poker::new(client).0,
             metrics: Metrics::new(),
             clock: Clock::System,
         });
@@ -69,7 +66,7 @@ impl Scene {
             "spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "selector": {"app": "web"},
                      "ports": [{"port": 80, "protocol": "TCP", "targetPort": "http"}]},
         }));
-        Self { server, context, desk, watched, _stopper: stopper }
+        Self { server, context, desk, watched }
     }
 
     /// The same with `web` protected by two pods behind Service `web`.

@@ -9,6 +9,7 @@ use crate::controller::{Controller, Objects, Queue, Requests, follow, queue};
 use crate::inject::{INJECT, INJECTED};
 use crate::report::Guarded;
 use crate::scope::Scope;
+use crate::tasks::Task;
 use crate::traffic::{ORIGINALS, TRAFFIC, WORKLOAD, workload_of};
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, StatefulSet};
@@ -29,9 +30,9 @@ type ServiceMeta = PartialObjectMeta<Service>;
 /// Everything that runs for the workloads of one scope.
 pub(crate) struct Workloads {
     /// The watches; they run for ever.
-    pub(crate) watches: Vec<BoxFuture<'static, ()>>,
-    /// The controllers; they run until their queues are closed.
-    pub(crate) controllers: Vec<BoxFuture<'static, ()>>,
+    pub(crate) watches: Vec<Task>,
+    /// The controllers; they run until the end is wished.
+    pub(crate) controllers: Vec<Task>,
     /// Ends when every watch has delivered its first list.
     pub(crate) synced: BoxFuture<'static, ()>,
 }
@@ -159,8 +160,7 @@ pub(crate) fn start(
     let _ = wake.service_store.set(Store::clone(&services));
     let all = (deployments, services, objects.clone());
     let mut controllers = controllers(context, &desk, all.clone(), woken);
-    let mut watches: Vec<BoxFuture<'static, ()>> =
-        vec![Box::pin(deployment_watch), Box::pin(service_watch)];
+    let mut watches = vec![deployment_watch, service_watch];
     let every = || scope.watch();
     for (watch, controller) in [
         refusing::<StatefulSet>(context, scope, every()),
@@ -180,11 +180,7 @@ pub(crate) fn start(
 }
 
 /// Watches a kind that gets no sidecar, to say so where one asks for it.
-fn refusing<K>(
-    context: &Arc<Context>,
-    scope: &Scope,
-    which: watcher::Config,
-) -> (BoxFuture<'static, ()>, BoxFuture<'static, ()>)
+fn refusing<K>(context: &Arc<Context>, scope: &Scope, which: watcher::Config) -> (Task, Task)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -204,10 +200,10 @@ where
     let controller = Controller { name: "unsupported", objects, requests };
     let told = unsupported::Told::default();
     let owned = Arc::clone(context);
-    let run = controller.run(context.gate.clone(), move |workload| {
+    let run = controller.task(context.gate.clone(), move |workload| {
         unsupported::reconcile(workload, Arc::clone(&owned), Arc::clone(&told))
     });
-    (Box::pin(watch), Box::pin(run))
+    (watch, run)
 }
 
 type All = (Objects<DeploymentMeta>, Objects<ServiceMeta>, Objects<Guarded>);
@@ -217,7 +213,7 @@ fn controllers(
     desk: &Arc<Desk>,
     (deployments, services, objects): All,
     requests: Woken,
-) -> Vec<BoxFuture<'static, ()>> {
+) -> Vec<Task> {
     let workload =
         Controller { name: "workload", objects: deployments.clone(), requests: requests.0 };
     let keeper = Controller { name: "service", objects: services, requests: requests.1 };
@@ -225,15 +221,15 @@ fn controllers(
     let gate = || context.gate.clone();
     let parts = || (Arc::clone(context), Arc::clone(desk));
     vec![
-        Box::pin(workload.run(gate(), {
+        workload.task(gate(), {
             let (context, desk) = parts();
             move |object| reconcile(object, Arc::clone(&context), Arc::clone(&desk))
-        })),
-        Box::pin(keeper.run(gate(), {
+        }),
+        keeper.task(gate(), {
             let (context, _) = parts();
             move |object| keeper::reconcile(object, Arc::clone(&context))
-        })),
-        Box::pin(standalone.run(gate(), {
+        }),
+        standalone.task(gate(), {
             let (context, desk) = parts();
             move |object| {
                 let (context, desk) = (Arc::clone(&context), Arc::clone(&desk));
@@ -244,6 +240,6 @@ fn controllers(
                     standalone::reconcile(object, context, desk).await
                 }
             }
-        })),
+        }),
     ]
 }
