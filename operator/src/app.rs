@@ -26,7 +26,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 /// Time for running reconciles to end. What is cut off is done again by the next leader.
-const GRACE: Duration = Duration::from_secs(20);
+pub(crate) const GRACE: Duration = Duration::from_secs(20);
 
 /// What all scopes share.
 struct Shared {

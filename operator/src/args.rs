@@ -332,4 +332,57 @@ mod tests {
         assert_eq!(address("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
         assert!(address("8080").is_err());
     }
+
+    fn of_chart(file: &str) -> serde_json::Value {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../charts/oauth2-proxy-operator");
+        serde_yaml_ng::from_str(&std::fs::read_to_string(format!("{folder}/{file}")).unwrap())
+            .unwrap()
+    }
+
+    #[test]
+    fn the_values_of_the_chart_are_the_defaults_of_the_flags() {
+        let values = of_chart("values.yaml");
+        let number = |pointer: &str| values.pointer(pointer).unwrap().as_u64().unwrap();
+        let seconds = |name| number(&format!("/leaderElection/{name}Seconds"));
+        let [duration, deadline, retry] =
+            ["leaseDuration", "renewDeadline", "retryPeriod"].map(seconds);
+        let [duration, deadline, retry] =
+            [duration, deadline, retry].map(time::Duration::from_secs);
+        assert_eq!(Times { duration, deadline, retry }, Times::default());
+        let usual = run("").unwrap();
+        let minutes = time::Duration::from_mins(number("/resyncMinutes"));
+        assert_eq!(
+            (u64::from(usual.pace().concurrency), usual.pace().resync),
+            (number("/concurrency"), minutes)
+        );
+        let proxy = usual.proxy();
+        for (name, id) in [("User", proxy.user), ("Group", proxy.group)] {
+            let value = number(&format!("/proxySecurityContext/runAs{name}"));
+            assert_eq!(id.and_then(|id| u64::try_from(id).ok()), Some(value));
+        }
+    }
+
+    #[test]
+    fn arguments_that_values_of_the_chart_give_can_not_be_given_again() {
+        let schema = of_chart("values.schema.json");
+        let pattern = schema.pointer("/properties/extraArgs/items/not/pattern").unwrap();
+        let inner = pattern.as_str().unwrap().strip_prefix("^--(").unwrap();
+        let refused: Vec<_> = inner.strip_suffix(")(=|$)").unwrap().split('|').collect();
+        let command = <Cli as clap::CommandFactory>::command();
+        let run = command.find_subcommand("run").unwrap();
+        let known =
+            run.get_arguments().filter_map(clap::Arg::get_long).filter(|flag| *flag != "help");
+        let mut known: Vec<_> = known.collect();
+        known.sort_unstable();
+        assert_eq!(refused, known);
+    }
+
+    /// Reconciles get their time, then the lease goes back, and only then may the kubelet kill.
+    #[test]
+    fn the_chart_gives_the_time_that_an_end_takes() {
+        let schema = of_chart("values.schema.json");
+        let least = schema.pointer("/properties/terminationGracePeriodSeconds/minimum").unwrap();
+        let needed = crate::app::GRACE + crate::leader::REQUEST;
+        assert!(time::Duration::from_secs(least.as_u64().unwrap()) >= needed, "{needed:?}");
+    }
 }

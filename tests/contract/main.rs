@@ -1,6 +1,7 @@
 //! What holds the parts of the repository apart and together. Fast, and needs nothing but the sources and cargo.
 
 mod advisories;
+mod chart;
 mod circles;
 mod dependencies;
 mod limits;

@@ -28,7 +28,11 @@ pub(crate) fn install(target: &Target, report: &Report) -> Result<()> {
 fn upgrade() -> Vec<String> {
     let chart = repository().join("charts/oauth2-proxy-operator").display().to_string();
     let words = ["upgrade", "--install", RELEASE, &chart, "--namespace", OPERATOR_NAMESPACE];
-    words.into_iter().chain(["--set", "crds.keep=false"]).map(str::to_owned).collect()
+    words
+        .into_iter()
+        .chain(["--set", "crds.keep=false,crds.confirmRemoval=true"])
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Whether an upgrade would change nothing: each makes a revision, and Helm keeps few of them to go back to.
