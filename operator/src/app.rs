@@ -31,10 +31,10 @@ pub(crate) const GRACE: Duration = Duration::from_secs(20);
 /// What all scopes share.
 struct Shared {
     clients: Clients,
+    events: Events,
     leader: Leadership,
     metrics: Metrics,
     stop: CancellationToken,
-    identity: String,
     proxy: pod::Defaults,
     pace: Pace,
 }
@@ -75,8 +75,9 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), String> {
     let mut process = Process { stop: stop.clone(), controllers, background, finish, lease };
     let admin = Task::new("the admin server", admin::serve(listener, health.clone()));
     process.background.spawn(admin);
-    let shared = Shared { clients, leader, metrics, stop, identity, proxy, pace };
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity = shared.identity, "started");
+    let events = Events::new(clients.work.clone(), &identity, Clock::System);
+    let shared = Shared { clients, events, leader, metrics, stop, proxy, pace };
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, "started");
 
     start(&shared, &scopes, &mut process, &health);
     process.run(signalled()).await
@@ -152,7 +153,7 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
                 pace: shared.pace,
             },
             proxy: shared.proxy.clone(),
-            events: Events::new(client.clone(), &shared.identity),
+            events: shared.events.clone(),
             reports: Reports::new(queue.clone()),
             seen: Seen::default(),
             poker,

@@ -10,11 +10,16 @@ pub(crate) enum Clock {
 }
 
 impl Clock {
+    /// The time now.
+    pub(crate) fn precise(self) -> Timestamp {
+        match self {
+            Self::System => Timestamp::now(),
+        }
+    }
+
     /// The time now, to the second: status holds no finer ones.
     pub(crate) fn now(self) -> Timestamp {
-        let now = match self {
-            Self::System => Timestamp::now(),
-        };
+        let now = self.precise();
         Timestamp::from_second(now.as_second()).unwrap_or(now)
     }
 }

@@ -30,6 +30,7 @@ mod object;
 mod pod;
 mod poke;
 mod proxy_controller;
+mod random;
 mod report;
 mod rights;
 mod scope;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod chart;
+mod events;
 mod examples;
 mod leadership;
 mod objects;

@@ -45,7 +45,7 @@ impl Scene {
                 pace: Pace { concurrency: 1, resync: Duration::from_mins(10) },
             },
             proxy: pod::Defaults { image: "proxy:1".to_owned(), user: None, group: None },
-            events: Events::new(client.clone(), "me"),
+            events: Events::new(client.clone(), "me", Clock::System),
             reports: Reports::new(queue().0),
             seen: Seen::default(),
             poker: Poker::new(client).0,
