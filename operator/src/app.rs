@@ -5,7 +5,7 @@ use crate::args::RunArguments;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::controller::{Gate, Pace, queue};
+use crate::controller::{Gate, Pace, Queue, queue};
 use crate::event::Events;
 use crate::leader::{Elector, Leadership, Lost};
 use crate::metrics::Metrics;
@@ -15,8 +15,7 @@ use crate::report::{Guarded, Reports};
 use crate::scope::Scope;
 use crate::seen::Seen;
 use crate::tasks::{Task, Tasks};
-use crate::workload_controller::{self, Wake};
-use crate::{excluded, proxy_controller};
+use crate::{controllers, excluded, proxy_controller};
 use kube::runtime::reflector::Store;
 use std::future::Future;
 use std::sync::Arc;
@@ -35,8 +34,33 @@ struct Shared {
     leader: Leadership,
     metrics: Metrics,
     stop: CancellationToken,
+    /// Who we are in records: namespace and name of the lease.
+    writer: String,
     proxy: pod::Defaults,
     pace: Pace,
+}
+
+impl Shared {
+    fn context(&self, scope: &Scope, queue: &Queue<Guarded>, poker: Poker) -> Context {
+        Context {
+            client: self.clients.work.clone(),
+            gate: Gate {
+                leader: self.leader.clone(),
+                stop: self.stop.clone(),
+                metrics: self.metrics.clone(),
+                scope: scope.clone(),
+                pace: self.pace,
+            },
+            proxy: self.proxy.clone(),
+            writer: self.writer.clone(),
+            events: self.events.clone(),
+            reports: Reports::new(queue.clone()),
+            seen: Seen::default(),
+            poker,
+            metrics: self.metrics.clone(),
+            clock: Clock::System,
+        }
+    }
 }
 
 /// Everything that runs, and what ends it.
@@ -76,7 +100,8 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), String> {
     let admin = Task::new("the admin server", admin::serve(listener, health.clone()));
     process.background.spawn(admin);
     let events = Events::new(clients.work.clone(), &identity, Clock::System);
-    let shared = Shared { clients, events, leader, metrics, stop, proxy, pace };
+    let writer = format!("{}/{}", arguments.scope.pod_namespace, arguments.scope.lease_name);
+    let shared = Shared { clients, events, leader, metrics, stop, writer, proxy, pace };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, "started");
 
     start(&shared, &scopes, &mut process, &health);
@@ -139,27 +164,11 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
     let mut synced = Vec::new();
     for scope in scopes {
         let (queue, requests) = queue();
-        let (wake, woken) = Wake::new();
+        let (wake, woken) = controllers::wake();
         let client = &shared.clients.work;
         let (poker, pokes) = Poker::new(client.clone());
         background.spawn(pokes);
-        let context = Arc::new(Context {
-            client: client.clone(),
-            gate: Gate {
-                leader: shared.leader.clone(),
-                stop: shared.stop.clone(),
-                metrics: shared.metrics.clone(),
-                scope: scope.clone(),
-                pace: shared.pace,
-            },
-            proxy: shared.proxy.clone(),
-            events: shared.events.clone(),
-            reports: Reports::new(queue.clone()),
-            seen: Seen::default(),
-            poker,
-            metrics: shared.metrics.clone(),
-            clock: Clock::System,
-        });
+        let context = Arc::new(shared.context(scope, &queue, poker));
         if let Scope::Cluster { except } = scope {
             for namespace in except {
                 for task in excluded::watch(namespace, &context) {
@@ -180,7 +189,7 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
                 Arc::clone(&context),
             ),
         ));
-        let workloads = workload_controller::start(&context, scope, &objects, (wake, woken));
+        let workloads = controllers::start(&context, scope, &objects, (wake, woken));
         workloads.watches.into_iter().for_each(|task| background.spawn(task));
         workloads.controllers.into_iter().for_each(|task| controllers.spawn(task));
         controllers.spawn(proxy_controller::controller(objects.clone(), requests, context));

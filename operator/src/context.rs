@@ -18,6 +18,8 @@ pub(crate) struct Context {
     pub(crate) gate: Gate,
     /// What every container of the proxy has in common.
     pub(crate) proxy: pod::Defaults,
+    /// Who we are in records: namespace and name of our lease.
+    pub(crate) writer: String,
     /// Publishes events.
     pub(crate) events: Events,
     /// What pods say.

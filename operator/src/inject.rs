@@ -11,14 +11,15 @@ mod render;
 mod strip;
 
 pub(crate) use annotation::{
-    INJECT, INJECTED, OptIn, PAUSED, POD_SPEC_HASH, PortWish, Wishes, meaning, opt_in, opt_in_text,
+    INJECT, INJECTED, OptIn, PAUSED, POD_SPEC_HASH, PortWish, UPSTREAM_PORT, Wishes, asks_for,
+    concerns, meaning, opt_in, opt_in_text,
 };
 pub(crate) use port::{PortDefaults, Ports, resolve};
 pub(crate) use record::{Record, Recorded};
 pub(crate) use render::{Injection, Sidecar};
 pub(crate) use strip::{Removal, escaped, unset_in};
 
-use crds::Reason;
+use crds::{Reason, Traffic};
 use serde_json::Value;
 
 /// Why a workload is not injected or not changed, and what to do about it.
@@ -43,6 +44,10 @@ pub(crate) struct Target<'a> {
     pub(crate) object: &'a str,
     /// The text by which the workload asks for it.
     pub(crate) opt_in: &'a str,
+    /// What is wanted of the workload's Services.
+    pub(crate) traffic: Traffic,
+    /// Who writes: namespace and name of our lease.
+    pub(crate) writer: &'a str,
     /// Its ports.
     pub(crate) defaults: PortDefaults,
     /// The sidecar for these ports.

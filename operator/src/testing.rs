@@ -1,4 +1,4 @@
-//! For tests: an API server made of a map, for scenes that a real one can not be brought to at will.
+//! For tests: an API server made of a map, which can be told to refuse and which remembers what it was asked.
 //!
 //! It knows no defaults, no field managers and no watches; what depends on those is tested with a real one.
 
@@ -25,7 +25,16 @@ pub(crate) struct Server(Arc<Mutex<State>>);
 #[derive(Default)]
 struct State {
     objects: BTreeMap<String, Value>,
+    refusals: Vec<Refusal>,
+    asked: Vec<(Method, String)>,
     version: u64,
+}
+
+struct Refusal {
+    method: Method,
+    path: String,
+    code: u16,
+    message: String,
 }
 
 impl Server {
@@ -55,6 +64,31 @@ impl Server {
         self.lock().objects.get(&format!("{collection}/{name}")).cloned().unwrap_or_default()
     }
 
+    /// The objects of a collection.
+    pub(crate) fn all(&self, collection: &str) -> Vec<Value> {
+        let inside = format!("{collection}/");
+        let state = self.lock();
+        let here = state.objects.iter().filter(|(path, _)| path.starts_with(&inside));
+        here.map(|(_, object)| object.clone()).collect()
+    }
+
+    /// Their names.
+    pub(crate) fn names(&self, collection: &str) -> Vec<String> {
+        let name = |object: Value| object["metadata"]["name"].as_str().unwrap().to_owned();
+        self.all(collection).into_iter().map(name).collect()
+    }
+
+    /// Refuses such requests from now on.
+    pub(crate) fn refuse(&self, method: Method, path: &str, code: u16, message: &str) {
+        let (path, message) = (path.to_owned(), message.to_owned());
+        self.lock().refusals.push(Refusal { method, path, code, message });
+    }
+
+    /// What was asked since the last call, reads and all.
+    pub(crate) fn asked(&self) -> Vec<(Method, String)> {
+        std::mem::take(&mut self.lock().asked)
+    }
+
     /// A client of it.
     pub(crate) fn client(&self) -> Client {
         let server = self.clone();
@@ -80,6 +114,12 @@ impl Server {
     fn answer(&self, parts: &http::request::Parts, body: &[u8]) -> (u16, Value) {
         let mut state = self.lock();
         let path = parts.uri.path().to_owned();
+        state.asked.push((parts.method.clone(), path.clone()));
+        let refusal =
+            state.refusals.iter().find(|told| told.method == parts.method && told.path == path);
+        if let Some(Refusal { code, message, .. }) = refusal {
+            return failure(*code, message);
+        }
         match parts.method {
             Method::POST => (201, serde_json::from_slice(body).unwrap()),
             Method::DELETE => match state.objects.remove(&path) {
@@ -140,8 +180,9 @@ impl State {
 }
 
 fn failure(code: u16, message: &str) -> (u16, Value) {
+    let reason = if code == 404 { "NotFound" } else { "Refused" };
     let status = json!({
-        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": "Refused", "message": message,
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "code": code, "reason": reason, "message": message,
     });
     (code, status)
 }

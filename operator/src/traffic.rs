@@ -9,10 +9,16 @@ mod turn;
 
 pub(crate) use companion::{Companion, WORKLOAD};
 pub(crate) use foreign::manager;
-pub(crate) use turn::{ORIGINALS, TRAFFIC, is_turned, restore, turn, turned_for, workload_of};
+pub(crate) use turn::{
+    ORIGINALS, Protected, TRAFFIC, hold, is_turned, restore, turn, turned_for, workload_of,
+};
 
 use crate::inject::{Ports, resolve};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::core::Selector;
+use serde::Deserialize as _;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// How a Service stands to the protected port of a workload.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +58,13 @@ pub(crate) fn direct_port(service: &Value, workload: &Value, ports: Ports) -> Op
     port.get("port")?.as_u64()
 }
 
+/// The port of a Service that leads to the proxy.
+pub(crate) fn proxied_port(service: &Value, workload: &Value, ports: Ports) -> Option<u64> {
+    let (_, port) = tcp_ports(service)
+        .find(|(_, port)| leads_to(target_of(port), workload) == Some(ports.proxy))?;
+    port.get("port")?.as_u64()
+}
+
 /// Names of the TCP ports of a Service that lead elsewhere than to the proxy. The only port of a Service may have no name.
 pub(crate) fn names_of_ports_elsewhere<'a>(
     service: &'a Value,
@@ -88,16 +101,39 @@ fn name_of_container(container: &Value) -> &str {
     container.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// Whether the selector of a Service matches the labels of the workload's pods. An empty selector selects nothing.
+/// Whether the selector of a Service matches the labels of the workload's pods.
 pub(crate) fn selects(service: &Value, workload: &Value) -> bool {
-    let labels = workload.pointer("/spec/template/metadata/labels").unwrap_or(&Value::Null);
-    let external = service.pointer("/spec/type").and_then(Value::as_str) == Some("ExternalName");
-    let selector = service.pointer("/spec/selector").and_then(Value::as_object);
-    !external
-        && selector.is_some_and(|selector| {
-            !selector.is_empty()
-                && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-        })
+    let kind = service.pointer("/spec/type").and_then(Value::as_str).unwrap_or_default();
+    let labels = texts(workload, "/spec/template/metadata/labels");
+    selects_labels(kind, &texts(service, "/spec/selector"), &labels)
+}
+
+/// Whether a Service of this type and selector selects pods with these labels. An empty selector selects nothing.
+pub(crate) fn selects_labels(
+    kind: &str,
+    selector: &BTreeMap<String, String>,
+    labels: &BTreeMap<String, String>,
+) -> bool {
+    kind != "ExternalName"
+        && !selector.is_empty()
+        && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// The selector of a Service; `None`: it selects nothing.
+pub(crate) fn selector_of(service: &Value) -> Option<Selector> {
+    let selector = texts(service, "/spec/selector");
+    (!selector.is_empty()).then(|| selector.into_iter().collect())
+}
+
+/// The selector by which a workload finds its pods; `None`: it has none that can be understood.
+pub(crate) fn pods_of(workload: &Value) -> Option<Selector> {
+    LabelSelector::deserialize(workload.pointer("/spec/selector")?).ok()?.try_into().ok()
+}
+
+fn texts(object: &Value, pointer: &str) -> BTreeMap<String, String> {
+    let map = object.pointer(pointer).and_then(Value::as_object);
+    let text = |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+    map.into_iter().flatten().filter_map(text).collect()
 }
 
 /// The name of an object.

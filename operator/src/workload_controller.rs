@@ -8,51 +8,45 @@
 //! 2. The companion Service exists. It leads to the proxy's port by number, where nothing listens before the sidecar does.
 //! 3. The template gets the sidecar and the record in one apply: what was added is on record before a pod has it.
 //! 4. The companion remembers the opt-in, so that a rollback that wipes all annotations is no way out.
-//! 5. Each Service is turned once no pod behind it lacks the sidecar, in one patch that also holds the original: no request
-//!    reaches a port where no sidecar is, no original is known to nobody.
+//! 5. Its Services follow (`service_controller`), which the workload only hears of.
 //! 6. Who is connected past the proxy is asked for, then and ever after.
+//! 7. When nothing reaches it without a login, the companion remembers that too.
 //!
 //! Out:
-//! 1. The Services are restored, while sidecar and application both serve.
-//! 2. Their endpoints are seen to have left, and kube-proxy gets time to follow.
+//! 1. Without the opt-in it relies on no Service, so those are restored, while sidecar and application both serve.
+//! 2. None leads to the sidecar any more, their endpoints are seen to have left, and kube-proxy gets time to follow.
 //! 3. The companion goes; with it, the memory of the opt-in.
 //! 4. Sidecar and record leave the template in one patch. The pods that end keep their sidecar to the last request.
 
 mod announce;
+mod companion;
 mod desk;
 mod flapping;
-mod keeper;
-mod live;
 mod look_after;
-mod neighbour;
 mod outcome;
-mod pods;
 mod remove;
 mod resolve;
-mod services;
-mod standalone;
+pub(crate) mod standalone;
 mod template;
-mod unsupported;
-mod watches;
+pub(crate) mod unsupported;
 
-pub(crate) use watches::{Wake, start};
+pub(crate) use desk::Desk;
 
 use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::Failure;
 use crate::inject::{
     Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar, Target,
-    Wanted, Wishes, opt_in, plan,
+    Wanted, Wishes, opt_in, opt_in_text, plan,
 };
+use crate::live::{Collection, Live};
 use crate::pod::{self, PodPorts};
+use crate::service_controller::Board;
 use crate::traffic::Companion;
+use crate::workload::{Watched, WorkloadRef};
 use announce::Announcer;
 use crds::{Reason, Traffic};
-use desk::{Desk, Entry, Key, Memory};
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::ResourceExt as _;
-use kube::core::PartialObjectMeta;
-use live::{Kind, Live};
+use desk::{Entry, Memory};
 use resolve::{Meant, Resolved};
 use serde_json::Value;
 use std::sync::Arc;
@@ -67,7 +61,8 @@ struct Turn<'a> {
     context: &'a Context,
     desk: &'a Desk,
     live: Live<'a>,
-    key: &'a Key,
+    board: &'a Board,
+    key: &'a WorkloadRef,
     announcer: Announcer<'a>,
     /// What the workload's opt-in led to.
     resolved: Resolved,
@@ -77,18 +72,18 @@ struct Turn<'a> {
 
 /// One turn of one workload.
 pub(crate) async fn reconcile(
-    watched: Arc<PartialObjectMeta<Deployment>>,
+    watched: Arc<Watched>,
     context: Arc<Context>,
-    desk: Arc<Desk>,
+    (desk, board): (Arc<Desk>, Arc<Board>),
 ) -> Result<Next, Failure> {
-    let key = (watched.namespace().unwrap_or_default(), watched.name_any());
-    let live = Live::new(&context.client, &key.0);
-    let read = live.get(Kind::Deployment, &key.1).await;
-    let next = match read.map_err(|error| Failure::api("reading the Deployment", &error))? {
+    let key = watched.reference();
+    let live = Live::new(&context.client, &key.namespace);
+    let read = live.get(Collection::Workloads(key.kind), &key.name).await;
+    let next = match read.map_err(|error| Failure::api(&format!("reading {key}"), &error))? {
         Some(workload) if workload.pointer("/metadata/deletionTimestamp").is_none() => {
             let memory = desk.memory(&key);
             let mut memory = memory.lock().await;
-            turn(&context, &desk, (&key, live), workload, &mut memory).await
+            turn(&context, (&desk, &board), (&key, live), workload, &mut memory).await
         }
         _ => {
             desk.forget(&key);
@@ -101,8 +96,8 @@ pub(crate) async fn reconcile(
 
 async fn turn(
     context: &Context,
-    desk: &Desk,
-    (key, live): (&Key, Live<'_>),
+    (desk, board): (&Desk, &Board),
+    (key, live): (&WorkloadRef, Live<'_>),
     workload: Value,
     memory: &mut Memory,
 ) -> Result<Next, Failure> {
@@ -111,7 +106,7 @@ async fn turn(
         return unasked(context, desk, (key, &live), &workload, memory).await;
     }
     let resolved = match &asked {
-        Ok(asked) => resolve::resolve(asked, &key.0, context).await?,
+        Ok(asked) => resolve::resolve(asked, &key.namespace, context).await?,
         Err(refusal) => Resolved::Unusable { meant: Meant::default(), refusal: refusal.clone() },
     };
     if matches!(&resolved, Resolved::Unusable { meant, .. } if meant.late) && memory.is_patient() {
@@ -125,8 +120,9 @@ async fn turn(
         (Ok(wishes), Resolved::Unusable { meant, .. }) => wishes.traffic.or(meant.traffic),
         _ => None,
     };
-    let announcer = Announcer::new(&context.events, &workload, resolved.reference(&key.0));
-    let turn = Turn { context, desk, live, key, announcer, resolved, mode };
+    let announcer =
+        Announcer::new(&context.events, (key, &workload), resolved.reference(&key.namespace));
+    let turn = Turn { context, desk, live, board, key, announcer, resolved, mode };
     if wishes.is_ok_and(|wishes| wishes.paused) {
         return turn.paused(&workload, memory).await;
     }
@@ -138,19 +134,23 @@ async fn turn(
 async fn unasked(
     context: &Context,
     desk: &Desk,
-    (key, live): (&Key, &Live<'_>),
+    (key, live): (&WorkloadRef, &Live<'_>),
     workload: &Value,
     memory: &mut Memory,
 ) -> Result<Next, Failure> {
-    if let Some(opt_in) = services::remembered(live, workload).await? {
+    if Wishes::paused(workload).unwrap_or(true) {
+        return Ok(Next::Resync);
+    }
+    // Who says no in so many words is obeyed.
+    let silent = opt_in_text(workload).is_none();
+    if silent && let Some(opt_in) = companion::remembered(live, workload).await? {
         template::opt_in_again(live, workload, &opt_in).await?;
         context.metrics.drift_repairs.inc();
-        Announcer::new(&context.events, workload, None).opt_in_restored(&opt_in).await;
+        Announcer::new(&context.events, (key, workload), None).opt_in_restored(&opt_in).await;
         return Ok(Next::After(Duration::from_millis(200)));
     }
     memory.told = None;
-    services::restore(live, workload).await?;
-    services::delete_companion(live, &key.1).await?;
+    companion::delete(live, &key.name).await?;
     desk.put(key, None);
     Ok(Next::Resync)
 }
@@ -175,7 +175,7 @@ impl Turn<'_> {
     }
 
     fn plan(&self, workload: &Value) -> Plan {
-        let opt_in_text = crate::inject::opt_in_text(workload).unwrap_or_default();
+        let opt_in_text = opt_in_text(workload).unwrap_or_default();
         match &self.resolved {
             Resolved::Leaving => plan(workload, &Wanted::Open),
             Resolved::Unusable { refusal, .. } => {
@@ -201,8 +201,14 @@ impl Turn<'_> {
                     admin: sidecar.admin_port,
                     upstream: sidecar.upstream_port,
                 };
-                let target =
-                    Target { object: &spec.name, opt_in: opt_in_text, defaults, render: &render };
+                let target = Target {
+                    object: &spec.name,
+                    opt_in: opt_in_text,
+                    traffic: self.mode.unwrap_or(sidecar.traffic),
+                    writer: &self.context.writer,
+                    defaults,
+                    render: &render,
+                };
                 plan(workload, &Wanted::Protected(target))
             }
         }
@@ -214,21 +220,20 @@ impl Turn<'_> {
         injection: &Injection,
         memory: &mut Memory,
     ) -> Result<Next, Failure> {
-        let mut companion = Companion::of(workload, injection.ports());
+        let mut wanted = Companion::of(workload, injection.ports());
         let mut repair = injection.is_repair();
         if !injection.may_repair() {
             // Who replaces the workload takes the record along with the sidecar; the companion knows that both were there.
-            if let Some(opt_in) = services::remembered(&self.live, workload).await? {
-                companion = companion.remember(&opt_in);
+            if let Some(opt_in) = companion::remembered(&self.live, workload).await? {
+                wanted = wanted.remember(&opt_in);
                 repair = true;
             }
-            if let Err(refusal) =
-                services::ensure_companion(&self.live, workload, &companion).await?
-            {
+            if let Err(refusal) = companion::ensure(&self.live, workload, wanted).await? {
                 return self.refused(&refusal, memory).await;
             }
         }
-        let repairs = repair.then_some(&mut memory.repairs);
+        let counted = repair || injection.contested().is_some();
+        let repairs = counted.then_some(&mut memory.repairs);
         match template::bring_in(&self.live, workload, injection, repairs).await? {
             Brought::In(workload) => {
                 if repair {
@@ -252,7 +257,7 @@ impl Turn<'_> {
         self.announcer.trouble(Some(refusal), memory).await;
         self.report(Entry {
             object: self.object(),
-            workload: outcome::bare(&self.key.1, refusal),
+            workload: outcome::bare(self.key, refusal),
             config_hash: None,
             pods: Vec::new(),
             direct: 0,
@@ -288,6 +293,3 @@ impl Turn<'_> {
         self.desk.put(self.key, Some(entry));
     }
 }
-
-#[cfg(test)]
-mod tests;

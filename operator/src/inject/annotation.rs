@@ -6,7 +6,9 @@
 use super::Refusal;
 use crate::object::is_name;
 use crds::{Reason, Traffic};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Annotation or label on the workload: the name of the `OAuth2Proxy`, or `true` for the only one of the namespace.
 pub(crate) const INJECT: &str = "oauth2proxy.dev/inject";
@@ -71,9 +73,25 @@ impl Wishes {
             opt_in: opt_in(workload)?,
             upstream_port: annotation(workload, UPSTREAM_PORT).map(port_wish).transpose()?,
             port: annotation(workload, PORT).map(own_port).transpose()?,
-            traffic: annotation(workload, TRAFFIC).map(traffic).transpose()?,
-            paused: annotation(workload, PAUSED).map(paused).transpose()?.unwrap_or(false),
+            traffic: Self::traffic(workload)?,
+            paused: Self::paused(workload)?,
         })
+    }
+
+    /// Reads alone what is wanted of Services.
+    ///
+    /// # Errors
+    /// A text without meaning.
+    pub(crate) fn traffic(workload: &Value) -> Result<Option<Traffic>, Refusal> {
+        annotation(workload, TRAFFIC).map(traffic).transpose()
+    }
+
+    /// Reads alone whether everything is to be left as it is.
+    ///
+    /// # Errors
+    /// A text without meaning.
+    pub(crate) fn paused(workload: &Value) -> Result<bool, Refusal> {
+        Ok(annotation(workload, PAUSED).map(paused).transpose()?.unwrap_or(false))
     }
 }
 
@@ -118,6 +136,28 @@ pub(crate) fn meaning(value: &str) -> OptIn {
         "true" => OptIn::Only,
         name => OptIn::Named(name.to_owned()),
     }
+}
+
+/// Whether a workload has to do with us: it asks for something, says no, or has something.
+pub(crate) fn concerns(workload: &ObjectMeta) -> bool {
+    let has = |map: &Option<BTreeMap<String, String>>, name: &str| {
+        map.as_ref().is_some_and(|map| map.contains_key(name))
+    };
+    has(&workload.annotations, INJECT)
+        || has(&workload.labels, INJECT)
+        || has(&workload.annotations, INJECTED)
+}
+
+/// Whether a workload may ask for the object of this name.
+pub(crate) fn asks_for(workload: &ObjectMeta, object: &str) -> bool {
+    let text = |map: &Option<BTreeMap<String, String>>| Some(meaning(map.as_ref()?.get(INJECT)?));
+    [text(&workload.annotations), text(&workload.labels)].into_iter().flatten().any(|asked| {
+        match asked {
+            OptIn::No => false,
+            OptIn::Only => true,
+            OptIn::Named(name) => name == object,
+        }
+    })
 }
 
 /// The text of an annotation of a workload.

@@ -50,10 +50,10 @@ pub(crate) fn choose(
 ) -> Result<Ports, Refusal> {
     let application = declared(list(pod, "/containers"), own);
     let upstream = match wish {
-        Some(PortWish::Number(number)) => *number,
+        Some(PortWish::Number(number)) => declared_or_none(&application, *number)?,
         Some(PortWish::Name(name)) => named(&application, name)?,
         None => match defaults.upstream {
-            Some(number) => number,
+            Some(number) => declared_or_none(&application, number)?,
             None => only(&application)?,
         },
     };
@@ -106,6 +106,22 @@ fn named(application: &[Declared<'_>], name: &str) -> Result<u16, Refusal> {
             ),
         )
     })
+}
+
+/// A number that no container declares while others are declared is most often that of a Service: to protect it would leave the
+/// application open.
+fn declared_or_none(application: &[Declared<'_>], number: u16) -> Result<u16, Refusal> {
+    if application.is_empty() || application.iter().any(|port| port.number == number) {
+        return Ok(number);
+    }
+    Err(Refusal::new(
+        Reason::AmbiguousPort,
+        format!(
+            "port {number} is to be protected, and no container declares it: choose one of {} by annotation {} or by sidecar.upstreamPort of the OAuth2Proxy, or have it declared",
+            candidates(application),
+            annotation::UPSTREAM_PORT
+        ),
+    ))
 }
 
 fn only(application: &[Declared<'_>]) -> Result<u16, Refusal> {
@@ -218,6 +234,17 @@ mod tests {
         assert_eq!(chosen(&several, Some(&PortWish::Name("http".to_owned()))), Ok(3000));
         assert_eq!(chosen(&several, Some(&PortWish::Number(9090))), Ok(9090));
         assert!(chosen(&several, Some(&PortWish::Name("web".to_owned()))).is_err());
+    }
+
+    #[test]
+    fn a_number_that_no_container_declares_is_refused_where_others_are_declared() {
+        let one = pod(&json!([{"containerPort": 8080, "name": "http"}]));
+        let refusal = chosen(&one, Some(&PortWish::Number(80))).unwrap_err();
+        assert_eq!(refusal.reason, Reason::AmbiguousPort);
+        assert!(refusal.message.contains("8080 (http of app)"), "{}", refusal.message);
+        let defaults = PortDefaults { upstream: Some(80), ..DEFAULTS };
+        assert!(choose(&one, None, None, None, defaults).is_err());
+        assert_eq!(chosen(&pod(&json!([])), Some(&PortWish::Number(80))), Ok(80));
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! What was added to a workload, kept in an annotation of it: the only ground on which anything is ever removed.
 
 use super::{Ports, annotation};
+use crate::workload::Kind;
+use crds::Traffic;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -27,6 +29,21 @@ pub(crate) struct Record {
     pub(crate) admin_port: u16,
     /// The protected port.
     pub(crate) upstream_port: u16,
+    /// The kind of the workload; records of before kinds were written are about a Deployment.
+    #[serde(default, skip_serializing_if = "Kind::is_default")]
+    pub(crate) kind: Kind,
+    /// What was wanted of its Services, to be defended when neither annotation nor object can be read any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) traffic: Option<Traffic>,
+    /// The image of the sidecar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) image: Option<String>,
+    /// Version of the renderer; absent: that of the first release, which wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) renderer: Option<u32>,
+    /// Namespace and name of the lease of the operator that wrote it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) writer: Option<String>,
 }
 
 /// What the record annotation of a workload says.

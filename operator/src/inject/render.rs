@@ -5,10 +5,14 @@
 
 use super::{Ports, Record, Refusal, Target, annotation, is_named, list};
 use crate::object::covers;
+use crate::workload::Kind;
 use aws_lc_rs::digest;
 use crds::Reason;
 use serde_json::{Value, json};
 use std::fmt::Write;
+
+/// Version of this renderer, on record with each workload. It goes up when pods of an older one have to be told apart.
+const RENDERER: u32 = 1;
 
 /// Name of the sidecar container.
 pub(super) use crate::pod::NAME as CONTAINER;
@@ -33,6 +37,8 @@ pub(crate) struct Injection {
     identity: Value,
     /// Whether a readable record of an earlier injection says that the entries are ours already.
     recorded: bool,
+    /// Who wrote the record that is there, if that was another operator.
+    contested: Option<String>,
     /// Whether this is for another object than the sidecar that is there.
     moved: bool,
     /// Whether the same sidecar was asked for before, so that its absence is somebody else's doing.
@@ -58,8 +64,8 @@ impl Injection {
             );
         }
         json!({
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
+            "apiVersion": self.record.kind.api_version(),
+            "kind": self.record.kind.as_str(),
             "metadata": metadata,
             "spec": {"template": {"metadata": {"annotations": self.template_annotations}, "spec": pod}},
         })
@@ -93,6 +99,11 @@ impl Injection {
     /// Whether this undoes somebody's change, as opposed to following a change of the object or of the operator.
     pub(crate) fn is_repair(&self) -> bool {
         self.repaired
+    }
+
+    /// The other operator that wrote what is there: two that look after one namespace would replace each other's pods for ever.
+    pub(crate) fn contested(&self) -> Option<&str> {
+        self.contested.as_deref()
     }
 
     /// Whether the workload belonged to another object before.
@@ -134,8 +145,16 @@ pub(super) fn injection(
         port: ports.proxy,
         admin_port: ports.admin,
         upstream_port: ports.upstream,
+        kind: Kind::Deployment,
+        traffic: Some(target.traffic),
+        image: text_of(&sidecar.container, "image"),
+        renderer: Some(RENDERER),
+        writer: Some(target.writer.to_owned()),
     };
     Ok(Injection {
+        contested: record
+            .and_then(|record| record.writer.clone())
+            .filter(|writer| writer != target.writer),
         moved: record.is_some_and(|record| record.object != target.object),
         repaired: record.is_some_and(|record| *record == record_now)
             && !hash_changed(workload, &template_annotations),
@@ -212,6 +231,10 @@ fn hash(sidecar: &Sidecar) -> String {
             text
         },
     )
+}
+
+fn text_of(value: &Value, field: &str) -> Option<String> {
+    value.get(field).and_then(Value::as_str).map(str::to_owned)
 }
 
 fn name(value: &Value) -> String {

@@ -37,7 +37,14 @@ fn newer(ports: Ports) -> Sidecar {
 }
 
 fn target<'a>(object: &'a str, render: &'a dyn Fn(Ports) -> Sidecar) -> Wanted<'a> {
-    Wanted::Protected(Target { object, opt_in: object, defaults: DEFAULTS, render })
+    Wanted::Protected(Target {
+        object,
+        opt_in: object,
+        traffic: Traffic::Auto,
+        writer: "operators/lease",
+        defaults: DEFAULTS,
+        render,
+    })
 }
 
 fn deployment() -> Value {
@@ -118,9 +125,25 @@ fn the_applied_body_is_the_golden_one() {
     let Plan::Inject(injection) = plan(&deployment(), &target("main", &sidecar)) else {
         panic!("not injected")
     };
-    let golden: Value = serde_json::from_str(include_str!("golden/apply.json")).unwrap();
+    let golden: Value = serde_json::from_str(include_str!("golden/apply.2.json")).unwrap();
     let body = injection.body();
     assert_eq!(body, golden, "{}", serde_json::to_string_pretty(&body).unwrap());
+}
+
+#[test]
+fn what_the_first_release_applied_gets_a_new_record_and_no_other_pods() {
+    let first: Value = serde_json::from_str(include_str!("golden/apply.json")).unwrap();
+    let mut workload = deployment();
+    merge(&mut workload, &first);
+    let Plan::Inject(injection) = plan(&workload, &target("main", &sidecar)) else {
+        panic!("the record stays without its new fields")
+    };
+    assert!(!injection.is_repair() && !injection.is_move() && injection.may_repair());
+    let mut after = workload.clone();
+    merge(&mut after, &injection.body());
+    assert_eq!(after["spec"], workload["spec"]);
+    let Plan::Remove(removal) = plan(&workload, &Wanted::Open) else { panic!("not removed") };
+    assert_eq!(removal.record.kind, crate::workload::Kind::Deployment);
 }
 
 #[test]
@@ -214,6 +237,8 @@ fn pods_that_cannot_be_protected_are_refused() {
 #[test]
 fn settings_of_the_workload_reach_the_sidecar() {
     let mut workload = annotated(UPSTREAM_PORT, "9000");
+    let ports = json!([{"name": "http", "containerPort": 8080}, {"containerPort": 9000}]);
+    workload["spec"]["template"]["spec"]["containers"][0]["ports"] = ports;
     workload["metadata"]["annotations"][PORT] = json!("4280");
     let injected = inject(&workload, &target("main", &sidecar));
     let container = &injected["spec"]["template"]["spec"]["initContainers"][0];

@@ -7,6 +7,7 @@
 use super::{TRAFFIC, name_of};
 use crate::inject::{Ports, Refusal};
 use crate::object::{MANAGED_BY, covers};
+use crate::workload::Kind;
 
 use aws_lc_rs::digest;
 use crds::Reason;
@@ -14,8 +15,12 @@ use serde_json::{Map, Value, json};
 
 /// Annotation of a companion: the name of its workload.
 pub(crate) const WORKLOAD: &str = "oauth2proxy.dev/workload";
+/// Annotation of a companion: the kind of its workload. Companions of before kinds were written are of Deployments.
+const KIND: &str = "oauth2proxy.dev/workload-kind";
 /// Annotation of a companion, set once the workload carries the sidecar: the text by which the workload opted in.
 const OPT_IN: &str = "oauth2proxy.dev/opted-in";
+/// Annotation of a companion, set once nothing reached the workload without a login: the uid of the workload.
+const ROUTED: &str = "oauth2proxy.dev/routed";
 /// Port of the Service.
 const PORT: u16 = 80;
 
@@ -36,10 +41,10 @@ impl Companion {
                 "name": Self::name(name_of(workload)),
                 "namespace": namespace,
                 "labels": {"app.kubernetes.io/managed-by": MANAGED_BY.1, "app.kubernetes.io/component": "companion", TRAFFIC: "companion"},
-                "annotations": {WORKLOAD: name_of(workload)},
+                "annotations": {WORKLOAD: name_of(workload), KIND: Kind::Deployment.as_str()},
                 "ownerReferences": [{
-                    "apiVersion": "apps/v1",
-                    "kind": "Deployment",
+                    "apiVersion": Kind::Deployment.api_version(),
+                    "kind": Kind::Deployment.as_str(),
                     "name": name_of(workload),
                     "uid": workload.pointer("/metadata/uid"),
                 }],
@@ -61,6 +66,26 @@ impl Companion {
             annotations.insert(OPT_IN.to_owned(), opt_in.into());
         }
         self
+    }
+
+    /// Remembers that nothing reaches the workload without a login. From then on whatever comes behind its Services is closed at
+    /// once, and not only when its pods are ready for it.
+    pub(crate) fn routed(mut self, workload: &Value) -> Self {
+        let uid = workload.pointer("/metadata/uid").cloned().unwrap_or_default();
+        if let Some(annotations) =
+            self.body.pointer_mut("/metadata/annotations").and_then(Value::as_object_mut)
+        {
+            annotations.insert(ROUTED.to_owned(), uid);
+        }
+        self
+    }
+
+    /// Whether a live companion remembers that nothing reached this very workload without a login.
+    pub(crate) fn was_routed(live: &Value, workload: &Value) -> bool {
+        let uid = live.pointer("/metadata/annotations").and_then(|all| all.get(ROUTED));
+        uid.is_some()
+            && uid == workload.pointer("/metadata/uid")
+            && Self::is_for(live, name_of(workload))
     }
 
     /// The name of the companion of a workload: a DNS label (RFC 1035) of at most 63 characters, with a digest in it where

@@ -1,6 +1,7 @@
 //! Services of every shape, turned and restored.
 
 use super::*;
+use crate::workload::Kind;
 use json_patch::Patch;
 use proptest::prelude::*;
 use serde_json::json;
@@ -39,7 +40,8 @@ fn patched(service: &Value, patch: &Value) -> Value {
 
 /// As the workload alone turns it.
 fn turn(service: &Value, workload: &Value, ports: Ports) -> Option<Value> {
-    super::turn(service, workload, ports, name_of(workload))
+    let one = Protected { kind: Kind::Deployment, workload, ports };
+    super::turn(service, &[one], &one, false)
 }
 
 fn turned(service: &Value, ports: Ports) -> Value {
@@ -90,7 +92,7 @@ fn only_ports_that_lead_to_the_protected_one_are_turned() {
     ]));
     let after = turned(&before, PORTS);
     assert_eq!(targets(&after), [json!(4180), json!(4180), json!("metrics")]);
-    assert_eq!(turned_for(&after).as_deref(), Some("web"));
+    assert_eq!(turned_for(&after), Some(("Deployment".to_owned(), "web".to_owned())));
     assert_eq!(turn(&after, &workload(), PORTS), None, "a second turn writes");
     let mut back = patched(&after, &restore(&after).unwrap());
     assert_eq!(back, before);
@@ -143,21 +145,53 @@ fn another_protected_port_gives_the_old_one_back() {
 }
 
 #[test]
-fn of_workloads_that_share_a_service_one_writes() {
+fn of_workloads_that_share_a_service_one_is_on_record() {
     let service = turned(&service(&json!([{"port": 80, "targetPort": "http"}])), PORTS);
-    let mut other = workload();
-    other["metadata"]["name"] = json!("canary");
-    assert_eq!(super::turn(&service, &other, PORTS, "web"), None, "they would take turns for ever");
-    // Nor does one that protects another port open the one that is turned.
-    let elsewhere = Ports { upstream: 9090, ..PORTS };
-    assert_eq!(super::turn(&service, &other, elsewhere, "web"), None);
-    // When the first is gone the other goes on in its place, with the original that the first recorded.
-    let after = patched(&service, &super::turn(&service, &other, PORTS, "canary").unwrap());
-    assert_eq!(
-        (targets(&after), turned_for(&after).as_deref()),
-        (vec![json!(4180)], Some("canary"))
+    let (web, mut canary) = (workload(), workload());
+    canary["metadata"]["name"] = json!("canary");
+    let (web, other) = (
+        Protected { kind: Kind::Deployment, workload: &web, ports: PORTS },
+        Protected { kind: Kind::Deployment, workload: &canary, ports: PORTS },
     );
+    assert_eq!(super::turn(&service, &[web, other], &web, false), None);
+    // Nor does one that protects another port open the one that is turned.
+    let elsewhere = Protected { ports: Ports { upstream: 9090, ..PORTS }, ..other };
+    assert_eq!(super::turn(&service, &[web, elsewhere], &web, false), None);
+    // When the first is gone the other goes on in its place, with the original that the first recorded.
+    let after = patched(&service, &super::turn(&service, &[other], &other, false).unwrap());
+    assert_eq!(turned_for(&after).unwrap().1, "canary");
+    assert_eq!(targets(&after), [json!(4180)]);
     assert_eq!(targets(&patched(&after, &restore(&after).unwrap())), [json!("http")]);
+    // Somebody relies on it of whom no port is known: what is on record stays.
+    assert_eq!(
+        targets(&patched(
+            &service,
+            &super::turn(&service, &[elsewhere], &elsewhere, true).unwrap()
+        )),
+        [json!(4180)]
+    );
+}
+
+#[test]
+fn what_is_on_record_is_held_whatever_ports_there_are() {
+    let before =
+        service(&json!([{"port": 80, "targetPort": "http"}, {"port": 81, "targetPort": 9090}]));
+    let mut reverted = turned(&before, PORTS);
+    assert_eq!(hold(&reverted), None);
+    reverted["spec"]["ports"][0]["targetPort"] = json!("http");
+    let held = patched(&reverted, &hold(&reverted).unwrap());
+    assert_eq!(targets(&held), [json!(4180), json!(9090)]);
+    assert_eq!(patched(&held, &restore(&held).unwrap()), before);
+    assert_eq!(hold(&before), None, "nothing is on record");
+}
+
+#[test]
+fn a_record_of_before_kinds_is_about_a_deployment() {
+    let text = r#"{"workload":"web","proxyPort":4180,"ports":[{"port":80,"protocol":"TCP","targetPort":"http"}]}"#;
+    assert_eq!(workload_of(text), Some(("Deployment".to_owned(), "web".to_owned())));
+    let mut service = turned(&service(&json!([{"port": 80, "targetPort": "http"}])), PORTS);
+    service["metadata"]["annotations"][ORIGINALS] = json!(text);
+    assert_eq!(turn(&service, &workload(), PORTS), None, "it is not written anew");
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use super::{leads_to, name_of, target_of, tcp_ports};
 use crate::inject::{Ports, escaped, unset_in};
+use crate::workload::Kind;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -22,6 +23,9 @@ const RETARGETED: &str = "retargeted";
 struct Originals {
     /// Name of the workload that the Service was turned for.
     workload: String,
+    /// Its kind; records of before kinds were written are about a Deployment.
+    #[serde(default = "deployment")]
+    kind: String,
     /// The target that we set.
     proxy_port: u16,
     /// The targets that were there.
@@ -38,37 +42,73 @@ struct Original {
     target_port: Value,
 }
 
+fn deployment() -> String {
+    Kind::Deployment.as_str().to_owned()
+}
+
 fn tcp() -> String {
     "TCP".to_owned()
 }
 
-/// The patch after which no port of the Service leads to the protected port; `None` if that is so already.
+/// A workload behind a Service, with the ports of its sidecar.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Protected<'a> {
+    /// Its kind.
+    pub(crate) kind: Kind,
+    /// The live workload.
+    pub(crate) workload: &'a Value,
+    /// Its ports.
+    pub(crate) ports: Ports,
+}
+
+/// The patch after which no port of the Service leads to a protected port; `None` if that is so already.
 ///
-/// `owner` is the workload that the record names. Where several are behind one Service it is one of them for all: if each
-/// wrote its own name, they would take turns for ever. The others leave turned what it has turned.
-pub(crate) fn turn(service: &Value, workload: &Value, ports: Ports, owner: &str) -> Option<Value> {
+/// `owner` is the one that the record names, of several that share the Service. What is on record stays turned if `kept`: then
+/// somebody relies on it of whom it is not known which port that is.
+pub(crate) fn turn(
+    service: &Value,
+    all: &[Protected<'_>],
+    owner: &Protected<'_>,
+    kept: bool,
+) -> Option<Value> {
     let before = originals(service);
-    let of_another = |port: &Value| owner != name_of(workload) && recorded(port, before.as_ref());
     let wanted = tcp_ports(service)
         .map(|(index, port)| {
             let original = true_target(port, before.as_ref());
             let protected =
-                leads_to(&original, workload) == Some(ports.upstream) || of_another(port);
+                all.iter().any(|one| leads_to(&original, one.workload) == Some(one.ports.upstream))
+                    || (kept && before.as_ref().is_some_and(|before| on_record(port, before)));
             Wanted {
                 index,
                 port,
-                target: if protected { json!(ports.proxy) } else { original.clone() },
+                target: if protected { json!(owner.ports.proxy) } else { original.clone() },
                 original: protected.then_some(original),
             }
         })
         .collect::<Vec<_>>();
-    let kept: Vec<Original> = wanted.iter().filter_map(Wanted::original).collect();
-    let after = (!kept.is_empty()).then(|| Originals {
-        workload: owner.to_owned(),
-        proxy_port: ports.proxy,
-        ports: kept,
+    let originals: Vec<Original> = wanted.iter().filter_map(Wanted::original).collect();
+    let after = (!originals.is_empty()).then(|| Originals {
+        workload: name_of(owner.workload).to_owned(),
+        kind: owner.kind.as_str().to_owned(),
+        proxy_port: owner.ports.proxy,
+        ports: originals,
     });
     patch(service, &wanted, (before, after))
+}
+
+/// The patch after which all that is on record leads to the proxy again; `None` if it does. For those who rely on it and of whom
+/// it is not known which port is theirs.
+pub(crate) fn hold(service: &Value) -> Option<Value> {
+    let before = originals(service)?;
+    let wanted = tcp_ports(service)
+        .map(|(index, port)| {
+            let proxy = on_record(port, &before).then(|| json!(before.proxy_port));
+            let target = proxy.unwrap_or_else(|| target_of(port).clone());
+            Wanted { index, port, target, original: None }
+        })
+        .collect::<Vec<_>>();
+    let after = before.clone();
+    patch(service, &wanted, (Some(before), Some(after)))
 }
 
 /// The patch after which the Service is as it was before; `None` if we never turned it.
@@ -93,14 +133,15 @@ pub(crate) fn is_turned(service: &Value) -> bool {
     is_labelled(service) || originals(service).is_some()
 }
 
-/// The workload that a Service was turned for.
-pub(crate) fn turned_for(service: &Value) -> Option<String> {
-    originals(service).map(|originals| originals.workload)
+/// Kind and name of the workload that a Service was turned for.
+pub(crate) fn turned_for(service: &Value) -> Option<(String, String)> {
+    originals(service).map(|originals| (originals.kind, originals.workload))
 }
 
-/// The workload that the text of the annotation names.
-pub(crate) fn workload_of(text: &str) -> Option<String> {
-    serde_json::from_str::<Originals>(text).ok().map(|originals| originals.workload)
+/// Kind and name of the workload that the text of the annotation names.
+pub(crate) fn workload_of(text: &str) -> Option<(String, String)> {
+    let originals = serde_json::from_str::<Originals>(text).ok()?;
+    Some((originals.kind, originals.workload))
 }
 
 struct Wanted<'a> {
@@ -125,9 +166,13 @@ fn true_target(port: &Value, originals: Option<&Originals>) -> Value {
         .map_or_else(|| target_of(port).clone(), |old| old.target_port.clone())
 }
 
-/// Whether the target of a port is still what we set.
-fn recorded(port: &Value, originals: Option<&Originals>) -> bool {
-    recorded_original(port, originals).is_some()
+/// Whether a port is as we set it, or was set back to what it was before.
+fn on_record(port: &Value, originals: &Originals) -> bool {
+    originals.ports.iter().any(|old| {
+        port.get("port") == Some(&json!(old.port))
+            && (*target_of(port) == json!(originals.proxy_port)
+                || *target_of(port) == old.target_port)
+    })
 }
 
 fn recorded_original<'a>(port: &Value, originals: Option<&'a Originals>) -> Option<&'a Original> {

@@ -3,7 +3,7 @@
 use super::desk::Memory;
 use crate::event::{Events, Note, Tone};
 use crate::inject::{INJECT, Injection, Ports, Refusal, Removal};
-use crate::traffic::name_of;
+use crate::workload::WorkloadRef;
 use crds::Reason;
 use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::Value;
@@ -11,6 +11,7 @@ use serde_json::Value;
 /// Tells about one workload.
 pub(super) struct Announcer<'a> {
     events: &'a Events,
+    reference: WorkloadRef,
     workload: ObjectReference,
     object: Option<ObjectReference>,
     recreates: bool,
@@ -20,27 +21,14 @@ impl<'a> Announcer<'a> {
     /// For a live workload, and the object that it asks for.
     pub(super) fn new(
         events: &'a Events,
-        workload: &Value,
+        (reference, workload): (&WorkloadRef, &Value),
         object: Option<ObjectReference>,
     ) -> Self {
-        let text = |field: &str| {
-            workload
-                .pointer("/metadata")
-                .and_then(|metadata| metadata.get(field))
-                .and_then(Value::as_str)
-                .map(str::to_owned)
-        };
         let strategy = workload.pointer("/spec/strategy/type").and_then(Value::as_str);
         let recreates = strategy == Some("Recreate");
-        let workload = ObjectReference {
-            api_version: Some("apps/v1".to_owned()),
-            kind: Some("Deployment".to_owned()),
-            name: Some(name_of(workload).to_owned()),
-            namespace: text("namespace"),
-            uid: text("uid"),
-            ..ObjectReference::default()
-        };
-        Self { events, workload, object, recreates }
+        let uid = workload.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
+        let workload = reference.object_reference(uid);
+        Self { events, reference: reference.clone(), workload, object, recreates }
     }
 
     /// The template has the sidecar, `repair` if it had it before and somebody took it away.
@@ -71,18 +59,6 @@ impl<'a> Announcer<'a> {
         }
     }
 
-    /// Services were turned.
-    pub(super) async fn turned(&self, services: &[String], ports: Ports) {
-        if !services.is_empty() {
-            let text = format!(
-                "Service {} leads to the proxy (port {}) now; what it led to is on record in it and restored when {INJECT} is removed",
-                services.join(", "),
-                ports.proxy
-            );
-            self.tell(Tone::Normal, (Reason::Routed, "Route"), text).await;
-        }
-    }
-
     /// The sidecar was taken out.
     pub(super) async fn removed(&self, removal: &Removal) {
         let text = format!(
@@ -100,8 +76,9 @@ impl<'a> Announcer<'a> {
     /// A rollback wiped the opt-in, and it was put back.
     pub(super) async fn opt_in_restored(&self, opt_in: &str) {
         let text = format!(
-            "all annotations were replaced at once, as a rollback does, and the opt-in was lost with them: {INJECT}={opt_in} was put back. To end the protection remove that annotation alone: kubectl annotate deployment {} {INJECT}-",
-            self.workload.name.as_deref().unwrap_or_default()
+            "all annotations were replaced at once, as a rollback does, and the opt-in was lost with them: {INJECT}={opt_in} was put back. To end the protection remove that annotation alone: kubectl annotate {} {} {INJECT}-",
+            self.reference.kind.for_kubectl(),
+            self.reference.name
         );
         self.tell(Tone::Warning, (Reason::Repaired, "Restore"), text).await;
     }
@@ -123,8 +100,7 @@ impl<'a> Announcer<'a> {
         let note = Note { tone, reason, action, text };
         self.events.publish(&note, &self.workload, self.object.as_ref()).await;
         if let Some(object) = &self.object {
-            let name = self.workload.name.as_deref().unwrap_or_default();
-            let note = Note { text: format!("Deployment {name}: {}", note.text), ..note };
+            let note = Note { text: format!("{}: {}", self.reference, note.text), ..note };
             self.events.publish(&note, object, Some(&self.workload)).await;
         }
     }

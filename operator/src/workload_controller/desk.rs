@@ -3,13 +3,12 @@
 
 use super::flapping::Repairs;
 use crate::fleet::Said;
-use crate::inject::{INJECT, OptIn, Refusal, meaning};
+use crate::inject::{Refusal, asks_for};
 use crate::metrics::Totals;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
+use crate::workload::{Watched, WorkloadRef};
 use crds::Workload;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::ResourceExt as _;
-use kube::core::PartialObjectMeta;
+use kube::Resource as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -98,29 +97,22 @@ pub(super) struct Entry {
     pub(super) refusal: Option<crds::Reason>,
 }
 
-/// Namespace and name of a workload.
-pub(super) type Key = (String, String);
-
 /// The memory of all workloads.
 pub(crate) struct Desk {
     scope: String,
-    deployments: Store<PartialObjectMeta<Deployment>>,
+    workloads: Store<Watched>,
     reports: Reports,
-    memories: Mutex<HashMap<Key, Arc<tokio::sync::Mutex<Memory>>>>,
-    entries: Mutex<BTreeMap<Key, Option<Entry>>>,
+    memories: Mutex<HashMap<WorkloadRef, Arc<tokio::sync::Mutex<Memory>>>>,
+    entries: Mutex<BTreeMap<WorkloadRef, Option<Entry>>>,
     standalone: Mutex<HashMap<ObjectRef<Guarded>, Vec<PodReport>>>,
 }
 
 impl Desk {
     /// An empty one over the watched workloads of a scope.
-    pub(crate) fn new(
-        scope: String,
-        deployments: Store<PartialObjectMeta<Deployment>>,
-        reports: Reports,
-    ) -> Self {
+    pub(crate) fn new(scope: String, workloads: Store<Watched>, reports: Reports) -> Self {
         Self {
             scope,
-            deployments,
+            workloads,
             reports,
             memories: Mutex::default(),
             entries: Mutex::default(),
@@ -129,24 +121,24 @@ impl Desk {
     }
 
     /// The memory of a workload, to be held for one turn.
-    pub(super) fn memory(&self, key: &Key) -> Arc<tokio::sync::Mutex<Memory>> {
+    pub(super) fn memory(&self, key: &WorkloadRef) -> Arc<tokio::sync::Mutex<Memory>> {
         Arc::clone(locked(&self.memories).entry(key.clone()).or_default())
     }
 
     /// Notes what was found at a workload; nothing: it has to do with no object.
-    pub(super) fn put(&self, key: &Key, entry: Option<Entry>) {
+    pub(super) fn put(&self, key: &WorkloadRef, entry: Option<Entry>) {
         let object = entry.as_ref().and_then(|entry| entry.object.clone());
         let before = locked(&self.entries)
             .insert(key.clone(), entry)
             .flatten()
             .and_then(|entry| entry.object);
         for name in before.iter().filter(|name| Some(*name) != object.as_ref()).chain(&object) {
-            self.publish(&ObjectRef::new(name).within(&key.0));
+            self.publish(&ObjectRef::new(name).within(&key.namespace));
         }
     }
 
     /// Forgets a workload that is gone.
-    pub(super) fn forget(&self, key: &Key) {
+    pub(crate) fn forget(&self, key: &WorkloadRef) {
         locked(&self.memories).remove(key);
         self.put(key, None);
         locked(&self.entries).remove(key);
@@ -165,9 +157,7 @@ impl Desk {
         let entries = locked(&self.entries);
         let own: Vec<&Entry> = entries
             .iter()
-            .filter(|((place, name), _)| {
-                *place == namespace && self.is_watched(&ObjectRef::new(name).within(place))
-            })
+            .filter(|(workload, _)| workload.namespace == namespace && self.is_watched(workload))
             .filter_map(|(_, entry)| entry.as_ref())
             .filter(|entry| entry.object.as_ref() == Some(&object.name))
             .collect();
@@ -192,43 +182,26 @@ impl Desk {
     /// Whether every workload that may ask for the object has had a turn.
     fn all_seen(
         &self,
-        entries: &BTreeMap<Key, Option<Entry>>,
+        entries: &BTreeMap<WorkloadRef, Option<Entry>>,
         namespace: &str,
         object: &str,
     ) -> bool {
-        self.asking(namespace, object)
-            .iter()
-            .all(|name| entries.contains_key(&(namespace.to_owned(), name.clone())))
+        let asking = self.workloads.state_filter(|workload| {
+            workload.meta().namespace.as_deref() == Some(namespace)
+                && asks_for(workload.meta(), object)
+        });
+        asking.iter().all(|workload| entries.contains_key(&workload.reference()))
     }
 
-    /// Names of the watched workloads of a namespace that may ask for an object.
-    pub(crate) fn asking(&self, namespace: &str, object: &str) -> Vec<String> {
-        let watched = self.deployments.state();
-        let here = watched
-            .iter()
-            .filter(|workload| workload.metadata.namespace.as_deref() == Some(namespace));
-        let asks = |workload: &&Arc<PartialObjectMeta<Deployment>>| {
-            let texts = [workload.annotations().get(INJECT), workload.labels().get(INJECT)];
-            texts.into_iter().flatten().any(|text| match meaning(text) {
-                OptIn::No => false,
-                OptIn::Only => true,
-                OptIn::Named(name) => name == object,
-            })
-        };
-        here.filter(asks).map(|workload| workload.name_any()).collect()
-    }
-
-    /// Names of the workloads of a namespace that have had a turn and have to do with an object.
-    pub(super) fn known(&self, namespace: &str) -> Vec<String> {
-        let entries = locked(&self.entries);
-        let here =
-            entries.iter().filter(|((place, _), entry)| place == namespace && entry.is_some());
-        here.map(|((_, name), _)| name.clone()).collect()
+    /// Whether a workload has had a turn and has to do with an object.
+    pub(crate) fn is_known(&self, workload: &WorkloadRef) -> bool {
+        locked(&self.entries).get(workload).is_some_and(Option::is_some)
     }
 
     /// Whether a workload exists, as far as the watch knows.
-    pub(super) fn is_watched(&self, workload: &ObjectRef<PartialObjectMeta<Deployment>>) -> bool {
-        self.deployments.get(workload).is_some()
+    fn is_watched(&self, workload: &WorkloadRef) -> bool {
+        let reference = ObjectRef::new(&workload.name).within(&workload.namespace);
+        self.workloads.get(&reference).is_some()
     }
 
     /// The scope that it is of.

@@ -1,19 +1,28 @@
 //! A workload that carries the sidecar: its companion, its Services, its pods.
 
 use super::desk::{Entry, Memory};
-use super::live::Kind;
 use super::outcome::{Found, judge};
-use super::pods::PodFacts;
 use super::resolve::Resolved;
-use super::services::{self, Routing};
-use super::{Turn, template};
+use super::{Turn, companion, template};
 use crate::controller::Next;
 use crate::failure::Failure;
 use crate::fleet::{self, Said};
-use crate::inject::{Ports, Recorded, Refusal};
+use crate::inject::{Ports, Recorded, Refusal, UPSTREAM_PORT};
+use crate::live::Collection;
+use crate::pods::{Pod, PodFacts};
+use crate::service_controller::Routing;
 use crate::traffic::{self, Companion};
+use crate::workload::Watched;
+use serde::Deserialize as _;
 use serde_json::Value;
 use std::collections::HashMap;
+
+/// What was reported, and when to look again.
+struct Concluded {
+    /// No Service leads past the proxy, and no pod lacks it.
+    closed: bool,
+    next: Next,
+}
 
 /// A pod with what its sidecar said, if it has one.
 pub(super) type Asked = (PodFacts, Option<Result<Said, String>>);
@@ -29,19 +38,18 @@ impl Turn<'_> {
     ) -> Result<Next, Failure> {
         let recorded = Recorded::read(workload);
         let opt_in = recorded.as_ref().map(|record| record.opt_in.as_str()).unwrap_or_default();
-        let companion = Companion::of(workload, ports).remember(opt_in);
-        let taken = services::ensure_companion(&self.live, workload, &companion).await?.err();
-        let routing = match self.mode {
-            Some(mode) => {
-                services::turn(&self.live, workload, (ports, mode), &mut memory.repairs).await?
-            }
-            None => Routing::default(),
+        let wanted = Companion::of(workload, ports).remember(opt_in);
+        let (routed, taken) = match companion::ensure(&self.live, workload, wanted.clone()).await? {
+            Ok(routed) => (routed, None),
+            Err(refusal) => (false, Some(refusal)),
         };
-        if routing.repaired {
-            self.context.metrics.drift_repairs.inc();
+        let refusal = refusal.or(taken.as_ref());
+        let concluded = self.conclude(workload, ports, refusal, memory).await?;
+        if concluded.closed && !routed && taken.is_none() {
+            let name = Companion::name(&self.key.name);
+            companion::apply(&self.live, &name, &wanted.routed(workload)).await?;
         }
-        self.announcer.turned(&routing.turned, ports).await;
-        self.conclude(workload, ports, (refusal.or(taken.as_ref()), &routing), memory).await
+        Ok(concluded.next)
     }
 
     /// Reports without touching anything; ways past the proxy are named all the same.
@@ -52,30 +60,31 @@ impl Turn<'_> {
         refusal: &Refusal,
         memory: &mut Memory,
     ) -> Result<Next, Failure> {
-        let routing = services::survey(&self.live, workload, ports, &refusal.message).await?;
-        self.conclude(workload, ports, (Some(refusal), &routing), memory).await
+        Ok(self.conclude(workload, ports, Some(refusal), memory).await?.next)
     }
 
     async fn conclude(
         &self,
         workload: &Value,
         ports: Ports,
-        (refusal, routing): (Option<&Refusal>, &Routing),
+        refusal: Option<&Refusal>,
         memory: &mut Memory,
-    ) -> Result<Next, Failure> {
+    ) -> Result<Concluded, Failure> {
+        let routing = self.routing(workload, ports);
         let pods = self.pods(workload, memory).await?;
         let trouble = template::rollout_trouble(workload);
         let outcome = judge(&Found {
-            name: traffic::name_of(workload),
+            workload: self.key,
             ports,
             mode: self.mode,
             config_hash: self.config_hash(),
             refusal,
             trouble: trouble.as_ref(),
             pods: &pods,
-            routing,
+            routing: &routing,
         });
         self.announcer.trouble(outcome.trouble.as_ref(), memory).await;
+        let closed = outcome.closed;
         self.report(Entry {
             object: self
                 .object()
@@ -86,20 +95,43 @@ impl Turn<'_> {
             direct: outcome.direct,
             refusal: refusal.map(|refusal| refusal.reason),
         });
-        Ok(Next::After(match outcome.again {
+        let next = Next::After(match outcome.again {
             Some(delay) => {
                 memory.calm();
                 delay
             }
             None => memory.soon(),
-        }))
+        });
+        Ok(Concluded { closed, next })
+    }
+
+    /// What is known of the Services, and the ways past the proxy that no Service is part of.
+    fn routing(&self, workload: &Value, ports: Ports) -> Routing {
+        let Ok(watched) = Watched::deserialize(workload) else { return Routing::default() };
+        let mut routing = self.board.routing(&watched);
+        routing.open.extend(traffic::published(workload, ports));
+        let Routing { awaited, open, well, elsewhere } = &routing;
+        if awaited.is_none() && open.is_empty() && well.is_empty() && !elsewhere.is_empty() {
+            let names = elsewhere.join(", ");
+            routing.open.push(format!(
+                "no Service leads to the protected port {}, and {names} leads to others, past the proxy: correct {UPSTREAM_PORT}, or targetPort there",
+                ports.upstream
+            ));
+        }
+        routing
     }
 
     /// The pods of the workload, each with what its sidecar says now.
     async fn pods(&self, workload: &Value, memory: &mut Memory) -> Result<Vec<Asked>, Failure> {
-        let listed = self.live.list(Kind::Pod, &selector(workload)).await;
-        let listed = listed.map_err(|error| Failure::api("listing the pods", &error))?;
-        let facts: Vec<PodFacts> = listed.iter().filter_map(PodFacts::read).collect();
+        let facts = match traffic::pods_of(workload) {
+            // No selector would list every pod of the namespace.
+            Some(selector) if !selector.selects_all() => {
+                let listed = self.live.list::<Pod>(Collection::Pods, &selector.to_string()).await;
+                listed.map_err(|error| Failure::api("listing the pods", &error))?
+            }
+            _ => Vec::new(),
+        };
+        let facts: Vec<PodFacts> = facts.into_iter().filter_map(Pod::facts).collect();
         let questions = facts.iter().filter_map(PodFacts::question).collect();
         let mut answers = HashMap::new();
         for (asked, said) in fleet::ask(questions).await {
@@ -123,31 +155,4 @@ impl Turn<'_> {
             Resolved::Leaving => None,
         }
     }
-}
-
-/// The selector of a workload in the form of a list request.
-fn selector(workload: &Value) -> String {
-    let labels = workload.pointer("/spec/selector/matchLabels").and_then(Value::as_object);
-    let equal = labels
-        .into_iter()
-        .flatten()
-        .map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
-    let expressions = workload.pointer("/spec/selector/matchExpressions").and_then(Value::as_array);
-    let sets = expressions.into_iter().flatten().filter_map(|expression| {
-        let key = expression.get("key")?.as_str()?;
-        let values: Vec<&str> = expression
-            .get("values")
-            .and_then(Value::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
-        Some(match expression.get("operator")?.as_str()? {
-            "In" => format!("{key} in ({})", values.join(",")),
-            "NotIn" => format!("{key} notin ({})", values.join(",")),
-            "Exists" => key.to_owned(),
-            _ => format!("!{key}"),
-        })
-    });
-    equal.chain(sets).collect::<Vec<_>>().join(",")
 }

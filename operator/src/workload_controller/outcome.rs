@@ -2,13 +2,14 @@
 //!
 //! No text in here holds a number or a time that changes while nothing happens: each would be a write.
 
-use super::pods::{PodFacts, direct, lingering};
-use super::services::Routing;
 use crate::fleet::{LastCall, Outcome as Ends, Provider, Said};
 use crate::inject::{Ports, Refusal};
+use crate::pods::{PodFacts, direct, lingering};
 use crate::report::{NoLogin, PodReport};
+use crate::service_controller::Routing;
 use crate::traffic::Companion;
-use crds::{Reason, Traffic, Workload, WorkloadKind, WorkloadTraffic};
+use crate::workload::WorkloadRef;
+use crds::{Reason, Traffic, Workload, WorkloadTraffic};
 use std::time::Duration;
 
 /// A settled workload is asked this often who is connected to it.
@@ -20,8 +21,8 @@ const NAMED: usize = 5;
 
 /// What was found at a workload with a sidecar.
 pub(super) struct Found<'a> {
-    /// Its name.
-    pub(super) name: &'a str,
+    /// Which.
+    pub(super) workload: &'a WorkloadRef,
     /// Its ports.
     pub(super) ports: Ports,
     /// What is wanted of its Services; absent: not known now.
@@ -49,6 +50,8 @@ pub(super) struct Outcome {
     pub(super) trouble: Option<Refusal>,
     /// Direct connections, for the metric.
     pub(super) direct: u64,
+    /// Whether no Service leads past the proxy and no pod lacks it.
+    pub(super) closed: bool,
     /// When to look again; `None`: soon, because something is under way.
     pub(super) again: Option<Duration>,
 }
@@ -73,8 +76,8 @@ pub(super) fn judge(found: &Found<'_>) -> Outcome {
     let watched = traffic == WorkloadTraffic::DirectConnections;
     Outcome {
         workload: Workload {
-            kind: WorkloadKind::Deployment,
-            name: found.name.to_owned(),
+            kind: found.workload.kind.reported(),
+            name: found.workload.name.clone(),
             injected: true,
             pods: count(live.len()),
             up_to_date: count(up_to_date),
@@ -83,6 +86,10 @@ pub(super) fn judge(found: &Found<'_>) -> Outcome {
         },
         trouble: troubles.first().map(|refusal| (*refusal).clone()),
         direct: connections(found),
+        closed: !live.is_empty()
+            && live.iter().all(|(pod, _)| pod.carries(found.ports))
+            && found.routing.awaited.is_none()
+            && found.routing.open.is_empty(),
         again: match (watched, calm) {
             (true, _) => Some(ATTENTIVE),
             (false, true) => Some(WATCH),
@@ -93,10 +100,10 @@ pub(super) fn judge(found: &Found<'_>) -> Outcome {
 }
 
 /// A workload without a sidecar, and why.
-pub(super) fn bare(name: &str, refusal: &Refusal) -> Workload {
+pub(super) fn bare(workload: &WorkloadRef, refusal: &Refusal) -> Workload {
     Workload {
-        kind: WorkloadKind::Deployment,
-        name: name.to_owned(),
+        kind: workload.kind.reported(),
+        name: workload.name.clone(),
         injected: false,
         pods: 0,
         up_to_date: 0,
@@ -175,7 +182,7 @@ fn direct_message(found: &Found<'_>, sources: &[(String, String)]) -> String {
         "connected to port {} past the proxy: {}; end those connections (restart the client) and lead the client to Service {:?}",
         found.ports.upstream,
         named.join(", "),
-        Companion::name(found.name)
+        Companion::name(&found.workload.name)
     )
 }
 
@@ -240,6 +247,7 @@ mod tests {
     fn pod(name: &str) -> PodFacts {
         PodFacts {
             name: name.to_owned(),
+            labels: std::collections::BTreeMap::new(),
             terminating: false,
             sidecar: Some((4180, 44180)),
             ready: true,
@@ -267,7 +275,7 @@ mod tests {
         pods: &[(PodFacts, Option<Result<Said, String>>)],
     ) -> Outcome {
         judge(&Found {
-            name: "web",
+            workload: &WorkloadRef::deployment("shop", "web"),
             ports: PORTS,
             mode: Some(mode),
             config_hash: Some("new"),

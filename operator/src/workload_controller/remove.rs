@@ -1,11 +1,11 @@
 //! Taking the sidecar out of a workload without a lost request: the traffic leaves first.
 
 use super::desk::{Entry, Memory};
-use super::services::Restored;
-use super::{Turn, services, template};
+use super::{Turn, companion, template};
 use crate::controller::Next;
 use crate::failure::Failure;
 use crate::inject::{Ports, Refusal, Removal};
+use crate::service_controller::{Leaving, leaving};
 use crds::{Reason, WorkloadTraffic};
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
@@ -25,24 +25,26 @@ impl Turn<'_> {
         ports: Ports,
         memory: &mut Memory,
     ) -> Result<Next, Failure> {
-        let restored = services::restore(&self.live, workload).await?;
-        if let Restored::Held(text) = restored {
+        let stage = leaving(&self.live, self.key, workload, ports).await?;
+        if stage != Leaving::Free {
             memory.left_since = None;
-            let refusal = Refusal::new(Reason::RemovalSkipped, text);
-            return self.watch_only(workload, ports, &refusal, memory).await;
         }
-        self.report_leaving(removal);
-        if restored != Restored::All
-            || !services::endpoints_have_left(&self.live, workload, ports).await?
-        {
-            memory.left_since = None;
-            return Ok(Next::After(LOOK));
+        match stage {
+            Leaving::Free => self.report_leaving(removal),
+            Leaving::Awaited => {
+                self.report_leaving(removal);
+                return Ok(Next::After(LOOK));
+            }
+            Leaving::Held(text) => {
+                let refusal = Refusal::new(Reason::RemovalSkipped, text);
+                return self.watch_only(workload, ports, &refusal, memory).await;
+            }
         }
         let since = *memory.left_since.get_or_insert_with(Instant::now);
         if let Some(rest) = SETTLE.checked_sub(since.elapsed()).filter(|rest| !rest.is_zero()) {
             return Ok(Next::After(rest));
         }
-        services::delete_companion(&self.live, &self.key.1).await?;
+        companion::delete(&self.live, &self.key.name).await?;
         if !template::take_out(&self.live, workload, removal).await? {
             return Err(Failure::conflict("the workload changed meanwhile"));
         }
@@ -61,7 +63,7 @@ impl Turn<'_> {
         let workload = crds::Workload {
             injected: true,
             traffic: WorkloadTraffic::Pending,
-            ..super::outcome::bare(&self.key.1, &refusal)
+            ..super::outcome::bare(self.key, &refusal)
         };
         let object = Some(removal.record.object.clone());
         self.report(Entry {

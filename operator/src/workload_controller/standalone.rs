@@ -1,14 +1,14 @@
 //! The stand-alone pods of an object, asked like sidecars are, and the report of an object that no workload asks for.
 
 use super::desk::Desk;
-use super::live::{Kind, Live};
 use super::outcome;
-use super::pods::PodFacts;
 use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::Failure;
 use crate::fleet;
+use crate::live::{Collection, Live};
 use crate::object;
+use crate::pods::{Pod, PodFacts};
 use crate::report::Guarded;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
@@ -21,7 +21,7 @@ const WATCH: Duration = Duration::from_secs(40);
 const SOON: Duration = Duration::from_secs(1);
 
 /// One turn of one object.
-pub(super) async fn reconcile(
+pub(crate) async fn reconcile(
     object: Arc<Guarded>,
     context: Arc<Context>,
     desk: Arc<Desk>,
@@ -34,11 +34,12 @@ pub(super) async fn reconcile(
     }
     let namespace = object.namespace().unwrap_or_default();
     let labels = format!("{}={}", object::OBJECT, object.name_any());
-    let listed = Live::new(&context.client, &namespace).list(Kind::Pod, &labels).await;
+    let listed =
+        Live::new(&context.client, &namespace).list::<Pod>(Collection::Pods, &labels).await;
     let listed = listed.map_err(|error| Failure::api("listing the stand-alone pods", &error))?;
     let pods: Vec<PodFacts> = listed
-        .iter()
-        .filter_map(PodFacts::read_standalone)
+        .into_iter()
+        .filter_map(Pod::standalone_facts)
         .filter(|pod| !pod.terminating)
         .collect();
     let answers = fleet::ask(pods.iter().filter_map(PodFacts::question).collect()).await;

@@ -1,10 +1,11 @@
 //! The two writes to a workload: bringing the sidecar in and taking it out, each in one request and so in one rollout.
 
 use super::flapping::Repairs;
-use super::live::{Applied, Kind, Live};
 use crate::failure::Failure;
 use crate::inject::{INJECT, Injection, Refusal, Removal};
+use crate::live::{Applied, Collection, Live};
 use crate::traffic::name_of;
+use crate::workload::Kind;
 use crds::Reason;
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -39,14 +40,18 @@ pub(super) async fn bring_in(
         let message = format!(
             "the sidecar was removed or changed {} times within an hour{}, so it is not put back before the first time is an hour ago: find out who does it, or remove {INJECT} if it is not wanted",
             super::flapping::MOST,
-            last_manager(workload).map(|name| format!(", last by {name:?}")).unwrap_or_default()
+            injection
+                .contested()
+                .map(|other| format!(", last by the operator with the lease {other}"))
+                .or_else(|| last_manager(workload).map(|name| format!(", last by {name:?}")))
+                .unwrap_or_default()
         );
         return Ok(Brought::Refused(Refusal::new(Reason::Flapping, message)));
     }
     let body = injection.body();
     let name = name_of(workload);
     let fields = match live
-        .apply(Kind::Deployment, name, &body, false)
+        .apply(Collection::Workloads(Kind::Deployment), name, &body, false)
         .await
         .map_err(|error| refused(&error))?
     {
@@ -56,7 +61,7 @@ pub(super) async fn bring_in(
     // The API server writes `using <version>` for managers that update, and not for those that apply.
     if injection.may_repair() && fields.iter().all(|field| field.contains(" using ")) {
         return match live
-            .apply(Kind::Deployment, name, &body, true)
+            .apply(Collection::Workloads(Kind::Deployment), name, &body, true)
             .await
             .map_err(|error| refused(&error))?
         {
@@ -80,7 +85,9 @@ pub(super) async fn take_out(
     workload: &Value,
     removal: &Removal,
 ) -> Result<bool, Failure> {
-    let done = live.patch(Kind::Deployment, name_of(workload), &removal.patch).await;
+    let done = live
+        .patch(Collection::Workloads(Kind::Deployment), name_of(workload), &removal.patch)
+        .await;
     done.map(|workload| workload.is_some())
         .map_err(|error| Failure::api("removing the sidecar", &error))
 }
@@ -103,7 +110,13 @@ pub(super) async fn opt_in_again(
         json!({"op": "add", "path": "/metadata/annotations", "value": {INJECT: opt_in}})
     };
     operations.push(operation);
-    let done = live.patch(Kind::Deployment, name_of(workload), &Value::Array(operations)).await;
+    let done = live
+        .patch(
+            Collection::Workloads(Kind::Deployment),
+            name_of(workload),
+            &Value::Array(operations),
+        )
+        .await;
     match done.map_err(|error| Failure::api("putting the opt-in back", &error))? {
         Some(_) => Ok(()),
         None => Err(Failure::conflict("the workload changed meanwhile")),

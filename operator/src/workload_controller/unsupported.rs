@@ -17,10 +17,10 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// What was told already, by uid.
-pub(super) type Told = Arc<Mutex<HashMap<String, String>>>;
+pub(crate) type Told = Arc<Mutex<HashMap<String, String>>>;
 
 /// What a workload asks for, if it asks for anything and nothing that is told made it.
-pub(super) fn asks<K>(workload: &PartialObjectMeta<K>) -> Option<&str>
+pub(crate) fn asks<K>(workload: &PartialObjectMeta<K>) -> Option<&str>
 where
     PartialObjectMeta<K>: Resource,
 {
@@ -36,7 +36,7 @@ where
 }
 
 /// One turn of one workload.
-pub(super) async fn reconcile<K>(
+pub(crate) async fn reconcile<K>(
     workload: Arc<PartialObjectMeta<K>>,
     context: Arc<Context>,
     told: Told,

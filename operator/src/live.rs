@@ -1,26 +1,42 @@
-//! The API server as the workload controller sees it: live objects as raw JSON, never from a cache, and the few writes.
+//! The API server as the controllers of workloads and Services see it: live objects, never from a cache, and the few writes.
 //!
-//! Raw, because a typed copy would drop fields that this build does not know. A missing object is `None`; every other
-//! failure is an error, so that "could not ask" is never taken for "is not there".
+//! As raw JSON, since that is what the decisions work on, which a webhook hands them too; `Api<DynamicObject>` would take each
+//! apart and put it together again. A missing object is `None`; every other failure is an error, so that "could not ask" is
+//! never taken for "is not there".
 
-use crate::object::FIELD_MANAGER;
-use crate::object::is_name;
+use crate::object::{FIELD_MANAGER, is_name};
+use crate::workload::Kind;
+use k8s_openapi::api::core::v1::{Pod, Service};
+use k8s_openapi::api::discovery::v1::EndpointSlice;
 use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions};
-use kube::core::{Request, Status};
-use kube::{Client, Error};
+use kube::core::{ApiResource, DynamicObject, Request, Status};
+use kube::{Client, Error, Resource as _};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 /// Collections of one namespace.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Kind {
-    /// `apps/v1` Deployments.
-    Deployment,
+pub(crate) enum Collection {
+    /// Workloads of a kind.
+    Workloads(Kind),
     /// `v1` Services.
-    Service,
+    Services,
     /// `v1` Pods.
-    Pod,
+    Pods,
     /// `discovery.k8s.io/v1` `EndpointSlices`.
-    EndpointSlice,
+    EndpointSlices,
+}
+
+impl Collection {
+    fn resource(self) -> ApiResource {
+        match self {
+            Self::Workloads(kind) => kind.resource(),
+            Self::Services => ApiResource::erase::<Service>(&()),
+            Self::Pods => ApiResource::erase::<Pod>(&()),
+            Self::EndpointSlices => ApiResource::erase::<EndpointSlice>(&()),
+        }
+    }
 }
 
 /// How a server-side apply ended.
@@ -46,44 +62,50 @@ impl<'a> Live<'a> {
     }
 
     /// The object of this name. One that no object can have may come from an annotation, and is nothing to put into a path.
-    pub(crate) async fn get(&self, kind: Kind, name: &str) -> Result<Option<Value>, Error> {
+    pub(crate) async fn get(
+        &self,
+        collection: Collection,
+        name: &str,
+    ) -> Result<Option<Value>, Error> {
         if !is_name(name) {
             return Ok(None);
         }
-        let request =
-            self.request(kind).get(name, &GetParams::default()).map_err(Error::BuildRequest)?;
+        let request = self
+            .request(collection)
+            .get(name, &GetParams::default())
+            .map_err(Error::BuildRequest)?;
         absent_is_none(self.client.request::<Value>(request).await)
     }
 
     /// All objects with these labels.
-    pub(crate) async fn list(&self, kind: Kind, labels: &str) -> Result<Vec<Value>, Error> {
+    pub(crate) async fn list<T>(
+        &self,
+        collection: Collection,
+        labels: &str,
+    ) -> Result<Vec<T>, Error>
+    where
+        T: DeserializeOwned,
+    {
         let parameters = if labels.is_empty() {
             ListParams::default()
         } else {
             ListParams::default().labels(labels)
         };
-        let request = self.request(kind).list(&parameters).map_err(Error::BuildRequest)?;
-        match self.client.request::<Value>(request).await?.get_mut("items").map(Value::take) {
-            Some(Value::Array(items)) => Ok(items),
-            // An empty list is written as null by some servers.
-            Some(Value::Null) => Ok(Vec::new()),
-            _ => {
-                Err(Error::Api(Box::new(Status::failure("a list came without items", "Malformed"))))
-            }
-        }
+        let request = self.request(collection).list(&parameters).map_err(Error::BuildRequest)?;
+        Ok(self.client.request::<List<T>>(request).await?.items)
     }
 
     /// Server-side apply. `force` takes fields over from others.
     pub(crate) async fn apply(
         &self,
-        kind: Kind,
+        collection: Collection,
         name: &str,
         body: &Value,
         force: bool,
     ) -> Result<Applied, Error> {
         let mut parameters = PatchParams::apply(FIELD_MANAGER);
         parameters.force = force;
-        match self.send(kind, name, &parameters, &Patch::Apply(body)).await {
+        match self.send(collection, name, &parameters, &Patch::Apply(body)).await {
             Err(Error::Api(status)) if status.code == 409 && !conflicts(&status).is_empty() => {
                 Ok(Applied::Conflict(conflicts(&status)))
             }
@@ -94,7 +116,7 @@ impl<'a> Live<'a> {
     /// JSON patch (RFC 6902) whose tests make it fail if the object has changed: `None` then, to be decided anew.
     pub(crate) async fn patch(
         &self,
-        kind: Kind,
+        collection: Collection,
         name: &str,
         operations: &Value,
     ) -> Result<Option<Value>, Error> {
@@ -102,7 +124,7 @@ impl<'a> Live<'a> {
         let patch: Patch<Value> = Patch::Json(operations);
         match self
             .send(
-                kind,
+                collection,
                 name,
                 &PatchParams {
                     field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -122,7 +144,7 @@ impl<'a> Live<'a> {
     }
 
     /// Deletes the object if it is still this one.
-    pub(crate) async fn delete(&self, kind: Kind, object: &Value) -> Result<(), Error> {
+    pub(crate) async fn delete(&self, collection: Collection, object: &Value) -> Result<(), Error> {
         let text =
             |pointer: &str| object.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let parameters = DeleteParams {
@@ -133,31 +155,39 @@ impl<'a> Live<'a> {
             ..DeleteParams::default()
         };
         let name = text("/metadata/name").unwrap_or_default();
-        let request = self.request(kind).delete(&name, &parameters).map_err(Error::BuildRequest)?;
+        let request =
+            self.request(collection).delete(&name, &parameters).map_err(Error::BuildRequest)?;
         absent_is_none(self.client.request::<Value>(request).await).map(drop)
     }
 
     async fn send(
         &self,
-        kind: Kind,
+        collection: Collection,
         name: &str,
         parameters: &PatchParams,
         patch: &Patch<impl serde::Serialize + std::fmt::Debug>,
     ) -> Result<Value, Error> {
         let request =
-            self.request(kind).patch(name, parameters, patch).map_err(Error::BuildRequest)?;
+            self.request(collection).patch(name, parameters, patch).map_err(Error::BuildRequest)?;
         self.client.request::<Value>(request).await
     }
 
-    fn request(&self, kind: Kind) -> Request {
-        let (group, plural) = match kind {
-            Kind::Deployment => ("/apis/apps/v1", "deployments"),
-            Kind::Service => ("/api/v1", "services"),
-            Kind::Pod => ("/api/v1", "pods"),
-            Kind::EndpointSlice => ("/apis/discovery.k8s.io/v1", "endpointslices"),
-        };
-        Request::new(format!("{group}/namespaces/{}/{plural}", self.namespace))
+    fn request(&self, collection: Collection) -> Request {
+        Request::new(DynamicObject::url_path(&collection.resource(), Some(self.namespace)))
     }
+}
+
+/// A list; one without items is an error, and never taken for an empty one.
+#[derive(Deserialize)]
+#[serde(bound = "T: DeserializeOwned")]
+struct List<T> {
+    #[serde(deserialize_with = "items")]
+    items: Vec<T>,
+}
+
+/// An empty list is written as null by some servers.
+fn items<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<T>, D::Error> {
+    Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
 fn absent_is_none(result: Result<Value, Error>) -> Result<Option<Value>, Error> {

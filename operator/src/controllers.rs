@@ -1,0 +1,198 @@
+//! The watches and controllers of workloads and Services of one scope, joined: who is woken by what, and with what it works.
+
+use crate::context::Context;
+use crate::controller::{Controller, Objects, Queue, Requests, follow, queue};
+use crate::inject::INJECT;
+use crate::report::Guarded;
+use crate::scope::Scope;
+use crate::service_controller::{self, Board};
+use crate::tasks::Task;
+use crate::wake::Wake;
+use crate::workload;
+use crate::workload_controller::{self, Desk, standalone, unsupported};
+use futures_util::future::BoxFuture;
+use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::Pod;
+use kube::Resource;
+use kube::core::{NamespaceResourceScope, PartialObjectMeta};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::watcher;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::sync::Arc;
+
+/// Everything that runs for the workloads of one scope.
+pub(crate) struct Running {
+    /// The watches; they run for ever.
+    pub(crate) watches: Vec<Task>,
+    /// The controllers; they run until the end is wished.
+    pub(crate) controllers: Vec<Task>,
+    /// Ends when every watch has delivered its first list.
+    pub(crate) synced: BoxFuture<'static, ()>,
+}
+
+/// The ends of the queues that the controllers read.
+pub(crate) struct Woken {
+    workloads: Requests<workload::Watched>,
+    services: Requests<service_controller::Watched>,
+    objects: Requests<Guarded>,
+    board: Queue<workload::Watched>,
+}
+
+/// A way to ask for turns, and the other ends for [`start`].
+pub(crate) fn wake() -> (Wake, Woken) {
+    let (workload_queue, workloads) = queue();
+    let (service_queue, services) = queue();
+    let (object_queue, objects) = queue();
+    let board = workload_queue.clone();
+    let wake = Wake::new(workload_queue, service_queue, object_queue);
+    (wake, Woken { workloads, services, objects, board })
+}
+
+/// Sets up the watches and controllers of one scope. Nothing runs before the parts are driven.
+pub(crate) fn start(
+    context: &Arc<Context>,
+    scope: &Scope,
+    objects: &Objects<Guarded>,
+    (wake, woken): (Wake, Woken),
+) -> Running {
+    let (workloads, workload_watch) = follow(scope.api(&context.client), scope.watch(), {
+        let wake = wake.clone();
+        move |workload| wake.workload_seen(workload)
+    });
+    let (services, service_watch) = follow(scope.api(&context.client), scope.watch(), {
+        let wake = wake.clone();
+        move |service| wake.service_seen(service)
+    });
+    let reports = context.reports.clone();
+    let desk = Arc::new(Desk::new(scope.to_string(), Store::clone(&workloads), reports));
+    let board = Arc::new(Board::new(
+        Store::clone(&workloads),
+        Store::clone(&services),
+        Store::clone(objects),
+        woken.board,
+    ));
+    wake.place(Arc::clone(&board), Arc::clone(&desk));
+    let all = Stores { workloads, services, objects: objects.clone() };
+    let mut controllers = vec![
+        run_workloads(context, &desk, &board, &all, woken.workloads),
+        run_services(context, &board, &all, woken.services),
+        run_standalone(context, &desk, &all, woken.objects),
+    ];
+    let mut watches = vec![workload_watch, service_watch];
+    for (watch, controller) in [
+        refusing::<StatefulSet>(context, scope, scope.watch()),
+        refusing::<DaemonSet>(context, scope, scope.watch()),
+        refusing::<Job>(context, scope, scope.watch()),
+        refusing::<CronJob>(context, scope, scope.watch()),
+        refusing::<Pod>(context, scope, scope.watch().labels(INJECT)),
+    ] {
+        watches.push(watch);
+        controllers.push(controller);
+    }
+    let synced = Box::pin(async move { all.listed().await });
+    Running { watches, controllers, synced }
+}
+
+#[derive(Clone)]
+struct Stores {
+    workloads: Objects<workload::Watched>,
+    services: Objects<service_controller::Watched>,
+    objects: Objects<Guarded>,
+}
+
+impl Stores {
+    /// Waits until all have their first list. Before that an empty answer would mean nothing.
+    async fn listed(&self) {
+        self.workloads.listed().await;
+        self.services.listed().await;
+        self.objects.listed().await;
+    }
+}
+
+fn run_workloads(
+    context: &Arc<Context>,
+    desk: &Arc<Desk>,
+    board: &Arc<Board>,
+    all: &Stores,
+    requests: Requests<workload::Watched>,
+) -> Task {
+    let (context, desk, board) = (Arc::clone(context), Arc::clone(desk), Arc::clone(board));
+    let (gate, all) = (context.gate.clone(), all.clone());
+    let controller = Controller { name: "workload", objects: all.workloads.clone(), requests };
+    controller.task(gate, move |object| {
+        let (context, desk, board) = (Arc::clone(&context), Arc::clone(&desk), Arc::clone(&board));
+        let all = all.clone();
+        async move {
+            all.listed().await;
+            workload_controller::reconcile(object, context, (desk, board)).await
+        }
+    })
+}
+
+fn run_services(
+    context: &Arc<Context>,
+    board: &Arc<Board>,
+    all: &Stores,
+    requests: Requests<service_controller::Watched>,
+) -> Task {
+    let (context, board) = (Arc::clone(context), Arc::clone(board));
+    let (gate, all) = (context.gate.clone(), all.clone());
+    let controller = Controller { name: "service", objects: all.services.clone(), requests };
+    controller.task(gate, move |object| {
+        let (context, board, all) = (Arc::clone(&context), Arc::clone(&board), all.clone());
+        async move {
+            all.listed().await;
+            service_controller::reconcile(object, context, board).await
+        }
+    })
+}
+
+fn run_standalone(
+    context: &Arc<Context>,
+    desk: &Arc<Desk>,
+    all: &Stores,
+    requests: Requests<Guarded>,
+) -> Task {
+    let (context, desk) = (Arc::clone(context), Arc::clone(desk));
+    let (gate, all) = (context.gate.clone(), all.clone());
+    let controller = Controller { name: "fleet", objects: all.objects.clone(), requests };
+    controller.task(gate, move |object| {
+        let (context, desk, all) = (Arc::clone(&context), Arc::clone(&desk), all.clone());
+        async move {
+            all.listed().await;
+            standalone::reconcile(object, context, desk).await
+        }
+    })
+}
+
+/// Watches a kind that gets no sidecar, to say so where one asks for it.
+fn refusing<K>(context: &Arc<Context>, scope: &Scope, which: watcher::Config) -> (Task, Task)
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
+    let (queue, requests) = queue::<PartialObjectMeta<K>>();
+    let (objects, watch) =
+        follow(scope.api(&context.client), which, move |workload: &PartialObjectMeta<K>| {
+            if unsupported::asks(workload).is_some() {
+                queue.push(ObjectRef::from_obj(workload));
+            }
+        });
+    let controller = Controller { name: "unsupported", objects, requests };
+    let told = unsupported::Told::default();
+    let owned = Arc::clone(context);
+    let run = controller.task(context.gate.clone(), move |workload| {
+        unsupported::reconcile(workload, Arc::clone(&owned), Arc::clone(&told))
+    });
+    (watch, run)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,452 @@
+//! Turns of workloads and Services, one after another, each with the whole scene under control.
+
+use super::*;
+use crate::clock::Clock;
+use crate::controller::Next;
+use crate::controller::{Gate, Pace};
+use crate::event::Events;
+use crate::failure::Failure;
+use crate::inject::{INJECTED, PAUSED, UPSTREAM_PORT};
+use crate::leader::{Elector, Times};
+use crate::metrics::Metrics;
+use crate::pod;
+use crate::poke::Poker;
+use crate::report::Reports;
+use crate::scope::Scope;
+use crate::seen::Seen;
+use crate::testing::{DEPLOYMENTS, OBJECTS, PODS, SERVICES, Server};
+use http::Method;
+use kube::runtime::reflector::store;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::watcher::Event;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// One namespace with the object `main`, whose configuration is rendered.
+struct Scene {
+    server: Server,
+    context: Arc<Context>,
+    desk: Arc<Desk>,
+    workloads: Writer<workload::Watched>,
+    services: Writer<service_controller::Watched>,
+    objects: Writer<Guarded>,
+    board: Arc<Board>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let server = Server::default();
+        let client = server.client();
+        let elector =
+            Elector::new(client.clone(), ("shop", "lease"), "me", Times::default(), Clock::System);
+        let (leader, _) = elector.run(std::future::pending());
+        let context = Arc::new(Context {
+            client: client.clone(),
+            gate: Gate {
+                leader,
+                stop: CancellationToken::new(),
+                metrics: Metrics::new(),
+                scope: Scope::Namespace("shop".to_owned()),
+                pace: Pace { concurrency: 1, resync: Duration::from_mins(10) },
+            },
+            proxy: pod::Defaults { image: "proxy:1".to_owned(), user: None, group: None },
+            events: Events::new(client.clone(), "me", Clock::System),
+            reports: Reports::new(queue().0),
+            seen: Seen::default(),
+            poker: Poker::new(client).0,
+            metrics: Metrics::new(),
+            writer: "operators/lease".to_owned(),
+            clock: Clock::System,
+        });
+        let ((all, workloads), (behind, services), (known, objects)) = (store(), store(), store());
+        let desk = Arc::new(Desk::new("shop".to_owned(), all.clone(), context.reports.clone()));
+        let board = Arc::new(Board::new(all, behind, known, queue().0));
+        let mut main =
+            serde_json::to_value(crate::proxy_controller::tests::object(json!({}))).unwrap();
+        main["status"] = json!({"observedGeneration": 3, "configHash": "abc", "conditions": [{
+            "type": "ConfigRendered", "status": "True", "reason": "Rendered", "message": "", "observedGeneration": 3,
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]});
+        server.put(OBJECTS, main);
+        server.put(SERVICES, json!({
+            "apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+            "spec": {"type": "ClusterIP", "clusterIP": "10.0.0.1", "selector": {"app": "web"},
+                     "ports": [{"port": 80, "protocol": "TCP", "targetPort": "http"}]},
+        }));
+        Self { server, context, desk, workloads, services, objects, board }
+    }
+
+    /// The same with `web` protected by two pods behind Service `web`.
+    async fn protected() -> Self {
+        let mut scene = Self::new();
+        scene.deploy("web", &json!({INJECT: "main"}));
+        for name in ["web-1", "web-2"] {
+            scene.server.put(PODS, pod(name, "web", true));
+        }
+        scene.settle().await;
+        assert_eq!(scene.target(), 4180);
+        scene
+    }
+
+    /// A Deployment behind Service `web`.
+    fn deploy(&self, name: &str, annotations: &Value) {
+        self.server.put(DEPLOYMENTS, json!({
+            "apiVersion": "apps/v1", "kind": "Deployment",
+            "metadata": {"name": name, "namespace": "shop", "uid": format!("uid-{name}"), "annotations": annotations},
+            "spec": {"replicas": 2, "selector": {"matchLabels": {"name": name}}, "template": {
+                "metadata": {"labels": {"name": name, "app": "web"}},
+                "spec": {"containers": [{"name": "app", "image": "app", "ports": [{"name": "http", "containerPort": 8080}]}]},
+            }},
+        }));
+    }
+
+    /// Shows the watches what is there.
+    fn watch(&mut self) {
+        fn relist<K>(writer: &mut Writer<K>, objects: Vec<Value>)
+        where
+            K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Send + Sync + 'static,
+        {
+            writer.apply_watcher_event(&Event::Init);
+            for object in objects {
+                writer.apply_watcher_event(&Event::InitApply(
+                    serde_json::from_value(object).unwrap(),
+                ));
+            }
+            writer.apply_watcher_event(&Event::InitDone);
+        }
+        relist(&mut self.workloads, self.server.all(DEPLOYMENTS));
+        relist(&mut self.services, self.server.all(SERVICES));
+        relist(&mut self.objects, self.server.all(OBJECTS));
+    }
+
+    /// One turn of a workload.
+    async fn turn(&mut self, name: &str) -> Result<Next, Failure> {
+        self.watch();
+        let Ok(watched) = serde_json::from_value(self.server.get(DEPLOYMENTS, name)) else {
+            return Ok(Next::Resync);
+        };
+        let places = (Arc::clone(&self.desk), Arc::clone(&self.board));
+        workload_controller::reconcile(Arc::new(watched), Arc::clone(&self.context), places).await
+    }
+
+    /// One turn of a Service.
+    async fn service_turn(&mut self, name: &str) -> Result<Next, Failure> {
+        self.watch();
+        let watched = serde_json::from_value(self.server.get(SERVICES, name)).unwrap();
+        let (context, board) = (Arc::clone(&self.context), Arc::clone(&self.board));
+        service_controller::reconcile(Arc::new(watched), context, board).await
+    }
+
+    /// Turns of all that is there, until it is at rest.
+    async fn settle(&mut self) {
+        for _ in 0..6 {
+            for name in self.server.names(DEPLOYMENTS) {
+                self.turn(&name).await.unwrap();
+            }
+            for name in self.server.names(SERVICES) {
+                self.service_turn(&name).await.unwrap();
+            }
+        }
+    }
+
+    /// Where Service `web` leads.
+    fn target(&self) -> Value {
+        self.server.get(SERVICES, "web")["spec"]["ports"][0]["targetPort"].clone()
+    }
+
+    /// What the status would say of a workload.
+    fn message(&self, workload: &str) -> String {
+        let main = ObjectRef::new("main").within("shop");
+        let report = self.context.reports.get(&main);
+        let found = report.workloads.into_iter().find(|found| found.name == workload).unwrap();
+        found.message.unwrap_or_default()
+    }
+
+    /// Somebody applies Service `web` again, with the target that it had.
+    fn revert(&self) {
+        self.server
+            .edit(SERVICES, "web", |web| web["spec"]["ports"][0]["targetPort"] = json!("http"));
+    }
+
+    fn annotation(&self, workload: &str, name: &str) -> Value {
+        self.server.get(DEPLOYMENTS, workload)["metadata"]["annotations"][name].clone()
+    }
+}
+
+/// A pod with the sidecar.
+fn pod(name: &str, of: &str, ready: bool) -> Value {
+    json!({
+        "metadata": {"name": name, "namespace": "shop", "labels": {"name": of, "app": "web"}},
+        "spec": {"initContainers": [{"name": "oauth2-proxy", "restartPolicy": "Always", "ports": [
+            {"name": "oauth2-proxy", "containerPort": 4180}, {"name": "o2p-admin", "containerPort": 44180}]}]},
+        "status": {"phase": if ready { "Running" } else { "Pending" },
+                   "initContainerStatuses": [{"name": "oauth2-proxy", "ready": ready}]},
+    })
+}
+
+/// A pod without it.
+fn bare(name: &str, of: &str) -> Value {
+    let mut pod = pod(name, of, true);
+    pod["spec"] = json!({"containers": []});
+    pod
+}
+
+fn unset(object: &mut Value, annotation: &str) {
+    object["metadata"]["annotations"].as_object_mut().unwrap().remove(annotation);
+}
+
+#[tokio::test]
+async fn a_neighbour_that_wants_no_proxy_opens_nothing() {
+    let mut scene = Scene::protected().await;
+    scene.deploy("worker", &json!({INJECT: "false"}));
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+}
+
+#[tokio::test]
+async fn who_leaves_a_shared_service_opens_it_for_nobody_else_and_is_told_who_holds_it() {
+    for leaving in ["canary", "web"] {
+        let mut scene = Scene::protected().await;
+        scene.deploy("canary", &json!({INJECT: "main"}));
+        scene.server.put(PODS, pod("canary-1", "canary", true));
+        scene.settle().await;
+        scene.server.edit(DEPLOYMENTS, leaving, |object| unset(object, INJECT));
+        scene.settle().await;
+        assert_eq!(scene.target(), 4180, "{leaving}");
+        assert!(scene.annotation(leaving, INJECTED).is_string(), "the sidecar stays");
+        let message = scene.message(leaving);
+        assert!(message.starts_with("RemovalSkipped"), "{message}");
+        assert!(
+            message.contains(if leaving == "web" { "\"canary\"" } else { "\"web\"" }),
+            "{message}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn workloads_that_leave_together_do_not_hold_each_other() {
+    for object_goes in [false, true] {
+        let mut scene = Scene::protected().await;
+        scene.deploy("canary", &json!({INJECT: "main"}));
+        scene.server.put(PODS, pod("canary-1", "canary", true));
+        scene.settle().await;
+        if object_goes {
+            scene.server.edit(OBJECTS, "main", |object| {
+                object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+                object["spec"]["deletionPolicy"] = json!("Remove");
+            });
+        } else {
+            for name in ["web", "canary"] {
+                scene.server.edit(DEPLOYMENTS, name, |object| unset(object, INJECT));
+            }
+        }
+        scene.settle().await;
+        assert_eq!(scene.target(), "http", "object_goes: {object_goes}");
+    }
+}
+
+#[tokio::test]
+async fn a_pod_that_is_not_ready_keeps_no_service_open() {
+    let mut scene = Scene::new();
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.put(PODS, pod("web-1", "web", true));
+    scene.server.put(PODS, pod("web-2", "web", false));
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+
+    let mut scene = Scene::new();
+    scene.server.edit(SERVICES, "web", |web| web["spec"]["publishNotReadyAddresses"] = json!(true));
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.put(PODS, pod("web-1", "web", false));
+    scene.settle().await;
+    assert_eq!(scene.target(), "http");
+    scene.server.put(PODS, pod("web-1", "web", true));
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+}
+
+#[tokio::test]
+async fn a_service_whose_workload_is_gone_stays_turned_for_who_asks_and_for_pods_that_end() {
+    let mut scene = Scene::protected().await;
+    scene.server.remove(DEPLOYMENTS, "web");
+    // kube-proxy leads to pods that end where no other is ready.
+    scene.server.remove(PODS, "web-2");
+    let ended =
+        |pod: &mut Value| pod["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+    scene.server.edit(PODS, "web-1", ended);
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180, "a pod ends");
+    scene.server.remove(PODS, "web-1");
+    // The workload under its new name has no sidecar yet, and what it asks for has a mistake.
+    scene.deploy("web2", &json!({INJECT: "main", UPSTREAM_PORT: "!"}));
+    scene.server.put(PODS, bare("web2-1", "web2"));
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180, "another asks");
+    // Nor does an apply of the Service open it for long.
+    scene.revert();
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180, "it was applied again");
+    scene.server.edit(DEPLOYMENTS, "web2", |object| unset(object, INJECT));
+    scene.settle().await;
+    assert_eq!(scene.target(), "http");
+}
+
+#[tokio::test]
+async fn nothing_that_is_wrong_elsewhere_ends_the_defence_of_a_service() {
+    type Wrong = fn(&Server);
+    let wrongs: [(&str, Wrong); 6] = [
+        ("an annotation", |server| {
+            server.edit(DEPLOYMENTS, "web", |web| {
+                web["metadata"]["annotations"][UPSTREAM_PORT] = json!("!");
+            });
+        }),
+        ("annotation and label", |server| {
+            server.edit(DEPLOYMENTS, "web", |web| {
+                web["metadata"]["labels"] = json!({INJECT: "other"});
+            });
+        }),
+        ("the traffic annotation", |server| {
+            server.edit(DEPLOYMENTS, "web", |web| {
+                web["metadata"]["annotations"]["oauth2proxy.dev/traffic"] = json!("Companon");
+            });
+        }),
+        ("the object is gone", |server| server.remove(OBJECTS, "main")),
+        ("the object can not be read", |server| {
+            server.edit(OBJECTS, "main", |main| {
+                main["spec"]["session"] = json!({"store": "memcached"});
+            });
+        }),
+        ("the object is in a blocked deletion", |server| {
+            server.edit(OBJECTS, "main", |main| {
+                main["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+                main["metadata"]["generation"] = json!(4);
+            });
+        }),
+    ];
+    for (what, wrong) in wrongs {
+        let mut scene = Scene::protected().await;
+        wrong(&scene.server);
+        scene.settle().await;
+        scene.revert();
+        scene.service_turn("web").await.unwrap();
+        assert_eq!(scene.target(), 4180, "{what}");
+        assert!(scene.annotation("web", INJECTED).is_string(), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn the_hundredth_apply_is_undone_like_the_first() {
+    let mut scene = Scene::protected().await;
+    for round in 0..100 {
+        scene.revert();
+        scene.service_turn("web").await.unwrap();
+        assert_eq!(scene.target(), 4180, "round {round}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_protected_once_is_closed_before_its_pods_are_ready_for_it() {
+    let mut scene = Scene::protected().await;
+    // A pipeline replaces Deployment and Service at once: no mark is left on either, and the new pods are bare.
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.put(PODS, bare("web-3", "web"));
+    scene.server.edit(SERVICES, "web", |web| {
+        web["metadata"] = json!({"name": "web", "namespace": "shop"});
+        web["spec"]["ports"][0]["targetPort"] = json!("http");
+    });
+    scene.service_turn("web").await.unwrap();
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+}
+
+#[tokio::test]
+async fn one_service_that_may_not_be_changed_keeps_no_other_open() {
+    let mut scene = Scene::new();
+    let mut first = scene.server.get(SERVICES, "web");
+    first["metadata"]["name"] = json!("a-first");
+    scene.server.put(SERVICES, first);
+    scene.server.refuse(Method::PATCH, &format!("{SERVICES}/a-first"), 403, "denied by policy");
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.put(PODS, pod("web-1", "web", true));
+    for _ in 0..3 {
+        scene.turn("web").await.unwrap();
+        let refused = scene.service_turn("a-first").await;
+        assert!(refused.is_err_and(|failure| failure.message.contains("denied by policy")));
+        scene.service_turn("web").await.unwrap();
+    }
+    assert_eq!(scene.target(), 4180);
+}
+
+#[tokio::test]
+async fn an_explicit_no_is_obeyed_at_once() {
+    let mut scene = Scene::protected().await;
+    // A replace with a manifest that now says no: sidecar and record went with it.
+    scene.deploy("web", &json!({INJECT: "false"}));
+    scene.settle().await;
+    assert_eq!(scene.annotation("web", INJECT), "false");
+    assert_eq!(scene.target(), "http");
+    assert_eq!(scene.server.get(SERVICES, "web-oauth2-proxy"), Value::Null);
+}
+
+#[tokio::test]
+async fn a_rollback_that_wipes_the_opt_in_is_undone_unless_the_workload_is_paused() {
+    for paused in [false, true] {
+        let mut scene = Scene::protected().await;
+        scene.deploy("web", &if paused { json!({PAUSED: "true"}) } else { json!({}) });
+        scene.settle().await;
+        let expected = if paused { Value::Null } else { json!("main") };
+        assert_eq!(scene.annotation("web", INJECT), expected);
+        assert_eq!(scene.target(), 4180, "paused: {paused}");
+    }
+}
+
+#[tokio::test]
+async fn who_leads_to_the_sidecar_by_its_own_definition_holds_the_sidecar() {
+    let mut scene = Scene::protected().await;
+    // The definition was changed as a message asked for, so nothing is on record.
+    scene.server.edit(SERVICES, "web", |web| {
+        web["metadata"] = json!({"name": "web", "namespace": "shop"});
+        web["spec"]["ports"][0]["targetPort"] = json!(4180);
+    });
+    scene.server.edit(DEPLOYMENTS, "web", |object| unset(object, INJECT));
+    scene.settle().await;
+    assert!(scene.annotation("web", INJECTED).is_string());
+    let message = scene.message("web");
+    for part in ["RemovalSkipped", "\"web\"", "port 80 back to 8080"] {
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn services_of_which_none_leads_to_the_protected_port_are_named() {
+    let mut scene = Scene::new();
+    scene.server.edit(SERVICES, "web", |web| web["spec"]["ports"][0]["targetPort"] = json!(9090));
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.put(PODS, pod("web-1", "web", true));
+    scene.settle().await;
+    let message = scene.message("web");
+    assert!(message.contains("no Service leads to the protected port 8080, and web"), "{message}");
+}
+
+#[tokio::test]
+async fn a_settled_turn_reads_little_and_writes_nothing() {
+    let mut scene = Scene::protected().await;
+    scene.server.asked();
+    scene.turn("web").await.unwrap();
+    let of = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
+    let asked: Vec<_> = scene.server.asked().into_iter().map(|(_, path)| of(&path)).collect();
+    assert_eq!(asked, ["web", "main", "web-oauth2-proxy", "pods"]);
+    scene.service_turn("web").await.unwrap();
+    let asked: Vec<_> = scene.server.asked().into_iter().map(|(_, path)| of(&path)).collect();
+    assert_eq!(asked, ["web", "web", "web-oauth2-proxy", "pods"]);
+}
+
+#[tokio::test]
+async fn a_service_that_is_nobodys_costs_no_request() {
+    let mut scene = Scene::new();
+    scene.deploy("web", &json!({}));
+    scene.server.asked();
+    scene.service_turn("web").await.unwrap();
+    assert_eq!(scene.server.asked(), []);
+}

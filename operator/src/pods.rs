@@ -1,0 +1,203 @@
+//! Pods: which carry the sidecar, which are ready, which only linger. Pure.
+
+use crate::fleet::{Asked, Said};
+use crate::inject::Ports;
+use crate::pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A live pod that is not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PodFacts {
+    /// Its name.
+    pub(crate) name: String,
+    /// Its labels.
+    pub(crate) labels: BTreeMap<String, String>,
+    /// It is being deleted: no new connection reaches it through a Service, old ones live on.
+    pub(crate) terminating: bool,
+    /// The proxy's port and admin port, if it carries the sidecar.
+    pub(crate) sidecar: Option<(u16, u16)>,
+    /// Whether the sidecar is ready.
+    pub(crate) ready: bool,
+    /// Its address.
+    pub(crate) address: Option<std::net::IpAddr>,
+}
+
+/// A live pod, as far as it is read: of a list of thousands the rest would be hundreds of MiB.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Pod {
+    metadata: ObjectMeta,
+    #[serde(default)]
+    spec: Spec,
+    #[serde(default)]
+    status: Status,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Spec {
+    init_containers: Vec<Container>,
+    containers: Vec<Container>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Container {
+    name: String,
+    restart_policy: Option<String>,
+    ports: Vec<Port>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Port {
+    name: Option<String>,
+    container_port: u16,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Status {
+    phase: Option<String>,
+    #[serde(rename = "podIP")]
+    pod_ip: Option<String>,
+    init_container_statuses: Vec<ContainerStatus>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct ContainerStatus {
+    name: String,
+    ready: bool,
+}
+
+impl Pod {
+    /// What is known of it; `None` if it has finished.
+    pub(crate) fn facts(self) -> Option<PodFacts> {
+        let Self { metadata, spec, status } = self;
+        if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
+            return None;
+        }
+        let native = |container: &&Container| container.restart_policy.is_some();
+        let ready = |told: &ContainerStatus| told.name == pod::NAME && told.ready;
+        Some(PodFacts {
+            name: metadata.name?,
+            labels: metadata.labels.unwrap_or_default(),
+            terminating: metadata.deletion_timestamp.is_some(),
+            sidecar: spec.init_containers.iter().filter(native).find_map(proxy_ports),
+            ready: status.init_container_statuses.iter().any(ready),
+            address: status.pod_ip.and_then(|address| address.parse().ok()),
+        })
+    }
+
+    /// What is known of it as one of a stand-alone proxy.
+    pub(crate) fn standalone_facts(self) -> Option<PodFacts> {
+        let sidecar = self.spec.containers.iter().find_map(proxy_ports);
+        Some(PodFacts { sidecar, ..self.facts()? })
+    }
+}
+
+impl PodFacts {
+    /// Whether it has the sidecar on this port.
+    pub(crate) fn carries(&self, ports: Ports) -> bool {
+        self.sidecar.is_some_and(|(proxy, _)| proxy == ports.proxy)
+    }
+
+    /// The question to its sidecar.
+    pub(crate) fn question(&self) -> Option<Asked> {
+        let (_, port) = self.sidecar?;
+        Some(Asked { pod: self.name.clone(), address: self.address, port })
+    }
+}
+
+/// Pods without the sidecar that still end: their old connections reach the application.
+pub(crate) fn lingering(pods: &[PodFacts], ports: Ports) -> Option<&str> {
+    pods.iter().find(|pod| pod.terminating && !pod.carries(ports)).map(|pod| pod.name.as_str())
+}
+
+/// Who reaches the protected port past the proxy, as `address -> pod`, without numbers that change at every look.
+pub(crate) fn direct<'a>(
+    said: impl Iterator<Item = (&'a str, &'a Said)>,
+) -> BTreeSet<(String, String)> {
+    said.flat_map(|(pod, said)| {
+        let sources = said.direct_connections.iter().flat_map(|direct| &direct.sources);
+        sources.map(move |source| (source.address.clone(), pod.to_owned()))
+    })
+    .collect()
+}
+
+/// The port and the admin port of a container that is a proxy of ours.
+fn proxy_ports(container: &Container) -> Option<(u16, u16)> {
+    let port = |name: &str| {
+        let named = container.ports.iter().find(|port| port.name.as_deref() == Some(name))?;
+        Some(named.container_port)
+    };
+    (container.name == pod::NAME).then_some(())?;
+    Some((port(pod::NAME)?, port(pod::ADMIN_PORT_NAME)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{DirectConnections, Reload, Source};
+    use serde_json::{Value, json};
+
+    fn read(pod: &Value) -> Option<PodFacts> {
+        serde_json::from_value::<Pod>(pod.clone()).unwrap().facts()
+    }
+
+    const PORTS: Ports = Ports { proxy: 4180, admin: 44180, upstream: 8080 };
+
+    fn pod(name: &str, ready: bool) -> Value {
+        json!({
+            "metadata": {"name": name},
+            "spec": {"initContainers": [{"name": "oauth2-proxy", "restartPolicy": "Always", "ports": [
+                {"name": "oauth2-proxy", "containerPort": 4180}, {"name": pod::ADMIN_PORT_NAME, "containerPort": 44180}]}]},
+            "status": {"phase": "Running", "podIP": "10.0.0.9", "initContainerStatuses": [{"name": "oauth2-proxy", "ready": ready}]},
+        })
+    }
+
+    fn facts(pods: &[Value]) -> Vec<PodFacts> {
+        pods.iter().filter_map(read).collect()
+    }
+
+    #[test]
+    fn a_pod_that_carries_the_sidecar_is_told_from_one_that_does_not() {
+        let mut bare = pod("b", true);
+        bare["spec"] = json!({"containers": []});
+        let mut finished = pod("c", true);
+        finished["status"]["phase"] = json!("Failed");
+        let pods = facts(&[pod("a", true), bare, pod("d", false), finished]);
+        let carries: Vec<_> = pods.iter().map(|pod| (pod.carries(PORTS), pod.ready)).collect();
+        assert_eq!(carries, [(true, true), (false, true), (true, false)]);
+        assert!(!pods[0].carries(Ports { proxy: 4280, ..PORTS }));
+    }
+
+    #[test]
+    fn a_pod_that_ends_without_sidecar_lingers() {
+        let mut ending = pod("b", false);
+        ending["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        ending["spec"] = json!({"containers": []});
+        let pods = facts(&[pod("a", true), ending]);
+        assert_eq!(lingering(&pods, PORTS), Some("b"));
+        let mut done = pod("c", false);
+        done["status"]["phase"] = json!("Succeeded");
+        assert_eq!(read(&done), None);
+    }
+
+    #[test]
+    fn direct_connections_are_named_without_their_number() {
+        let said = |count| Said {
+            config_hash: None,
+            reload: Reload::default(),
+            provider: None,
+            direct_connections: Some(DirectConnections {
+                port: 8080,
+                sources: vec![Source { address: "10.0.0.7".to_owned(), count }],
+            }),
+        };
+        let (one, two) = (said(1), said(2));
+        assert_eq!(direct([("a", &one)].into_iter()), direct([("a", &two)].into_iter()));
+    }
+}

@@ -1,0 +1,137 @@
+//! Keeps each Service leading where the workloads behind it need it to: the only writer of Services that are not ours.
+//!
+//! One turn is about one Service and all workloads behind it, whoever asked for what: the most protective of their claims
+//! decides (`decide`). Nothing that is wrong with a workload, its object or its pods ends what is on record; a Service opens
+//! only when nobody behind it relies on it any more, and that is asked of the API server itself, never of a cache.
+
+mod board;
+mod claim;
+mod decide;
+mod leaving;
+mod watched;
+
+pub(crate) use board::{Board, Routing};
+pub(crate) use leaving::{Leaving, leaving};
+pub(crate) use watched::Watched;
+
+use crate::context::Context;
+use crate::controller::Next;
+use crate::event::{Note, Tone};
+use crate::failure::Failure;
+use crate::inject::{INJECT, concerns};
+use crate::live::{Collection, Live};
+use crate::pods::{Pod, PodFacts};
+use crate::traffic;
+use claim::Claim;
+use crds::Reason;
+use decide::{Change, Facts, Judgement, decide};
+use kube::{Resource as _, ResourceExt as _};
+use serde_json::Value;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Between two looks at a Service that waits for pods: quickly at first, then with patience.
+const LOOKS: [u64; 8] = [300, 300, 500, 500, 1000, 1000, 2000, 5000];
+
+/// One turn of one Service.
+pub(crate) async fn reconcile(
+    watched: Arc<Watched>,
+    context: Arc<Context>,
+    board: Arc<Board>,
+) -> Result<Next, Failure> {
+    let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
+    let around = claim::around(&watched, &board);
+    if !watched.is_marked() && !around.iter().any(|workload| concerns(workload.meta())) {
+        board.put(&namespace, &name, None, false);
+        return Ok(Next::Resync);
+    }
+    let live = Live::new(&context.client, &namespace);
+    let service = live.get(Collection::Services, &name).await;
+    let service = service.map_err(|error| Failure::api("reading the Service", &error))?;
+    let Some(service) = service.filter(|service| !is_going(service)) else {
+        board.put(&namespace, &name, None, false);
+        return Ok(Next::Resync);
+    };
+    let claims = claim::read(&live, &service, &around, (&context, &board)).await?;
+    let pods = pods(&live, &service).await?;
+    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &pods });
+    let written = match &judgement.change {
+        Some(change) => Some(write(&live, &service, &claims, change, &context).await?),
+        None => None,
+    };
+    let seen = Watched::of(written.as_ref().unwrap_or(&service)).fingerprint();
+    Ok(conclude(&board, (&namespace, &name), seen, judgement))
+}
+
+async fn pods(live: &Live<'_>, service: &Value) -> Result<Vec<PodFacts>, Failure> {
+    // No selector would list every pod of the namespace.
+    let Some(selector) = traffic::selector_of(service) else { return Ok(Vec::new()) };
+    let pods = live.list::<Pod>(Collection::Pods, &selector.to_string()).await;
+    let pods = pods.map_err(|error| Failure::api("listing the pods behind a Service", &error))?;
+    Ok(pods.into_iter().filter_map(Pod::facts).collect())
+}
+
+/// What was found goes to the workloads; when to look again.
+fn conclude(
+    board: &Board,
+    (namespace, name): (&str, &str),
+    seen: u64,
+    judgement: Judgement,
+) -> Next {
+    let looks = board.put(namespace, name, Some((seen, judgement.findings)), judgement.again);
+    if !judgement.again {
+        return Next::Resync;
+    }
+    let delay = LOOKS.get(looks).or(LOOKS.last()).copied().unwrap_or(5000);
+    Next::After(Duration::from_millis(delay))
+}
+
+/// The Service as it is now.
+async fn write(
+    live: &Live<'_>,
+    service: &Value,
+    claims: &[Claim],
+    change: &Change,
+    context: &Context,
+) -> Result<Value, Failure> {
+    let name = traffic::name_of(service);
+    let patched = live.patch(Collection::Services, name, change.patch()).await;
+    let patched = patched
+        .map_err(|error| Failure::api(&format!("changing Service {name}"), &error))?
+        .ok_or_else(|| Failure::conflict(format!("Service {name} changed meanwhile")))?;
+    match change {
+        Change::Turn { owner, again, .. } => {
+            if *again {
+                context.metrics.drift_repairs.inc();
+            }
+            if let Some(claim) = claims.iter().find(|claim| claim.reference == *owner) {
+                tell_turned(name, claim, *again, context).await;
+            }
+        }
+        Change::Restore { why, .. } => tracing::info!(service = name, why, "Service restored"),
+    }
+    Ok(patched)
+}
+
+async fn tell_turned(service: &str, claim: &Claim, again: bool, context: &Context) {
+    let port = claim.standing.ports().map(|ports| ports.proxy).unwrap_or_default();
+    let (tone, reason, what) = if again {
+        (Tone::Warning, Reason::Repaired, "had been changed back and leads")
+    } else {
+        (Tone::Normal, Reason::Routed, "leads")
+    };
+    let text = format!(
+        "Service {service} {what} to the proxy (port {port}) now; what it led to is on record in it and restored when {INJECT} is removed"
+    );
+    let note = Note { tone, reason, action: "Route", text };
+    let workload = claim.reference.object_reference(claim.uid());
+    context.events.publish(&note, &workload, claim.object.as_ref()).await;
+    if let Some(object) = &claim.object {
+        let note = Note { text: format!("{}: {}", claim.reference, note.text), ..note };
+        context.events.publish(&note, object, Some(&workload)).await;
+    }
+}
+
+fn is_going(object: &Value) -> bool {
+    object.pointer("/metadata/deletionTimestamp").is_some()
+}

@@ -1,0 +1,156 @@
+//! What was found at the Services, handed from their turns to those of the workloads behind them. In memory only: a Service
+//! that has had no turn since it changed is not known, and nothing is taken for routed while one is.
+
+use super::Watched;
+use crate::controller::Queue;
+use crate::report::Guarded;
+use crate::workload::{self, WorkloadRef};
+use kube::ResourceExt as _;
+use kube::runtime::reflector::{ObjectRef, Store};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// How a Service stands to a workload behind it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Finding {
+    /// It leads to the proxy.
+    Well,
+    /// It leads neither to the proxy nor to the protected port.
+    Elsewhere,
+    /// It will be turned; the text says what is awaited.
+    Awaited(String),
+    /// It leads past the proxy, or requests through it fail; the text has the reason and the next step.
+    Open(String),
+}
+
+/// The stores, the findings, and who is to know of them.
+pub(crate) struct Board {
+    pub(crate) workloads: Store<workload::Watched>,
+    pub(crate) services: Store<Watched>,
+    pub(crate) objects: Store<Guarded>,
+    queue: Queue<workload::Watched>,
+    found: Mutex<HashMap<(String, String), Found>>,
+}
+
+struct Found {
+    seen: u64,
+    findings: Vec<(WorkloadRef, Finding)>,
+    looks: usize,
+}
+
+/// All that is known of the Services of a workload.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Routing {
+    /// What is awaited.
+    pub(crate) awaited: Option<String>,
+    /// Ways past the proxy, each with the reason and the next step.
+    pub(crate) open: Vec<String>,
+    /// Names of the Services that lead to its proxy.
+    pub(crate) well: Vec<String>,
+    /// Names of those that lead to other ports of its.
+    pub(crate) elsewhere: Vec<String>,
+}
+
+impl Board {
+    /// An empty one over the watched objects of a scope. `queue` is told of workloads for which something changed.
+    pub(crate) fn new(
+        workloads: Store<workload::Watched>,
+        services: Store<Watched>,
+        objects: Store<Guarded>,
+        queue: Queue<workload::Watched>,
+    ) -> Self {
+        Self { workloads, services, objects, queue, found: Mutex::default() }
+    }
+
+    /// Notes what was found at a Service that looks as `seen`; nothing: it concerns nobody. How often in a row something has
+    /// been awaited there.
+    pub(super) fn put(
+        &self,
+        namespace: &str,
+        name: &str,
+        found: Option<(u64, Vec<(WorkloadRef, Finding)>)>,
+        again: bool,
+    ) -> usize {
+        let key = (namespace.to_owned(), name.to_owned());
+        let mut all = self.locked();
+        let before = all.remove(&key);
+        let Some((seen, findings)) = found else {
+            drop(all);
+            let before = before.map(|found| found.findings).unwrap_or_default();
+            for (workload, _) in &before {
+                self.tell(workload);
+            }
+            return 0;
+        };
+        let waited = before.as_ref().map_or(0, |found| found.looks);
+        let looks = if again { waited + 1 } else { 0 };
+        let same =
+            before.as_ref().is_some_and(|found| found.findings == findings && found.seen == seen);
+        let mut concerned: Vec<WorkloadRef> = Vec::new();
+        if !same {
+            let before = before.iter().flat_map(|found| &found.findings);
+            concerned = before.chain(&findings).map(|(workload, _)| workload.clone()).collect();
+            concerned.sort();
+            concerned.dedup();
+        }
+        all.insert(key, Found { seen, findings, looks });
+        drop(all);
+        for workload in &concerned {
+            self.tell(workload);
+        }
+        waited
+    }
+
+    /// Forgets a Service that is gone.
+    pub(crate) fn forget(&self, service: &Watched) {
+        let namespace = service.namespace().unwrap_or_default();
+        self.put(&namespace, &service.name_any(), None, false);
+    }
+
+    /// What is known of the Services of a workload with these pods.
+    pub(crate) fn routing(&self, workload: &workload::Watched) -> Routing {
+        let reference = workload.reference();
+        let mut routing = Routing::default();
+        let mut selecting = self.selecting(workload);
+        selecting.sort_by_key(|service| service.name_any());
+        let all = self.locked();
+        for service in selecting {
+            let name = service.name_any();
+            let found = all.get(&(reference.namespace.clone(), name.clone()));
+            // What differs from the store is newer, where we wrote it, or older, where somebody else did: both for a moment only.
+            let finding = found
+                .filter(|found| found.seen == service.fingerprint())
+                .and_then(|found| found.findings.iter().find(|(of, _)| *of == reference));
+            match finding.map(|(_, finding)| finding) {
+                Some(Finding::Well) => routing.well.push(name),
+                Some(Finding::Elsewhere) => routing.elsewhere.push(name),
+                Some(Finding::Awaited(text)) => {
+                    routing.awaited.get_or_insert_with(|| text.clone());
+                }
+                Some(Finding::Open(text)) => routing.open.push(text.clone()),
+                None => {
+                    routing.awaited.get_or_insert_with(|| format!("Service {name:?} is looked at"));
+                }
+            }
+        }
+        routing
+    }
+
+    /// The Services that select a workload's pods, companions aside.
+    pub(crate) fn selecting(&self, workload: &workload::Watched) -> Vec<std::sync::Arc<Watched>> {
+        let namespace = workload.namespace();
+        self.services.state_filter(|service| {
+            service.namespace() == namespace
+                && !service.is_companion()
+                && service.selects(workload.pod_labels())
+        })
+    }
+
+    fn tell(&self, workload: &WorkloadRef) {
+        self.queue.push(ObjectRef::new(&workload.name).within(&workload.namespace));
+    }
+
+    fn locked(&self) -> MutexGuard<'_, HashMap<(String, String), Found>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

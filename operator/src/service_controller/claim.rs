@@ -1,0 +1,221 @@
+//! What each workload behind a Service wants of it, from live objects: the watches only say whom to ask.
+
+use super::{Board, Watched};
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::inject::{OptIn, Ports, Recorded, Wishes, opt_in, opt_in_text};
+use crate::live::{Collection, Live};
+use crate::report::Guarded;
+use crate::traffic::{self, Companion};
+use crate::workload::{self, Kind, WorkloadRef};
+use crds::{DeletionPolicy, Traffic};
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Api, Resource as _, ResourceExt as _};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// One workload behind a Service.
+#[derive(Clone, Debug)]
+pub(super) struct Claim {
+    /// Which.
+    pub(super) reference: WorkloadRef,
+    /// As it is.
+    pub(super) workload: Value,
+    /// What it asks for and has.
+    pub(super) standing: Standing,
+    /// What is wanted of its Services.
+    pub(super) mode: Traffic,
+    /// Its owner wants nothing changed: it may hold a Service, and does not turn one.
+    pub(super) paused: bool,
+    /// Nothing reached it without a login before: it is closed at once and not when its pods are ready for it.
+    pub(super) protected_before: bool,
+    /// The object that it asks for, for events.
+    pub(super) object: Option<ObjectReference>,
+}
+
+/// What a workload asks for and has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// It asks for the sidecar, and its template has it.
+    Protected(Ports),
+    /// It asks and has none that is known, or what it says can not be understood.
+    Asking,
+    /// It has the sidecar and is on its way out.
+    Leaving(Ports),
+    /// It neither asks nor has.
+    Open,
+}
+
+impl Standing {
+    /// The ports of its sidecar.
+    pub(super) const fn ports(self) -> Option<Ports> {
+        match self {
+            Self::Protected(ports) | Self::Leaving(ports) => Some(ports),
+            Self::Asking | Self::Open => None,
+        }
+    }
+}
+
+impl Claim {
+    /// Whether a turned Service stays turned for its sake.
+    pub(super) fn relies(&self) -> bool {
+        match self.standing {
+            Standing::Protected(_) => self.mode != Traffic::Companion,
+            Standing::Asking => true,
+            Standing::Leaving(_) | Standing::Open => false,
+        }
+    }
+
+    /// The uid of the workload.
+    pub(super) fn uid(&self) -> Option<String> {
+        self.workload.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned)
+    }
+}
+
+/// The watched workloads whose pods a Service selects, and the one that it is on record for.
+pub(super) fn around(service: &Watched, board: &Board) -> Vec<Arc<workload::Watched>> {
+    let namespace = service.namespace();
+    let recorded = service.workload();
+    board.workloads.state_filter(|workload| {
+        workload.namespace() == namespace
+            && (service.selects(workload.pod_labels())
+                || recorded.as_deref() == Some(&workload.name_any()))
+    })
+}
+
+/// Reads the claims of those of `around` that the Service selects. A Service that may have to be opened is checked against
+/// every workload of the namespace that the API server lists now.
+///
+/// # Errors
+/// The API server did not answer.
+pub(super) async fn read(
+    live: &Live<'_>,
+    service: &Value,
+    around: &[Arc<workload::Watched>],
+    (context, board): (&Context, &Board),
+) -> Result<Vec<Claim>, Failure> {
+    let mut claims = Vec::new();
+    for workload in around {
+        let reference = workload.reference();
+        let doing = || format!("reading {reference} behind a Service");
+        let found = live.get(Collection::Workloads(reference.kind), &reference.name).await;
+        let found = found.map_err(|error| Failure::api(&doing(), &error))?;
+        if let Some(found) = found.filter(|found| traffic::selects(service, found)) {
+            claims.push(of(live, reference, found, (context, board)).await?);
+        }
+    }
+    if traffic::is_turned(service) && !claims.iter().any(Claim::relies) {
+        let kind = Kind::Deployment;
+        let all = live.list::<Value>(Collection::Workloads(kind), "").await;
+        let all =
+            all.map_err(|error| Failure::api("listing the workloads of the namespace", &error))?;
+        for found in all.into_iter().filter(|found| traffic::selects(service, found)) {
+            let reference = WorkloadRef::of(kind, &found);
+            if !claims.iter().any(|claim| claim.reference == reference) {
+                claims.push(of(live, reference, found, (context, board)).await?);
+            }
+        }
+    }
+    claims.sort_by(|a, b| a.reference.cmp(&b.reference));
+    Ok(claims)
+}
+
+async fn of(
+    live: &Live<'_>,
+    reference: WorkloadRef,
+    workload: Value,
+    (context, board): (&Context, &Board),
+) -> Result<Claim, Failure> {
+    let recorded = Recorded::read(&workload);
+    let asked = opt_in(&workload);
+    let object = asked.as_ref().ok().and_then(|asked| object(asked, &reference.namespace, board));
+    let going = match &object {
+        Some(object) if concerned(object) => is_going(object, context).await?,
+        _ => false,
+    };
+    let companion = Companion::name(&reference.name);
+    let companion = live.get(Collection::Services, &companion).await;
+    let companion =
+        companion.map_err(|error| Failure::api("reading the companion Service", &error))?;
+    // A rollback that wipes all annotations is no wish to be open: the workload gets its opt-in back.
+    let remembered = opt_in_text(&workload).is_none()
+        && companion.as_ref().is_some_and(|live| Companion::remembered(live, &workload).is_some());
+    let asks = asked != Ok(OptIn::No) && !going;
+    let standing = match (asks, &recorded) {
+        (true, Recorded::Yes(record)) => Standing::Protected(record.ports()),
+        // A record that can not be read is no reason to open anything.
+        (true, Recorded::No) | (_, Recorded::Unreadable(_)) => Standing::Asking,
+        (false, Recorded::Yes(record)) => Standing::Leaving(record.ports()),
+        (false, Recorded::No) if remembered => Standing::Asking,
+        (false, Recorded::No) => Standing::Open,
+    };
+    let protected_before =
+        companion.is_some_and(|companion| Companion::was_routed(&companion, &workload));
+    Ok(Claim {
+        mode: mode(&workload, &recorded, object.as_deref()),
+        paused: Wishes::paused(&workload).unwrap_or(false),
+        object: object.as_deref().map(object_reference),
+        reference,
+        workload,
+        standing,
+        protected_before,
+    })
+}
+
+/// What is wanted of the Services: what can be read last counts, and where nothing can, they are turned.
+fn mode(workload: &Value, recorded: &Recorded, object: Option<&Guarded>) -> Traffic {
+    let recorded = recorded.as_ref().and_then(|record| record.traffic);
+    match Wishes::traffic(workload) {
+        Ok(Some(wish)) => wish,
+        Err(_) => recorded.unwrap_or(Traffic::Auto),
+        Ok(None) => object
+            .and_then(|object| object.0.as_ref().ok())
+            .map(|object| object.spec.sidecar.traffic)
+            .or(recorded)
+            .unwrap_or(Traffic::Auto),
+    }
+}
+
+/// The object that an opt-in means, as far as the watch knows.
+fn object(asked: &OptIn, namespace: &str, board: &Board) -> Option<Arc<Guarded>> {
+    let here = |object: &Guarded| object.namespace().as_deref() == Some(namespace);
+    match asked {
+        OptIn::No => None,
+        OptIn::Named(name) => {
+            board.objects.find(|object| here(object) && object.name_any() == *name)
+        }
+        OptIn::Only => match board.objects.state_filter(here).as_slice() {
+            [object] => Some(Arc::clone(object)),
+            _ => None,
+        },
+    }
+}
+
+/// Whether an object may be on its way out together with its sidecars.
+fn concerned(object: &Guarded) -> bool {
+    object.meta().deletion_timestamp.is_some()
+}
+
+/// Whether the object goes and its sidecars with it, as the API server says now: it opens what they protected.
+async fn is_going(object: &Guarded, context: &Context) -> Result<bool, Failure> {
+    let api: Api<Guarded> =
+        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+    let found = api.get_opt(&object.name_any()).await;
+    let found =
+        found.map_err(|error| Failure::api("reading an OAuth2Proxy in deletion", &error))?;
+    Ok(found.is_some_and(|found| {
+        concerned(&found)
+            && found.0.is_ok_and(|found| found.spec.deletion_policy == DeletionPolicy::Remove)
+    }))
+}
+
+fn object_reference(object: &Guarded) -> ObjectReference {
+    ObjectReference {
+        api_version: Some("oauth2proxy.dev/v1alpha1".to_owned()),
+        kind: Some("OAuth2Proxy".to_owned()),
+        name: Some(object.name_any()),
+        namespace: object.namespace(),
+        uid: object.uid(),
+        ..ObjectReference::default()
+    }
+}

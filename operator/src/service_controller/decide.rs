@@ -1,0 +1,296 @@
+//! What becomes of a Service, from the claims and the pods behind it. Pure and total.
+//!
+//! A Service that was turned leads to no protected port while anybody behind it relies on it, whatever else is wrong; it is
+//! turned for the first time when no pod behind it lacks the sidecar; and it is restored when nobody relies on it and no pod
+//! of who did answers any more.
+
+use super::board::Finding;
+use super::claim::{Claim, Standing};
+use crate::inject::Ports;
+use crate::pods::PodFacts;
+use crate::traffic::{self, Companion, Protected, Route};
+use crate::workload::WorkloadRef;
+use crds::Traffic;
+use kube::core::SelectorExt as _;
+use serde_json::Value;
+
+/// What is decided from.
+pub(super) struct Facts<'a> {
+    /// The live Service.
+    pub(super) service: &'a Value,
+    /// The workloads behind it, by name.
+    pub(super) claims: &'a [Claim],
+    /// The pods behind it.
+    pub(super) pods: &'a [PodFacts],
+}
+
+/// What is to be done, and what is to be said.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    /// The change, if there is to be one.
+    pub(super) change: Option<Change>,
+    /// What it means for each workload that has to do with us.
+    pub(super) findings: Vec<(WorkloadRef, Finding)>,
+    /// Whether something is awaited that no watch reports.
+    pub(super) again: bool,
+}
+
+/// A change of a Service, as a JSON patch.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// It leads to the proxy.
+    Turn {
+        /// The patch.
+        patch: Value,
+        /// Who is on record.
+        owner: WorkloadRef,
+        /// It was turned before, and somebody changed it.
+        again: bool,
+    },
+    /// It leads where it did before.
+    Restore {
+        /// The patch.
+        patch: Value,
+        /// For the log.
+        why: &'static str,
+    },
+}
+
+impl Change {
+    /// The patch.
+    pub(super) const fn patch(&self) -> &Value {
+        match self {
+            Self::Turn { patch, .. } | Self::Restore { patch, .. } => patch,
+        }
+    }
+}
+
+/// Decides.
+pub(super) fn decide(facts: &Facts<'_>) -> Judgement {
+    if facts.claims.iter().any(Claim::relies) { protect(facts) } else { release(facts) }
+}
+
+/// Somebody relies on it.
+fn protect(facts: &Facts<'_>) -> Judgement {
+    let closing = closing(facts);
+    let Some(owner) = owner(facts, &closing) else { return keep(facts) };
+    let all: Vec<Protected<'_>> =
+        closing.iter().map(|(claim, ports)| protected(claim, *ports)).collect();
+    let kept = facts.claims.iter().any(|claim| {
+        claim.relies() && !closing.iter().any(|(one, _)| one.reference == claim.reference)
+    });
+    let patch = traffic::turn(facts.service, &all, &protected(owner.0, owner.1), kept);
+    let Some(patch) = patch else { return judged(facts, None, |claim| at_rest(facts, claim)) };
+    let before = traffic::is_turned(facts.service);
+    if !before && let Some(hindrance) = hindrance(facts, owner) {
+        return judged(facts, None, |claim| match &hindrance {
+            Hindrance::Passing(_) if !claim.relies() => Finding::Well,
+            Hindrance::Passing(text) => Finding::Awaited(text.clone()),
+            Hindrance::Lasting(why) => direct(facts, claim, why),
+        });
+    }
+    let again = before
+        && closing.iter().any(|(claim, ports)| {
+            traffic::route(facts.service, &claim.workload, *ports) == Route::Direct
+        });
+    let change = Change::Turn { patch, owner: owner.0.reference.clone(), again };
+    judged(facts, Some(change), |claim| match claim.standing {
+        // Seen anew with the next event, which is that of our own write.
+        Standing::Protected(_) if claim.relies() => Finding::Well,
+        _ => at_rest(facts, claim),
+    })
+}
+
+/// Of those who rely on it none has a sidecar whose ports are known: what is on record stays.
+fn keep(facts: &Facts<'_>) -> Judgement {
+    let asks = facts.claims.iter().find(|claim| claim.relies() && !claim.paused);
+    let held = asks.and_then(|claim| Some((claim, traffic::hold(facts.service)?)));
+    let change = held.map(|(claim, patch)| Change::Turn {
+        patch,
+        owner: claim.reference.clone(),
+        again: true,
+    });
+    judged(facts, change, |claim| at_rest(facts, claim))
+}
+
+/// Those for which it is turned, with their ports.
+fn closing<'a>(facts: &Facts<'a>) -> Vec<(&'a Claim, Ports)> {
+    let closes = |claim: &&'a Claim| claim.relies() && !claim.paused;
+    let ports = |claim: &'a Claim| match claim.standing {
+        Standing::Protected(ports) => Some((claim, ports)),
+        _ => None,
+    };
+    facts.claims.iter().filter(closes).filter_map(ports).collect()
+}
+
+/// Who is on record: whoever is already, if it is one of them.
+fn owner<'a>(facts: &Facts<'_>, closing: &[(&'a Claim, Ports)]) -> Option<(&'a Claim, Ports)> {
+    let recorded = traffic::turned_for(facts.service);
+    let is_recorded = |claim: &Claim| {
+        recorded.as_ref().is_some_and(|(kind, name)| {
+            claim.reference.name == *name && claim.reference.kind.as_str() == kind
+        })
+    };
+    closing.iter().find(|(claim, _)| is_recorded(claim)).or_else(|| closing.first()).copied()
+}
+
+fn protected(claim: &Claim, ports: Ports) -> Protected<'_> {
+    Protected { kind: claim.reference.kind, workload: &claim.workload, ports }
+}
+
+/// Why it is not turned now.
+enum Hindrance {
+    /// Pods are on their way.
+    Passing(String),
+    /// Somebody has to do something.
+    Lasting(String),
+}
+
+fn hindrance(facts: &Facts<'_>, (owner, ports): (&Claim, Ports)) -> Option<Hindrance> {
+    let lasting = |text: &str| Some(Hindrance::Lasting(text.to_owned()));
+    if traffic::route(facts.service, &owner.workload, ports) == Route::Headless {
+        return lasting("it is headless, so clients reach the pods directly");
+    }
+    let auto = closing(facts).iter().all(|(claim, _)| claim.mode == Traffic::Auto);
+    if let (true, Some(manager)) = (auto, traffic::manager(facts.service)) {
+        return lasting(&format!("{manager} looks after it"));
+    }
+    // Nothing reached it without a login before, and so it stays, whatever pods there are now.
+    if facts.claims.iter().any(|claim| claim.relies() && claim.protected_before) {
+        return None;
+    }
+    let bare = |claim: &&Claim| matches!(claim.standing, Standing::Open | Standing::Leaving(_));
+    if let Some(claim) = facts.claims.iter().find(bare) {
+        let leaves = matches!(claim.standing, Standing::Leaving(_));
+        let what = if leaves { "is on its way out" } else { "asks for no sidecar" };
+        let reference = &claim.reference;
+        return lasting(&format!(
+            "it also selects the pods of {} {:?}, which {what}",
+            reference.kind, reference.name
+        ));
+    }
+    let unready =
+        facts.service.pointer("/spec/publishNotReadyAddresses") == Some(&Value::Bool(true));
+    let bare =
+        |pod: &&PodFacts| !pod.terminating && (!pod.carries(ports) || (unready && !pod.ready));
+    let pod = facts.pods.iter().find(bare)?;
+    let name = &pod.name;
+    if !facts.claims.iter().any(|claim| has(claim, pod)) {
+        return lasting(&format!("it also selects pod {name}, which has no sidecar"));
+    }
+    let what = if pod.carries(ports) {
+        "has a sidecar that is not ready"
+    } else {
+        "does not carry the sidecar"
+    };
+    let service = traffic::name_of(facts.service);
+    Some(Hindrance::Passing(format!(
+        "Service {service:?} is turned to the proxy when no pod behind it lacks the sidecar: pod {name} {what} yet"
+    )))
+}
+
+/// Whether a pod is one of a workload's.
+fn has(claim: &Claim, pod: &PodFacts) -> bool {
+    traffic::pods_of(&claim.workload).is_some_and(|selector| selector.matches(&pod.labels))
+}
+
+/// A Service that stays as it is, as one workload sees it.
+fn at_rest(facts: &Facts<'_>, claim: &Claim) -> Finding {
+    let Some(ports) = claim.standing.ports() else { return Finding::Well };
+    if !claim.relies() {
+        let why = if claim.mode == Traffic::Companion {
+            "sidecar.traffic is Companion"
+        } else {
+            "the workload is on its way out"
+        };
+        return direct(facts, claim, why);
+    }
+    if claim.paused {
+        return direct(facts, claim, "the workload is paused");
+    }
+    match traffic::route(facts.service, &claim.workload, ports) {
+        Route::Headless => {
+            direct(facts, claim, "it is headless, so clients reach the pods directly")
+        }
+        Route::Direct => direct(facts, claim, "it is not on record"),
+        Route::Elsewhere => Finding::Elsewhere,
+        Route::Proxied => astray(facts, ports).map_or(Finding::Well, Finding::Open),
+    }
+}
+
+/// A pod behind a turned Service that has no sidecar and belongs to nobody who is to have one: requests to it are refused, and
+/// it must not be the operator that opens the Service again for its sake.
+fn astray(facts: &Facts<'_>, ports: Ports) -> Option<String> {
+    if !traffic::is_turned(facts.service) {
+        return None;
+    }
+    let foreign = |pod: &&PodFacts| {
+        !pod.terminating
+            && !pod.carries(ports)
+            && !facts.claims.iter().any(|claim| claim.relies() && has(claim, pod))
+    };
+    let pod = facts.pods.iter().filter(foreign).map(|pod| &pod.name).min()?;
+    Some(format!(
+        "Service {:?} leads to the proxy and also selects pod {pod}, which has no sidecar, so requests that reach that pod fail: annotate its workload too, or take it out of the Service's selector",
+        traffic::name_of(facts.service)
+    ))
+}
+
+/// A way past the proxy, if the Service is one for this workload.
+fn direct(facts: &Facts<'_>, claim: &Claim, why: &str) -> Finding {
+    let Some(ports) = claim.standing.ports() else { return Finding::Well };
+    let (service, workload) = (facts.service, &claim.workload);
+    if !matches!(traffic::route(service, workload, ports), Route::Direct | Route::Headless) {
+        return Finding::Well;
+    }
+    let step = match traffic::direct_port(service, workload, ports) {
+        Some(port) if !why.contains("headless") => {
+            format!("set targetPort of its port {port} to {} where it is defined", ports.proxy)
+        }
+        _ => format!("lead clients to Service {:?}", Companion::name(&claim.reference.name)),
+    };
+    let retarget = if why.contains("looks after it") {
+        ", or annotate the workload oauth2proxy.dev/traffic: Retarget"
+    } else {
+        ""
+    };
+    Finding::Open(format!(
+        "Service {:?} leads to the protected port {} past the proxy ({why}): {step}{retarget}",
+        traffic::name_of(service),
+        ports.upstream
+    ))
+}
+
+/// Nobody relies on it.
+fn release(facts: &Facts<'_>) -> Judgement {
+    let Some(patch) = traffic::restore(facts.service) else {
+        return judged(facts, None, |claim| at_rest(facts, claim));
+    };
+    let recorded = traffic::turned_for(facts.service);
+    let there = recorded.as_ref().is_some_and(|(kind, name)| {
+        let is =
+            |claim: &Claim| claim.reference.name == *name && claim.reference.kind.as_str() == kind;
+        facts.claims.iter().any(is)
+    });
+    // The pods of one that is gone still answer while they end: kube-proxy leads to those where no other is ready.
+    let of_nobody = |pod: &PodFacts| !facts.claims.iter().any(|claim| has(claim, pod));
+    if !there && facts.pods.iter().any(|pod| pod.sidecar.is_some() && of_nobody(pod)) {
+        return Judgement { again: true, ..judged(facts, None, |_| Finding::Well) };
+    }
+    let why =
+        if there { "nobody behind it relies on it" } else { "whom it was turned for is gone" };
+    judged(facts, Some(Change::Restore { patch, why }), |claim| match claim.mode {
+        Traffic::Companion => at_rest(facts, claim),
+        Traffic::Auto | Traffic::Retarget => Finding::Well,
+    })
+}
+
+fn judged(facts: &Facts<'_>, change: Option<Change>, say: impl Fn(&Claim) -> Finding) -> Judgement {
+    let concerned = facts.claims.iter().filter(|claim| claim.standing != Standing::Open);
+    let findings: Vec<_> = concerned.map(|claim| (claim.reference.clone(), say(claim))).collect();
+    let again = findings.iter().any(|(_, finding)| matches!(finding, Finding::Awaited(_)));
+    Judgement { change, findings, again }
+}
+
+#[cfg(test)]
+mod tests;

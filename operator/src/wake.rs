@@ -1,0 +1,115 @@
+//! Whose turn comes when something was listed, changed or deleted. Watches carry little: a turn reads what it needs.
+//!
+//! A workload or Service that has nothing to do with us costs no request.
+
+use crate::controller::Queue;
+use crate::inject::{asks_for, concerns};
+use crate::report::Guarded;
+use crate::service_controller::{self, Board};
+use crate::workload;
+use crate::workload_controller::Desk;
+use kube::runtime::reflector::ObjectRef;
+use kube::{Resource as _, ResourceExt as _};
+use std::sync::{Arc, OnceLock};
+
+/// The end by which other parts ask for turns.
+#[derive(Clone)]
+pub(crate) struct Wake {
+    /// Where the stores and memories are, from the moment that the watches are set up.
+    places: Arc<OnceLock<(Arc<Board>, Arc<Desk>)>>,
+    workloads: Queue<workload::Watched>,
+    services: Queue<service_controller::Watched>,
+    objects: Queue<Guarded>,
+}
+
+impl Wake {
+    /// A way to ask for turns by these queues.
+    pub(crate) fn new(
+        workloads: Queue<workload::Watched>,
+        services: Queue<service_controller::Watched>,
+        objects: Queue<Guarded>,
+    ) -> Self {
+        Self { places: Arc::default(), workloads, services, objects }
+    }
+
+    /// Says where the stores and memories are.
+    pub(crate) fn place(&self, board: Arc<Board>, desk: Arc<Desk>) {
+        // Said once, where the watches are set up.
+        let _ = self.places.set((board, desk));
+    }
+
+    /// An object was listed, changed or deleted: so its workloads, their Services and its own pods are looked at.
+    pub(crate) fn object_seen(&self, object: &Guarded) {
+        self.objects.push(ObjectRef::from_obj(object));
+        let Some((board, _)) = self.places.get() else { return };
+        let (namespace, name) = (object.namespace(), object.name_any());
+        let asking = board.workloads.state_filter(|workload| {
+            workload.namespace() == namespace && asks_for(workload.meta(), &name)
+        });
+        for workload in asking {
+            self.workloads.push(ObjectRef::from_obj(workload.as_ref()));
+            self.services_of(&workload, board, |_| true);
+        }
+    }
+
+    /// A workload was listed, changed or deleted.
+    pub(crate) fn workload_seen(&self, workload: &workload::Watched) {
+        let Some((board, desk)) = self.places.get() else { return };
+        let reference = ObjectRef::from_obj(workload);
+        let named = workload.reference();
+        let gone = board.workloads.get(&reference).is_none();
+        if gone {
+            desk.forget(&named);
+        }
+        let ours = concerns(workload.meta()) || desk.is_known(&named);
+        // One that asks for nothing still matters where it joins a Service that was turned.
+        self.services_of(workload, board, |service| ours || service.is_marked());
+        if ours || is_attached(workload, board) {
+            self.workloads.push(reference);
+        }
+    }
+
+    /// A Service was listed, changed or deleted.
+    pub(crate) fn service_seen(&self, service: &service_controller::Watched) {
+        let Some((board, _)) = self.places.get() else { return };
+        let reference = ObjectRef::from_obj(service);
+        if board.services.get(&reference).is_none() {
+            board.forget(service);
+        }
+        if let Some(workload) = service.workload() {
+            let namespace = service.namespace().unwrap_or_default();
+            self.workloads.push(ObjectRef::new(&workload).within(&namespace));
+        }
+        if !service.is_companion() {
+            self.services.push(reference);
+        }
+    }
+
+    fn services_of(
+        &self,
+        workload: &workload::Watched,
+        board: &Board,
+        wanted: impl Fn(&service_controller::Watched) -> bool,
+    ) {
+        let (namespace, name) = (workload.namespace(), workload.name_any());
+        let related = board.services.state_filter(|service| {
+            service.namespace() == namespace
+                && !service.is_companion()
+                && (service.selects(workload.pod_labels())
+                    || service.workload().as_deref() == Some(&name))
+                && wanted(service)
+        });
+        for service in related {
+            self.services.push(ObjectRef::from_obj(service.as_ref()));
+        }
+    }
+}
+
+/// Whether a Service of ours belongs to a workload that neither asks nor has anything.
+fn is_attached(workload: &workload::Watched, board: &Board) -> bool {
+    let (namespace, name) = (workload.namespace(), workload.name_any());
+    let attached = board.services.find(|service| {
+        service.namespace() == namespace && service.workload().as_deref() == Some(&name)
+    });
+    attached.is_some()
+}
