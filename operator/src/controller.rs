@@ -8,22 +8,24 @@ mod queue;
 mod watch;
 
 pub(crate) use queue::{Queue, Requests, queue};
-pub(crate) use watch::{Objects, follow};
+pub(crate) use watch::{Change, Objects, follow};
 
 use crate::failure::Failure;
+use crate::jitter::jittered;
 use crate::leader::Leadership;
 use crate::metrics::Metrics;
 use crate::scope::Scope;
 use crate::tasks::Task;
 use backoff::Backoff;
-use futures_util::StreamExt as _;
-use kube::runtime::controller::{Action, Config, applier};
+use futures_util::{FutureExt as _, StreamExt as _};
+use kube::runtime::controller::{Action, Config, Error, applier};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt as _};
 use std::convert::Infallible;
 use std::fmt::Debug;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
@@ -48,6 +50,9 @@ pub(crate) enum Next {
     Resync,
     /// After this long, because something that no watch reports is awaited.
     After(Duration),
+    /// Soon, because something that no watch reports is under way, and later each time that the same was found, which this
+    /// number stands for.
+    Soon(u64),
 }
 
 /// When controllers may work, and where they are counted. Clones are one.
@@ -91,84 +96,112 @@ where
         R: Future<Output = Result<Next, Failure>> + Send + 'static,
     {
         let name = format!("controller {} of {}", self.name, gate.scope);
-        Task::new(name, self.run(gate, reconcile))
+        Task::new(name, self.run(gate, Arc::default(), reconcile))
     }
 
-    async fn run<F, R>(self, gate: Gate, reconcile: F)
+    async fn run<F, R>(self, gate: Gate, backoff: Arc<Backoff>, reconcile: F)
     where
         F: Fn(Arc<K>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<Next, Failure>> + Send,
     {
         let Self { name, objects, requests } = self;
+        gate.metrics.queue(name, requests.waiting.counter());
         tokio::select! {
             () = objects.listed() => {}
             () = gate.stop.cancelled() => return,
         }
-        let backoff = Arc::new(Backoff::default());
-        let store = Store::clone(&objects);
+        let (store, waiting) = (Store::clone(&objects), requests.waiting.clone());
+        let requests = requests.take_until(gate.stop.clone().cancelled_owned());
+        let config = Config::default()
+            .debounce(Duration::from_millis(50))
+            .concurrency(gate.pace.concurrency);
+        let gone = (Arc::clone(&backoff), waiting.clone());
         let turn = move |object: Arc<K>, gate: Arc<Gate>| {
-            let (objects, reconcile, backoff) =
-                (objects.clone(), reconcile.clone(), Arc::clone(&backoff));
+            let (objects, reconcile, backoff, waiting) =
+                (objects.clone(), reconcile.clone(), Arc::clone(&backoff), waiting.clone());
             Box::pin(async move {
                 let reference = ObjectRef::from_obj(object.as_ref());
                 tokio::select! {
                     () = gate.leader.acquired() => {}
                     () = gate.stop.cancelled() => return Ok::<_, Infallible>(Action::await_change()),
                 }
+                waiting.remove(&reference);
                 // The wait for leadership may have been long: what is in the store now counts.
                 let Some(object) = objects.get(&reference) else {
-                    backoff.forget(&reference.to_string());
+                    backoff.forget(&key(&reference));
                     return Ok(Action::await_change());
                 };
                 // Whatever brought the turn about: what is left out is left alone.
                 if !gate.scope.holds(&object.namespace().unwrap_or_default()) {
                     return Ok(Action::await_change());
                 }
-                Ok(attempt((name, &gate), &object, &backoff, &reconcile).await)
+                Ok(Action::requeue(attempt((name, &gate), &object, &backoff, &reconcile).await))
             })
         };
-        let config = Config::default()
-            .debounce(Duration::from_millis(50))
-            .concurrency(gate.pace.concurrency);
-        let requests = requests.take_until(gate.stop.clone().cancelled_owned());
         applier(turn, |_, error, _| match *error {}, Arc::new(gate), store, requests, config)
-            .for_each(|_| async {})
+            .for_each(|turn| {
+                // No turn is given to what is gone, so this is all that is heard of it.
+                if let Err(Error::ObjectNotFound(reference)) = turn {
+                    let (backoff, waiting) = &gone;
+                    let namespace = reference.namespace.as_deref().unwrap_or_default();
+                    let reference = ObjectRef::new(&reference.name).within(namespace);
+                    backoff.forget(&key(&reference));
+                    waiting.remove(&reference);
+                }
+                ready(())
+            })
             .await;
     }
 }
 
-/// One turn of one object. Its failures end here.
+/// What an object is called in logs, and remembered by.
+fn key<K>(reference: &ObjectRef<K>) -> String
+where
+    K: Resource,
+    K::DynamicType: Hash + Eq,
+{
+    format!("{}/{}", reference.namespace.as_deref().unwrap_or_default(), reference.name)
+}
+
+/// One turn of one object, and when the next one is. Its failures end here, its panics too: what one object brings about stops
+/// no other.
 async fn attempt<K, F, R>(
     (name, gate): (&'static str, &Gate),
     object: &Arc<K>,
     backoff: &Backoff,
     reconcile: &F,
-) -> Action
+) -> Duration
 where
     K: Resource,
-    K::DynamicType: Default,
+    K::DynamicType: Default + Hash + Eq,
     F: Fn(Arc<K>) -> R,
     R: Future<Output = Result<Next, Failure>>,
 {
-    let key = format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any());
+    let key = key(&ObjectRef::from_obj(object.as_ref()));
     let start = Instant::now();
-    let result = timeout(TIME_LIMIT, reconcile(Arc::clone(object)))
-        .await
-        .unwrap_or_else(|_| Err(Failure::timeout(TIME_LIMIT)));
+    let turn = timeout(TIME_LIMIT, async { reconcile(Arc::clone(object)).await });
+    // Nothing that a turn shares is taken for true afterwards: what to write is read anew from the cluster.
+    let result = match AssertUnwindSafe(turn).catch_unwind().await {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => Err(Failure::timeout(TIME_LIMIT)),
+        Err(panic) => Err(Failure::defect(panic.as_ref())),
+    };
     let class = result.as_ref().err().map(|failure| failure.class);
     gate.metrics.reconciled(name, class, start.elapsed());
     match result {
+        Ok(Next::Soon(state)) => backoff.soon(&key, state),
         Ok(next) => {
             backoff.forget(&key);
-            Action::requeue(match next {
-                Next::Resync => backoff::jittered(gate.pace.resync, &key),
-                Next::After(delay) => backoff::jittered(delay, &key),
-            })
+            let delay = if let Next::After(delay) = next { delay } else { gate.pace.resync };
+            jittered(delay, &key)
         }
         Err(failure) => {
-            let delay = backoff.failed(&key, failure.class);
+            let delay = backoff.failed(&key, &failure);
             tracing::warn!(controller = name, object = key, reason = failure.class.as_str(), retry_in = ?delay, "{failure}");
-            Action::requeue(delay)
+            delay
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

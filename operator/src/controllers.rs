@@ -59,11 +59,11 @@ pub(crate) fn start(
 ) -> Running {
     let (workloads, workload_watch) = follow(scope.api(&context.client), scope.watch(), {
         let wake = wake.clone();
-        move |workload| wake.workload_seen(workload)
+        move |workload, _| wake.workload_seen(workload)
     });
     let (services, service_watch) = follow(scope.api(&context.client), scope.watch(), {
         let wake = wake.clone();
-        move |service| wake.service_seen(service)
+        move |service, _| wake.service_seen(service)
     });
     let reports = context.reports.clone();
     let desk = Arc::new(Desk::new(scope.to_string(), Store::clone(&workloads), reports));
@@ -180,7 +180,7 @@ where
 {
     let (queue, requests) = queue::<PartialObjectMeta<K>>();
     let (objects, watch) =
-        follow(scope.api(&context.client), which, move |workload: &PartialObjectMeta<K>| {
+        follow(scope.api(&context.client), which, move |workload: &PartialObjectMeta<K>, _| {
             if unsupported::asks(workload).is_some() {
                 queue.push(ObjectRef::from_obj(workload));
             }

@@ -4,7 +4,7 @@
 //! Watched by metadata, each such namespace by itself, and told once for each change of what is asked.
 
 use crate::context::Context;
-use crate::controller::follow;
+use crate::controller::{Change, follow};
 use crate::event::{Note, Tone};
 use crate::inject::{INJECT, INJECTED, OptIn, meaning};
 use crate::tasks::Task;
@@ -18,8 +18,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-/// What is told, and of what.
-type Told = (ObjectReference, String);
+/// What is to be told of what; nothing: it asks for nothing any more, or is gone.
+type Told = (ObjectReference, Option<String>);
 
 /// Watches one of the namespaces that are left out.
 pub(crate) fn watch(namespace: &str, context: &Arc<Context>) -> [Task; 3] {
@@ -48,8 +48,11 @@ where
 {
     let (name, tell) = (namespace.to_owned(), tell.clone());
     let api = Api::<PartialObjectMeta<K>>::namespaced(context.client.clone(), namespace);
-    let (_, watch) = follow(api, watcher::Config::default(), move |asking| {
-        let Some(consequence) = say(asking) else { return };
+    let (_, watch) = follow(api, watcher::Config::default(), move |asking, change| {
+        let consequence = match change {
+            Change::Applied => say(asking),
+            Change::Deleted => None,
+        };
         let reference = ObjectReference {
             api_version: Some(K::api_version(&()).into_owned()),
             kind: Some(K::kind(&()).into_owned()),
@@ -58,9 +61,9 @@ where
             uid: asking.uid(),
             ..ObjectReference::default()
         };
-        let text = format!(
+        let text = consequence.map(|consequence| format!(
             "namespace {name} is left out (scope.excludeNamespaces of the chart), so {consequence}: take the namespace off that list"
-        );
+        ));
         // A closed channel means that the process stops.
         let _ = tell.send((reference, text));
     });
@@ -80,16 +83,36 @@ fn of_object() -> String {
     "nothing is done for this object, and if it was in use before its deletion waits".to_owned()
 }
 
+/// Publishes what is new. A replica in reserve keeps the latest of each until it leads.
 async fn publish(mut told: UnboundedReceiver<Told>, context: Arc<Context>) {
-    context.gate.leader.acquired().await;
-    let mut known = HashMap::new();
-    while let Some((reference, text)) = told.recv().await {
-        if known.insert(reference.uid.clone(), text.clone()).as_ref() == Some(&text) {
+    let (mut known, mut pending) = (HashMap::new(), HashMap::new());
+    let mut leads = false;
+    loop {
+        tokio::select! {
+            () = context.gate.leader.acquired(), if !leads => leads = true,
+            news = told.recv() => match news {
+                Some((reference, Some(text))) => {
+                    let uid = reference.uid.clone();
+                    if known.insert(uid.clone(), text.clone()).as_ref() != Some(&text) {
+                        pending.insert(uid, (reference, text));
+                    }
+                }
+                Some((reference, None)) => {
+                    known.remove(&reference.uid);
+                    pending.remove(&reference.uid);
+                }
+                // Whoever tells has ended with the process.
+                None => return,
+            },
+        }
+        if !leads {
             continue;
         }
-        let note =
-            Note { tone: Tone::Warning, reason: Reason::Unsupported, action: "Exclude", text };
-        context.events.publish(&note, &reference, None).await;
+        for (_, (reference, text)) in pending.drain() {
+            let note =
+                Note { tone: Tone::Warning, reason: Reason::Unsupported, action: "Exclude", text };
+            context.events.publish(&note, &reference, None).await;
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Why a reconcile ended early, and who has to act.
 
 use kube::core::Status;
+use std::any::Any;
 use std::time::Duration;
 
 /// Who has to act.
@@ -15,6 +16,8 @@ pub(crate) enum FailureClass {
     /// Whoever looks after the cluster: the API server answered, and says no. A quota, an admission policy or a missing right
     /// is in the way, or the object is not valid; no watch reports when that changes.
     Refused,
+    /// Whoever writes this program.
+    Defect,
 }
 
 impl FailureClass {
@@ -25,6 +28,7 @@ impl FailureClass {
             Self::Conflict => "conflict",
             Self::Api => "api",
             Self::Refused => "refused",
+            Self::Defect => "defect",
         }
     }
 
@@ -48,33 +52,58 @@ pub(crate) struct Failure {
     pub(crate) class: FailureClass,
     /// What was being done, and what went wrong; where the API server said it, in its own words.
     pub(crate) message: String,
+    /// Not to be tried before so much time has gone, because the API server said so.
+    pub(crate) not_before: Duration,
 }
+
+/// Longest time that the API server may ask us to stay away. It has more pressing reasons for less.
+const LONGEST_WAIT: Duration = Duration::from_mins(10);
 
 impl Failure {
     /// A mistake of the user.
     pub(crate) fn user(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::User, message: message.into() }
+        Self::new(FailureClass::User, message)
     }
 
     /// A write that met another.
     pub(crate) fn conflict(message: impl Into<String>) -> Self {
-        Self { class: FailureClass::Conflict, message: message.into() }
+        Self::new(FailureClass::Conflict, message)
     }
 
     /// What the API server answered while `doing` something.
     pub(crate) fn api(doing: &str, error: &kube::Error) -> Self {
         match error {
             kube::Error::Api(status) => Self {
-                class: FailureClass::of(status),
-                message: format!("{doing}: {}", words(status)),
+                not_before: not_before(status),
+                ..Self::new(FailureClass::of(status), format!("{doing}: {}", words(status)))
             },
-            _ => Self { class: FailureClass::Api, message: format!("{doing}: {error}") },
+            _ => Self::new(FailureClass::Api, format!("{doing}: {error}")),
         }
     }
 
     pub(crate) fn timeout(limit: Duration) -> Self {
-        Self { class: FailureClass::Api, message: format!("not done within {} s", limit.as_secs()) }
+        Self::new(FailureClass::Api, format!("not done within {} s", limit.as_secs()))
     }
+
+    /// A turn that panicked.
+    pub(crate) fn defect(panic: &(dyn Any + Send)) -> Self {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("a panic");
+        Self::new(
+            FailureClass::Defect,
+            format!("a defect of the operator, please report it: {text}"),
+        )
+    }
+
+    fn new(class: FailureClass, message: impl Into<String>) -> Self {
+        Self { class, message: message.into(), not_before: Duration::ZERO }
+    }
+}
+
+/// What the API server asks for with "too many requests" and the like. Where it says so in a header alone, the client has waited.
+fn not_before(status: &Status) -> Duration {
+    let seconds = status.details.as_ref().map_or(0, |details| details.retry_after_seconds);
+    Duration::from_secs(seconds.into()).min(LONGEST_WAIT)
 }
 
 /// The API server's own words, if it has any: the rest of its answer says the same for programs.
@@ -88,6 +117,8 @@ fn words(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kube::core::response::StatusDetails;
+    use serde_json::json;
 
     fn answered(code: u16, message: &str) -> Failure {
         let status = Status::failure(message, "Reason").with_code(code);
@@ -103,6 +134,20 @@ mod tests {
             assert_eq!(answered(code, "later").class, FailureClass::Api, "{code}");
         }
         assert_eq!(answered(409, "meanwhile").class, FailureClass::Conflict);
+    }
+
+    #[test]
+    fn what_the_api_server_asks_for_is_kept_within_reason() {
+        let asked = |seconds| {
+            let details = json!({"retryAfterSeconds": seconds});
+            let details: StatusDetails = serde_json::from_value(details).unwrap();
+            let status =
+                Status::failure("later", "TooManyRequests").with_code(429).with_details(details);
+            Failure::api("listing pods", &kube::Error::Api(Box::new(status))).not_before
+        };
+        assert_eq!(asked(30), Duration::from_secs(30));
+        assert_eq!(asked(u32::MAX), LONGEST_WAIT);
+        assert_eq!(answered(500, "").not_before, Duration::ZERO);
     }
 
     #[test]

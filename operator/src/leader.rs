@@ -69,6 +69,13 @@ impl Times {
 pub(crate) struct Leadership(watch::Receiver<bool>);
 
 impl Leadership {
+    /// One that a test gives and takes.
+    #[cfg(test)]
+    pub(crate) fn held_back() -> (watch::Sender<bool>, Self) {
+        let (sender, receiver) = watch::channel(false);
+        (sender, Self(receiver))
+    }
+
     /// Waits until this replica may write. From then on it may until the process ends.
     pub(crate) async fn acquired(&self) {
         let mut receiver = self.0.clone();

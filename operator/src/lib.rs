@@ -25,6 +25,7 @@ mod excluded;
 mod failure;
 mod fleet;
 mod inject;
+mod jitter;
 mod leader;
 mod live;
 mod metrics;

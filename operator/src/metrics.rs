@@ -42,12 +42,18 @@ pub(crate) struct Totals {
     pub(crate) refused: BTreeMap<Reason, i64>,
 }
 
+/// A controller, and how many objects wait for a turn of it.
+type Queue = (&'static str, Box<dyn Fn() -> usize + Send + Sync>);
+
 /// All metrics. Clones count together.
 #[derive(Clone)]
 pub(crate) struct Metrics {
     registry: Arc<Registry>,
     durations: Family<ControllerLabel, Histogram, fn() -> Histogram>,
     failures: Family<FailureLabels, Counter>,
+    queue_depth: Family<ControllerLabel, Gauge>,
+    /// What the last one is counted from: a controller runs once for each scope.
+    queues: Arc<Mutex<Vec<Queue>>>,
     leader: Gauge,
     refused_workloads: Family<ReasonLabel, Gauge>,
     /// Workloads whose pod template carries the sidecar.
@@ -69,6 +75,7 @@ impl Metrics {
                 Histogram::new([0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0])
             });
         let failures = Family::default();
+        let queue_depth = Family::default();
         let (leader, injected_workloads, direct_connections) =
             (Gauge::default(), Gauge::default(), Gauge::default());
         let drift_repairs = Counter::default();
@@ -84,6 +91,7 @@ impl Metrics {
             "Reconciles that failed, by who has to act",
             failures.clone(),
         );
+        registry.register("queue_depth", "Objects that wait for a turn", queue_depth.clone());
         registry.register("leader", "1 in the replica that writes", leader.clone());
         registry.register(
             "injected_workloads",
@@ -109,6 +117,8 @@ impl Metrics {
             registry: Arc::new(registry),
             durations,
             failures,
+            queue_depth,
+            queues: Arc::default(),
             leader,
             refused_workloads,
             injected_workloads,
@@ -130,6 +140,28 @@ impl Metrics {
             self.failures
                 .get_or_create(&FailureLabels { controller, reason: class.as_str() })
                 .inc();
+        }
+    }
+
+    /// Has the objects counted that wait for a controller, at each look at the numbers.
+    pub(crate) fn queue(
+        &self,
+        controller: &'static str,
+        waiting: impl Fn() -> usize + Send + Sync + 'static,
+    ) {
+        let mut queues = self.queues.lock().unwrap_or_else(PoisonError::into_inner);
+        queues.push((controller, Box::new(waiting)));
+    }
+
+    fn count_queues(&self) {
+        let mut depths = BTreeMap::new();
+        for (controller, waiting) in
+            self.queues.lock().unwrap_or_else(PoisonError::into_inner).iter()
+        {
+            *depths.entry(*controller).or_insert(0) += i64::try_from(waiting()).unwrap_or(i64::MAX);
+        }
+        for (controller, depth) in depths {
+            self.queue_depth.get_or_create(&ControllerLabel { controller }).set(depth);
         }
     }
 
@@ -164,6 +196,7 @@ impl Metrics {
     /// # Errors
     /// None that this encoder has.
     pub(crate) fn encode(&self) -> Result<String, fmt::Error> {
+        self.count_queues();
         let mut text = String::new();
         encode(&mut text, &self.registry)?;
         Ok(text)
@@ -183,6 +216,16 @@ mod tests {
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         let missing: Vec<_> = families.filter(|name| !page.contains(name)).collect();
         assert!(missing.is_empty(), "docs/metrics.md does not describe {missing:?}");
+    }
+
+    #[test]
+    fn what_waits_for_a_controller_is_the_sum_of_all_scopes() {
+        let metrics = Metrics::new();
+        metrics.queue("workload", || 2);
+        metrics.queue("workload", || 3);
+        let text = metrics.encode().unwrap();
+        let line = "oauth2_proxy_operator_queue_depth{controller=\"workload\"} 5";
+        assert!(text.lines().any(|found| found == line), "{text}");
     }
 
     #[test]

@@ -2,19 +2,21 @@
 
 use crate::tasks::Task;
 use futures_util::{StreamExt as _, pin_mut};
-use kube::runtime::reflector::{Store, store};
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store, store};
+use kube::runtime::utils::Backoff as _;
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::ops::Deref;
 use std::time::Duration;
 use tokio::sync::watch::{Receiver, channel};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
-/// Longest silence of a list, longer than any pause after a failure. A watch may be silent, and has limits of its own; a
+/// Longest silence of a list. A watch may be silent, and has limits of its own; a
 /// list that got lost on its way would never end.
 const LISTING: Duration = Duration::from_secs(45);
 
@@ -55,6 +57,12 @@ where
     K: Resource + 'static,
     K::DynamicType: Hash + Eq,
 {
+    /// Those of a store that no watch fills.
+    #[cfg(test)]
+    pub(super) fn listed_already(store: Store<K>) -> Self {
+        Self { store, listed: channel(true).1 }
+    }
+
     /// Waits until the first list has arrived. Any number may wait; of those that wait for the store itself, kube wakes one.
     pub(crate) async fn listed(&self) {
         // Without a sender the process is ending.
@@ -62,13 +70,22 @@ where
     }
 }
 
+/// What became of an object that a watch tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Change {
+    /// It is there: listed, made or changed.
+    Applied,
+    /// It is gone, also if that was not told and a list shows it.
+    Deleted,
+}
+
 /// Watches a kind. `seen` is called for each object that is listed, changed or deleted.
 ///
-/// The store is filled while the task runs. Managed fields are dropped: nobody reads them, and they are half of an object.
+/// The store is filled while the task runs.
 pub(crate) fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
-    seen: impl Fn(&K) + Send + 'static,
+    seen: impl Fn(&K, Change) + Send + 'static,
 ) -> (Objects<K>, Task)
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
@@ -78,11 +95,11 @@ where
     let (tell, told) = channel(false);
     let kind = K::kind(&K::DynamicType::default()).into_owned();
     let name = format!("the watch of {}", api.resource_url());
+    let kept = store.clone();
     let run = async move {
+        let mut backoff = DefaultBackoff::default();
         loop {
-            let events = watch(api.clone(), config.clone())
-                .default_backoff()
-                .modify(|object: &mut K| object.managed_fields_mut().clear());
+            let events = watch(api.clone(), config.clone()).modify(prune);
             pin_mut!(events);
             let mut listed = false;
             loop {
@@ -91,26 +108,77 @@ where
                     if listed { next.await } else { timeout(LISTING, next).await.unwrap_or(None) };
                 match event {
                     Some(Ok(event)) => {
-                        writer.apply_watcher_event(&event);
                         match event {
-                            Event::Apply(object)
-                            | Event::InitApply(object)
-                            | Event::Delete(object) => seen(&object),
                             Event::Init => listed = false,
-                            Event::InitDone => {
-                                listed = true;
-                                tell.send_replace(true);
-                            }
+                            Event::InitDone => listed = true,
+                            Event::InitApply(_) => {}
+                            // A list alone is no success: what fails may be the watch behind it.
+                            Event::Apply(_) | Event::Delete(_) => backoff.reset(),
+                        }
+                        take(event, &mut writer, &kept, &seen);
+                        if listed {
+                            tell.send_replace(true);
                         }
                     }
                     Some(Err(error)) => {
                         tracing::warn!(kind, %error, "the watch failed and starts again");
+                        sleep(backoff.next().unwrap_or(LISTING)).await;
+                        if is_too_old(&error) {
+                            break;
+                        }
                     }
-                    None => break,
+                    None => {
+                        tracing::warn!(kind, "the list got no answer and is asked for again");
+                        break;
+                    }
                 }
             }
-            tracing::warn!(kind, "the list got no answer and is asked for again");
         }
     };
     (Objects { store, listed: told }, Task::new(name, run))
 }
+
+/// Brings the store up to date, and tells of what that changed.
+fn take<K>(event: Event<K>, writer: &mut Writer<K>, kept: &Store<K>, seen: &impl Fn(&K, Change))
+where
+    K: Resource + Clone,
+    K::DynamicType: Default + Eq + Hash + Clone,
+{
+    let before = if matches!(event, Event::InitDone) { kept.state() } else { Vec::new() };
+    writer.apply_watcher_event(&event);
+    match event {
+        Event::Apply(object) | Event::InitApply(object) => seen(&object, Change::Applied),
+        Event::Delete(object) => seen(&object, Change::Deleted),
+        Event::Init => {}
+        Event::InitDone => {
+            for object in before {
+                let now = kept.get(&ObjectRef::from_obj(object.as_ref()));
+                // One that was made anew under the same name is another.
+                if now.is_none_or(|now| now.meta().uid != object.meta().uid) {
+                    seen(&object, Change::Deleted);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the watch was asked to go on from where nothing is known any more. As an event it makes the watch list again, as
+/// the answer to a request it does not.
+fn is_too_old(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
+}
+
+/// Drops what nobody reads and takes most of the room: who manages which field, and copies of the object in annotations.
+fn prune<K: Resource>(object: &mut K) {
+    let metadata = object.meta_mut();
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.retain(|name, _| {
+            name != "kubectl.kubernetes.io/last-applied-configuration"
+                && !name.starts_with("deployment.kubernetes.io/")
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -25,13 +25,13 @@ pub(crate) fn start(
     tasks: &mut Tasks,
 ) -> Objects<Guarded> {
     let own = queue.clone();
-    let (objects, watch) = follow::<Guarded>(scope.api(client), scope.watch(), move |object| {
+    let (objects, watch) = follow::<Guarded>(scope.api(client), scope.watch(), move |object, _| {
         own.push(ObjectRef::from_obj(object));
         seen(object);
     });
     tasks.spawn(watch);
     let ours = scope.watch().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
-    tasks.spawn(owned::<Deployment>(scope, client, ours.clone(), queue));
+    tasks.spawn(owned::<PartialObjectMeta<Deployment>>(scope, client, ours.clone(), queue));
     tasks.spawn(owned::<PartialObjectMeta<Service>>(scope, client, ours, queue));
     objects
 }
@@ -53,7 +53,7 @@ where
         + 'static,
 {
     let queue = queue.clone();
-    let (_, watch) = follow::<K>(scope.api(client), config, move |made| {
+    let (_, watch) = follow::<K>(scope.api(client), config, move |made, _| {
         if let (Some(object), Some(namespace)) = (made.labels().get(OBJECT), made.namespace()) {
             queue.push(ObjectRef::new(object).within(&namespace));
         }

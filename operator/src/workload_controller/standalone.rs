@@ -9,16 +9,16 @@ use crate::fleet;
 use crate::live::{Collection, Live};
 use crate::object;
 use crate::pods::{Pod, PodFacts};
-use crate::report::Guarded;
+use crate::report::{Guarded, PodReport};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
 /// Pods that run what they should are asked again after this long.
 const WATCH: Duration = Duration::from_secs(40);
-/// Pods that do not, after this long.
-const SOON: Duration = Duration::from_secs(1);
 
 /// One turn of one object.
 pub(crate) async fn reconcile(
@@ -58,13 +58,46 @@ pub(crate) async fn reconcile(
         .collect();
     let settled = hash.is_some()
         && reports.iter().all(|pod| pod.config_hash == hash && pod.issuer == Some(Ok(())));
+    let state = state(hash.as_deref(), &reports);
     desk.put_standalone(&reference, reports);
-    Ok(Next::After(if settled { WATCH } else { SOON }))
+    // A provider that is away may stay away for a day: who looks again and again at the same finds it out later each time.
+    Ok(if settled { Next::After(WATCH) } else { Next::Soon(state) })
+}
+
+/// What was found, without the words of pods, which may change by themselves.
+fn state(hash: Option<&str>, reports: &[PodReport]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hash.hash(&mut hasher);
+    for pod in reports {
+        let issuer = pod.issuer.as_ref().map(|said| said.as_ref().map_err(|no| no.reason));
+        (&pod.name, &pod.config_hash, issuer).hash(&mut hasher);
+    }
+    hasher.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::NoLogin;
+    use crds::Reason;
+
+    #[test]
+    fn what_pods_say_in_other_words_is_the_same_state_and_what_they_run_is_another() {
+        let pod = |config: &str, error: &str| PodReport {
+            name: "main-proxy-1".to_owned(),
+            config_hash: Some(config.to_owned()),
+            reload_error: None,
+            issuer: Some(Err(NoLogin {
+                reason: Reason::IssuerUnreachable,
+                error: error.to_owned(),
+            })),
+        };
+        let away = state(Some("a"), &[pod("a", "timed out after 10.01 s")]);
+        assert_eq!(away, state(Some("a"), &[pod("a", "timed out after 10.02 s")]));
+        assert_ne!(away, state(Some("b"), &[pod("a", "timed out after 10.01 s")]));
+        assert_ne!(away, state(Some("a"), &[pod("b", "timed out after 10.01 s")]));
+        assert_ne!(away, state(Some("a"), &[]));
+    }
 
     /// A refused client and a provider that is away are told by the pods, whoever they serve, and nothing else is asked.
     #[test]
