@@ -9,7 +9,7 @@ use crate::service_controller::{self, Board};
 use crate::tasks::Task;
 use crate::wake::Wake;
 use crate::workload;
-use crate::workload_controller::{self, Desk, standalone, unsupported};
+use crate::workload_controller::{self, Desk, observe, standalone, unsupported};
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -37,7 +37,8 @@ pub(crate) struct Woken {
     workloads: Requests<workload::Watched>,
     services: Requests<service_controller::Watched>,
     objects: Requests<Guarded>,
-    board: Queue<workload::Watched>,
+    observed: Requests<workload::Watched>,
+    observe: Queue<workload::Watched>,
 }
 
 /// A way to ask for turns, and the other ends for [`start`].
@@ -45,9 +46,9 @@ pub(crate) fn wake() -> (Wake, Woken) {
     let (workload_queue, workloads) = queue();
     let (service_queue, services) = queue();
     let (object_queue, objects) = queue();
-    let board = workload_queue.clone();
+    let (observe, observed) = queue();
     let wake = Wake::new(workload_queue, service_queue, object_queue);
-    (wake, Woken { workloads, services, objects, board })
+    (wake, Woken { workloads, services, objects, observed, observe })
 }
 
 /// Sets up the watches and controllers of one scope. Nothing runs before the parts are driven.
@@ -66,17 +67,23 @@ pub(crate) fn start(
         move |service, _| wake.service_seen(service)
     });
     let reports = context.reports.clone();
-    let desk = Arc::new(Desk::new(scope.to_string(), Store::clone(&workloads), reports));
+    let desk = Arc::new(Desk::new(
+        scope.to_string(),
+        Store::clone(&workloads),
+        reports,
+        woken.observe.clone(),
+    ));
     let board = Arc::new(Board::new(
         Store::clone(&workloads),
         Store::clone(&services),
         Store::clone(objects),
-        woken.board,
+        woken.observe,
     ));
     wake.place(Arc::clone(&board), Arc::clone(&desk));
     let all = Stores { workloads, services, objects: objects.clone() };
     let mut controllers = vec![
-        run_workloads(context, &desk, &board, &all, woken.workloads),
+        run_workloads(context, &desk, &all, woken.workloads),
+        run_observers(context, (&desk, &board), &all, woken.observed),
         run_services(context, &board, &all, woken.services),
         run_standalone(context, &desk, &all, woken.objects),
     ];
@@ -114,20 +121,32 @@ impl Stores {
 fn run_workloads(
     context: &Arc<Context>,
     desk: &Arc<Desk>,
-    board: &Arc<Board>,
+    all: &Stores,
+    requests: Requests<workload::Watched>,
+) -> Task {
+    let (context, desk) = (Arc::clone(context), Arc::clone(desk));
+    let (gate, all) = (context.gate.clone(), all.clone());
+    let controller = Controller { name: "workload", objects: all.workloads.clone(), requests };
+    controller.task(gate, move |object| {
+        let (context, desk, all) = (Arc::clone(&context), Arc::clone(&desk), all.clone());
+        async move {
+            all.listed().await;
+            workload_controller::reconcile(object, context, desk).await
+        }
+    })
+}
+
+fn run_observers(
+    context: &Arc<Context>,
+    (desk, board): (&Arc<Desk>, &Arc<Board>),
     all: &Stores,
     requests: Requests<workload::Watched>,
 ) -> Task {
     let (context, desk, board) = (Arc::clone(context), Arc::clone(desk), Arc::clone(board));
-    let (gate, all) = (context.gate.clone(), all.clone());
-    let controller = Controller { name: "workload", objects: all.workloads.clone(), requests };
-    controller.task(gate, move |object| {
-        let (context, desk, board) = (Arc::clone(&context), Arc::clone(&desk), Arc::clone(&board));
-        let all = all.clone();
-        async move {
-            all.listed().await;
-            workload_controller::reconcile(object, context, (desk, board)).await
-        }
+    let controller = Controller { name: "observe", objects: all.workloads.clone(), requests };
+    controller.task(context.gate.clone(), move |object| {
+        let places = (Arc::clone(&desk), Arc::clone(&board));
+        observe::reconcile(object, Arc::clone(&context), places)
     })
 }
 

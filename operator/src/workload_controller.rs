@@ -23,6 +23,7 @@ mod companion;
 mod desk;
 mod flapping;
 mod look_after;
+pub(crate) mod observe;
 mod outcome;
 mod remove;
 mod resolve;
@@ -41,12 +42,12 @@ use crate::inject::{
 };
 use crate::live::{Collection, Live};
 use crate::pod::{self, PodPorts};
-use crate::service_controller::Board;
 use crate::traffic::Companion;
 use crate::workload::{Watched, WorkloadRef};
 use announce::Announcer;
 use crds::{Reason, Traffic};
 use desk::{Entry, Memory};
+use flapping::Repairs;
 use resolve::{Meant, Resolved};
 use serde_json::Value;
 use std::sync::Arc;
@@ -61,9 +62,8 @@ struct Turn<'a> {
     context: &'a Context,
     desk: &'a Desk,
     live: Live<'a>,
-    board: &'a Board,
     key: &'a WorkloadRef,
-    announcer: Announcer<'a>,
+    announcer: Announcer,
     /// What the workload's opt-in led to.
     resolved: Resolved,
     /// What is wanted of its Services.
@@ -74,7 +74,7 @@ struct Turn<'a> {
 pub(crate) async fn reconcile(
     watched: Arc<Watched>,
     context: Arc<Context>,
-    (desk, board): (Arc<Desk>, Arc<Board>),
+    desk: Arc<Desk>,
 ) -> Result<Next, Failure> {
     let key = watched.reference();
     let live = Live::new(&context.client, &key.namespace);
@@ -83,7 +83,7 @@ pub(crate) async fn reconcile(
         Some(workload) if workload.pointer("/metadata/deletionTimestamp").is_none() => {
             let memory = desk.memory(&key);
             let mut memory = memory.lock().await;
-            turn(&context, (&desk, &board), (&key, live), workload, &mut memory).await
+            turn(&context, &desk, (&key, live), workload, &mut memory).await
         }
         _ => {
             desk.forget(&key);
@@ -96,7 +96,7 @@ pub(crate) async fn reconcile(
 
 async fn turn(
     context: &Context,
-    (desk, board): (&Desk, &Board),
+    desk: &Desk,
     (key, live): (&WorkloadRef, Live<'_>),
     workload: Value,
     memory: &mut Memory,
@@ -109,8 +109,10 @@ async fn turn(
         Ok(asked) => resolve::resolve(asked, &key.namespace, context).await?,
         Err(refusal) => Resolved::Unusable { meant: Meant::default(), refusal: refusal.clone() },
     };
-    if matches!(&resolved, Resolved::Unusable { meant, .. } if meant.late) && memory.is_patient() {
-        return Ok(Next::After(memory.soon()));
+    if matches!(&resolved, Resolved::Unusable { meant, .. } if meant.late)
+        && memory.ladder.is_patient()
+    {
+        return Ok(Next::After(memory.ladder.soon()));
     }
     let wishes = Wishes::read(&workload);
     let mode = match (&wishes, &resolved) {
@@ -122,9 +124,9 @@ async fn turn(
     };
     let announcer =
         Announcer::new(&context.events, (key, &workload), resolved.reference(&key.namespace));
-    let turn = Turn { context, desk, live, board, key, announcer, resolved, mode };
+    let turn = Turn { context, desk, live, key, announcer, resolved, mode };
     if wishes.is_ok_and(|wishes| wishes.paused) {
-        return turn.paused(&workload, memory).await;
+        return turn.paused(&workload).await;
     }
     turn.take(workload, memory).await
 }
@@ -149,9 +151,10 @@ async fn unasked(
         Announcer::new(&context.events, (key, workload), None).opt_in_restored(&opt_in).await;
         return Ok(Next::After(Duration::from_millis(200)));
     }
-    memory.told = None;
+    desk.is_news(key, None);
+    memory.repairs = Repairs::default();
     companion::delete(live, &key.name).await?;
-    desk.put(key, None);
+    desk.put_bare(key, None);
     Ok(Next::Resync)
 }
 
@@ -159,12 +162,12 @@ impl Turn<'_> {
     async fn take(&self, workload: Value, memory: &mut Memory) -> Result<Next, Failure> {
         match self.plan(&workload) {
             Plan::Leave => {
-                self.desk.put(self.key, None);
+                self.desk.put_bare(self.key, None);
                 Ok(Next::Resync)
             }
-            Plan::Refuse(refusal) => self.refused(&refusal, memory).await,
+            Plan::Refuse(refusal) => self.refused(&refusal).await,
             Plan::Keep { ports, refusal } => {
-                self.look_after(&workload, ports, refusal.as_ref(), memory).await
+                self.look_after(&workload, ports, refusal.as_ref()).await
             }
             Plan::Remove(removal) => {
                 let ports = removal.record.ports();
@@ -229,7 +232,7 @@ impl Turn<'_> {
                 repair = true;
             }
             if let Err(refusal) = companion::ensure(&self.live, workload, wanted).await? {
-                return self.refused(&refusal, memory).await;
+                return self.refused(&refusal).await;
             }
         }
         let counted = repair || injection.contested().is_some();
@@ -239,34 +242,33 @@ impl Turn<'_> {
                 if repair {
                     self.context.metrics.drift_repairs.inc();
                 }
-                memory.calm();
+                memory.ladder.calm();
                 self.announcer.injected(injection, repair).await;
-                self.look_after(&workload, injection.ports(), None, memory).await
+                self.look_after(&workload, injection.ports(), None).await
             }
             Brought::Refused(refusal) => match Recorded::read(workload).as_ref() {
-                Some(record) => {
-                    self.look_after(workload, record.ports(), Some(&refusal), memory).await
-                }
-                None => self.refused(&refusal, memory).await,
+                Some(record) => self.look_after(workload, record.ports(), Some(&refusal)).await,
+                None => self.refused(&refusal).await,
             },
         }
     }
 
     /// Nothing is there and nothing comes.
-    async fn refused(&self, refusal: &Refusal, memory: &mut Memory) -> Result<Next, Failure> {
-        self.announcer.trouble(Some(refusal), memory).await;
-        self.report(Entry {
+    async fn refused(&self, refusal: &Refusal) -> Result<Next, Failure> {
+        self.announcer.trouble(Some(refusal), self.desk).await;
+        let entry = Entry {
             object: self.object(),
             workload: outcome::bare(self.key, refusal),
             config_hash: None,
             pods: Vec::new(),
             direct: 0,
             refusal: Some(refusal.reason),
-        });
+        };
+        self.desk.put_bare(self.key, Some(entry));
         Ok(Next::After(REFUSED))
     }
 
-    async fn paused(&self, workload: &Value, memory: &mut Memory) -> Result<Next, Failure> {
+    async fn paused(&self, workload: &Value) -> Result<Next, Failure> {
         let refusal = Refusal::new(
             Reason::Paused,
             format!(
@@ -275,8 +277,11 @@ impl Turn<'_> {
             ),
         );
         match Recorded::read(workload).as_ref().map(Record::ports) {
-            Some(ports) => self.watch_only(workload, ports, &refusal, memory).await,
-            None => self.refused(&refusal, memory).await,
+            Some(ports) => {
+                self.leave(workload, ports, Some(&refusal));
+                Ok(Next::Resync)
+            }
+            None => self.refused(&refusal).await,
         }
     }
 
@@ -287,9 +292,5 @@ impl Turn<'_> {
             Resolved::Unusable { meant, .. } => meant.name.clone(),
             Resolved::Leaving => None,
         }
-    }
-
-    fn report(&self, entry: Entry) {
-        self.desk.put(self.key, Some(entry));
     }
 }

@@ -60,7 +60,8 @@ impl Scene {
             clock: Clock::System,
         });
         let ((all, workloads), (behind, services), (known, objects)) = (store(), store(), store());
-        let desk = Arc::new(Desk::new("shop".to_owned(), all.clone(), context.reports.clone()));
+        let desk =
+            Arc::new(Desk::new("shop".to_owned(), all.clone(), context.reports.clone(), queue().0));
         let board = Arc::new(Board::new(all, behind, known, queue().0));
         let mut main =
             serde_json::to_value(crate::proxy_controller::tests::object(json!({}))).unwrap();
@@ -126,8 +127,16 @@ impl Scene {
         let Ok(watched) = serde_json::from_value(self.server.get(DEPLOYMENTS, name)) else {
             return Ok(Next::Resync);
         };
+        let (context, desk) = (Arc::clone(&self.context), Arc::clone(&self.desk));
+        workload_controller::reconcile(Arc::new(watched), context, desk).await
+    }
+
+    /// One look at the pods of a workload.
+    async fn look(&mut self, name: &str) -> Result<Next, Failure> {
+        self.watch();
+        let watched = serde_json::from_value(self.server.get(DEPLOYMENTS, name)).unwrap();
         let places = (Arc::clone(&self.desk), Arc::clone(&self.board));
-        workload_controller::reconcile(Arc::new(watched), Arc::clone(&self.context), places).await
+        observe::reconcile(Arc::new(watched), Arc::clone(&self.context), places).await
     }
 
     /// One turn of a Service.
@@ -143,6 +152,7 @@ impl Scene {
         for _ in 0..6 {
             for name in self.server.names(DEPLOYMENTS) {
                 self.turn(&name).await.unwrap();
+                self.look(&name).await.unwrap();
             }
             for name in self.server.names(SERVICES) {
                 self.service_turn(&name).await.unwrap();
@@ -436,7 +446,9 @@ async fn a_settled_turn_reads_little_and_writes_nothing() {
     scene.turn("web").await.unwrap();
     let of = |path: &str| path.rsplit('/').next().unwrap_or_default().to_owned();
     let asked: Vec<_> = scene.server.asked().into_iter().map(|(_, path)| of(&path)).collect();
-    assert_eq!(asked, ["web", "main", "web-oauth2-proxy", "pods"]);
+    assert_eq!(asked, ["web", "main", "web-oauth2-proxy"]);
+    scene.look("web").await.unwrap();
+    assert_eq!(scene.server.asked(), [(Method::GET, PODS.to_owned())]);
     scene.service_turn("web").await.unwrap();
     let asked: Vec<_> = scene.server.asked().into_iter().map(|(_, path)| of(&path)).collect();
     assert_eq!(asked, ["web", "web", "web-oauth2-proxy", "pods"]);

@@ -1,6 +1,6 @@
 //! Events of a workload, told on the workload and, where it concerns an object, on the object too; once for each change.
 
-use super::desk::Memory;
+use super::desk::Desk;
 use crate::event::{Events, Note, Tone};
 use crate::inject::{INJECT, Injection, Ports, Refusal, Removal};
 use crate::workload::WorkloadRef;
@@ -9,18 +9,19 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use serde_json::Value;
 
 /// Tells about one workload.
-pub(super) struct Announcer<'a> {
-    events: &'a Events,
+#[derive(Clone)]
+pub(super) struct Announcer {
+    events: Events,
     reference: WorkloadRef,
     workload: ObjectReference,
     object: Option<ObjectReference>,
     recreates: bool,
 }
 
-impl<'a> Announcer<'a> {
+impl Announcer {
     /// For a live workload, and the object that it asks for.
     pub(super) fn new(
-        events: &'a Events,
+        events: &Events,
         (reference, workload): (&WorkloadRef, &Value),
         object: Option<ObjectReference>,
     ) -> Self {
@@ -28,7 +29,7 @@ impl<'a> Announcer<'a> {
         let recreates = strategy == Some("Recreate");
         let uid = workload.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned);
         let workload = reference.object_reference(uid);
-        Self { events, reference: reference.clone(), workload, object, recreates }
+        Self { events: events.clone(), reference: reference.clone(), workload, object, recreates }
     }
 
     /// The template has the sidecar, `repair` if it had it before and somebody took it away.
@@ -84,12 +85,11 @@ impl<'a> Announcer<'a> {
     }
 
     /// Something is in the way, or no longer. Progress is no event.
-    pub(super) async fn trouble(&self, refusal: Option<&Refusal>, memory: &mut Memory) {
+    pub(super) async fn trouble(&self, refusal: Option<&Refusal>, desk: &Desk) {
         let refusal = refusal.filter(|refusal| refusal.reason != Reason::InProgress);
-        if memory.told.as_ref() == refusal {
+        if !desk.is_news(&self.reference, refusal) {
             return;
         }
-        memory.told = refusal.cloned();
         if let Some(Refusal { reason, message }) = refusal {
             let tone = if *reason == Reason::CompanionOnly { Tone::Normal } else { Tone::Warning };
             self.tell(tone, (*reason, "Inject"), message.clone()).await;

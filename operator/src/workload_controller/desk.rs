@@ -2,6 +2,8 @@
 //! decision to write is made from live objects.
 
 use super::flapping::Repairs;
+use super::observe::Subject;
+use crate::controller::Queue;
 use crate::fleet::Said;
 use crate::inject::{Refusal, asks_for};
 use crate::metrics::Totals;
@@ -10,7 +12,7 @@ use crate::workload::{Watched, WorkloadRef};
 use crds::Workload;
 use kube::Resource as _;
 use kube::runtime::reflector::{ObjectRef, Store};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -20,39 +22,50 @@ const RESTLESS: [u64; 10] = [300, 300, 500, 500, 1000, 1000, 2000, 2000, 5000, 1
 /// A pod that falls silent is believed what it said last for so many questions.
 const BENEFIT: u8 = 3;
 
-/// Memory of one workload.
+/// How often in a row something was under way.
 #[derive(Default)]
-pub(super) struct Memory {
-    /// Repairs of the last hour.
-    pub(super) repairs: Repairs,
-    /// Since when no endpoint leads to the sidecar that is to be removed.
-    pub(super) left_since: Option<Instant>,
-    /// Turns in a row in which something was under way.
-    restless: usize,
-    /// What each pod said last, and how often it has been silent since.
-    said: HashMap<String, (Said, u8)>,
-    /// What was told last in an event.
-    pub(super) told: Option<Refusal>,
-}
+pub(super) struct Ladder(usize);
 
-impl Memory {
-    /// When to look again at a workload in which something is under way.
+impl Ladder {
+    /// When to look again at what is under way.
     pub(super) fn soon(&mut self) -> Duration {
-        let delay = RESTLESS.get(self.restless).or(RESTLESS.last()).copied().unwrap_or(10_000);
-        self.restless = (self.restless + 1).min(RESTLESS.len());
+        let delay = RESTLESS.get(self.0).or(RESTLESS.last()).copied().unwrap_or(10_000);
+        self.0 = (self.0 + 1).min(RESTLESS.len());
         Duration::from_millis(delay)
     }
 
     /// Whether a moment's wait has not turned into a state yet.
     pub(super) fn is_patient(&self) -> bool {
-        self.restless < RESTLESS.len()
+        self.0 < RESTLESS.len()
     }
 
     /// Nothing is under way.
     pub(super) fn calm(&mut self) {
-        self.restless = 0;
+        self.0 = 0;
     }
+}
 
+/// Memory of the turns of one workload.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// Repairs of the template.
+    pub(super) repairs: Repairs,
+    /// Since when no endpoint leads to the sidecar that is to be removed.
+    pub(super) left_since: Option<Instant>,
+    /// Turns in which the object had not been got to yet.
+    pub(super) ladder: Ladder,
+}
+
+/// Memory of the looks at the pods of one workload.
+#[derive(Default)]
+pub(super) struct Observed {
+    /// Looks in a row at which something was under way.
+    pub(super) ladder: Ladder,
+    /// What each pod said last, and how often it has been silent since.
+    said: HashMap<String, (Said, u8)>,
+}
+
+impl Observed {
     /// Bridges a moment's silence of a pod.
     pub(super) fn bridged(
         &mut self,
@@ -102,19 +115,37 @@ pub(crate) struct Desk {
     scope: String,
     workloads: Store<Watched>,
     reports: Reports,
+    /// Told of workloads whose pods are to be looked at.
+    observe: Queue<Watched>,
     memories: Mutex<HashMap<WorkloadRef, Arc<tokio::sync::Mutex<Memory>>>>,
+    observed: Mutex<HashMap<WorkloadRef, Arc<tokio::sync::Mutex<Observed>>>>,
+    subjects: Mutex<HashMap<WorkloadRef, Arc<Subject>>>,
+    /// What was told last in an event.
+    told: Mutex<HashMap<WorkloadRef, Refusal>>,
+    /// Those to which nothing led without a login at some time.
+    closed: Mutex<HashSet<WorkloadRef>>,
     entries: Mutex<BTreeMap<WorkloadRef, Option<Entry>>>,
     standalone: Mutex<HashMap<ObjectRef<Guarded>, Vec<PodReport>>>,
 }
 
 impl Desk {
     /// An empty one over the watched workloads of a scope.
-    pub(crate) fn new(scope: String, workloads: Store<Watched>, reports: Reports) -> Self {
+    pub(crate) fn new(
+        scope: String,
+        workloads: Store<Watched>,
+        reports: Reports,
+        observe: Queue<Watched>,
+    ) -> Self {
         Self {
             scope,
             workloads,
             reports,
+            observe,
             memories: Mutex::default(),
+            observed: Mutex::default(),
+            subjects: Mutex::default(),
+            told: Mutex::default(),
+            closed: Mutex::default(),
             entries: Mutex::default(),
             standalone: Mutex::default(),
         }
@@ -123,6 +154,62 @@ impl Desk {
     /// The memory of a workload, to be held for one turn.
     pub(super) fn memory(&self, key: &WorkloadRef) -> Arc<tokio::sync::Mutex<Memory>> {
         Arc::clone(locked(&self.memories).entry(key.clone()).or_default())
+    }
+
+    /// The memory of the looks at the pods of a workload, to be held for one of them.
+    pub(super) fn observed(&self, key: &WorkloadRef) -> Arc<tokio::sync::Mutex<Observed>> {
+        Arc::clone(locked(&self.observed).entry(key.clone()).or_default())
+    }
+
+    /// Leaves a workload to whoever observes it, unless it is as it was before.
+    pub(super) fn leave(&self, key: &WorkloadRef, subject: Subject) {
+        let mut subjects = locked(&self.subjects);
+        if subjects.get(key).is_some_and(|before| before.is_like(&subject)) {
+            return;
+        }
+        subjects.insert(key.clone(), Arc::new(subject));
+        drop(subjects);
+        self.look(key);
+    }
+
+    /// Has the pods of a workload looked at.
+    pub(super) fn look(&self, key: &WorkloadRef) {
+        self.observe.push(ObjectRef::new(&key.name).within(&key.namespace));
+    }
+
+    /// What was left of a workload to be observed.
+    pub(super) fn subject(&self, key: &WorkloadRef) -> Option<Arc<Subject>> {
+        locked(&self.subjects).get(key).cloned()
+    }
+
+    /// Notes that nothing leads to a workload without a login.
+    pub(super) fn note_closed(&self, key: &WorkloadRef) -> bool {
+        locked(&self.closed).insert(key.clone())
+    }
+
+    /// Whether nothing led to a workload without a login at some time.
+    pub(super) fn was_closed(&self, key: &WorkloadRef) -> bool {
+        locked(&self.closed).contains(key)
+    }
+
+    /// Notes what is in the way of a workload, if anything is; whether that is news.
+    pub(super) fn is_news(&self, key: &WorkloadRef, refusal: Option<&Refusal>) -> bool {
+        let mut told = locked(&self.told);
+        match refusal {
+            Some(refusal) => told.insert(key.clone(), refusal.clone()).as_ref() != Some(refusal),
+            None => {
+                told.remove(key);
+                false
+            }
+        }
+    }
+
+    /// Notes what was found at a workload without a sidecar; nothing: it has to do with no object.
+    pub(super) fn put_bare(&self, key: &WorkloadRef, entry: Option<Entry>) {
+        locked(&self.subjects).remove(key);
+        locked(&self.observed).remove(key);
+        locked(&self.closed).remove(key);
+        self.put(key, entry);
     }
 
     /// Notes what was found at a workload; nothing: it has to do with no object.
@@ -140,7 +227,8 @@ impl Desk {
     /// Forgets a workload that is gone.
     pub(crate) fn forget(&self, key: &WorkloadRef) {
         locked(&self.memories).remove(key);
-        self.put(key, None);
+        locked(&self.told).remove(key);
+        self.put_bare(key, None);
         locked(&self.entries).remove(key);
     }
 

@@ -1,18 +1,20 @@
 //! Taking the sidecar out of a workload without a lost request: the traffic leaves first.
 
-use super::desk::{Entry, Memory};
+use super::desk::Memory;
 use super::{Turn, companion, template};
 use crate::controller::Next;
 use crate::failure::Failure;
 use crate::inject::{Ports, Refusal, Removal};
 use crate::service_controller::{Leaving, leaving};
-use crds::{Reason, WorkloadTraffic};
+use crds::Reason;
 use serde_json::Value;
 use tokio::time::{Duration, Instant};
 
 /// From the moment that no endpoint leads to the sidecar to the moment that it may go. Nothing reports when the kube-proxies
 /// of all nodes have followed; on large clusters they take seconds.
 const SETTLE: Duration = Duration::from_secs(10);
+/// Between two looks at a Service that somebody else has to change, which a watch may report before.
+const HELD: Duration = Duration::from_secs(5);
 /// Between two looks at the endpoints.
 const LOOK: Duration = Duration::from_millis(300);
 
@@ -29,16 +31,15 @@ impl Turn<'_> {
         if stage != Leaving::Free {
             memory.left_since = None;
         }
-        match stage {
-            Leaving::Free => self.report_leaving(removal),
-            Leaving::Awaited => {
-                self.report_leaving(removal);
-                return Ok(Next::After(LOOK));
-            }
-            Leaving::Held(text) => {
-                let refusal = Refusal::new(Reason::RemovalSkipped, text);
-                return self.watch_only(workload, ports, &refusal, memory).await;
-            }
+        if let Leaving::Held(text) = stage {
+            let refusal = Refusal::new(Reason::RemovalSkipped, text);
+            self.leave(workload, ports, Some(&refusal));
+            return Ok(Next::After(HELD));
+        }
+        let text = "its Services are restored, and the sidecar goes when traffic has left it";
+        self.leave(workload, ports, Some(&Refusal::new(Reason::InProgress, text)));
+        if stage == Leaving::Awaited {
+            return Ok(Next::After(LOOK));
         }
         let since = *memory.left_since.get_or_insert_with(Instant::now);
         if let Some(rest) = SETTLE.checked_sub(since.elapsed()).filter(|rest| !rest.is_zero()) {
@@ -50,29 +51,7 @@ impl Turn<'_> {
         }
         *memory = Memory::default();
         self.announcer.removed(removal).await;
-        self.desk.put(self.key, None);
+        self.desk.put_bare(self.key, None);
         Ok(Next::After(LOOK))
-    }
-
-    /// Until it is out, the workload still belongs to the object.
-    fn report_leaving(&self, removal: &Removal) {
-        let refusal = Refusal::new(
-            Reason::InProgress,
-            "its Services are restored, and the sidecar goes when traffic has left it".to_owned(),
-        );
-        let workload = crds::Workload {
-            injected: true,
-            traffic: WorkloadTraffic::Pending,
-            ..super::outcome::bare(self.key, &refusal)
-        };
-        let object = Some(removal.record.object.clone());
-        self.report(Entry {
-            object,
-            workload,
-            config_hash: None,
-            pods: Vec::new(),
-            direct: 0,
-            refusal: None,
-        });
     }
 }
