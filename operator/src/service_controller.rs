@@ -17,7 +17,7 @@ pub(crate) use watched::Watched;
 use crate::context::Context;
 use crate::controller::Next;
 use crate::event::{Note, Tone};
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureClass};
 use crate::inject::{INJECT, concerns};
 use crate::live::{Collection, Live};
 use crate::pods::{Pod, PodFacts};
@@ -54,10 +54,21 @@ pub(crate) async fn reconcile(
     };
     let claims = claim::read(&live, &service, &around, (&context, &board)).await?;
     let pods = pods(&live, &service).await?;
-    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &pods });
+    let facts = Facts { service: &service, claims: &claims, pods: &pods };
+    let judgement = decide(&facts);
     let written = match &judgement.change {
-        Some(change) => Some(write(&live, &service, &claims, change, &context).await?),
-        None => None,
+        Some(change) => write(&live, &service, &claims, change, &context).await.map(Some),
+        None => Ok(None),
+    };
+    let written = match written {
+        Err(failure) if failure.class == FailureClass::Refused => {
+            // Said on the workloads behind it; tried again like any other failure.
+            let seen = Watched::of(&service).fingerprint();
+            let refused = decide::refused(&facts, &failure.message);
+            board.put(&namespace, &name, Some((seen, refused)), true);
+            return Err(failure);
+        }
+        written => written?,
     };
     let seen = Watched::of(written.as_ref().unwrap_or(&service)).fingerprint();
     Ok(conclude(&board, (&namespace, &name), seen, judgement))

@@ -65,6 +65,7 @@ impl Wake {
         // One that asks for nothing still matters where it joins a Service that was turned.
         self.services_of(workload, board, |service| ours || service.is_marked());
         if ours || is_attached(workload, board) {
+            desk.notice(workload);
             self.workloads.push(reference);
         }
     }

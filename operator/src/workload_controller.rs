@@ -35,7 +35,7 @@ pub(crate) use desk::Desk;
 
 use crate::context::Context;
 use crate::controller::Next;
-use crate::failure::Failure;
+use crate::failure::{Failure, FailureClass};
 use crate::inject::{
     Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar, Target,
     Wanted, Wishes, opt_in, opt_in_text, plan,
@@ -128,7 +128,13 @@ async fn turn(
     if wishes.is_ok_and(|wishes| wishes.paused) {
         return turn.paused(&workload).await;
     }
-    turn.take(workload, memory).await
+    let taken = turn.take(&workload, memory).await;
+    if let Err(failure) = &taken
+        && failure.class == FailureClass::Refused
+    {
+        turn.api_refused(&workload, failure).await;
+    }
+    taken
 }
 
 /// A workload that neither asks for anything nor has anything: what is left of an earlier time is put away, unless its
@@ -159,21 +165,21 @@ async fn unasked(
 }
 
 impl Turn<'_> {
-    async fn take(&self, workload: Value, memory: &mut Memory) -> Result<Next, Failure> {
-        match self.plan(&workload) {
+    async fn take(&self, workload: &Value, memory: &mut Memory) -> Result<Next, Failure> {
+        match self.plan(workload) {
             Plan::Leave => {
                 self.desk.put_bare(self.key, None);
                 Ok(Next::Resync)
             }
             Plan::Refuse(refusal) => self.refused(&refusal).await,
             Plan::Keep { ports, refusal } => {
-                self.look_after(&workload, ports, refusal.as_ref()).await
+                self.look_after(workload, ports, refusal.as_ref()).await
             }
             Plan::Remove(removal) => {
                 let ports = removal.record.ports();
-                self.remove(&workload, &removal, ports, memory).await
+                self.remove(workload, &removal, ports, memory).await
             }
-            Plan::Inject(injection) => self.inject(&workload, &injection, memory).await,
+            Plan::Inject(injection) => self.inject(workload, &injection, memory).await,
         }
     }
 
@@ -253,8 +259,23 @@ impl Turn<'_> {
         }
     }
 
+    /// The API server said no, for good as far as it is known: that is told in its own words, and everything else goes on.
+    async fn api_refused(&self, workload: &Value, failure: &Failure) {
+        let message = format!("the API server refuses it: {}", failure.message);
+        let refusal = Refusal::new(Reason::ApiRefused, message);
+        match Recorded::read(workload).as_ref().map(Record::ports) {
+            Some(ports) => self.leave(workload, ports, Some(&refusal)),
+            None => self.put_refused(&refusal).await,
+        }
+    }
+
     /// Nothing is there and nothing comes.
     async fn refused(&self, refusal: &Refusal) -> Result<Next, Failure> {
+        self.put_refused(refusal).await;
+        Ok(Next::After(REFUSED))
+    }
+
+    async fn put_refused(&self, refusal: &Refusal) {
         self.announcer.trouble(Some(refusal), self.desk).await;
         let entry = Entry {
             object: self.object(),
@@ -265,7 +286,6 @@ impl Turn<'_> {
             refusal: Some(refusal.reason),
         };
         self.desk.put_bare(self.key, Some(entry));
-        Ok(Next::After(REFUSED))
     }
 
     async fn paused(&self, workload: &Value) -> Result<Next, Failure> {

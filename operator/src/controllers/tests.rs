@@ -462,3 +462,62 @@ async fn a_service_that_is_nobodys_costs_no_request() {
     scene.service_turn("web").await.unwrap();
     assert_eq!(scene.server.asked(), []);
 }
+
+#[tokio::test]
+async fn what_the_api_server_refuses_is_told_in_its_words_and_hides_nobody_else() {
+    let mut scene = Scene::protected().await;
+    let main = ObjectRef::new("main").within("shop");
+    scene.desk.put_standalone(&main, Vec::new());
+    scene.deploy("denied", &json!({INJECT: "main"}));
+    let path = format!("{DEPLOYMENTS}/denied");
+    scene.server.refuse(
+        Method::PATCH,
+        &path,
+        400,
+        "admission webhook denied it: limits are required",
+    );
+    scene.server.asked();
+    let refused = scene.turn("denied").await;
+    assert!(refused.is_err(), "it is tried again");
+    let told = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
+    assert_eq!(told.count(), 2, "one event on the workload and one on the object");
+    scene.turn("web").await.unwrap();
+    let report = scene.context.reports.get(&main);
+    assert!(report.complete);
+    assert_eq!(report.workloads.len(), 2);
+    let message = scene.message("denied");
+    assert!(
+        message.starts_with("ApiRefused: ") && message.contains("limits are required"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_service_that_may_not_be_changed_is_named_with_the_reason() {
+    let mut scene = Scene::new();
+    scene.server.refuse(Method::PATCH, &format!("{SERVICES}/web"), 403, "denied by policy");
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.put(PODS, pod("web-1", "web", true));
+    scene.turn("web").await.unwrap();
+    scene.service_turn("web").await.unwrap_err();
+    scene.look("web").await.unwrap();
+    let message = scene.message("web");
+    assert!(
+        message.starts_with("DirectPathOpen") && message.contains("denied by policy"),
+        "{message}"
+    );
+}
+
+#[tokio::test]
+async fn a_workload_that_asks_counts_before_its_first_turn() {
+    let mut scene = Scene::protected().await;
+    let main = ObjectRef::new("main").within("shop");
+    scene.desk.put_standalone(&main, Vec::new());
+    assert!(scene.context.reports.get(&main).complete);
+    scene.deploy("late", &json!({INJECT: "main"}));
+    scene.watch();
+    scene.desk.notice(&serde_json::from_value(scene.server.get(DEPLOYMENTS, "late")).unwrap());
+    let report = scene.context.reports.get(&main);
+    let late = report.workloads.iter().find(|workload| workload.name == "late").unwrap();
+    assert!(report.complete && !late.injected);
+}

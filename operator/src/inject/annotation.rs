@@ -140,24 +140,36 @@ pub(crate) fn meaning(value: &str) -> OptIn {
 
 /// Whether a workload has to do with us: it asks for something, says no, or has something.
 pub(crate) fn concerns(workload: &ObjectMeta) -> bool {
-    let has = |map: &Option<BTreeMap<String, String>>, name: &str| {
-        map.as_ref().is_some_and(|map| map.contains_key(name))
-    };
-    has(&workload.annotations, INJECT)
-        || has(&workload.labels, INJECT)
-        || has(&workload.annotations, INJECTED)
+    entry(workload.annotations.as_ref(), INJECT)
+        .or_else(|| entry(workload.labels.as_ref(), INJECT))
+        .is_some()
+        || is_recorded(workload)
+}
+
+/// Whether something was added to a workload.
+pub(crate) fn is_recorded(workload: &ObjectMeta) -> bool {
+    entry(workload.annotations.as_ref(), INJECTED).is_some()
+}
+
+/// What a workload asks for, if it asks in one way.
+pub(crate) fn asked_for(workload: &ObjectMeta) -> Option<OptIn> {
+    let annotated = entry(workload.annotations.as_ref(), INJECT);
+    annotated.or_else(|| entry(workload.labels.as_ref(), INJECT)).map(meaning)
 }
 
 /// Whether a workload may ask for the object of this name.
 pub(crate) fn asks_for(workload: &ObjectMeta, object: &str) -> bool {
-    let text = |map: &Option<BTreeMap<String, String>>| Some(meaning(map.as_ref()?.get(INJECT)?));
-    [text(&workload.annotations), text(&workload.labels)].into_iter().flatten().any(|asked| {
-        match asked {
-            OptIn::No => false,
-            OptIn::Only => true,
-            OptIn::Named(name) => name == object,
-        }
+    let texts =
+        [entry(workload.annotations.as_ref(), INJECT), entry(workload.labels.as_ref(), INJECT)];
+    texts.into_iter().flatten().any(|text| match meaning(text) {
+        OptIn::No => false,
+        OptIn::Only => true,
+        OptIn::Named(name) => name == object,
     })
+}
+
+fn entry<'a>(map: Option<&'a BTreeMap<String, String>>, name: &str) -> Option<&'a str> {
+    map?.get(name).map(String::as_str)
 }
 
 /// The text of an annotation of a workload.

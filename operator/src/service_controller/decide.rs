@@ -236,6 +236,12 @@ fn astray(facts: &Facts<'_>, ports: Ports) -> Option<String> {
     ))
 }
 
+/// What a change that the API server refuses means for each workload.
+pub(super) fn refused(facts: &Facts<'_>, words: &str) -> Vec<(WorkloadRef, Finding)> {
+    let why = format!("the API server refuses to have it changed: {words}");
+    judged(facts, None, |claim| direct(facts, claim, &why)).findings
+}
+
 /// A way past the proxy, if the Service is one for this workload.
 fn direct(facts: &Facts<'_>, claim: &Claim, why: &str) -> Finding {
     let Some(ports) = claim.standing.ports() else { return Finding::Well };

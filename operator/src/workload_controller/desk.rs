@@ -3,13 +3,14 @@
 
 use super::flapping::Repairs;
 use super::observe::Subject;
+use super::outcome;
 use crate::controller::Queue;
 use crate::fleet::Said;
-use crate::inject::{Refusal, asks_for};
+use crate::inject::{OptIn, Refusal, asked_for, asks_for, is_recorded};
 use crate::metrics::Totals;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
 use crate::workload::{Watched, WorkloadRef};
-use crds::Workload;
+use crds::{Reason, Workload};
 use kube::Resource as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -107,7 +108,7 @@ pub(super) struct Entry {
     /// Its direct connections.
     pub(super) direct: u64,
     /// Why it is refused.
-    pub(super) refusal: Option<crds::Reason>,
+    pub(super) refusal: Option<Reason>,
 }
 
 /// The memory of all workloads.
@@ -233,7 +234,7 @@ impl Desk {
     }
 
     /// Notes what the stand-alone pods of an object said.
-    pub(super) fn put_standalone(&self, object: &ObjectRef<Guarded>, pods: Vec<PodReport>) {
+    pub(crate) fn put_standalone(&self, object: &ObjectRef<Guarded>, pods: Vec<PodReport>) {
         locked(&self.standalone).insert(object.clone(), pods);
         self.publish(object);
     }
@@ -249,8 +250,9 @@ impl Desk {
             .filter_map(|(_, entry)| entry.as_ref())
             .filter(|entry| entry.object.as_ref() == Some(&object.name))
             .collect();
+        let waiting = self.waiting(&entries, object);
         let report = FleetReport {
-            workloads: own.iter().map(|entry| entry.workload.clone()).collect(),
+            workloads: own.iter().map(|entry| entry.workload.clone()).chain(waiting).collect(),
             judged_by: own
                 .iter()
                 .filter_map(|entry| Some((entry.workload.name.clone(), entry.config_hash.clone()?)))
@@ -267,7 +269,35 @@ impl Desk {
         self.reports.put(object, report);
     }
 
-    /// Whether every workload that may ask for the object has had a turn.
+    /// Workloads that ask for an object and have neither a turn behind them nor a sidecar: whatever was so before they came, now
+    /// something is open that should not be.
+    fn waiting(
+        &self,
+        entries: &BTreeMap<WorkloadRef, Option<Entry>>,
+        object: &ObjectRef<Guarded>,
+    ) -> Vec<Workload> {
+        let waits = |workload: &Watched| {
+            workload.meta().namespace == object.namespace
+                && asks_for(workload.meta(), &object.name)
+                && !is_recorded(workload.meta())
+                && entries.get(&workload.reference()).is_none_or(Option::is_none)
+        };
+        let refusal =
+            Refusal::new(Reason::InProgress, "it asks for the sidecar and has had no turn");
+        let waiting = self.workloads.state_filter(waits);
+        waiting.iter().map(|workload| outcome::bare(&workload.reference(), &refusal)).collect()
+    }
+
+    /// Notes that a workload asks for something, before its turn comes.
+    pub(crate) fn notice(&self, workload: &Watched) {
+        let known = locked(&self.entries).contains_key(&workload.reference());
+        if let (false, Some(OptIn::Named(name))) = (known, asked_for(workload.meta())) {
+            let namespace = workload.meta().namespace.clone().unwrap_or_default();
+            self.publish(&ObjectRef::new(&name).within(&namespace));
+        }
+    }
+
+    /// Whether every workload that may ask for the object has had a turn, or is known to wait for one.
     fn all_seen(
         &self,
         entries: &BTreeMap<WorkloadRef, Option<Entry>>,
@@ -278,7 +308,9 @@ impl Desk {
             workload.meta().namespace.as_deref() == Some(namespace)
                 && asks_for(workload.meta(), object)
         });
-        asking.iter().all(|workload| entries.contains_key(&workload.reference()))
+        asking.iter().all(|workload| {
+            entries.contains_key(&workload.reference()) || !is_recorded(workload.meta())
+        })
     }
 
     /// Whether a workload has had a turn and has to do with an object.
