@@ -5,10 +5,11 @@ use crate::args::RunArguments;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::controller::{Gate, Pace, Queue, queue};
+use crate::controller::{Gate, Pace, Queue, Running, queue};
 use crate::event::Events;
 use crate::leader::{Elector, Leadership, Lost};
 use crate::metrics::Metrics;
+use crate::past::Past;
 use crate::pod;
 use crate::poke::Poker;
 use crate::report::{Guarded, Reports};
@@ -50,6 +51,7 @@ impl Shared {
                 metrics: self.metrics.clone(),
                 scope: scope.clone(),
                 pace: self.pace,
+                running: Running::default(),
             },
             proxy: self.proxy.clone(),
             writer: self.writer.clone(),
@@ -59,6 +61,7 @@ impl Shared {
             poker,
             metrics: self.metrics.clone(),
             clock: Clock::System,
+            past: Past::default(),
         }
     }
 }
@@ -180,7 +183,7 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
             let wake = wake.clone();
             move |object: &Guarded| wake.object_seen(object)
         };
-        let objects = proxy_controller::start(scope, client, &queue, seen, background);
+        let (objects, made) = proxy_controller::start(scope, client, &queue, seen, background);
         background.spawn(Task::new(
             format!("the watch of references of {scope}"),
             proxy_controller::references::watch(
@@ -192,7 +195,8 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
         let workloads = controllers::start(&context, scope, &objects, (wake, woken));
         workloads.watches.into_iter().for_each(|task| background.spawn(task));
         workloads.controllers.into_iter().for_each(|task| controllers.spawn(task));
-        controllers.spawn(proxy_controller::controller(objects.clone(), requests, context));
+        let known = (objects.clone(), made);
+        controllers.spawn(proxy_controller::controller(known, requests, context));
         synced.push((objects, workloads.synced));
     }
     let (metrics, leader) = (shared.metrics.clone(), shared.leader.clone());

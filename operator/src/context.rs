@@ -4,6 +4,7 @@ use crate::clock::Clock;
 use crate::controller::Gate;
 use crate::event::Events;
 use crate::metrics::Metrics;
+use crate::past::Past;
 use crate::pod;
 use crate::poke::Poker;
 use crate::report::Reports;
@@ -32,4 +33,6 @@ pub(crate) struct Context {
     pub(crate) metrics: Metrics,
     /// The time.
     pub(crate) clock: Clock,
+    /// What this process remembers of objects.
+    pub(crate) past: Past,
 }

@@ -5,9 +5,11 @@
 
 mod backoff;
 mod queue;
+mod running;
 mod watch;
 
 pub(crate) use queue::{Queue, Requests, queue};
+pub(crate) use running::Running;
 pub(crate) use watch::{Change, Objects, follow};
 
 use crate::failure::Failure;
@@ -68,6 +70,8 @@ pub(crate) struct Gate {
     pub(crate) scope: Scope,
     /// How much is done at a time, and how often.
     pub(crate) pace: Pace,
+    /// Which turns are under way.
+    pub(crate) running: Running,
 }
 
 /// A controller: a name for logs and metrics, the objects, and whose turn it is.
@@ -179,6 +183,7 @@ where
 {
     let key = key(&ObjectRef::from_obj(object.as_ref()));
     let start = Instant::now();
+    let _turn = gate.running.enter(name, &key);
     let turn = timeout(TIME_LIMIT, async { reconcile(Arc::clone(object)).await });
     // Nothing that a turn shares is taken for true afterwards: what to write is read anew from the cluster.
     let result = match AssertUnwindSafe(turn).catch_unwind().await {

@@ -11,8 +11,8 @@ mod render;
 mod strip;
 
 pub(crate) use annotation::{
-    INJECT, INJECTED, OptIn, PAUSED, POD_SPEC_HASH, PortWish, UPSTREAM_PORT, Wishes, asked_for,
-    asks_for, concerns, is_recorded, meaning, opt_in, opt_in_text,
+    INJECT, INJECTED, INJECTED_BY, OptIn, PAUSED, POD_SPEC_HASH, PortWish, UPSTREAM_PORT, Wishes,
+    asked_for, asks_for, concerns, is_recorded, meaning, opt_in, opt_in_text,
 };
 pub(crate) use port::{PortDefaults, Ports, resolve};
 pub(crate) use record::{Record, Recorded};

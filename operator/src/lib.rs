@@ -30,6 +30,7 @@ mod leader;
 mod live;
 mod metrics;
 mod object;
+mod past;
 mod pod;
 mod pods;
 mod poke;

@@ -1,5 +1,6 @@
 //! Brings about what an `OAuth2Proxy` asks for, its injection into workloads aside: the reconcile reads as the list of its
-//! phases. Each phase is a file; only `dereference`, `apply`, `status::write` and `finalize` talk to the API server.
+//! phases. Each phase is a file; only `dereference`, `apply` with `secrets`, `status::write` and `finalize` talk to the
+//! API server.
 
 mod apply;
 mod build;
@@ -8,22 +9,26 @@ mod finalize;
 mod outcome;
 pub(crate) mod references;
 mod ring;
+mod secrets;
 mod status;
 mod validate;
 mod watches;
 
 use apply::Applied;
+use finalize::End;
 use outcome::Outcome;
+use watches::Made;
 pub(crate) use watches::{controller, start};
 
 use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::Failure;
 use crate::poke::{Delivery, Running};
-use crate::report::Guarded;
+use crate::report::{FleetReport, Guarded};
 use crate::spec::validate_spec;
-use crds::OAuth2Proxy;
-use kube::ResourceExt as _;
+use crds::{OAuth2Proxy, OAuth2ProxyStatus};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource as _;
 use kube::runtime::reflector::ObjectRef;
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,33 +36,101 @@ use std::time::Duration;
 /// One turn of one object.
 pub(crate) async fn reconcile(
     object: Arc<Guarded>,
+    made: Made,
     context: Arc<Context>,
 ) -> Result<Next, Failure> {
     let reference = ObjectRef::from_obj(object.as_ref());
-    let object = match &object.0 {
-        Ok(object) => object,
-        Err(unreadable) => return status::unreadable(unreadable, &context).await,
-    };
-    if object.metadata.deletion_timestamp.is_some() {
-        return finalize::run(object, &reference, &context).await;
+    let ends = object.meta().deletion_timestamp.is_some();
+    match &object.0 {
+        Ok(object) if ends => end(object, &reference, &context).await,
+        Ok(object) => live(object, &reference, &made, &context).await,
+        Err(unreadable) if ends => {
+            Ok(match finalize::run_unreadable(unreadable, &reference, &context).await? {
+                End::Gone => Next::Resync,
+                End::Waits(_) => Next::After(patience(&unreadable.metadata, &context)),
+            })
+        }
+        Err(unreadable) => status::unreadable(unreadable, &context).await,
     }
-    finalize::ensure(object, &context).await?;
+}
 
-    let report = context.reports.get(&reference);
-    let outcome = attempt(object, &report, &context).await;
-    let delivery = match &outcome {
-        Outcome::Applied(applied) => context.poker.deliver(&reference, &applied.running(), &report),
-        Outcome::Invalid(_) | Outcome::Waiting(_) | Outcome::Failed(_) => Delivery::Done,
-    };
-    let status = status::decide(object, &outcome, &report, context.clock.now());
-    status::write(object, &status, &context).await?;
+async fn live(
+    object: &OAuth2Proxy,
+    reference: &ObjectRef<Guarded>,
+    made: &Made,
+    context: &Context,
+) -> Result<Next, Failure> {
+    finalize::ensure(object, context).await?;
+    let report = context.reports.get(reference);
+    let outcome = attempt(object, &report, Some(made), context).await;
+    let (status, delivery) = conclude((object, reference), &outcome, &report, context);
+    status::write(&object.metadata, object.status.as_ref(), &status, context).await?;
     next(outcome, delivery)
 }
 
-/// The phases. What goes wrong in one of them is an outcome too, so that the status tells of it.
+/// A turn of an object that is being deleted. What it waits for is not there for a moment only, so its Secrets are kept as
+/// they should be meanwhile.
+async fn end(
+    object: &OAuth2Proxy,
+    reference: &ObjectRef<Guarded>,
+    context: &Context,
+) -> Result<Next, Failure> {
+    let End::Waits(ready) = finalize::run(object, reference, context).await? else {
+        return Ok(Next::Resync);
+    };
+    let before = object.status.clone().unwrap_or_default();
+    let report = context.reports.get(reference);
+    // One whose configuration was never written has nothing to keep.
+    let rendered = before.config_hash.is_some();
+    let (outcome, status, delivery) = if rendered {
+        let outcome = attempt(object, &report, None, context).await;
+        let (status, delivery) = conclude((object, reference), &outcome, &report, context);
+        (Some(outcome), status, delivery)
+    } else {
+        let observed_generation = object.metadata.generation;
+        (None, OAuth2ProxyStatus { observed_generation, ..before.clone() }, Delivery::Done)
+    };
+    let status = finalize::told(status, ready, (&before, context));
+    status::write(&object.metadata, object.status.as_ref(), &status, context).await?;
+    match (outcome, delivery) {
+        (Some(Outcome::Failed(failure)), _) => Err(failure),
+        (_, Delivery::Again(delay)) => Ok(Next::After(delay)),
+        (_, Delivery::Done) => Ok(Next::After(patience(&object.metadata, context))),
+    }
+}
+
+/// When to look again at an object that waits for its end: the longer it has waited, the later. What its workloads do brings
+/// its turn about in any case.
+fn patience(object: &ObjectMeta, context: &Context) -> Duration {
+    let waited = object.deletion_timestamp.as_ref().map(|since| {
+        let seconds = context.clock.now().as_second() - since.0.as_second();
+        Duration::from_secs(u64::try_from(seconds).unwrap_or_default())
+    });
+    (waited.unwrap_or_default() / 10).clamp(Duration::from_secs(5), Duration::from_mins(1))
+}
+
+/// What follows from a turn: the status, and whether pods are to be told.
+fn conclude(
+    (object, reference): (&OAuth2Proxy, &ObjectRef<Guarded>),
+    outcome: &Outcome,
+    report: &FleetReport,
+    context: &Context,
+) -> (OAuth2ProxyStatus, Delivery) {
+    let delivery = match outcome {
+        Outcome::Applied(applied) => context.poker.deliver(reference, &applied.running(), report),
+        Outcome::Invalid(_) | Outcome::Waiting(_) | Outcome::Failed(_) => Delivery::Done,
+    };
+    let now = context.clock.now();
+    let since = context.past.failing(reference, outcome.failure().is_some(), now);
+    (status::decide(object, outcome, report, (now, since)), delivery)
+}
+
+/// The phases. What goes wrong in one of them is an outcome too, so that the status tells of it. Without `made` it is for the
+/// Secrets alone.
 async fn attempt(
     object: &OAuth2Proxy,
-    report: &crate::report::FleetReport,
+    report: &FleetReport,
+    made: Option<&Made>,
     context: &Context,
 ) -> Outcome {
     let spec = match validate_spec(object) {
@@ -76,7 +149,11 @@ async fn attempt(
         Ok(wanted) => wanted,
         Err(findings) => return Outcome::Invalid(findings),
     };
-    match apply::run(&proxy, wanted, context).await {
+    let applied = match made {
+        Some(made) => apply::run(&proxy, wanted, made, context).await,
+        None => apply::keep(&proxy, wanted, context).await,
+    };
+    match applied {
         Ok(applied) => Outcome::Applied(applied),
         Err(apply::Error::Collision(finding)) => Outcome::Waiting(vec![finding]),
         Err(apply::Error::Failed(failure)) => Outcome::Failed(failure),
@@ -84,13 +161,21 @@ async fn attempt(
 }
 
 fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
-    match (outcome, delivery) {
-        (Outcome::Failed(failure), _) => Err(failure),
-        (_, Delivery::Again(delay)) => Ok(Next::After(delay)),
-        // What is missing is looked for by `references`, and that more often than every object gets a turn.
-        (Outcome::Waiting(_), Delivery::Done) => Ok(Next::After(Duration::from_mins(1))),
-        (Outcome::Invalid(_) | Outcome::Applied(_), Delivery::Done) => Ok(Next::Resync),
-    }
+    // What is missing is looked for by `references`, and that more often than every object gets a turn.
+    let waiting = Next::After(Duration::from_mins(1));
+    let settled = match outcome {
+        Outcome::Failed(failure) => return Err(failure),
+        Outcome::Applied(Applied { standalone: Err(apply::Error::Failed(failure)), .. }) => {
+            return Err(failure);
+        }
+        Outcome::Waiting(_)
+        | Outcome::Applied(Applied { standalone: Err(apply::Error::Collision(_)), .. }) => waiting,
+        Outcome::Invalid(_) | Outcome::Applied(_) => Next::Resync,
+    };
+    Ok(match delivery {
+        Delivery::Again(delay) => Next::After(delay),
+        Delivery::Done => settled,
+    })
 }
 
 impl Applied {
@@ -98,11 +183,6 @@ impl Applied {
     fn running(&self) -> Running<'_> {
         Running { config: &self.config_hash, mounted: &self.mounted }
     }
-}
-
-/// `namespace/name`, for logs.
-pub(crate) fn key(object: &OAuth2Proxy) -> String {
-    format!("{}/{}", object.namespace().unwrap_or_default(), object.name_any())
 }
 
 #[cfg(test)]

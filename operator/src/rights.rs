@@ -50,9 +50,10 @@ pub(crate) const RIGHTS: Rights = Rights {
         rule(&[""], &["services"], &["get", "list", "watch", "create", "patch", "delete"]),
         // Whether requests still go to pods whose sidecar is to go.
         rule(&["discovery.k8s.io"], &["endpointslices"], &["list"]),
-        rule(&[""], &["serviceaccounts"], &["get", "create", "patch", "delete"]),
-        // By name only: whoever may list or watch Secrets may read all of them at once.
-        rule(&[""], &["secrets"], &["get", "create", "patch"]),
+        rule(&[""], &["serviceaccounts"], &["get", "list", "watch", "create", "patch", "delete"]),
+        // By name only: whoever may list or watch Secrets may read all of them at once. Ours have no owner whose end would
+        // take them along, so they are deleted.
+        rule(&[""], &["secrets"], &["get", "create", "patch", "delete"]),
         rule(&[""], &["configmaps"], &["get"]),
         rule(&["events.k8s.io"], &["events"], &["create", "patch"]),
     ],
@@ -117,7 +118,7 @@ mod tests {
     fn secrets_can_be_neither_listed_nor_watched() {
         let work = rights(&serde_json::to_value(RIGHTS.work).unwrap());
         assert!(work.iter().all(|(_, resource, verb)| {
-            resource != "secrets" || ["get", "create", "patch"].contains(&verb.as_str())
+            resource != "secrets" || ["get", "create", "patch", "delete"].contains(&verb.as_str())
         }));
     }
 }

@@ -2,6 +2,18 @@
 //!
 //! It knows no defaults, no field managers and no watches; what depends on those is tested with a real one.
 
+use crate::clock::Clock;
+use crate::context::Context;
+use crate::controller::{Gate, Pace, Running, queue};
+use crate::event::Events;
+use crate::leader::{Elector, Times};
+use crate::metrics::Metrics;
+use crate::past::Past;
+use crate::pod;
+use crate::poke::Poker;
+use crate::report::Reports;
+use crate::scope::Scope;
+use crate::seen::Seen;
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -11,11 +23,15 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Collections of the namespace of the tests.
 pub(crate) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments";
 pub(crate) const SERVICES: &str = "/api/v1/namespaces/shop/services";
 pub(crate) const PODS: &str = "/api/v1/namespaces/shop/pods";
+pub(crate) const SECRETS: &str = "/api/v1/namespaces/shop/secrets";
+pub(crate) const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 pub(crate) const OBJECTS: &str = "/apis/oauth2proxy.dev/v1alpha1/namespaces/shop/oauth2proxies";
 
 /// The server. Clones are one.
@@ -121,11 +137,8 @@ impl Server {
             return failure(*code, message);
         }
         match parts.method {
-            Method::POST => (201, serde_json::from_slice(body).unwrap()),
-            Method::DELETE => match state.objects.remove(&path) {
-                Some(object) => (200, object),
-                None => failure(404, "not found"),
-            },
+            Method::POST => state.create(&path, serde_json::from_slice(body).unwrap()),
+            Method::DELETE => state.delete(&path, body),
             Method::PATCH => {
                 let kind = parts.headers["content-type"].to_str().unwrap().to_owned();
                 state.patch(path, &kind, body)
@@ -136,6 +149,33 @@ impl Server {
 }
 
 impl State {
+    fn create(&mut self, collection: &str, mut object: Value) -> (u16, Value) {
+        let path = format!("{collection}/{}", object["metadata"]["name"].as_str().unwrap_or("?"));
+        if self.objects.contains_key(&path) {
+            return failure(409, "it exists");
+        }
+        // What a Secret is sent as text it holds as data.
+        for (key, text) in object["stringData"].as_object().cloned().unwrap_or_default() {
+            let data = base64_simd::STANDARD.encode_to_string(text.as_str().unwrap());
+            object["data"][key] = json!(data);
+        }
+        self.version += 1;
+        object["metadata"]["uid"] = json!(format!("made-{}", self.version));
+        object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        self.objects.insert(path, object.clone());
+        (201, object)
+    }
+
+    fn delete(&mut self, path: &str, body: &[u8]) -> (u16, Value) {
+        let Some(object) = self.objects.get(path) else { return failure(404, "not found") };
+        let sent: Value = serde_json::from_slice(body).unwrap_or_default();
+        let wanted = sent["preconditions"].as_object().cloned().unwrap_or_default();
+        if wanted.iter().any(|(key, value)| object["metadata"][key] != *value) {
+            return failure(409, "it is another one by now");
+        }
+        (200, self.objects.remove(path).unwrap())
+    }
+
     fn read(&self, path: &str, query: &str) -> (u16, Value) {
         if let Some(object) = self.objects.get(path) {
             return (200, object.clone());
@@ -163,20 +203,64 @@ impl State {
 
     fn patch(&mut self, path: String, kind: &str, body: &[u8]) -> (u16, Value) {
         let sent: Value = serde_json::from_slice(body).unwrap();
+        let status = path.strip_suffix("/status").map(str::to_owned);
+        let path = status.clone().unwrap_or(path);
         let mut object = self.objects.get(&path).cloned().unwrap_or_else(|| json!({}));
-        if kind.contains("json-patch") {
+        let seen = &sent["metadata"]["resourceVersion"];
+        if !seen.is_null() && *seen != object["metadata"]["resourceVersion"] {
+            return failure(409, "it has changed");
+        }
+        if status.is_some() {
+            object["status"] = sent["status"].clone();
+        } else if kind.contains("json-patch") {
             let operations: json_patch::Patch = serde_json::from_value(sent).unwrap();
             if json_patch::patch(&mut object, &operations).is_err() {
                 return failure(422, "a test of the patch failed");
             }
+        } else if kind.contains("merge-patch") {
+            json_patch::merge(&mut object, &sent);
         } else {
             merge(&mut object, &sent);
         }
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
-        self.objects.insert(path, object.clone());
+        let held = object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
+        if held || object["metadata"]["deletionTimestamp"].is_null() {
+            self.objects.insert(path, object.clone());
+        } else {
+            // Nothing holds it any more.
+            self.objects.remove(&path);
+        }
         (200, object)
     }
+}
+
+/// All that a reconcile needs, with this server behind it.
+pub(crate) fn context(server: &Server) -> Arc<Context> {
+    let client = server.client();
+    let elector =
+        Elector::new(client.clone(), ("shop", "lease"), "me", Times::default(), Clock::System);
+    let (leader, _) = elector.run(std::future::pending());
+    Arc::new(Context {
+        client: client.clone(),
+        gate: Gate {
+            leader,
+            stop: CancellationToken::new(),
+            metrics: Metrics::new(),
+            scope: Scope::Namespace("shop".to_owned()),
+            pace: Pace { concurrency: 1, resync: Duration::from_mins(10) },
+            running: Running::default(),
+        },
+        proxy: pod::Defaults { image: "proxy:1".to_owned(), user: None, group: None },
+        events: Events::new(client.clone(), "me", Clock::System),
+        reports: Reports::new(queue().0),
+        seen: Seen::default(),
+        poker: Poker::new(client).0,
+        metrics: Metrics::new(),
+        writer: "operators/lease".to_owned(),
+        clock: Clock::System,
+        past: Past::default(),
+    })
 }
 
 fn failure(code: u16, message: &str) -> (u16, Value) {

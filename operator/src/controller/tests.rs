@@ -24,6 +24,7 @@ fn gate(leads: bool) -> (Gate, watch::Sender<bool>) {
         metrics: Metrics::new(),
         scope: Scope::Namespace("shop".to_owned()),
         pace: Pace { concurrency: 4, resync: Duration::from_mins(10) },
+        running: Running::default(),
     };
     (gate, lead)
 }

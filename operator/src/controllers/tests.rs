@@ -1,27 +1,16 @@
 //! Turns of workloads and Services, one after another, each with the whole scene under control.
 
 use super::*;
-use crate::clock::Clock;
 use crate::controller::Next;
-use crate::controller::{Gate, Pace};
-use crate::event::Events;
 use crate::failure::Failure;
 use crate::inject::{INJECTED, PAUSED, UPSTREAM_PORT};
-use crate::leader::{Elector, Times};
-use crate::metrics::Metrics;
-use crate::pod;
-use crate::poke::Poker;
-use crate::report::Reports;
-use crate::scope::Scope;
-use crate::seen::Seen;
+use crate::testing;
 use crate::testing::{DEPLOYMENTS, OBJECTS, PODS, SERVICES, Server};
 use http::Method;
 use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
-use std::time::Duration;
-use tokio_util::sync::CancellationToken;
 
 /// One namespace with the object `main`, whose configuration is rendered.
 struct Scene {
@@ -37,28 +26,7 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let server = Server::default();
-        let client = server.client();
-        let elector =
-            Elector::new(client.clone(), ("shop", "lease"), "me", Times::default(), Clock::System);
-        let (leader, _) = elector.run(std::future::pending());
-        let context = Arc::new(Context {
-            client: client.clone(),
-            gate: Gate {
-                leader,
-                stop: CancellationToken::new(),
-                metrics: Metrics::new(),
-                scope: Scope::Namespace("shop".to_owned()),
-                pace: Pace { concurrency: 1, resync: Duration::from_mins(10) },
-            },
-            proxy: pod::Defaults { image: "proxy:1".to_owned(), user: None, group: None },
-            events: Events::new(client.clone(), "me", Clock::System),
-            reports: Reports::new(queue().0),
-            seen: Seen::default(),
-            poker: Poker::new(client).0,
-            metrics: Metrics::new(),
-            writer: "operators/lease".to_owned(),
-            clock: Clock::System,
-        });
+        let context = testing::context(&server);
         let ((all, workloads), (behind, services), (known, objects)) = (store(), store(), store());
         let desk =
             Arc::new(Desk::new("shop".to_owned(), all.clone(), context.reports.clone(), queue().0));

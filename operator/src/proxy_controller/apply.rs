@@ -3,28 +3,28 @@
 //! The order has reasons: keys before the configuration that names them, both before pods that mount them, pods before the
 //! Service that leads to them. Nothing that belongs to someone else is touched.
 
-use super::build::{Standalone, Wanted, with_new_key};
+use super::build::{Standalone, Wanted};
+use super::secrets::{Secrets, collision, internal};
 use super::validate::ValidatedProxy;
+use super::watches::Made;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::object::FIELD_MANAGER;
-use crate::object::{covers, is_owned};
+use crate::object::{covers, is_labelled, is_owned};
 use crate::spec::Finding;
 use crate::spec::name;
-use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
-use base64_simd::URL_SAFE_NO_PAD;
-use crds::Reason;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::{Api, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::fmt::Debug;
 
-/// What is now in the cluster.
+/// What is now in the cluster: the configuration is.
 #[derive(Debug)]
 pub(crate) struct Applied {
     /// Hash of the configuration.
@@ -33,8 +33,8 @@ pub(crate) struct Applied {
     pub(super) sealing_key: Option<String>,
     /// Changes whenever a Secret that pods mount does, the configuration aside.
     pub(super) mounted: String,
-    /// The stand-alone proxy.
-    pub(super) standalone: Option<Rollout>,
+    /// The stand-alone proxy, if there is to be one, or why it is not as it should be. The configuration is in force without it.
+    pub(super) standalone: Result<Option<Rollout>, Error>,
 }
 
 /// How far the stand-alone Deployment is.
@@ -47,6 +47,7 @@ pub(super) struct Rollout {
 }
 
 /// Why it was not done.
+#[derive(Debug)]
 pub(super) enum Error {
     /// An object of the name belongs to someone else.
     Collision(Finding),
@@ -61,63 +62,94 @@ impl From<Failure> for Error {
 }
 
 /// Applies everything and prunes the rest.
+///
+/// # Errors
+/// The Secrets could not be written. What comes after them fails inside of [`Applied`].
 pub(super) async fn run(
+    proxy: &ValidatedProxy,
+    wanted: Wanted,
+    made: &Made,
+    context: &Context,
+) -> Result<Applied, Error> {
+    let (mut applied, standalone) = secrets(proxy, wanted, true, context).await?;
+    let writer = Writer::of((&proxy.spec.namespace, &proxy.spec.name), &proxy.spec.uid, context);
+    applied.standalone = match standalone {
+        Some(objects) => writer.standalone(&objects).await.map(Some),
+        None if made.may_hold(&proxy.spec.namespace, &name::standalone(&proxy.spec.name)) => {
+            writer.prune().await.map(|()| None).map_err(Error::Failed)
+        }
+        None => Ok(None),
+    };
+    Ok(applied)
+}
+
+/// Keeps the Secrets as they should be while the object waits for its end: no first key is made any more.
+pub(super) async fn keep(
     proxy: &ValidatedProxy,
     wanted: Wanted,
     context: &Context,
 ) -> Result<Applied, Error> {
+    secrets(proxy, wanted, false, context).await.map(|(applied, _)| applied)
+}
+
+async fn secrets(
+    proxy: &ValidatedProxy,
+    wanted: Wanted,
+    first_key: bool,
+    context: &Context,
+) -> Result<(Applied, Option<Standalone>), Error> {
     let Wanted { cookie_secret, config_secret, config_hash, standalone } = wanted;
-    let writer = Writer { context, proxy };
-    if let Some(secret) = cookie_secret {
-        writer.create_cookie_secret(secret).await?;
+    let ValidatedProxy { spec, ring, found } = proxy;
+    let secrets = Secrets::of((&spec.namespace, &spec.name), &spec.uid, context);
+    match cookie_secret {
+        Some(secret) if first_key => secrets.first_key(secret).await?,
+        Some(_) => {}
+        // One that the specification names is the user's.
+        None if spec.spec.session.cookie.secret_ref.is_some() => {}
+        None => {
+            if let Some(live) = found.secret(&name::own_cookie_secret(&spec.name)) {
+                secrets.keys(live).await?;
+            }
+        }
     }
-    writer.ensure::<Secret>(&name::config_secret(&proxy.spec.name), &config_secret).await?;
-    let standalone = if let Some(objects) = standalone {
-        Some(writer.standalone(&objects).await?)
-    } else {
-        writer.prune().await?;
-        None
-    };
-    Ok(Applied {
+    secrets.config(found.secret(&name::config_secret(&spec.name)), &config_secret).await?;
+    let applied = Applied {
         config_hash,
-        sealing_key: proxy.ring.sealing().map(str::to_owned),
-        mounted: proxy.found.versions(&proxy.spec),
-        standalone,
-    })
+        sealing_key: ring.sealing().map(str::to_owned),
+        mounted: found.versions(spec),
+        standalone: Ok(None),
+    };
+    Ok((applied, standalone))
 }
 
-struct Writer<'a> {
+/// Writes and takes away the objects of the stand-alone proxy.
+pub(super) struct Writer<'a> {
     context: &'a Context,
-    proxy: &'a ValidatedProxy,
+    namespace: &'a str,
+    object: &'a str,
+    uid: &'a str,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// For the object with this name and uid.
+    pub(super) fn of(
+        (namespace, object): (&'a str, &'a str),
+        uid: &'a str,
+        context: &'a Context,
+    ) -> Self {
+        Self { context, namespace, object, uid }
+    }
+
     fn api<K>(&self) -> Api<K>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
     {
-        Api::namespaced(self.context.client.clone(), &self.proxy.spec.namespace)
-    }
-
-    /// By POST, which can not overwrite: if the Secret was made meanwhile, that one counts and this turn starts over.
-    async fn create_cookie_secret(&self, secret: Value) -> Result<(), Error> {
-        let mut bytes = [0_u8; 32];
-        SystemRandom::new()
-            .fill(&mut bytes)
-            .map_err(|_| Failure::conflict("the system gave no random bytes for a key"))?;
-        let secret = with_new_key(secret, &URL_SAFE_NO_PAD.encode_to_string(bytes));
-        let secret: Secret = serde_json::from_value(secret).map_err(|error| internal(&error))?;
-        let parameters =
-            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        self.api::<Secret>().create(&parameters, &secret).await.map_err(|error| {
-            Failure::api(&format!("creating Secret {}", secret.name_any()), &error)
-        })?;
-        Ok(())
+        Api::namespaced(self.context.client.clone(), self.namespace)
     }
 
     async fn standalone(&self, objects: &Standalone) -> Result<Rollout, Error> {
         let Standalone { service_account, deployment, service } = objects;
-        let name = name::standalone(&self.proxy.spec.name);
+        let name = name::standalone(self.object);
         self.ensure::<ServiceAccount>(&name, service_account).await?;
         let live = self.ensure::<Deployment>(&name, deployment).await?;
         self.ensure::<Service>(&name, service).await?;
@@ -131,11 +163,18 @@ impl Writer<'_> {
     }
 
     /// Takes away the stand-alone proxy, if it is ours: address first, so that nobody is led to pods that end.
-    async fn prune(&self) -> Result<(), Error> {
-        let name = name::standalone(&self.proxy.spec.name);
+    pub(super) async fn prune(&self) -> Result<(), Failure> {
+        let name = name::standalone(self.object);
         self.delete::<Service>(&name).await?;
         self.delete::<Deployment>(&name).await?;
         self.delete::<ServiceAccount>(&name).await
+    }
+
+    /// Whether an object may be written: it was made for this one, or is left of an earlier object of the name whose deletion
+    /// was told to leave it behind.
+    fn is_ours(&self, live: &ObjectMeta) -> bool {
+        let left = live.owner_references.as_ref().is_none_or(Vec::is_empty);
+        is_owned(live, self.uid) || (left && is_labelled(live, self.object))
     }
 
     /// The live object as wanted, written only if it differs.
@@ -153,21 +192,21 @@ impl Writer<'_> {
             .await
             .map_err(|error| Failure::api(&format!("reading {kind} {name}"), &error))?;
         if let Some(live) = live {
-            if !is_owned(live.meta(), &self.proxy.spec.uid) {
-                return Err(Error::Collision(self.collision(&kind, name)));
+            if !self.is_ours(live.meta()) {
+                return Err(Error::Collision(collision(&kind, name, self.object)));
             }
             let value = serde_json::to_value(&live).map_err(|error| internal(&error))?;
             if covers(&value, wanted) {
                 return Ok(live);
             }
         }
-        tracing::info!(kind, name, namespace = self.proxy.spec.namespace, "applying");
+        tracing::info!(kind, name, namespace = self.namespace, "applying");
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let applied = api.patch(name, &parameters, &Patch::Apply(wanted)).await;
         Ok(applied.map_err(|error| Failure::api(&format!("applying {kind} {name}"), &error))?)
     }
 
-    async fn delete<K>(&self, name: &str) -> Result<(), Error>
+    async fn delete<K>(&self, name: &str) -> Result<(), Failure>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
             + Clone
@@ -180,35 +219,16 @@ impl Writer<'_> {
             .await
             .map_err(|error| Failure::api(&format!("reading {kind} {name}"), &error))?;
         let Some(live) = live else { return Ok(()) };
-        if !is_owned(&live.metadata, &self.proxy.spec.uid)
-            || live.metadata.deletion_timestamp.is_some()
-        {
+        if !is_owned(&live.metadata, self.uid) || live.metadata.deletion_timestamp.is_some() {
             return Ok(());
         }
-        tracing::info!(kind, name, namespace = self.proxy.spec.namespace, "deleting");
+        tracing::info!(kind, name, namespace = self.namespace, "deleting");
         // The one that was looked at, and no other of the same name.
         let this = Preconditions { uid: live.uid(), resource_version: None };
         match api.delete(name, &DeleteParams::background().preconditions(this)).await {
             Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
-            Err(error) => Err(Failure::api(&format!("deleting {kind} {name}"), &error).into()),
+            Err(error) => Err(Failure::api(&format!("deleting {kind} {name}"), &error)),
             Ok(_) => Ok(()),
         }
     }
-
-    fn collision(&self, kind: &str, name: &str) -> Finding {
-        Finding::new(
-            Reason::NameCollision,
-            "metadata.name",
-            format!(
-                "{kind} {name:?} exists and does not belong to this object: rename or delete it, or give the object \
-                 another name than {:?}",
-                self.proxy.spec.name
-            ),
-        )
-    }
-}
-
-/// A type of ours that does not fit the API is a mistake in this program; trying again later is all that can be done.
-fn internal(error: &serde_json::Error) -> Failure {
-    Failure::conflict(format!("an object of ours does not fit its type: {error}"))
 }

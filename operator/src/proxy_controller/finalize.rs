@@ -1,145 +1,175 @@
-//! The end of an object: it waits until no workload depends on it, by what the API server says now and never by a cache,
-//! because an empty cache would leave sidecars without their Secrets.
+//! The end of an object: it waits until nothing depends on it, by what the API server says now and never by a cache, because
+//! an empty cache would leave sidecars without their Secrets.
+//!
+//! In order: no workload carries the sidecar or is about to, the stand-alone proxy goes, the last pod that mounts the Secrets
+//! is gone, the Secrets go, the finalizer goes.
 
+mod ending;
+mod holders;
+
+use super::apply::Writer;
+use super::secrets::Secrets;
 use super::status::write;
 use crate::condition::{Decision, State};
 use crate::context::Context;
-use crate::controller::Next;
 use crate::failure::Failure;
-use crate::inject::{INJECT, INJECTED, OptIn, meaning};
 use crate::object::FIELD_MANAGER;
-use crate::object::is_owned;
 use crate::report::Guarded;
-use crds::{ConditionType, DeletionPolicy, OAuth2Proxy, Reason};
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ListParams, Patch, PatchParams};
+use crds::{ConditionType, DeletionPolicy, OAuth2Proxy, OAuth2ProxyStatus, Reason};
+use ending::Ending;
+use holders::Holders;
+use kube::api::{Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
-use serde_json::{Value, json};
-use std::time::Duration;
+use serde_json::json;
 
 /// Our finalizer.
 const FINALIZER: &str = "oauth2proxy.dev/workloads";
+/// The collector's: what the object owns is to be left behind and still names it as owner.
+const ORPHANS: &str = "orphan";
 
 /// Puts the finalizer on, before anything is made that would need it.
 pub(super) async fn ensure(object: &OAuth2Proxy, context: &Context) -> Result<(), Failure> {
     if object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
         return Ok(());
     }
-    let finalizers: Vec<_> =
-        object.finalizers().iter().map(String::as_str).chain([FINALIZER]).collect();
-    set(object, &finalizers, context).await
+    let ending = Ending::of(object);
+    let finalizers: Vec<_> = ending.finalizers().chain([FINALIZER]).collect();
+    set(&ending, &finalizers, context).await
 }
 
-/// One turn of an object that is being deleted.
+/// How far the end of an object is.
+pub(super) enum End {
+    /// Nothing of ours holds it any more.
+    Gone,
+    /// It waits; what is told of it.
+    Waits(Decision),
+}
+
+/// One turn of the end of an object that can be read.
 pub(super) async fn run(
     object: &OAuth2Proxy,
     reference: &ObjectRef<Guarded>,
     context: &Context,
-) -> Result<Next, Failure> {
-    if !object.finalizers().iter().any(|finalizer| finalizer == FINALIZER) {
-        return Ok(Next::Resync);
-    }
-    let users = users(object, context).await?;
-    if users.is_empty() {
-        tracing::info!(
-            object = super::key(object),
-            "no workload depends on the object any more: it goes"
-        );
-        let finalizers: Vec<_> =
-            object.finalizers().iter().map(String::as_str).filter(|f| *f != FINALIZER).collect();
-        set(object, &finalizers, context).await?;
-        // Without a finalizer it is gone before its next turn.
-        context.reports.forget(reference);
-        context.poker.forget(reference);
-        return Ok(Next::Resync);
-    }
-    let mut status = object.status.clone().unwrap_or_default();
-    let decision =
-        Decision::new(ConditionType::Ready, State::False, reason(object), message(object, &users));
-    let ready = decision.into_condition(
-        &status.conditions,
-        object.metadata.generation,
-        context.clock.now(),
-    );
-    status.conditions.retain(|condition| condition.type_ != ConditionType::Ready.as_str());
-    status.conditions.insert(0, ready);
-    write(object, &status, context).await?;
-    Ok(Next::After(Duration::from_secs(5)))
+) -> Result<End, Failure> {
+    end(&Ending::of(object), reference, context).await
 }
 
-fn reason(object: &OAuth2Proxy) -> Reason {
-    match object.spec.deletion_policy {
+/// One turn of the end of an object that does not fit our types: metadata and policy are all that is needed of it.
+pub(super) async fn run_unreadable(
+    object: &InvalidObject,
+    reference: &ObjectRef<Guarded>,
+    context: &Context,
+) -> Result<End, Failure> {
+    let Some(ending) = Ending::read(&object.metadata, context).await? else { return Ok(End::Gone) };
+    let end = end(&ending, reference, context).await?;
+    if let End::Waits(ready) = &end {
+        let before = &ending.status;
+        let now =
+            OAuth2ProxyStatus { observed_generation: ending.metadata.generation, ..before.clone() };
+        let status = told(now, ready.clone(), (before, context));
+        write(&ending.metadata, Some(before), &status, context).await?;
+    }
+    Ok(end)
+}
+
+/// The status of an object that waits for its end: as it is otherwise, but for `Ready`. `before` is what was written last.
+pub(super) fn told(
+    mut status: OAuth2ProxyStatus,
+    ready: Decision,
+    (before, context): (&OAuth2ProxyStatus, &Context),
+) -> OAuth2ProxyStatus {
+    let generation = status.observed_generation;
+    let ready = ready.into_condition(&before.conditions, generation, context.clock.now());
+    status.conditions.retain(|condition| condition.type_ != ConditionType::Ready.as_str());
+    status.conditions.insert(0, ready);
+    status
+}
+
+async fn end(
+    ending: &Ending,
+    reference: &ObjectRef<Guarded>,
+    context: &Context,
+) -> Result<End, Failure> {
+    if !ending.finalizers().any(|finalizer| finalizer == FINALIZER) {
+        return Ok(End::Gone);
+    }
+    let (place, uid) = (ending.place(), ending.uid());
+    let mut holders = holders::workloads(ending, context).await?;
+    if holders.is_none() && ending.finalizers().any(|finalizer| finalizer == ORPHANS) {
+        holders = Some(Holders::Collector);
+    }
+    if holders.is_none() {
+        Writer::of(place, uid, context).prune().await?;
+        holders = holders::pods(ending, context).await?;
+    }
+    if let Some(holders) = holders {
+        return Ok(End::Waits(Decision::new(
+            ConditionType::Ready,
+            State::False,
+            reason(ending),
+            message(ending, &holders),
+        )));
+    }
+    tracing::info!(
+        object = format!("{}/{}", place.0, place.1),
+        "nothing depends on the object any more: it goes"
+    );
+    if !holders::left_behind(ending, context).await? {
+        Secrets::of(place, uid, context).remove(ending.users_own.as_deref()).await?;
+    }
+    let finalizers: Vec<_> = ending.finalizers().filter(|f| *f != FINALIZER).collect();
+    set(ending, &finalizers, context).await?;
+    // Without a finalizer it is gone before its next turn.
+    context.reports.forget(reference);
+    context.poker.forget(reference);
+    context.past.forget(reference);
+    Ok(End::Gone)
+}
+
+fn reason(ending: &Ending) -> Reason {
+    match ending.policy {
         DeletionPolicy::Block => Reason::DeletionBlocked,
         DeletionPolicy::Remove => Reason::Deleting,
     }
 }
 
-fn message(object: &OAuth2Proxy, users: &[String]) -> String {
-    let shown = users.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
-    let more = users.len().saturating_sub(10);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    match object.spec.deletion_policy {
-        DeletionPolicy::Block => format!(
-            "the deletion waits for {shown}{more}: remove the annotation oauth2proxy.dev/inject there, or set \
-             spec.deletionPolicy to Remove to take the sidecars out and leave the applications open"
+fn message(ending: &Ending, holders: &Holders) -> String {
+    match holders {
+        Holders::Workloads(names) => {
+            let shown = names.iter().take(10).cloned().collect::<Vec<_>>().join(", ");
+            let more = names.len().saturating_sub(10);
+            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            match ending.policy {
+                DeletionPolicy::Block => format!(
+                    "the deletion waits for {shown}{more}: remove the annotation oauth2proxy.dev/inject there, or set \
+                     spec.deletionPolicy to Remove to take the sidecars out and leave the applications open"
+                ),
+                DeletionPolicy::Remove => {
+                    format!("the sidecar is being removed from {shown}{more}")
+                }
+            }
+        }
+        Holders::Collector => {
+            "what the object owns is being left behind, as its deletion asks".to_owned()
+        }
+        Holders::Pod(name) => format!(
+            "the deletion waits for pods that still mount the object's Secrets, {name} is the oldest of them: they go with \
+             their rollout; one that stays on a node that is lost goes when it is deleted by force"
         ),
-        DeletionPolicy::Remove => format!("the sidecar is being removed from {shown}{more}"),
     }
 }
 
-/// Workloads that depend on the object, as the API server lists them now. A failed list is an error, never an empty answer.
-async fn users(object: &OAuth2Proxy, context: &Context) -> Result<Vec<String>, Failure> {
-    let api: Api<Deployment> =
-        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
-    let list = api
-        .list_metadata(&ListParams::default())
-        .await
-        .map_err(|error| Failure::api("listing the Deployments of the namespace", &error))?;
-    let asks = object.spec.deletion_policy == DeletionPolicy::Block;
-    let uid = object.uid().unwrap_or_default();
-    Ok(list
-        .items
-        .iter()
-        .filter(|workload| {
-            !is_owned(&workload.metadata, &uid)
-                && depends(&workload.metadata, &object.name_any(), asks)
-        })
-        .map(|workload| format!("Deployment {}", workload.name_any()))
-        .collect())
-}
-
-/// Whether a workload carries the sidecar of the object or, if `asks` counts, wants it.
-fn depends(workload: &ObjectMeta, object: &str, asks: bool) -> bool {
-    let annotation = |name: &str| workload.annotations.as_ref().and_then(|all| all.get(name));
-    let label = |name: &str| workload.labels.as_ref().and_then(|all| all.get(name));
-    let carries = annotation(INJECTED).is_some_and(|record| {
-        // A record that can not be read may be of this object: better to wait than to take Secrets away.
-        serde_json::from_str::<Value>(record)
-            .ok()
-            .is_none_or(|record| record.get("object").is_none_or(|name| name == object))
-    });
-    // `true` means whichever object is the only one; only the record says that it was this one.
-    let names = |text: &String| matches!(meaning(text), OptIn::Named(name) if name == object);
-    carries || (asks && [annotation(INJECT), label(INJECT)].into_iter().flatten().any(names))
-}
-
-async fn set(object: &OAuth2Proxy, finalizers: &[&str], context: &Context) -> Result<(), Failure> {
-    let api: Api<OAuth2Proxy> =
-        Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
+async fn set(ending: &Ending, finalizers: &[&str], context: &Context) -> Result<(), Failure> {
+    let (namespace, name) = ending.place();
+    let api: Api<OAuth2Proxy> = Api::namespaced(context.client.clone(), namespace);
     // With the version, because a list is replaced as a whole.
     let metadata =
-        json!({"finalizers": finalizers, "resourceVersion": object.metadata.resource_version});
+        json!({"finalizers": finalizers, "resourceVersion": ending.metadata.resource_version});
     let parameters =
         PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    match api
-        .patch_metadata(
-            &object.name_any(),
-            &parameters,
-            &Patch::Merge(json!({"metadata": metadata})),
-        )
-        .await
+    match api.patch_metadata(name, &parameters, &Patch::Merge(json!({"metadata": metadata}))).await
     {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
         Err(error) => Err(Failure::api("writing the finalizer", &error)),
@@ -148,32 +178,4 @@ async fn set(object: &OAuth2Proxy, finalizers: &[&str], context: &Context) -> Re
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn workload(metadata: &Value) -> ObjectMeta {
-        serde_json::from_value(metadata.clone()).unwrap()
-    }
-
-    #[test]
-    fn a_workload_that_asks_in_whatever_form_holds_the_object() {
-        for metadata in [
-            json!({"annotations": {INJECT: "main"}}),
-            json!({"annotations": {INJECT: " main "}}),
-            json!({"labels": {INJECT: "main"}}),
-            json!({"annotations": {INJECT: "other"}, "labels": {INJECT: "main"}}),
-            json!({"annotations": {INJECTED: r#"{"object":"main"}"#}}),
-            json!({"annotations": {INJECTED: "unreadable"}}),
-        ] {
-            assert!(depends(&workload(&metadata), "main", true), "{metadata}");
-        }
-        for metadata in [
-            json!({}),
-            json!({"annotations": {INJECT: "true"}}),
-            json!({"annotations": {INJECT: "other", INJECTED: r#"{"object":"other"}"#}}),
-        ] {
-            assert!(!depends(&workload(&metadata), "main", true), "{metadata}");
-        }
-        assert!(!depends(&workload(&json!({"annotations": {INJECT: "main"}})), "main", false));
-    }
-}
+mod tests;

@@ -1,6 +1,6 @@
 //! How a reconcile ended. The status is a total function of it.
 
-use super::apply::Applied;
+use super::apply::{Applied, Error};
 use crate::failure::Failure;
 use crate::spec::Finding;
 
@@ -13,6 +13,19 @@ pub(crate) enum Outcome {
     Waiting(Vec<Finding>),
     /// The API server refused or did not answer.
     Failed(Failure),
-    /// Everything is as it should be in the API server.
+    /// The configuration is in the API server, and the rest as it should be, unless `standalone` says what is in its way.
     Applied(Applied),
+}
+
+impl Outcome {
+    /// What the API server refused or did not answer, in whatever phase.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Failed(failure)
+            | Self::Applied(Applied { standalone: Err(Error::Failed(failure)), .. }) => {
+                Some(failure)
+            }
+            Self::Invalid(_) | Self::Waiting(_) | Self::Applied(_) => None,
+        }
+    }
 }

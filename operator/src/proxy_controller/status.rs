@@ -10,21 +10,24 @@ use super::outcome::Outcome;
 use crate::report::FleetReport;
 use conditions::Facts;
 use crds::{Mode, OAuth2Proxy, OAuth2ProxyStatus, Workload};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
+/// How long turns may fail before what was last known counts for nothing.
+const BRIDGED: SignedDuration = SignedDuration::from_mins(10);
 /// How many workloads the status lists.
 const LISTED: usize = 50;
 
-/// Decides the whole status.
+/// Decides the whole status: as of now, with the time since when all turns have failed, if this one has.
 pub(super) fn decide(
     object: &OAuth2Proxy,
     outcome: &Outcome,
     report: &FleetReport,
-    now: Timestamp,
+    (now, failing_since): (Timestamp, Option<Timestamp>),
 ) -> OAuth2ProxyStatus {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation;
-    let facts = Facts { object, outcome, report, before: &before };
+    let lasting = failing_since.is_some_and(|since| now.duration_since(since) >= BRIDGED);
+    let facts = Facts { object, outcome, report, before: &before, lasting };
     let conditions = conditions::decide(&facts)
         .into_iter()
         .map(|decision| decision.into_condition(&before.conditions, generation, now))

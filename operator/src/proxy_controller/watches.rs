@@ -7,13 +7,38 @@ use crate::object::{MANAGED_BY, OBJECT};
 use crate::report::Guarded;
 use crate::scope::Scope;
 use crate::tasks::{Task, Tasks};
+use futures_util::FutureExt as _;
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt as _};
 use std::sync::Arc;
+
+/// What was made for stand-alone proxies, as far as the watches know: that something is there may be believed, that it is not
+/// only if nothing follows from it but to leave everything as it is.
+#[derive(Clone)]
+pub(crate) struct Made(Arc<Known>);
+
+/// Whether something of a namespace and name is there.
+type Known = dyn Fn(&str, &str) -> bool + Send + Sync;
+
+impl Made {
+    /// What is known by `known`.
+    pub(super) fn by(known: impl Fn(&str, &str) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(known))
+    }
+
+    /// Whether anything of this name may be there. What comes later is reported by its watch, and the object gets its turn.
+    pub(super) fn may_hold(&self, namespace: &str, name: &str) -> bool {
+        (self.0)(namespace, name)
+    }
+}
+
+/// The name of the controller in logs and metrics.
+pub(super) const NAME: &str = "oauth2proxy";
 
 /// The objects of a scope, and the watches that feed the queue. Spawned on `tasks`; they run until the process ends. `seen` is told
 /// of every object that is listed, changed or deleted.
@@ -23,7 +48,7 @@ pub(crate) fn start(
     queue: &Queue<Guarded>,
     seen: impl Fn(&Guarded) + Send + 'static,
     tasks: &mut Tasks,
-) -> Objects<Guarded> {
+) -> (Objects<Guarded>, Made) {
     let own = queue.clone();
     let (objects, watch) = follow::<Guarded>(scope.api(client), scope.watch(), move |object, _| {
         own.push(ObjectRef::from_obj(object));
@@ -31,9 +56,27 @@ pub(crate) fn start(
     });
     tasks.spawn(watch);
     let ours = scope.watch().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
-    tasks.spawn(owned::<PartialObjectMeta<Deployment>>(scope, client, ours.clone(), queue));
-    tasks.spawn(owned::<PartialObjectMeta<Service>>(scope, client, ours, queue));
-    objects
+    let (deployments, watch) = owned::<Deployment>(scope, client, ours.clone(), queue);
+    tasks.spawn(watch);
+    let (services, watch) = owned::<Service>(scope, client, ours.clone(), queue);
+    tasks.spawn(watch);
+    let (accounts, watch) = owned::<ServiceAccount>(scope, client, ours, queue);
+    tasks.spawn(watch);
+    let made = Made::by(move |namespace, name| {
+        holds(&deployments, namespace, name)
+            || holds(&services, namespace, name)
+            || holds(&accounts, namespace, name)
+    });
+    (objects, made)
+}
+
+/// Whether a watch knows of something. Before its first list has arrived, anything may be there.
+fn holds<K>(objects: &Objects<PartialObjectMeta<K>>, namespace: &str, name: &str) -> bool
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    objects.listed().now_or_never().is_none()
+        || objects.get(&ObjectRef::new(name).within(namespace)).is_some()
 }
 
 /// Gives the turn to the object that something of ours was made for.
@@ -42,32 +85,30 @@ fn owned<K>(
     client: &kube::Client,
     config: watcher::Config,
     queue: &Queue<Guarded>,
-) -> Task
+) -> (Objects<PartialObjectMeta<K>>, Task)
 where
-    K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
         + std::fmt::Debug
-        + serde::de::DeserializeOwned
         + Send
         + Sync
         + 'static,
 {
     let queue = queue.clone();
-    let (_, watch) = follow::<K>(scope.api(client), config, move |made, _| {
+    follow(scope.api::<PartialObjectMeta<K>>(client), config, move |made, _| {
         if let (Some(object), Some(namespace)) = (made.labels().get(OBJECT), made.namespace()) {
             queue.push(ObjectRef::new(object).within(&namespace));
         }
-    });
-    watch
+    })
 }
 
 /// The controller.
 pub(crate) fn controller(
-    objects: Objects<Guarded>,
+    (objects, made): (Objects<Guarded>, Made),
     requests: Requests<Guarded>,
     context: Arc<Context>,
 ) -> Task {
     let gate = context.gate.clone();
-    Controller { name: "oauth2proxy", objects, requests }
-        .task(gate, move |object| reconcile(object, Arc::clone(&context)))
+    Controller { name: NAME, objects, requests }
+        .task(gate, move |object| reconcile(object, made.clone(), Arc::clone(&context)))
 }

@@ -1,6 +1,6 @@
 //! The Secret with the configuration file. It is a Secret because it says who may pass without a login.
 
-use crate::object::metadata;
+use crate::object::kept;
 use crate::spec::{ValidSpec, name};
 use k8s_openapi::ByteString;
 use proxy_config::Version;
@@ -11,7 +11,7 @@ pub(super) fn build(spec: &ValidSpec, text: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": metadata(spec, &name::config_secret(&spec.name)),
+        "metadata": kept(spec, &name::config_secret(&spec.name)),
         "type": "Opaque",
         "data": {Version::V1.file_name(): ByteString(text.as_bytes().to_vec())},
     })

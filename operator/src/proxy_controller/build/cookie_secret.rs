@@ -1,6 +1,6 @@
 //! The Secret with the keys that seal sessions.
 
-use crate::object::metadata;
+use crate::object::kept;
 use crate::proxy_controller::ring::FIRST;
 use crate::proxy_controller::validate::ValidatedProxy;
 use crate::spec::name;
@@ -16,7 +16,7 @@ pub(super) fn build(proxy: &ValidatedProxy) -> Option<Value> {
         json!({
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": metadata(spec, &name),
+            "metadata": kept(spec, &name),
             "type": "Opaque",
         })
     })

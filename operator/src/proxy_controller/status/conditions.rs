@@ -1,7 +1,8 @@
 //! Each condition from the facts. What is not known stays as it was, so that a restart of the operator flips nothing.
 
 use crate::condition::{Decision, State, find};
-use crate::failure::FailureClass;
+use crate::failure::{Failure, FailureClass};
+use crate::proxy_controller::apply::Error;
 use crate::proxy_controller::outcome::Outcome;
 use crate::report::{FleetReport, NoLogin};
 use crate::spec::Finding;
@@ -19,6 +20,8 @@ pub(super) struct Facts<'a> {
     pub(super) outcome: &'a Outcome,
     pub(super) report: &'a FleetReport,
     pub(super) before: &'a OAuth2ProxyStatus,
+    /// Whether turns have failed for so long that nothing may be said to be as before.
+    pub(super) lasting: bool,
 }
 
 /// Sessions in cookies are refreshed by each replica on its own.
@@ -71,19 +74,7 @@ fn config_rendered(facts: &Facts<'_>) -> Decision {
                 format!("{}.{kept}", listed(findings)),
             )
         }
-        // That it was well before helps nobody: as long as it is refused, nothing that is asked for comes about.
-        Outcome::Failed(failure) if failure.class == FailureClass::Refused => Decision::new(
-            ConfigRendered,
-            State::False,
-            Reason::ApiRefused,
-            format!("{failure}. It is tried again every few minutes."),
-        ),
-        Outcome::Failed(failure) => as_before(
-            facts,
-            ConfigRendered,
-            Reason::ApiFailure,
-            format!("{failure}. It is tried again."),
-        ),
+        Outcome::Failed(failure) => failed(facts, ConfigRendered, failure),
         Outcome::Applied(applied) => {
             let secret = name::config_secret(&facts.object.name_any());
             let hash = applied.config_hash.get(..12).unwrap_or_default();
@@ -95,6 +86,20 @@ fn config_rendered(facts: &Facts<'_>) -> Decision {
             )
         }
     }
+}
+
+/// What the API server refused or did not answer.
+fn failed(facts: &Facts<'_>, type_: ConditionType, failure: &Failure) -> Decision {
+    // That it was well before helps nobody: as long as it is refused, nothing that is asked for comes about.
+    if failure.class == FailureClass::Refused {
+        let message = format!("{failure}. It is tried again every few minutes.");
+        return Decision::new(type_, State::False, Reason::ApiRefused, message);
+    }
+    let message = format!("{failure}. It is tried again.");
+    if facts.lasting {
+        return Decision::new(type_, State::Unknown, Reason::ApiFailure, message);
+    }
+    as_before(facts, type_, Reason::ApiFailure, message)
 }
 
 fn listed(findings: &[Finding]) -> String {
@@ -284,7 +289,13 @@ fn ready(facts: &Facts<'_>, parts: &[Decision]) -> Decision {
 /// What is in the way in stand-alone mode.
 fn standalone(facts: &Facts<'_>) -> Option<Decision> {
     let Outcome::Applied(applied) = facts.outcome else { return None };
-    let rollout = applied.standalone?;
+    let rollout = match &applied.standalone {
+        Ok(rollout) => (*rollout)?,
+        Err(Error::Collision(finding)) => {
+            return Some(Decision::new(Ready, State::False, finding.reason, finding.to_string()));
+        }
+        Err(Error::Failed(failure)) => return Some(failed(facts, Ready, failure)),
+    };
     let name = name::standalone(&facts.object.name_any());
     let up = rollout.updated.min(rollout.available);
     if !rollout.observed || up < rollout.wanted {

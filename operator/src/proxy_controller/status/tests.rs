@@ -8,8 +8,9 @@ use crate::spec::{Finding, config_is_rendered};
 use crds::{ConditionType, Reason, WorkloadKind, WorkloadTraffic};
 use serde_json::json;
 
-fn now() -> Timestamp {
-    Timestamp::from_second(1_000).unwrap()
+/// Now, and nothing has failed.
+fn at() -> (Timestamp, Option<Timestamp>) {
+    (Timestamp::from_second(1_000).unwrap(), None)
 }
 
 fn applied(standalone: Option<Rollout>) -> Outcome {
@@ -17,7 +18,7 @@ fn applied(standalone: Option<Rollout>) -> Outcome {
         config_hash: "present-hash-0123".to_owned(),
         sealing_key: Some("key-1".to_owned()),
         mounted: String::new(),
-        standalone,
+        standalone: Ok(standalone),
     })
 }
 
@@ -64,7 +65,7 @@ fn every_outcome_gives_every_condition() {
         Outcome::Waiting(finding()),
         Outcome::Failed(Failure::conflict("no")),
     ] {
-        let status = decide(&object(json!({})), &outcome, &FleetReport::default(), now());
+        let status = decide(&object(json!({})), &outcome, &FleetReport::default(), at());
         let types: Vec<_> =
             status.conditions.iter().map(|condition| condition.type_.as_str()).collect();
         assert_eq!(types, ConditionType::ALL.map(ConditionType::as_str));
@@ -74,7 +75,7 @@ fn every_outcome_gives_every_condition() {
 
 #[test]
 fn without_workloads_a_rendered_object_is_ready() {
-    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![]), now());
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], vec![]), at());
     assert_eq!(condition(&status, ConditionType::Ready), pair("True", Reason::Ready));
     assert_eq!(condition(&status, ConditionType::IssuerReachable), pair("Unknown", Reason::NoPods));
     assert_eq!(status.injected.as_deref(), Some("0/0"));
@@ -90,7 +91,7 @@ fn an_invalid_object_says_all_problems_and_keeps_what_runs() {
     let findings = ["a", "b"]
         .map(|field| Finding::new(Reason::ReferenceMissing, format!("spec.{field}"), "is missing"));
     let status =
-        decide(&object, &Outcome::Waiting(findings.to_vec()), &fleet(vec![], vec![]), now());
+        decide(&object, &Outcome::Waiting(findings.to_vec()), &fleet(vec![], vec![]), at());
     assert_eq!(
         condition(&status, ConditionType::ConfigRendered),
         pair("False", Reason::ReferenceMissing)
@@ -108,20 +109,20 @@ fn an_invalid_object_says_all_problems_and_keeps_what_runs() {
 fn an_api_failure_flips_nothing() {
     let mut object = object(json!({}));
     object.status =
-        Some(decide(&object, &applied(None), &fleet(vec![workload("app")], vec![]), now()));
+        Some(decide(&object, &applied(None), &fleet(vec![workload("app")], vec![]), at()));
     let failed = Outcome::Failed(Failure::conflict("the API server is away"));
-    let status = decide(&object, &failed, &FleetReport::default(), now());
+    let status = decide(&object, &failed, &FleetReport::default(), at());
     assert_eq!(Some(&status), object.status.as_ref());
 }
 
 #[test]
 fn a_refusal_of_the_api_server_ends_ready_in_its_own_words() {
     let mut object = object(json!({}));
-    object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), now()));
+    object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), at()));
     let status = kube::core::Status::failure("exceeded quota: small", "Forbidden").with_code(403);
     let error = kube::Error::Api(Box::new(status));
     let refused = Outcome::Failed(Failure::api("applying Secret main-config", &error));
-    let status = decide(&object, &refused, &fleet(vec![], vec![]), now());
+    let status = decide(&object, &refused, &fleet(vec![], vec![]), at());
     for type_ in [ConditionType::ConfigRendered, ConditionType::Ready] {
         assert_eq!(condition(&status, type_), pair("False", Reason::ApiRefused));
         let message = &find(&status.conditions, type_).unwrap().message;
@@ -137,9 +138,9 @@ fn a_refusal_of_the_api_server_ends_ready_in_its_own_words() {
 fn the_second_decision_equals_the_first_so_nothing_is_written() {
     let mut object = object(json!({}));
     let report = fleet(vec![workload("b"), workload("a")], vec![pod(Some("present-hash-0123"))]);
-    object.status = Some(decide(&object, &applied(None), &report, now()));
+    object.status = Some(decide(&object, &applied(None), &report, at()));
     let later = Timestamp::from_second(5_000).unwrap();
-    assert_eq!(Some(decide(&object, &applied(None), &report, later)), object.status);
+    assert_eq!(Some(decide(&object, &applied(None), &report, (later, None))), object.status);
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn a_workload_that_can_not_be_injected_comes_first_and_holds_ready_back() {
         &object(json!({})),
         &applied(None),
         &fleet(vec![workload("a"), refused], vec![]),
-        now(),
+        at(),
     );
     assert_eq!(status.workloads[0].name, "z");
     assert_eq!(status.injected.as_deref(), Some("1/2"));
@@ -169,7 +170,7 @@ fn a_workload_that_can_not_be_injected_comes_first_and_holds_ready_back() {
 fn pods_with_an_old_configuration_are_in_progress_and_one_that_refuses_it_is_named() {
     let behind = Workload { pods: 2, ..workload("app") };
     let report = fleet(vec![behind], vec![pod(Some("old"))]);
-    let status = decide(&object(json!({})), &applied(None), &report, now());
+    let status = decide(&object(json!({})), &applied(None), &report, at());
     assert_eq!(
         condition(&status, ConditionType::WorkloadsInjected),
         pair("False", Reason::InProgress)
@@ -179,7 +180,7 @@ fn pods_with_an_old_configuration_are_in_progress_and_one_that_refuses_it_is_nam
         &object(json!({})),
         &applied(None),
         &fleet(vec![workload("app")], vec![refusing]),
-        now(),
+        at(),
     );
     assert_eq!(
         condition(&status, ConditionType::WorkloadsInjected),
@@ -199,7 +200,7 @@ fn an_open_path_is_never_ready() {
             &object(json!({})),
             &applied(None),
             &fleet(vec![open, workload("b")], vec![]),
-            now(),
+            at(),
         );
         assert_eq!(condition(&status, ConditionType::TrafficRouted), pair("False", reason));
         assert_eq!(condition(&status, ConditionType::Ready).0, "False");
@@ -213,13 +214,13 @@ fn the_issuer_is_judged_by_the_pods() {
     let bad =
         PodReport { issuer: no(Reason::IssuerUnreachable, "connection refused"), ..good.clone() };
     let status =
-        decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good.clone()]), now());
+        decide(&object(json!({})), &applied(None), &fleet(vec![], vec![good.clone()]), at());
     assert_eq!(
         condition(&status, ConditionType::IssuerReachable),
         pair("True", Reason::IssuerAnswers)
     );
     let pods = vec![good.clone(), bad.clone()];
-    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], pods), now());
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], pods), at());
     assert_eq!(
         condition(&status, ConditionType::IssuerReachable),
         pair("False", Reason::IssuerUnreachable)
@@ -227,7 +228,7 @@ fn the_issuer_is_judged_by_the_pods() {
     assert_eq!(condition(&status, ConditionType::Ready), pair("False", Reason::IssuerUnreachable));
     let refused = PodReport { issuer: no(Reason::ClientRefused, "invalid_client"), ..good.clone() };
     let pods = vec![good, bad, refused];
-    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], pods), now());
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![], pods), at());
     for type_ in [ConditionType::IssuerReachable, ConditionType::Ready] {
         assert_eq!(condition(&status, type_), pair("False", Reason::ClientRefused));
         assert!(find(&status.conditions, type_).unwrap().message.contains("invalid_client"));
@@ -245,7 +246,7 @@ fn the_stand_alone_proxy_is_waited_for() {
         (2, false, pair("False", Reason::DeploymentNotReady)),
     ] {
         let status =
-            decide(&object, &applied(rollout(available, observed)), &fleet(vec![], vec![]), now());
+            decide(&object, &applied(rollout(available, observed)), &fleet(vec![], vec![]), at());
         assert_eq!(condition(&status, ConditionType::Ready), expected);
         assert_eq!(status.mode, Some(Mode::Standalone));
     }
@@ -254,7 +255,7 @@ fn the_stand_alone_proxy_is_waited_for() {
 #[test]
 fn no_more_than_fifty_workloads_are_listed_and_all_are_counted() {
     let workloads = (0..60).map(|i| workload(&format!("app-{i:02}"))).collect();
-    let status = decide(&object(json!({})), &applied(None), &fleet(workloads, vec![]), now());
+    let status = decide(&object(json!({})), &applied(None), &fleet(workloads, vec![]), at());
     assert_eq!((status.workloads.len(), status.workload_count), (50, Some(60)));
 }
 
@@ -263,7 +264,7 @@ fn a_workload_judged_by_another_configuration_is_not_up_to_date() {
     let judged = |by: &str| {
         let mut report = fleet(vec![workload("app")], vec![]);
         report.judged_by.insert("app".to_owned(), by.to_owned());
-        decide(&object(json!({})), &applied(None), &report, now()).workloads[0].up_to_date
+        decide(&object(json!({})), &applied(None), &report, at()).workloads[0].up_to_date
     };
     assert_eq!((judged("present-hash-0123"), judged("hash-before")), (1, 0));
 }
@@ -272,7 +273,7 @@ fn a_workload_judged_by_another_configuration_is_not_up_to_date() {
 fn injection_waits_for_the_configuration_of_the_present_specification() {
     let mut object = object(json!({}));
     assert!(config_is_rendered(&object).is_err());
-    object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), now()));
+    object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), at()));
     assert_eq!(config_is_rendered(&object), Ok(()));
     object.metadata.generation = Some(4);
     assert!(config_is_rendered(&object).is_err());
@@ -288,7 +289,7 @@ fn several_pods_that_refresh_sessions_in_cookies_are_named_and_nothing_else_suff
     };
     let rollout = || Some(Rollout { wanted: 2, updated: 2, available: 2, observed: true });
     let of = |object: &OAuth2Proxy, report: &FleetReport| {
-        let status = decide(object, &applied(rollout()), report, now());
+        let status = decide(object, &applied(rollout()), report, at());
         assert_eq!(condition(&status, ConditionType::Ready), pair("True", Reason::Ready));
         condition(&status, ConditionType::RefreshCoordinated)
     };

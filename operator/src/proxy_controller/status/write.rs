@@ -8,43 +8,60 @@ use crate::failure::Failure;
 use crate::object::FIELD_MANAGER;
 use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason};
 use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Patch, PatchParams};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
-use kube::{Api, Resource as _, ResourceExt as _};
+use kube::{Api, Resource as _};
 use serde_json::json;
 
-/// Writes the status of `object` unless it is there already.
+/// Writes the status of an object unless it is there already.
 pub(in crate::proxy_controller) async fn write(
-    object: &OAuth2Proxy,
+    object: &ObjectMeta,
+    before: Option<&OAuth2ProxyStatus>,
     status: &OAuth2ProxyStatus,
     context: &Context,
 ) -> Result<(), Failure> {
-    if object.status.as_ref() == Some(status) {
+    if before == Some(status) {
         return Ok(());
     }
-    let namespace = object.namespace().unwrap_or_default();
-    let api: Api<OAuth2Proxy> = Api::namespaced(context.client.clone(), &namespace);
+    let namespace = object.namespace.clone().unwrap_or_default();
+    // The answer is the whole object, and may be one that does not fit our types.
+    let kind = ApiResource::erase::<OAuth2Proxy>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), &namespace, &kind);
     let body = json!({
         "apiVersion": OAuth2Proxy::api_version(&()),
         "kind": OAuth2Proxy::kind(&()),
         // With the uid, so that an object made anew meanwhile does not get the status of the old one.
-        "metadata": {"uid": object.metadata.uid},
+        "metadata": {"uid": object.uid},
         "status": status,
     });
     // Nobody else writes it, so there is nobody to take a field from.
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    match api.patch_status(&object.name_any(), &parameters, &Patch::Apply(body)).await {
+    match api
+        .patch_status(object.name.as_deref().unwrap_or_default(), &parameters, &Patch::Apply(body))
+        .await
+    {
         Ok(_) => {}
         Err(kube::Error::Api(answer)) if answer.code == 404 => return Ok(()),
         Err(error) => return Err(Failure::api("writing the status", &error)),
     }
-    let before =
-        object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    let before = before.map(|status| status.conditions.as_slice()).unwrap_or_default();
     for note in notes(before, &status.conditions) {
-        context.events.publish(&note, &object.object_ref(&()), None).await;
+        context.events.publish(&note, &reference(object), None).await;
     }
     Ok(())
+}
+
+/// An object, as the subject of an event.
+fn reference(object: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(OAuth2Proxy::api_version(&()).into_owned()),
+        kind: Some(OAuth2Proxy::kind(&()).into_owned()),
+        name: object.name.clone(),
+        namespace: object.namespace.clone(),
+        uid: object.uid.clone(),
+        ..ObjectReference::default()
+    }
 }
 
 /// What is worth an event: something that a user has to act on and did not know of, and that all is well again.
@@ -60,6 +77,7 @@ fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
         let flipped = old.is_none_or(|old| old.status != now.status);
         let changed = flipped
             || old.is_some_and(|old| old.reason != now.reason || old.message != now.message);
+        let renamed = old.is_none_or(|old| old.reason != now.reason);
         let note = |tone| Note {
             tone,
             reason,
@@ -70,8 +88,16 @@ fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
             ConditionType::Ready if now.status == State::True.as_str() && flipped => {
                 notes.push(Note { text: now.message.clone(), ..note(Tone::Normal) });
             }
-            // Ready repeats another, but for what only the stand-alone proxy has.
-            ConditionType::Ready => {}
+            // Ready repeats another, but for the object's own end and for what only the stand-alone proxy has. How far that
+            // rollout is, is no event.
+            ConditionType::Ready => match reason {
+                Reason::DeletionBlocked if renamed => notes.push(note(Tone::Warning)),
+                Reason::Deleting if renamed => notes.push(note(Tone::Normal)),
+                Reason::ApiRefused | Reason::NameCollision if changed && alone(after, now) => {
+                    notes.push(note(Tone::Warning));
+                }
+                _ => {}
+            },
             _ if now.status == State::False.as_str() && changed && reason != Reason::InProgress => {
                 notes.push(note(Tone::Warning));
             }
@@ -81,20 +107,17 @@ fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
     notes
 }
 
+/// Whether no other condition says the same.
+fn alone(all: &[Condition], one: &Condition) -> bool {
+    all.iter().all(|other| other.type_ == one.type_ || other.reason != one.reason)
+}
+
 /// An object that does not fit our types, which only happens while its definition and this program differ in version. The
 /// others go on.
 pub(in crate::proxy_controller) async fn unreadable(
     object: &InvalidObject,
     context: &Context,
 ) -> Result<Next, Failure> {
-    let reference = ObjectReference {
-        api_version: Some(OAuth2Proxy::api_version(&()).into_owned()),
-        kind: Some(OAuth2Proxy::kind(&()).into_owned()),
-        name: object.metadata.name.clone(),
-        namespace: object.metadata.namespace.clone(),
-        uid: object.metadata.uid.clone(),
-        ..ObjectReference::default()
-    };
     let text = format!(
         "this version of the operator can not read the object: {}. Upgrade it, or correct the field",
         object.error
@@ -105,6 +128,6 @@ pub(in crate::proxy_controller) async fn unreadable(
         action: "Reconcile",
         text: text.clone(),
     };
-    context.events.publish(&note, &reference, None).await;
+    context.events.publish(&note, &reference(&object.metadata), None).await;
     Err(Failure::user(text))
 }
