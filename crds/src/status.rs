@@ -95,6 +95,12 @@ pub enum WorkloadKind {
     StatefulSet,
     /// `apps/v1` `DaemonSet`.
     DaemonSet,
+    /// `batch/v1` Job.
+    Job,
+    /// `batch/v1` `CronJob`.
+    CronJob,
+    /// `v1` Pod.
+    Pod,
 }
 
 /// Where requests to a workload go.

@@ -1,7 +1,7 @@
 //! The watches and controllers of workloads and Services of one scope, joined: who is woken by what, and with what it works.
 
 use crate::context::Context;
-use crate::controller::{Controller, Objects, Queue, Requests, follow, queue};
+use crate::controller::{Change, Controller, Objects, Queue, Requests, follow, queue};
 use crate::inject::INJECT;
 use crate::report::Guarded;
 use crate::scope::Scope;
@@ -89,11 +89,11 @@ pub(crate) fn start(
     ];
     let mut watches = vec![workload_watch, service_watch];
     for (watch, controller) in [
-        refusing::<StatefulSet>(context, scope, scope.watch()),
-        refusing::<DaemonSet>(context, scope, scope.watch()),
-        refusing::<Job>(context, scope, scope.watch()),
-        refusing::<CronJob>(context, scope, scope.watch()),
-        refusing::<Pod>(context, scope, scope.watch().labels(INJECT)),
+        refusing::<StatefulSet>((context, &desk), scope, scope.watch()),
+        refusing::<DaemonSet>((context, &desk), scope, scope.watch()),
+        refusing::<Job>((context, &desk), scope, scope.watch()),
+        refusing::<CronJob>((context, &desk), scope, scope.watch()),
+        refusing::<Pod>((context, &desk), scope, scope.watch().labels(INJECT)),
     ] {
         watches.push(watch);
         controllers.push(controller);
@@ -187,7 +187,11 @@ fn run_standalone(
 }
 
 /// Watches a kind that gets no sidecar, to say so where one asks for it.
-fn refusing<K>(context: &Arc<Context>, scope: &Scope, which: watcher::Config) -> (Task, Task)
+fn refusing<K>(
+    (context, desk): (&Arc<Context>, &Arc<Desk>),
+    scope: &Scope,
+    which: watcher::Config,
+) -> (Task, Task)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
         + Clone
@@ -198,17 +202,25 @@ where
         + 'static,
 {
     let (queue, requests) = queue::<PartialObjectMeta<K>>();
-    let (objects, watch) =
-        follow(scope.api(&context.client), which, move |workload: &PartialObjectMeta<K>, _| {
-            if unsupported::asks(workload).is_some() {
-                queue.push(ObjectRef::from_obj(workload));
+    let seen = {
+        let desk = Arc::clone(desk);
+        move |workload: &PartialObjectMeta<K>, change| {
+            let key = unsupported::reference(workload);
+            let known = key.as_ref().is_some_and(|key| desk.is_known(key));
+            match (change, key) {
+                (Change::Deleted, Some(key)) if known => desk.forget(&key),
+                (Change::Applied, _) if known || unsupported::asks(workload).is_some() => {
+                    queue.push(ObjectRef::from_obj(workload));
+                }
+                _ => {}
             }
-        });
+        }
+    };
+    let (objects, watch) = follow(scope.api(&context.client), which, seen);
     let controller = Controller { name: "unsupported", objects, requests };
-    let told = unsupported::Told::default();
-    let owned = Arc::clone(context);
+    let (context, desk) = (Arc::clone(context), Arc::clone(desk));
     let run = controller.task(context.gate.clone(), move |workload| {
-        unsupported::reconcile(workload, Arc::clone(&owned), Arc::clone(&told))
+        unsupported::reconcile(workload, Arc::clone(&context), Arc::clone(&desk))
     });
     (watch, run)
 }

@@ -3,7 +3,7 @@
 //! A workload or Service that has nothing to do with us costs no request.
 
 use crate::controller::Queue;
-use crate::inject::{asks_for, concerns};
+use crate::inject::{INJECT, asks_for, concerns};
 use crate::report::Guarded;
 use crate::service_controller::{self, Board};
 use crate::workload;
@@ -61,7 +61,8 @@ impl Wake {
         if gone {
             desk.forget(&named);
         }
-        let ours = concerns(workload.meta()) || desk.is_known(&named);
+        let misplaced = workload.pod_annotation(INJECT).is_some();
+        let ours = concerns(workload.meta()) || misplaced || desk.is_known(&named);
         // One that asks for nothing still matters where it joins a Service that was turned.
         self.services_of(workload, board, |service| ours || service.is_marked());
         if ours || is_attached(workload, board) {

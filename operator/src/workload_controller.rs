@@ -37,8 +37,8 @@ use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::{Failure, FailureClass};
 use crate::inject::{
-    Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar, Target,
-    Wanted, Wishes, opt_in, opt_in_text, plan,
+    INJECT, Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar,
+    Target, Wanted, Wishes, meaning, opt_in, opt_in_text, plan, template_opt_in,
 };
 use crate::live::{Collection, Live};
 use crate::pod::{self, PodPorts};
@@ -157,11 +157,32 @@ async fn unasked(
         Announcer::new(&context.events, (key, workload), None).opt_in_restored(&opt_in).await;
         return Ok(Next::After(Duration::from_millis(200)));
     }
-    desk.is_news(key, None);
     memory.repairs = Repairs::default();
     companion::delete(live, &key.name).await?;
-    desk.put_bare(key, None);
+    misplaced(context, desk, key, workload).await;
     Ok(Next::Resync)
+}
+
+/// An opt-in on the pod template, where other sidecars want theirs: it has no effect, and that must not go unsaid.
+async fn misplaced(context: &Context, desk: &Desk, key: &WorkloadRef, workload: &Value) {
+    let asked = match (opt_in_text(workload), template_opt_in(workload).map(meaning)) {
+        (None, Some(asked)) if asked != OptIn::No => asked,
+        _ => {
+            desk.is_news(key, None);
+            return desk.put_bare(key, None);
+        }
+    };
+    let text = format!(
+        "annotation {INJECT} stands on the pod template, where it has no effect, so the application is open: put it on the {} itself",
+        key.kind
+    );
+    let refusal = Refusal::new(Reason::InvalidAnnotation, text);
+    Announcer::new(&context.events, (key, workload), None).trouble(Some(&refusal), desk).await;
+    let object = match asked {
+        OptIn::Named(name) => Some(name),
+        OptIn::No | OptIn::Only => None,
+    };
+    desk.put_bare(key, Some(Entry::refused(key, object, &refusal)));
 }
 
 impl Turn<'_> {
@@ -277,14 +298,7 @@ impl Turn<'_> {
 
     async fn put_refused(&self, refusal: &Refusal) {
         self.announcer.trouble(Some(refusal), self.desk).await;
-        let entry = Entry {
-            object: self.object(),
-            workload: outcome::bare(self.key, refusal),
-            config_hash: None,
-            pods: Vec::new(),
-            direct: 0,
-            refusal: Some(refusal.reason),
-        };
+        let entry = Entry::refused(self.key, self.object(), refusal);
         self.desk.put_bare(self.key, Some(entry));
     }
 

@@ -489,3 +489,17 @@ async fn a_workload_that_asks_counts_before_its_first_turn() {
     let late = report.workloads.iter().find(|workload| workload.name == "late").unwrap();
     assert!(report.complete && !late.injected);
 }
+
+#[tokio::test]
+async fn an_opt_in_on_the_pod_template_is_told_and_listed() {
+    let mut scene = Scene::new();
+    scene.deploy("web", &json!({}));
+    scene.server.edit(DEPLOYMENTS, "web", |web| {
+        web["spec"]["template"]["metadata"]["annotations"] = json!({INJECT: "main"});
+    });
+    scene.settle().await;
+    let message = scene.message("web");
+    assert!(message.contains("on the pod template"), "{message}");
+    let events = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
+    assert_eq!(events.count(), 1, "it is told once");
+}

@@ -138,6 +138,11 @@ pub(crate) fn meaning(value: &str) -> OptIn {
     }
 }
 
+/// The text of an opt-in on the pod template.
+pub(crate) fn template_opt_in(workload: &Value) -> Option<&str> {
+    workload.pointer("/spec/template/metadata/annotations")?.get(INJECT)?.as_str()
+}
+
 /// Whether a workload has to do with us: it asks for something, says no, or has something.
 pub(crate) fn concerns(workload: &ObjectMeta) -> bool {
     entry(workload.annotations.as_ref(), INJECT)

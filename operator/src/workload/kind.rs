@@ -1,4 +1,4 @@
-//! The table of kinds. To support another: a row, a watch of it, and the rights.
+//! The table of kinds. To support another: its row says so, and it gets a watch and the rights.
 
 use crds::WorkloadKind;
 use kube::core::{ApiResource, GroupVersionKind};
@@ -12,27 +12,50 @@ pub(crate) enum Kind {
     /// `apps/v1` Deployment. Records of before kinds were written are about one.
     #[default]
     Deployment,
+    /// `apps/v1` `StatefulSet`; gets no sidecar yet.
+    StatefulSet,
+    /// `apps/v1` `DaemonSet`; gets no sidecar yet.
+    DaemonSet,
+    /// `batch/v1` Job; gets no sidecar.
+    Job,
+    /// `batch/v1` `CronJob`; gets no sidecar.
+    CronJob,
+    /// `v1` Pod; gets no sidecar.
+    Pod,
 }
 
 struct Row {
     group: &'static str,
-    version: &'static str,
     kind: &'static str,
     plural: &'static str,
     reported: WorkloadKind,
 }
 
 impl Kind {
+    /// All of them.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Deployment, Self::StatefulSet, Self::DaemonSet, Self::Job, Self::CronJob, Self::Pod];
+
     const fn row(self) -> Row {
-        match self {
-            Self::Deployment => Row {
-                group: "apps",
-                version: "v1",
-                kind: "Deployment",
-                plural: "deployments",
-                reported: WorkloadKind::Deployment,
-            },
-        }
+        let (group, kind, plural, reported) = match self {
+            Self::Deployment => ("apps", "Deployment", "deployments", WorkloadKind::Deployment),
+            Self::StatefulSet => ("apps", "StatefulSet", "statefulsets", WorkloadKind::StatefulSet),
+            Self::DaemonSet => ("apps", "DaemonSet", "daemonsets", WorkloadKind::DaemonSet),
+            Self::Job => ("batch", "Job", "jobs", WorkloadKind::Job),
+            Self::CronJob => ("batch", "CronJob", "cronjobs", WorkloadKind::CronJob),
+            Self::Pod => ("", "Pod", "pods", WorkloadKind::Pod),
+        };
+        Row { group, kind, plural, reported }
+    }
+
+    /// Whether its pods can get a sidecar.
+    pub(crate) const fn is_supported(self) -> bool {
+        matches!(self, Self::Deployment)
+    }
+
+    /// The kind of this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 
     /// Whether it is the one that a record without a kind is about.
@@ -48,14 +71,13 @@ impl Kind {
 
     /// As in manifests: `apps/v1`.
     pub(crate) fn api_version(self) -> String {
-        let Row { group, version, .. } = self.row();
-        format!("{group}/{version}")
+        self.resource().api_version
     }
 
     /// Where the API server has it.
     pub(crate) fn resource(self) -> ApiResource {
-        let Row { group, version, kind, plural, .. } = self.row();
-        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, version, kind), plural)
+        let Row { group, kind, plural, .. } = self.row();
+        ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk(group, "v1", kind), plural)
     }
 
     /// As the status of an object says it.
@@ -81,7 +103,12 @@ mod tests {
 
     #[test]
     fn the_stored_text_of_a_kind_is_that_of_manifests() {
-        assert_eq!(serde_json::to_value(Kind::Deployment).unwrap(), Kind::Deployment.as_str());
-        assert_eq!(Kind::Deployment.resource().api_version, Kind::Deployment.api_version());
+        for kind in Kind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert_eq!(Kind::named(kind.as_str()), Some(kind));
+            assert_eq!(format!("{:?}", kind.reported()), kind.as_str());
+        }
+        assert_eq!(Kind::Deployment.api_version(), "apps/v1");
+        assert_eq!(Kind::Pod.api_version(), "v1");
     }
 }

@@ -1,5 +1,5 @@
-//! A workload as a watch keeps it: its metadata, and the labels by which Services find its pods. The rest is read live by
-//! whoever needs it.
+//! A workload as a watch keeps it: its metadata, and that of its pods, by whose labels Services find them. The rest is read
+//! live by whoever needs it.
 
 use super::{Kind, WorkloadRef};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -33,12 +33,19 @@ struct Template {
 struct TemplateMetadata {
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    #[serde(default)]
+    annotations: BTreeMap<String, String>,
 }
 
 impl Watched {
     /// Labels of its pods.
     pub(crate) fn pod_labels(&self) -> &BTreeMap<String, String> {
         &self.spec.template.metadata.labels
+    }
+
+    /// An annotation of its pods.
+    pub(crate) fn pod_annotation(&self, name: &str) -> Option<&str> {
+        self.spec.template.metadata.annotations.get(name).map(String::as_str)
     }
 
     /// Its name.

@@ -111,6 +111,20 @@ pub(super) struct Entry {
     pub(super) refusal: Option<Reason>,
 }
 
+impl Entry {
+    /// Of a workload without a sidecar that asks for this object.
+    pub(super) fn refused(key: &WorkloadRef, object: Option<String>, refusal: &Refusal) -> Self {
+        Self {
+            object,
+            workload: outcome::bare(key, refusal),
+            config_hash: None,
+            pods: Vec::new(),
+            direct: 0,
+            refusal: Some(refusal.reason),
+        }
+    }
+}
+
 /// The memory of all workloads.
 pub(crate) struct Desk {
     scope: String,
@@ -318,8 +332,11 @@ impl Desk {
         locked(&self.entries).get(workload).is_some_and(Option::is_some)
     }
 
-    /// Whether a workload exists, as far as the watch knows.
+    /// Whether a workload exists, as far as the watch knows. Those of kinds that get no sidecar are forgotten as they go.
     fn is_watched(&self, workload: &WorkloadRef) -> bool {
+        if !workload.kind.is_supported() {
+            return true;
+        }
         let reference = ObjectRef::new(&workload.name).within(&workload.namespace);
         self.workloads.get(&reference).is_some()
     }
