@@ -87,6 +87,8 @@ reasons! {
     ReferenceInvalid,
     /// The cookie Secret has no key that can be used, or one that can not.
     KeyRingInvalid,
+    /// The cookie Secret that the operator made is gone. It is not made anew.
+    KeyRingLost,
     /// An object of a name that we need belongs to someone else.
     NameCollision,
     /// A field that we need is owned by another manager.

@@ -16,6 +16,8 @@ pub(crate) const MANAGED_BY: (&str, &str) = ("app.kubernetes.io/managed-by", FIE
 pub(crate) const OBJECT: &str = "oauth2proxy.dev/object";
 /// Annotation of our Secrets: the uid of the `OAuth2Proxy` that keeps them now.
 pub(crate) const KEPT_FOR: &str = "oauth2proxy.dev/kept-for";
+/// Annotation of the Secret with the configuration: the Secret with the keys that the configuration names.
+pub(crate) const KEYS_IN: &str = "oauth2proxy.dev/keys-in";
 /// Group of our kinds, as it stands in owner references.
 const GROUP: &str = "oauth2proxy.dev/";
 

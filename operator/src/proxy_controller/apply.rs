@@ -116,7 +116,7 @@ async fn secrets(
     let applied = Applied {
         config_hash,
         sealing_key: ring.sealing().map(str::to_owned),
-        mounted: found.versions(spec),
+        mounted: found.mounted(),
         standalone: Ok(None),
     };
     Ok((applied, standalone))

@@ -3,7 +3,7 @@
 use super::ring;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::seen::{Kind, Reference};
+use crate::seen::{Kind, Reference, Seen, Version};
 use crate::spec::Finding;
 use crate::spec::ValidSpec;
 use crate::spec::name;
@@ -15,10 +15,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// What was found. Values of Secrets are in here: it is never printed and does not outlive the reconcile.
+#[derive(Default)]
 pub(crate) struct Found {
     /// By name; absent: it does not exist.
     secrets: BTreeMap<String, Option<Secret>>,
     config_maps: BTreeMap<String, Option<ConfigMap>>,
+    /// By kind and name, what pods mount and we do not write: digests of the contents.
+    digests: Vec<(Kind, String, Option<String>)>,
 }
 
 impl fmt::Debug for Found {
@@ -34,9 +37,14 @@ impl fmt::Debug for Found {
 pub(super) async fn run(spec: &ValidSpec, context: &Context) -> Result<Found, Failure> {
     let secrets_api: Api<Secret> = Api::namespaced(context.client.clone(), &spec.namespace);
     let maps_api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &spec.namespace);
-    let mut found = Found { secrets: BTreeMap::new(), config_maps: BTreeMap::new() };
+    let mut found = Found::default();
     let object = ObjectRef::new(&spec.name).within(&spec.namespace);
-    let note = |kind, name: &str, version| {
+    let own = name::config_secret(&spec.name);
+    let note = |kind, name: &str, version: Option<Version>, digests: &mut Vec<_>| {
+        if kind != Kind::Secret || name != own {
+            let digest = version.as_ref().map(|version| version.digest.clone());
+            digests.push((kind, name.to_owned(), digest));
+        }
         let reference =
             Reference { kind, namespace: spec.namespace.clone(), name: name.to_owned() };
         context.seen.note(&object, reference, version);
@@ -46,7 +54,8 @@ pub(super) async fn run(spec: &ValidSpec, context: &Context) -> Result<Found, Fa
             .get_opt(&name)
             .await
             .map_err(|error| Failure::api(&format!("reading Secret {name}"), &error))?;
-        note(Kind::Secret, &name, secret.as_ref().and_then(ResourceExt::resource_version));
+        let version = secret.as_ref().map(|secret| secret_version(secret, &context.seen));
+        note(Kind::Secret, &name, version, &mut found.digests);
         found.secrets.insert(name, secret);
     }
     if let Some(map) = emails_map(&spec.spec) {
@@ -54,10 +63,27 @@ pub(super) async fn run(spec: &ValidSpec, context: &Context) -> Result<Found, Fa
             .get_opt(&map.name)
             .await
             .map_err(|error| Failure::api(&format!("reading ConfigMap {}", map.name), &error))?;
-        note(Kind::ConfigMap, &map.name, live.as_ref().and_then(ResourceExt::resource_version));
+        let version = live.as_ref().map(|map| map_version(map, &context.seen));
+        note(Kind::ConfigMap, &map.name, version, &mut found.digests);
         found.config_maps.insert(map.name.clone(), live);
     }
     Ok(found)
+}
+
+/// What is seen of a live Secret.
+pub(super) fn secret_version(secret: &Secret, seen: &Seen) -> Version {
+    let entries = secret.data.iter().flatten();
+    let digest = seen.digest(entries.map(|(key, value)| (key.as_str(), value.0.as_slice())));
+    Version { resource: secret.resource_version(), digest }
+}
+
+/// What is seen of a live config map.
+pub(super) fn map_version(map: &ConfigMap, seen: &Seen) -> Version {
+    let texts = map.data.iter().flatten();
+    let texts = texts.map(|(key, value)| (key.as_str(), value.as_bytes()));
+    let binary = map.binary_data.iter().flatten();
+    let binary = binary.map(|(key, value)| (key.as_str(), value.0.as_slice()));
+    Version { resource: map.resource_version(), digest: seen.digest(texts.chain(binary)) }
 }
 
 /// Names of all Secrets that the object has to do with, our own among them.
@@ -97,7 +123,7 @@ impl Found {
     /// What tests say was found.
     #[cfg(test)]
     pub(super) fn of(secrets: Vec<(String, Option<Secret>)>) -> Self {
-        Self { secrets: secrets.into_iter().collect(), config_maps: BTreeMap::new() }
+        Self { secrets: secrets.into_iter().collect(), ..Self::default() }
     }
 
     /// A Secret, if it exists.
@@ -112,21 +138,12 @@ impl Found {
     }
 
     /// A text that changes whenever one of the Secrets or the config map does that pods mount and we do not write. It
-    /// holds versions, never anything made of their contents.
-    pub(super) fn versions(&self, spec: &ValidSpec) -> String {
-        let own = name::config_secret(&spec.name);
-        let secrets = self.secrets.iter().filter(|(name, _)| **name != own);
-        let secrets = secrets
-            .map(|(name, secret)| (name, secret.as_ref().and_then(ResourceExt::resource_version)));
-        let maps = self
-            .config_maps
-            .iter()
-            .map(|(name, map)| (name, map.as_ref().and_then(ResourceExt::resource_version)));
-        let texts: Vec<_> = secrets
-            .chain(maps)
-            .map(|(name, version)| format!("{name}={}", version.unwrap_or_default()))
-            .collect();
-        texts.join(",")
+    /// holds digests that mean something to this process alone.
+    pub(super) fn mounted(&self) -> String {
+        let text = |(kind, name, digest): &(Kind, String, Option<String>)| {
+            format!("{kind:?} {name}={}", digest.as_deref().unwrap_or_default())
+        };
+        self.digests.iter().map(text).collect::<Vec<_>>().join(",")
     }
 
     /// Whatever is missing or can not be right.

@@ -1,14 +1,14 @@
 //! Notices that a Secret or config map that an object names has changed, without the right to list or watch any.
 //!
 //! A watch of Secrets, even of a single one, needs a right that shows all of them. So the version of each is asked for by
-//! its name, the contents left out, in turn and at a bounded rate: within 5 seconds for up to 100 references, more slowly
+//! its name, the contents left out as long as it is the same, in turn and at a bounded rate: within 5 seconds for up to 100 references, more slowly
 //! for more. Only the leader asks.
 
 use super::dereference;
 use crate::context::Context;
 use crate::controller::Queue;
 use crate::report::Guarded;
-use crate::seen::{Kind, Reference};
+use crate::seen::{Kind, Reference, Version};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Api, ResourceExt as _};
@@ -38,11 +38,21 @@ pub(crate) async fn watch(store: Store<Guarded>, queue: Queue<Guarded>, context:
         for (reference, objects) in named {
             sleep(INTERVAL).await;
             // No answer says nothing about the Secret.
+            let Ok(Ok(resource)) = timeout(PATIENCE, resource(&reference, &context)).await else {
+                continue;
+            };
+            let differ = |object: &ObjectRef<Guarded>| {
+                context.seen.may_differ(object, &reference, resource.as_deref())
+            };
+            if !objects.iter().any(differ) {
+                continue;
+            }
+            // Its metadata has changed: whether anything else has, its contents tell.
             let Ok(Ok(version)) = timeout(PATIENCE, version(&reference, &context)).await else {
                 continue;
             };
             for object in objects {
-                if context.seen.is_stale(&object, &reference, version.as_ref()) {
+                if context.seen.differs(&object, &reference, version.as_ref()) {
                     queue.push(object);
                 }
             }
@@ -51,8 +61,8 @@ pub(crate) async fn watch(store: Store<Guarded>, queue: Queue<Guarded>, context:
     }
 }
 
-/// The version; none if it does not exist.
-async fn version(
+/// The resource version; none if it does not exist.
+async fn resource(
     Reference { kind, namespace, name }: &Reference,
     context: &Context,
 ) -> Result<Option<String>, kube::Error> {
@@ -68,6 +78,24 @@ async fn version(
             .map(|live| live.resource_version()),
     };
     Ok(metadata.flatten())
+}
+
+/// What is there; none if it does not exist.
+async fn version(
+    Reference { kind, namespace, name }: &Reference,
+    context: &Context,
+) -> Result<Option<Version>, kube::Error> {
+    let (client, seen) = (context.client.clone(), &context.seen);
+    Ok(match kind {
+        Kind::Secret => {
+            let live = Api::<Secret>::namespaced(client, namespace).get_opt(name).await?;
+            live.map(|live| dereference::secret_version(&live, seen))
+        }
+        Kind::ConfigMap => {
+            let live = Api::<ConfigMap>::namespaced(client, namespace).get_opt(name).await?;
+            live.map(|live| dereference::map_version(&live, seen))
+        }
+    })
 }
 
 /// Every Secret and config map that the objects of a store name. The objects are taken as they are: looking at all of them

@@ -5,12 +5,14 @@
 //! seals. The configuration that is stored in the cluster is the record of where we are. Pure.
 
 use super::dereference::Found;
+use crate::object::KEYS_IN;
 use crate::report::FleetReport;
 use crate::spec::Finding;
 use crate::spec::ValidSpec;
 use crate::spec::name;
 use aws_lc_rs::digest;
 use crds::{OAuth2ProxyStatus, Reason};
+use kube::ResourceExt as _;
 use proxy_config::{Config, Version};
 use std::fmt::Write as _;
 
@@ -48,7 +50,8 @@ struct Stored {
 /// Decides the ring.
 ///
 /// # Errors
-/// The Secret exists and has no usable key, or one that is not usable. It is never made anew: that would log everybody out.
+/// The Secret exists and has no usable key, or one that is not usable, or it is gone. It is never made anew: that would log
+/// everybody out.
 pub(super) fn decide(
     spec: &ValidSpec,
     found: &Found,
@@ -57,12 +60,43 @@ pub(super) fn decide(
 ) -> Result<Ring, Finding> {
     let secret = name::cookie_secret(&spec.name, &spec.spec);
     if found.secret(&secret).is_none() {
-        return Ok(Ring(vec![FIRST.to_owned()]));
+        let own = spec.spec.session.cookie.secret_ref.is_none();
+        return match own && had_keys(spec, found, status, &secret) {
+            true => Err(lost(spec, &secret)),
+            false => Ok(Ring(vec![FIRST.to_owned()])),
+        };
     }
     let entries = usable(&secret, &found.entries(&secret))?;
     let stored = stored(spec, found);
     let recorded = status.and_then(|status| status.sealing_key.clone());
     Ok(Ring(ordered(entries, stored.as_ref(), recorded, report)))
+}
+
+/// Whether sessions were sealed with keys of this Secret: the stored configuration says where its keys are. One that an
+/// earlier version wrote does not, and then the status says that there were some.
+fn had_keys(
+    spec: &ValidSpec,
+    found: &Found,
+    status: Option<&OAuth2ProxyStatus>,
+    secret: &str,
+) -> bool {
+    let config = found.secret(&name::config_secret(&spec.name));
+    match config.and_then(|config| config.annotations().get(KEYS_IN)) {
+        Some(keys_in) => keys_in == secret,
+        None => status.is_some_and(|status| status.sealing_key.is_some()),
+    }
+}
+
+/// Pods that run go on with the keys that they have, new ones wait for the Secret.
+fn lost(spec: &ValidSpec, secret: &str) -> Finding {
+    let message = format!(
+        "Secret {secret:?} with the keys of all sessions is gone. It is not made anew, because that logs everybody out: put it \
+         back from a backup; or, for new keys and new logins, create it: kubectl -n {} create secret generic {secret} \
+         --from-literal={FIRST}=\"$(openssl rand -base64 32)\". Until then pods that run go on with the keys that they \
+         have, and new ones wait",
+        spec.namespace
+    );
+    Finding::new(Reason::KeyRingLost, "spec.session.cookie", message)
 }
 
 /// The names of the keys, oldest first.

@@ -303,3 +303,48 @@ async fn a_settled_turn_reads_three_secrets_and_nothing_else() {
     let read = |name: &str| format!("GET {SECRETS}/{name}");
     assert_eq!(paths, ["main-config", "main-cookie", "shop-oidc"].map(read));
 }
+
+#[tokio::test]
+async fn keys_that_are_deleted_hold_the_object_until_somebody_decides() {
+    let scene = Scene::rendered(json!({})).await;
+    let before = scene.server.get(SECRETS, "main-cookie");
+    scene.server.remove(SECRETS, "main-cookie");
+    for _ in 0..2 {
+        scene.turn().await.unwrap();
+        assert_eq!(scene.ready().0, "KeyRingLost");
+        assert!(scene.server.get(SECRETS, "main-cookie").is_null());
+    }
+    assert!(scene.events().contains(&"KeyRingLost".to_owned()));
+    scene.server.put(SECRETS, before);
+    scene.turn().await.unwrap();
+    assert_eq!(scene.server.get(OBJECTS, "main")["status"]["conditions"][1]["status"], "True");
+}
+
+#[tokio::test]
+async fn what_is_refused_for_the_stand_alone_proxy_holds_back_ready_alone() {
+    let scene = Scene::rendered(json!({"deployment": {}})).await;
+    scene.server.remove(DEPLOYMENTS, "main-proxy");
+    let path = format!("{DEPLOYMENTS}/main-proxy");
+    scene.server.refuse(Method::PATCH, &path, 403, "exceeded quota: small");
+    assert!(scene.turn().await.is_err());
+    let (reason, message) = scene.ready();
+    assert_eq!(reason, "ApiRefused");
+    assert!(message.contains("applying Deployment main-proxy: exceeded quota: small"), "{message}");
+    let rendered = scene.server.get(OBJECTS, "main")["status"]["conditions"][1].clone();
+    assert_eq!(rendered["status"], "True", "sidecars are injected as ever: {rendered}");
+    assert!(scene.events().contains(&"ApiRefused".to_owned()));
+}
+
+#[tokio::test]
+async fn a_stand_alone_proxy_that_may_be_there_is_looked_for_and_taken_away() {
+    let scene = Scene::rendered(json!({"deployment": {}})).await;
+    scene.server.edit(OBJECTS, "main", |main| {
+        main["spec"].as_object_mut().unwrap().remove("deployment");
+    });
+    scene.turn().await.unwrap();
+    assert!(!scene.server.get(DEPLOYMENTS, "main-proxy").is_null(), "nobody knows of it");
+    let main: Guarded = serde_json::from_value(scene.server.get(OBJECTS, "main")).unwrap();
+    let made = Made::by(|namespace, name| (namespace, name) == ("shop", "main-proxy"));
+    reconcile(Arc::new(main), made, Arc::clone(&scene.context)).await.unwrap();
+    assert!(scene.server.get(DEPLOYMENTS, "main-proxy").is_null());
+}

@@ -110,3 +110,39 @@ fn a_cookie_secret_without_usable_keys_is_named_and_never_made_anew() {
         assert!(finding.message.contains(expected), "{finding}");
     }
 }
+
+#[test]
+fn keys_that_are_gone_are_not_made_anew() {
+    let with_config = |annotations: serde_json::Value| {
+        let (name, config) = secret("main-config", &[("config.v1.json", &config_text(&["key-1"]))]);
+        let mut config = config.unwrap();
+        config.metadata.annotations = serde_json::from_value(annotations).unwrap();
+        Found::of(vec![(name, Some(config))])
+    };
+    let sealed =
+        OAuth2ProxyStatus { sealing_key: Some("key-1".to_owned()), ..OAuth2ProxyStatus::default() };
+    let own = json!({KEYS_IN: "main-cookie"});
+    for (found, status) in [
+        (with_config(own.clone()), None),
+        (with_config(own.clone()), Some(&sealed)),
+        // Written by an earlier version, and gone too.
+        (with_config(json!({})), Some(&sealed)),
+        (Found::of(vec![]), Some(&sealed)),
+    ] {
+        let finding = decide(&valid(json!({})), &found, status, &pods(&[])).unwrap_err();
+        assert_eq!(finding.reason, Reason::KeyRingLost);
+        assert!(
+            finding.message.contains(
+                "kubectl -n shop create secret generic main-cookie --from-literal=key-1="
+            ),
+            "{finding}"
+        );
+    }
+    let first =
+        |found: &Found, status| decide(&valid(json!({})), found, status, &pods(&[])).unwrap();
+    assert_eq!(first(&Found::of(vec![]), None).names(), [FIRST]);
+    // The keys were the user's, whose field was removed: there never were others.
+    assert_eq!(first(&with_config(json!({KEYS_IN: "mine"})), Some(&sealed)).names(), [FIRST]);
+    let of_user = valid(json!({"session": {"cookie": {"secretRef": {"name": "mine"}}}}));
+    assert!(decide(&of_user, &with_config(own), Some(&sealed), &pods(&[])).is_ok());
+}

@@ -13,13 +13,17 @@ fn at() -> (Timestamp, Option<Timestamp>) {
     (Timestamp::from_second(1_000).unwrap(), None)
 }
 
-fn applied(standalone: Option<Rollout>) -> Outcome {
-    Outcome::Applied(Applied {
+fn of_applied() -> Applied {
+    Applied {
         config_hash: "present-hash-0123".to_owned(),
         sealing_key: Some("key-1".to_owned()),
         mounted: String::new(),
-        standalone: Ok(standalone),
-    })
+        standalone: Ok(None),
+    }
+}
+
+fn applied(standalone: Option<Rollout>) -> Outcome {
+    Outcome::Applied(Applied { standalone: Ok(standalone), ..of_applied() })
 }
 
 fn workload(name: &str) -> Workload {
@@ -113,6 +117,24 @@ fn an_api_failure_flips_nothing() {
     let failed = Outcome::Failed(Failure::conflict("the API server is away"));
     let status = decide(&object, &failed, &FleetReport::default(), at());
     assert_eq!(Some(&status), object.status.as_ref());
+}
+
+#[test]
+fn what_was_known_counts_for_ten_minutes_of_failures_and_no_longer() {
+    let mut object = object(json!({}));
+    object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), at()));
+    let (since, report) = (at().0, fleet(vec![], vec![]));
+    let away = || Failure::conflict("the API server is away");
+    for failed in [
+        Outcome::Failed(away()),
+        Outcome::Applied(Applied { standalone: Err(away().into()), ..of_applied() }),
+    ] {
+        for (minutes, expected) in [(9, "True"), (10, "Unknown")] {
+            let now = since + SignedDuration::from_mins(minutes);
+            let status = decide(&object, &failed, &report, (now, Some(since)));
+            assert_eq!(condition(&status, ConditionType::Ready).0, expected, "{minutes}");
+        }
+    }
 }
 
 #[test]
