@@ -258,3 +258,24 @@ spec:
         assert!(!carries(&stage.space.get(&format!("deployment/{name}"))));
     }
 }
+
+/// As where a security context constraint assigns a user to every container that names none.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sidecar_runs_as_the_user_that_the_cluster_assigns() {
+    let mut stage = Stage::without_operator("assigned").await;
+    let assigned = "runAsUser: 1000680000, runAsGroup: 0, runAsNonRoot: true";
+    stage.space.apply(&app(1).replace(
+        "      containers:",
+        &format!("      securityContext: {{{assigned}}}\n      containers:"),
+    ));
+    let flags = ["--proxy-run-as-user=none", "--proxy-run-as-group=none"];
+    stage.operator = Some(stage.start_operator_with(&flags).await);
+    stage.protect().await;
+    let context = "/spec/template/spec/initContainers/0/securityContext";
+    let workload = stage.space.get("deployment/web");
+    let context = workload.pointer(context).cloned().unwrap_or_default();
+    assert!(context.get("runAsUser").is_none(), "{context}");
+    assert_eq!(context.get("runAsNonRoot"), Some(&Value::from(true)), "{context}");
+    assert_eq!(status(&stage.address(), "/healthz").await, 200);
+    assert_ne!(status(&stage.address(), "/").await, 200);
+}

@@ -65,24 +65,23 @@ async fn an_operator_killed_after_each_write_ends_in_the_same_state() {
 /// Starts the operator over and over. Each process makes one write and dies before the next. Ends when `done` holds.
 fn kill_after_each_write(stage: &Stage, operator: &PathBuf, done: impl Fn(&Stage) -> bool) -> u32 {
     let end = Instant::now() + Duration::from_mins(4);
+    let (namespaces, lease) = (
+        format!("--namespaces={}", stage.space.name),
+        format!("--lease-name={}", stage.space.name),
+    );
+    let flags = ["--scope=namespaces", &namespaces, &lease];
+    let home = tests::proxy::temp_dir();
+    let kubeconfig = stage.space.cluster.account(&flags, home.path());
     let mut kills = 0;
     while !done(stage) {
         assert!(Instant::now() < end, "not done after {kills} kills");
         let mut process = Command::new(operator)
-            .env("KUBECONFIG", stage.space.cluster.kubeconfig())
+            .env("KUBECONFIG", &kubeconfig)
             .env("POD_NAME", "killed")
             .env("POD_NAMESPACE", "default")
             .env("OAUTH2_PROXY_OPERATOR_FAULT_AT", "2")
-            .args([
-                "run",
-                "--scope=namespaces",
-                "--proxy-image=none",
-                "--admin-address=127.0.0.1:0",
-            ])
-            .args([
-                format!("--namespaces={0}", stage.space.name),
-                format!("--lease-name={0}", stage.space.name),
-            ])
+            .args(["run", "--proxy-image=none", "--admin-address=127.0.0.1:0"])
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -41,9 +41,14 @@ impl Stage {
 
     /// Starts an operator for this namespace alone.
     pub(crate) async fn start_operator(&self) -> Operator {
+        self.start_operator_with(&[]).await
+    }
+
+    /// As [`Stage::start_operator`], with more flags.
+    pub(crate) async fn start_operator_with(&self, more: &[&str]) -> Operator {
         let namespaces = format!("--namespaces={}", self.space.name);
         let lease = format!("--lease-name={}", self.space.name);
-        let flags = ["--scope=namespaces", &namespaces, &lease];
+        let flags = [&["--scope=namespaces", &namespaces, &lease], more].concat();
         self.space.cluster.operator(&self.space.name, &flags).await
     }
 

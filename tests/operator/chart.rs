@@ -96,6 +96,36 @@ async fn the_chart_lints_without_a_word() {
 }
 
 #[tokio::test]
+async fn every_form_of_it_is_taken_by_the_api_server() {
+    let cluster = Cluster::shared();
+    let _namespaces =
+        ["chart-elsewhere", "chart-team-a", "chart-team-b"].map(|name| cluster.namespace(name));
+    let mut taken = 0;
+    for version in HELMS {
+        for file in combinations() {
+            let mut objects = objects(&template(version, &[&flag(&file)]));
+            // Kinds that only clusters with the Prometheus operator have.
+            objects.retain(|object| !text(at(object, "apiVersion")).starts_with("monitoring."));
+            objects.retain(|object| text(at(object, "metadata/namespace")) != "monitoring");
+            for object in &mut objects {
+                // A pod is taken only if its account is there already, which a dry run does not bring about.
+                if at(object, "kind") == "Pod" {
+                    object["spec"]["serviceAccountName"] = "default".into();
+                }
+                // Nothing that is taken may hold a right that nobody looked at.
+                assert!(!serde_yaml_ng::to_string(object).unwrap_or_default().contains("'*'"));
+            }
+            let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": objects});
+            let apply = ["apply", "--dry-run=server", "--validate=strict", "-f", "-"];
+            let output = cluster.kubectl(&apply, Some(&list.to_string()));
+            assert!(output.status.success(), "{version} {}: {}", file.display(), said(&output));
+            taken += objects.len();
+        }
+    }
+    assert!(taken > 100, "only {taken} objects were looked at");
+}
+
+#[tokio::test]
 async fn helm_itself_takes_the_longest_name_and_the_shortest() {
     let cluster = Cluster::shared();
     let long = format!("--set=fullnameOverride={}", "a".repeat(63));

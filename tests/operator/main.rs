@@ -4,6 +4,7 @@ mod bad_input;
 mod chart;
 mod events;
 mod examples;
+mod excluded;
 mod leadership;
 mod objects;
 mod repairs;

@@ -2,12 +2,14 @@
 //!
 //! Every test has a namespace of its own. When a test fails, the state of its namespace is printed.
 
+mod account;
+
 use crate::eventually::eventually;
 use crate::process::{Process, free_port, program, root};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 /// A running cluster; removed when the last test that holds it has ended.
@@ -30,9 +32,19 @@ impl Cluster {
         if let Some(cluster) = shared.upgrade() {
             return cluster;
         }
-        let cluster = Arc::new(Self::bare(&format!("t{}", std::process::id())));
-        cluster.install_crd();
+        let cluster = Self::with_definition(&format!("t{}", std::process::id()));
         *shared = Arc::downgrade(&cluster);
+        cluster
+    }
+
+    /// A cluster of this name with the definition of `OAuth2Proxy`.
+    ///
+    /// # Panics
+    /// As [`Cluster::shared`].
+    #[must_use]
+    pub fn with_definition(name: &str) -> Arc<Self> {
+        let cluster = Arc::new(Self::bare(name));
+        cluster.install_crd();
         cluster
     }
 
@@ -107,7 +119,7 @@ impl Cluster {
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// Starts a replica of the operator, with `flags` added, and waits until it is ready.
+    /// Starts a replica of the operator, with `flags` added and the rights of the chart, and waits until it is ready.
     ///
     /// # Panics
     /// When it does not become ready.
@@ -116,9 +128,9 @@ impl Cluster {
         let dir = crate::proxy::temp_dir();
         let mut command = Command::new(program("operator", "oauth2-proxy-operator"));
         command
-            .env("KUBECONFIG", &self.kubeconfig)
+            .env("KUBECONFIG", self.account(flags, dir.path()))
             .env("POD_NAME", replica)
-            .env("POD_NAMESPACE", "default");
+            .env("POD_NAMESPACE", account::NAMESPACE);
         command.args(["run", "--proxy-image=example.com/oauth2-proxy:test", "--log-format=text"]);
         command.arg(format!("--admin-address=127.0.0.1:{port}")).args(flags);
         let log = dir.path().join("operator.log");
@@ -160,8 +172,9 @@ impl Drop for Cluster {
 #[must_use]
 #[expect(clippy::panic, reason = "the way a test fails")]
 pub fn component(name: &str) -> PathBuf {
-    let output = harness(&["components"]);
-    let folders = String::from_utf8_lossy(&output.stdout).into_owned();
+    static FOLDERS: OnceLock<String> = OnceLock::new();
+    let folders = FOLDERS
+        .get_or_init(|| String::from_utf8_lossy(&harness(&["components"]).stdout).into_owned());
     let is = |folder: &&str| {
         let last = Path::new(folder).file_name().and_then(|last| last.to_str());
         last.is_some_and(|last| last.starts_with(&format!("{name}-")))
