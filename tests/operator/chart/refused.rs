@@ -1,6 +1,7 @@
 //! Values that are refused, each by a sentence with its name.
 
 use super::{CHART, HELMS, VERSION, run, said};
+use tests::cluster::Cluster;
 
 /// What is set, and what the refusal names.
 const REFUSED: [(&str, &str); 46] = [
@@ -60,6 +61,7 @@ const REFUSED: [(&str, &str); 46] = [
 
 #[tokio::test]
 async fn values_that_mean_nothing_are_refused_by_name() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         for (set, name) in REFUSED {
             let set = format!("--set={set}");
@@ -72,6 +74,7 @@ async fn values_that_mean_nothing_are_refused_by_name() {
 
 #[tokio::test]
 async fn what_charts_around_it_need_is_taken() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let set = "--set=enabled=false,global.storageClass=fast,global.imagePullSecrets[0].name=a";
         let output = run(version, &["template", CHART, VERSION, set]);

@@ -2,6 +2,7 @@
 
 use super::{HELMS, at, combinations, flag, objects, template, text};
 use serde_yaml_ng::Value;
+use tests::cluster::Cluster;
 
 /// A release as its objects.
 struct Release(Vec<Value>);
@@ -48,6 +49,7 @@ fn yaml(text: &str) -> Value {
 
 #[tokio::test]
 async fn a_cluster_that_assigns_users_gets_none_and_the_rest_of_the_profile() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let usual = Release::with(version, "replicas=2");
         assert!(usual.arguments().contains(&"--proxy-run-as-user=65532".to_owned()));
@@ -70,6 +72,7 @@ async fn a_cluster_that_assigns_users_gets_none_and_the_rest_of_the_profile() {
 
 #[tokio::test]
 async fn images_come_from_where_they_are_said_to_be() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let image = |set: &str| {
             let release = Release::with(version, set);
@@ -110,6 +113,7 @@ async fn images_come_from_where_they_are_said_to_be() {
 
 #[tokio::test]
 async fn what_is_left_out_and_what_is_looked_after_reaches_operator_and_test() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let most = Release::of(version, "everything-values.yaml");
         let except = "--exclude-namespaces=kube-public,kube-system";
@@ -125,6 +129,7 @@ async fn what_is_left_out_and_what_is_looked_after_reaches_operator_and_test() {
 
 #[tokio::test]
 async fn objects_go_to_the_namespace_that_is_named() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let release = Release::of(version, "everything-values.yaml");
         for object in &release.0 {
@@ -149,6 +154,7 @@ async fn objects_go_to_the_namespace_that_is_named() {
 
 #[tokio::test]
 async fn labels_of_the_user_never_change_what_is_selected() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let sets = "podLabels.app\\.kubernetes\\.io/name=other,commonLabels.app\\.kubernetes\\.io/instance=other";
         let release = Release::with(version, sets);
@@ -162,6 +168,7 @@ async fn labels_of_the_user_never_change_what_is_selected() {
 
 #[tokio::test]
 async fn the_network_of_the_node_and_the_admin_port_go_together() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let release = Release::of(version, "host-network-values.yaml");
         assert_eq!(*release.pod("hostNetwork"), true);
@@ -181,6 +188,7 @@ async fn the_network_of_the_node_and_the_admin_port_go_together() {
 
 #[tokio::test]
 async fn monitors_ask_what_they_are_told_to() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let release = Release::of(version, "monitoring-values.yaml");
         let endpoint = yaml(
@@ -216,6 +224,7 @@ async fn monitors_ask_what_they_are_told_to() {
 
 #[tokio::test]
 async fn what_is_off_is_not_there() {
+    let _cluster = Cluster::shared();
     for version in HELMS {
         let release = Release::of(version, "single-values.yaml");
         for kind in ["Service", "ServiceAccount", "ClusterRole", "Role", "PodDisruptionBudget"] {

@@ -3,6 +3,7 @@
 use super::{CHART, HELMS, VERSION, combinations, run, said};
 use serde_yaml_ng::Value;
 use std::collections::BTreeSet;
+use tests::cluster::Cluster;
 use tests::process::root;
 
 /// The paths of everything that can be set: texts, numbers, lists, and maps that are empty.
@@ -40,6 +41,7 @@ fn rendered(version: &str, values: &Value) -> String {
 
 #[tokio::test]
 async fn every_value_has_an_effect_in_one_of_the_combinations() {
+    let _cluster = Cluster::shared();
     let read = |path: &std::path::Path| -> Value {
         let text = std::fs::read_to_string(path).expect("the file is there");
         let mut values: Value = serde_yaml_ng::from_str(&text).expect("YAML that can be read");
