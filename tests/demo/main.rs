@@ -3,6 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "the way a test fails")]
 
+mod recipe;
 mod stage;
 
 use serde_json::Value;
@@ -26,6 +27,7 @@ async fn the_demo_lets_alice_in_and_not_bob_lives_through_changes_and_leaves_not
     a_second_run_changes_nothing(&demo, &alice).await;
     a_change_of_the_object_reaches_the_sidecars(&demo, &alice).await;
     a_session_outlives_a_new_key(&demo, &alice).await;
+    recipe::a_manifest_with_both_lines_is_closed_from_its_first_second(&demo).await;
     helm_upgrades_and_tests_the_operator(&demo, &alice).await;
     assert_eq!(demo.pods(), pods, "the app's pods were replaced");
     demo.down();
@@ -85,6 +87,8 @@ async fn the_app_is_told_name_and_groups(demo: &Demo, alice: &Browser) {
     };
     assert_eq!(header("x-forwarded-preferred-username").as_deref(), Some("alice"), "{seen:#}");
     assert_eq!(header("x-forwarded-email").as_deref(), Some("alice@example.com"), "{seen:#}");
+    let user = header("x-forwarded-user").unwrap_or_default();
+    assert!(user.len() == 36 && !user.contains("alice"), "the subject is opaque: {seen:#}");
     let groups = header("x-forwarded-groups").unwrap_or_default();
     let mut groups: Vec<&str> = groups.split(',').collect();
     groups.sort_unstable();

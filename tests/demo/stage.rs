@@ -80,6 +80,11 @@ impl Demo {
         }
     }
 
+    /// The cluster that it is in.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
     /// A URL of the sample app.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)

@@ -13,7 +13,8 @@ fn main() -> ExitCode {
     let report = Report::new();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let for_demo = matches!(&arguments[..], [demo, up, ..] if demo == "demo" && up == "up");
-    if for_demo && !fit_for_the_demo() {
+    let from = arguments.iter().any(|argument| argument.starts_with("--from"));
+    if for_demo && !fit_for_the_demo(from) {
         return ExitCode::FAILURE;
     }
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
@@ -38,10 +39,12 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-/// Tells what stands in the way, or else what is to come.
-fn fit_for_the_demo() -> bool {
+/// Tells what stands in the way, or else what is to come. Programs that come `from` a folder need not be built.
+fn fit_for_the_demo(from: bool) -> bool {
+    let mut built = machine::built();
+    built.programs |= from;
     let (choice, mut problems) = Choice::read(|name| std::env::var(name).ok());
-    let facts = machine::look(&choice, &machine::remembered_ports(), machine::built());
+    let facts = machine::look(&choice, &machine::remembered_ports(), built);
     problems.extend(check::problems(&choice, &facts));
     if problems.is_empty() {
         say(check::expectation(&choice, &facts));
