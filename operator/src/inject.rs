@@ -139,6 +139,15 @@ fn own_container<'a>(workload: &'a Value, record: Option<&'a Record>) -> Option<
     })
 }
 
+/// Whether the pod template of a workload has the container that is on record.
+pub(crate) fn carries(workload: &Value) -> bool {
+    let recorded = Recorded::read(workload);
+    let pod = workload.pointer("/spec/template/spec").unwrap_or(&Value::Null);
+    recorded.as_ref().is_some_and(|record| {
+        list(pod, "/initContainers").iter().any(|container| is_named(container, &record.container))
+    })
+}
+
 fn supported(pod: &Value) -> Result<(), Refusal> {
     if pod.get("hostNetwork").and_then(Value::as_bool) == Some(true) {
         return Err(Refusal::new(

@@ -43,6 +43,8 @@ struct State {
     objects: BTreeMap<String, Value>,
     refusals: Vec<Refusal>,
     asked: Vec<(Method, String)>,
+    /// What admission makes of what is applied.
+    rewrite: Option<fn(&mut Value)>,
     version: u64,
 }
 
@@ -98,6 +100,11 @@ impl Server {
     pub(crate) fn refuse(&self, method: Method, path: &str, code: u16, message: &str) {
         let (path, message) = (path.to_owned(), message.to_owned());
         self.lock().refusals.push(Refusal { method, path, code, message });
+    }
+
+    /// Changes whatever is applied from now on, as a mutating policy does.
+    pub(crate) fn rewrite(&self, rewrite: fn(&mut Value)) {
+        self.lock().rewrite = Some(rewrite);
     }
 
     /// What was asked since the last call, reads and all.
@@ -221,8 +228,16 @@ impl State {
             json_patch::merge(&mut object, &sent);
         } else {
             merge(&mut object, &sent);
+            if let Some(rewrite) = self.rewrite {
+                rewrite(&mut object);
+            }
         }
         self.version += 1;
+        let before = self.objects.get(&path).map(|before| before["spec"].clone());
+        if path.starts_with(DEPLOYMENTS) && before.as_ref() != Some(&object["spec"]) {
+            let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
+            object["metadata"]["generation"] = json!(generation + 1);
+        }
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let held = object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
         if held || object["metadata"]["deletionTimestamp"].is_null() {

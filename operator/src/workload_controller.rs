@@ -47,12 +47,12 @@ use crate::workload::{Watched, WorkloadRef};
 use announce::Announcer;
 use crds::{Reason, Traffic};
 use desk::{Entry, Memory};
-use flapping::Repairs;
+use flapping::{Repairs, Wait};
 use resolve::{Meant, Resolved};
 use serde_json::Value;
 use std::sync::Arc;
-use template::Brought;
-use tokio::time::Duration;
+use template::{Brought, Rewritten};
+use tokio::time::{Duration, Instant};
 
 /// A refused workload waits for a change, which a watch reports; this is in case it does not.
 const REFUSED: Duration = Duration::from_mins(2);
@@ -263,21 +263,68 @@ impl Turn<'_> {
             }
         }
         let counted = repair || injection.contested().is_some();
-        let repairs = counted.then_some(&mut memory.repairs);
-        match template::bring_in(&self.live, workload, injection, repairs).await? {
-            Brought::In(workload) => {
-                if repair {
-                    self.context.metrics.drift_repairs.inc();
-                }
+        if memory.rewritten.as_ref().is_some_and(|rewritten| rewritten.is(workload, injection)) {
+            return self.look_after(workload, injection.ports(), None).await;
+        }
+        if let (true, Err(wait)) = (counted, memory.repairs.allow(Instant::now())) {
+            return self.wait(workload, injection, wait).await;
+        }
+        match template::bring_in(&self.live, workload, injection).await? {
+            Brought::In(now) => {
                 memory.ladder.calm();
-                self.announcer.injected(injection, repair).await;
-                self.look_after(&workload, injection.ports(), None).await
+                self.brought(workload, &now, injection, (repair, counted), memory).await;
+                self.look_after(&now, injection.ports(), None).await
+            }
+            Brought::Rewritten(now) => {
+                tracing::info!(workload = %self.key, "the sidecar was applied, and is another on the way through admission");
+                self.brought(workload, &now, injection, (repair, counted), memory).await;
+                memory.rewritten = Some(Rewritten::new(&now, injection));
+                self.look_after(&now, injection.ports(), None).await
             }
             Brought::Refused(refusal) => match Recorded::read(workload).as_ref() {
                 Some(record) => self.look_after(workload, record.ports(), Some(&refusal)).await,
                 None => self.refused(&refusal).await,
             },
         }
+    }
+
+    /// Counts and tells what was done, if pods are made anew for it.
+    async fn brought(
+        &self,
+        before: &Value,
+        now: &Value,
+        injection: &Injection,
+        (repair, counted): (bool, bool),
+        memory: &mut Memory,
+    ) {
+        if !template::is_rolled(before, now) {
+            return;
+        }
+        if counted {
+            memory.repairs.note(Instant::now());
+        }
+        if repair {
+            self.context.metrics.drift_repairs.inc();
+        }
+        self.announcer.injected(injection, repair).await;
+    }
+
+    /// Somebody undoes what is written here: not too often.
+    async fn wait(
+        &self,
+        workload: &Value,
+        injection: &Injection,
+        wait: Wait,
+    ) -> Result<Next, Failure> {
+        let refusal = wait.told.then(|| template::flapping(injection));
+        if Recorded::read(workload) == Recorded::No {
+            let waiting =
+                || Refusal::new(Reason::InProgress, "the sidecar is put back in a moment");
+            self.put_refused(&refusal.unwrap_or_else(waiting)).await;
+        } else {
+            self.look_after(workload, injection.ports(), refusal.as_ref()).await?;
+        }
+        Ok(Next::After(wait.rest))
     }
 
     /// The API server said no, for good as far as it is known: that is told in its own words, and everything else goes on.

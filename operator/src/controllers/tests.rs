@@ -11,6 +11,7 @@ use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
+use std::time::Duration;
 
 /// One namespace with the object `main`, whose configuration is rendered.
 struct Scene {
@@ -502,4 +503,53 @@ async fn an_opt_in_on_the_pod_template_is_told_and_listed() {
     assert!(message.contains("on the pod template"), "{message}");
     let events = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
     assert_eq!(events.count(), 1, "it is told once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pipeline_that_replaces_a_workload_again_and_again_is_no_fight() {
+    let mut scene = Scene::protected().await;
+    for round in 0..30 {
+        scene.deploy("web", &json!({INJECT: "main"}));
+        scene.turn("web").await.unwrap();
+        assert!(scene.annotation("web", INJECTED).is_string(), "round {round}");
+        assert_eq!(scene.target(), 4180);
+        tokio::time::advance(Duration::from_secs(90)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fight_over_a_sidecar_is_slowed_down_told_and_never_given_up() {
+    let mut scene = Scene::protected().await;
+    let mut waits = Vec::new();
+    for _ in 0..8 {
+        scene.deploy("web", &json!({INJECT: "main"}));
+        for _ in 0..2 {
+            if let Next::After(wait) = scene.turn("web").await.unwrap() {
+                waits.push(wait.as_secs());
+                tokio::time::advance(wait).await;
+            }
+        }
+        assert!(scene.annotation("web", INJECTED).is_string());
+        assert_eq!(scene.target(), 4180, "it answers nobody rather than everybody");
+    }
+    assert_eq!(waits, [2, 4, 8, 16, 32, 64]);
+}
+
+#[tokio::test]
+async fn a_sidecar_that_admission_rewrites_is_applied_once() {
+    let mut scene = Scene::new();
+    scene.server.rewrite(|object| {
+        if let Some(image) = object.pointer_mut("/spec/template/spec/initContainers/0/image") {
+            *image = json!("mirror/proxy:1");
+        }
+    });
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.put(PODS, pod("web-1", "web", true));
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+    let writes =
+        scene.server.asked().into_iter().filter(|(method, path)| {
+            *method == Method::PATCH && *path == format!("{DEPLOYMENTS}/web")
+        });
+    assert_eq!(writes.count(), 1);
 }

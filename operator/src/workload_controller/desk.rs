@@ -4,6 +4,7 @@
 use super::flapping::Repairs;
 use super::observe::Subject;
 use super::outcome;
+use super::template::Rewritten;
 use crate::controller::Queue;
 use crate::fleet::Said;
 use crate::inject::{OptIn, Refusal, asked_for, asks_for, is_recorded};
@@ -51,6 +52,8 @@ impl Ladder {
 pub(super) struct Memory {
     /// Repairs of the template.
     pub(super) repairs: Repairs,
+    /// How the workload came back otherwise than it was applied.
+    pub(super) rewritten: Option<Rewritten>,
     /// Since when no endpoint leads to the sidecar that is to be removed.
     pub(super) left_since: Option<Instant>,
     /// Turns in which the object had not been got to yet.

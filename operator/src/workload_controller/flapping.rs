@@ -1,35 +1,61 @@
-//! Counts how often somebody else's change was undone, and gives up for a while before two programs wear a cluster out
-//! with rollouts.
+//! How long to wait before somebody's change is undone once more. Two programs that undo each other's changes would wear a
+//! cluster out with rollouts; somebody who deploys twenty times a day must not be taken for one of them.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Repairs within [`WINDOW`] after which no further one is made.
-pub(crate) const MOST: usize = 5;
-/// The time over which repairs are counted.
-const WINDOW: Duration = Duration::from_hours(1);
+/// What is undone sooner than this, on top of the wait before it, is a fight.
+const FIGHT: Duration = Duration::from_mins(1);
+/// The longest wait.
+const LONGEST: Duration = Duration::from_mins(4);
+/// Rounds of a fight after which it is told.
+const TOLD: u32 = 3;
 
-/// Repairs of one workload. Kept in memory: a new leader starts to count anew, which costs at most [`MOST`] rollouts.
+/// Repairs of one workload. Kept in memory: a new leader starts to count anew, which costs a few rollouts.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Repairs(VecDeque<Instant>);
+pub(crate) struct Repairs {
+    last: Option<Instant>,
+    rounds: u32,
+}
+
+/// Why a repair is not made now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wait {
+    /// For how long.
+    pub(crate) rest: Duration,
+    /// Whether that has gone on for long enough to be told.
+    pub(crate) told: bool,
+}
 
 impl Repairs {
-    /// Notes a repair, or says how long to wait before the next may be made.
-    pub(crate) fn allow(&mut self, now: Instant) -> Result<(), Duration> {
-        while self.0.front().is_some_and(|first| now.duration_since(*first) >= WINDOW) {
-            self.0.pop_front();
-        }
-        match self.0.front() {
-            Some(first) if self.0.len() >= MOST => {
-                Err(WINDOW.saturating_sub(now.duration_since(*first)))
-            }
-            _ => {
-                self.0.push_back(now);
-                Ok(())
-            }
+    /// Whether a repair may be made now.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub(crate) fn allow(&self, now: Instant) -> Result<(), Wait> {
+        let Some(last) = self.last else { return Ok(()) };
+        let wait = wait(self.rounds);
+        match (last + wait).checked_duration_since(now) {
+            Some(rest) if !rest.is_zero() => Err(Wait { rest, told: self.rounds >= TOLD }),
+            _ => Ok(()),
         }
     }
+
+    /// Notes a repair.
+    pub(crate) fn note(&mut self, now: Instant) {
+        let fights =
+            self.last.is_some_and(|last| now.duration_since(last) < wait(self.rounds) + FIGHT);
+        self.rounds = if fights { self.rounds.saturating_add(1) } else { 0 };
+        self.last = Some(now);
+    }
+}
+
+/// Before the next repair: none before the second, then longer each time.
+fn wait(rounds: u32) -> Duration {
+    if rounds == 0 {
+        return Duration::ZERO;
+    }
+    Duration::from_secs(1 << rounds.min(8)).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -37,13 +63,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repairs_stop_after_a_few_and_go_on_when_the_first_is_an_hour_old() {
-        let start = Instant::now();
+    fn a_fight_is_slowed_down_and_never_given_up() {
+        let mut now = Instant::now();
         let mut repairs = Repairs::default();
-        for minute in 0..5 {
-            assert_eq!(repairs.allow(start + Duration::from_secs(60 * minute)), Ok(()));
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            let wait = repairs.allow(now).err().map_or(Duration::ZERO, |wait| wait.rest);
+            waits.push(wait.as_secs());
+            now += wait;
+            assert_eq!(repairs.allow(now), Ok(()));
+            repairs.note(now);
         }
-        assert_eq!(repairs.allow(start + Duration::from_mins(10)), Err(Duration::from_mins(50)));
-        assert_eq!(repairs.allow(start + Duration::from_hours(1)), Ok(()));
+        assert_eq!(waits, [0, 0, 2, 4, 8, 16, 32, 64, 128, 240, 240, 240]);
+        assert!(repairs.allow(now).unwrap_err().told);
+    }
+
+    #[test]
+    fn deployments_are_no_fight_however_many() {
+        let mut now = Instant::now();
+        let mut repairs = Repairs::default();
+        for _ in 0..50 {
+            assert_eq!(repairs.allow(now), Ok(()));
+            repairs.note(now);
+            now += Duration::from_secs(70);
+        }
+        // Two at once are none either.
+        repairs.note(now);
+        assert_eq!(repairs.allow(now), Ok(()));
     }
 }

@@ -5,7 +5,7 @@ use super::resolve::Resolved;
 use super::{Turn, companion, template};
 use crate::controller::Next;
 use crate::failure::Failure;
-use crate::inject::{Ports, Recorded, Refusal};
+use crate::inject::{self, Ports, Recorded, Refusal};
 use crate::traffic::{self, Companion};
 use serde_json::Value;
 
@@ -37,6 +37,7 @@ impl Turn<'_> {
         let subject = Subject {
             announcer: self.announcer.clone(),
             object: self.object().or_else(recorded),
+            injected: inject::carries(workload),
             ports,
             mode: self.mode,
             config_hash: self.config_hash().map(str::to_owned),

@@ -26,6 +26,8 @@ pub(super) struct Subject {
     pub(super) announcer: Announcer,
     /// Name of the object that it is reported at.
     pub(super) object: Option<String>,
+    /// Whether its template has the sidecar now.
+    pub(super) injected: bool,
     /// The ports of its sidecar.
     pub(super) ports: Ports,
     /// What is wanted of its Services; absent: not known now.
@@ -46,7 +48,14 @@ impl Subject {
     /// Whether nothing is new in it.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let of = |one: &Self| {
-            (one.ports, one.mode, one.object.clone(), one.config_hash.clone(), one.selector.clone())
+            (
+                one.injected,
+                one.ports,
+                one.mode,
+                one.object.clone(),
+                one.config_hash.clone(),
+                one.selector.clone(),
+            )
         };
         let troubles =
             |one: &Self| (one.refusal.clone(), one.trouble.clone(), one.published.clone());
@@ -72,6 +81,7 @@ pub(crate) async fn reconcile(
     let routing = routing(&board, &watched, &subject);
     let outcome = judge(&Found {
         workload: &key,
+        injected: subject.injected,
         ports: subject.ports,
         mode: subject.mode,
         config_hash: subject.config_hash.as_deref(),

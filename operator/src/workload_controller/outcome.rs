@@ -23,6 +23,8 @@ const NAMED: usize = 5;
 pub(super) struct Found<'a> {
     /// Which.
     pub(super) workload: &'a WorkloadRef,
+    /// Whether its template has the sidecar.
+    pub(super) injected: bool,
     /// Its ports.
     pub(super) ports: Ports,
     /// What is wanted of its Services; absent: not known now.
@@ -78,7 +80,7 @@ pub(super) fn judge(found: &Found<'_>) -> Outcome {
         workload: Workload {
             kind: found.workload.kind.reported(),
             name: found.workload.name.clone(),
-            injected: true,
+            injected: found.injected,
             pods: count(live.len()),
             up_to_date: count(up_to_date),
             traffic,
@@ -276,6 +278,7 @@ mod tests {
     ) -> Outcome {
         judge(&Found {
             workload: &WorkloadRef::deployment("shop", "web"),
+            injected: true,
             ports: PORTS,
             mode: Some(mode),
             config_hash: Some("new"),

@@ -1,29 +1,52 @@
 //! The two writes to a workload: bringing the sidecar in and taking it out, each in one request and so in one rollout.
 
-use super::flapping::Repairs;
 use crate::failure::Failure;
-use crate::inject::{INJECT, Injection, Refusal, Removal};
+use crate::inject::{INJECT, Injection, Recorded, Refusal, Removal};
 use crate::live::{Applied, Collection, Live};
 use crate::traffic::name_of;
 use crate::workload::Kind;
 use crds::Reason;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 /// How bringing the sidecar in ended.
 #[derive(Debug)]
 pub(super) enum Brought {
     /// The workload as it is now.
     In(Box<Value>),
+    /// The API server took it, and something on the way to it made it into something else: the workload as it is now. To
+    /// write the same again would come to the same.
+    Rewritten(Box<Value>),
     /// It was not.
     Refused(Refusal),
+}
+
+/// What became of what was applied: as long as both are the same there is no use in applying it again.
+#[derive(Debug)]
+pub(super) struct Rewritten {
+    template: Value,
+    record: Recorded,
+    applied: Value,
+}
+
+impl Rewritten {
+    /// The workload as it came back.
+    pub(super) fn new(workload: &Value, injection: &Injection) -> Self {
+        let template = workload.pointer("/spec/template").cloned().unwrap_or_default();
+        Self { template, record: Recorded::read(workload), applied: injection.body() }
+    }
+
+    /// Whether a workload is still like that, and the same would be applied.
+    pub(super) fn is(&self, workload: &Value, injection: &Injection) -> bool {
+        workload.pointer("/spec/template") == Some(&self.template)
+            && Recorded::read(workload) == self.record
+            && injection.body() == self.applied
+    }
 }
 
 /// Applies the partial template.
 ///
 /// Without force at first. Where a record says that the entries are ours and the others who hold fields of them merely
 /// updated the workload (an edit, a rollback), it is repeated with force; somebody who declares those fields keeps them.
-/// `repairs` counts what undoes somebody's change.
 ///
 /// # Errors
 /// The API server's.
@@ -31,23 +54,7 @@ pub(super) async fn bring_in(
     live: &Live<'_>,
     workload: &Value,
     injection: &Injection,
-    repairs: Option<&mut Repairs>,
 ) -> Result<Brought, Failure> {
-    if let Some(repairs) = repairs
-        && repairs.allow(Instant::now()).is_err()
-    {
-        // Without the minutes that are left: each would be an event and a write.
-        let message = format!(
-            "the sidecar was removed or changed {} times within an hour{}, so it is not put back before the first time is an hour ago: find out who does it, or remove {INJECT} if it is not wanted",
-            super::flapping::MOST,
-            injection
-                .contested()
-                .map(|other| format!(", last by the operator with the lease {other}"))
-                .or_else(|| last_manager(workload).map(|name| format!(", last by {name:?}")))
-                .unwrap_or_default()
-        );
-        return Ok(Brought::Refused(Refusal::new(Reason::Flapping, message)));
-    }
     let body = injection.body();
     let name = name_of(workload);
     let fields = match live
@@ -55,7 +62,7 @@ pub(super) async fn bring_in(
         .await
         .map_err(|error| refused(&error))?
     {
-        Applied::Done(workload) => return Ok(Brought::In(Box::new(workload))),
+        Applied::Done(workload) => return Ok(brought(injection, workload)),
         Applied::Conflict(fields) => fields,
     };
     // The API server writes `using <version>` for managers that update, and not for those that apply.
@@ -65,7 +72,7 @@ pub(super) async fn bring_in(
             .await
             .map_err(|error| refused(&error))?
         {
-            Applied::Done(workload) => Ok(Brought::In(Box::new(workload))),
+            Applied::Done(workload) => Ok(brought(injection, workload)),
             Applied::Conflict(fields) => Err(Failure::conflict(fields.join(", "))),
         };
     }
@@ -74,6 +81,30 @@ pub(super) async fn bring_in(
         fields.join(", ")
     );
     Ok(Brought::Refused(Refusal::new(Reason::FieldConflict, message)))
+}
+
+fn brought(injection: &Injection, workload: Value) -> Brought {
+    let workload = Box::new(workload);
+    if injection.is_in(&workload) { Brought::In(workload) } else { Brought::Rewritten(workload) }
+}
+
+/// Why the sidecar is not put back at once.
+pub(super) fn flapping(injection: &Injection) -> Refusal {
+    // Without the seconds that are left: each would be an event and a write.
+    let by = injection
+        .contested()
+        .map(|other| format!(", by the operator with the lease {other}"))
+        .unwrap_or_default();
+    let message = format!(
+        "the sidecar is removed or changed again and again{by}, so it is put back after a longer wait each time, up to four minutes: find out who does it, or remove {INJECT} if it is not wanted"
+    );
+    Refusal::new(Reason::Flapping, message)
+}
+
+/// Whether a write changed what pods are made of.
+pub(super) fn is_rolled(before: &Value, after: &Value) -> bool {
+    let generation = |workload: &Value| workload.pointer("/metadata/generation").cloned();
+    generation(before) != generation(after)
 }
 
 /// Takes out what was put in. `false` if the workload changed meanwhile and it has to be decided anew.
@@ -147,19 +178,6 @@ pub(super) fn rollout_trouble(workload: &Value) -> Option<Refusal> {
             Refusal::new(Reason::RolloutFailed, message)
         })
     })
-}
-
-/// Who updated the workload last, ourselves and its status aside.
-fn last_manager(workload: &Value) -> Option<String> {
-    let entries = workload.pointer("/metadata/managedFields")?.as_array()?;
-    let text =
-        |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str).map(str::to_owned);
-    entries
-        .iter()
-        .filter(|entry| entry.get("subresource").is_none())
-        .filter(|entry| text(entry, "manager").as_deref() != Some(crate::object::FIELD_MANAGER))
-        .max_by_key(|entry| text(entry, "time"))
-        .and_then(|entry| text(entry, "manager"))
 }
 
 fn refused(error: &kube::Error) -> Failure {
