@@ -272,12 +272,14 @@ impl Turn<'_> {
         match template::bring_in(&self.live, workload, injection).await? {
             Brought::In(now) => {
                 memory.ladder.calm();
-                self.brought(workload, &now, injection, (repair, counted), memory).await;
+                let repairs = counted.then_some(&mut memory.repairs);
+                self.brought((workload, &now), injection, repair, repairs).await;
                 self.look_after(&now, injection.ports(), None).await
             }
             Brought::Rewritten(now) => {
                 tracing::info!(workload = %self.key, "the sidecar was applied, and is another on the way through admission");
-                self.brought(workload, &now, injection, (repair, counted), memory).await;
+                let repairs = counted.then_some(&mut memory.repairs);
+                self.brought((workload, &now), injection, repair, repairs).await;
                 memory.rewritten = Some(Rewritten::new(&now, injection));
                 self.look_after(&now, injection.ports(), None).await
             }
@@ -291,17 +293,16 @@ impl Turn<'_> {
     /// Counts and tells what was done, if pods are made anew for it.
     async fn brought(
         &self,
-        before: &Value,
-        now: &Value,
+        (before, now): (&Value, &Value),
         injection: &Injection,
-        (repair, counted): (bool, bool),
-        memory: &mut Memory,
+        repair: bool,
+        repairs: Option<&mut Repairs>,
     ) {
         if !template::is_rolled(before, now) {
             return;
         }
-        if counted {
-            memory.repairs.note(Instant::now());
+        if let Some(repairs) = repairs {
+            repairs.note(Instant::now());
         }
         if repair {
             self.context.metrics.drift_repairs.inc();

@@ -213,13 +213,11 @@ impl Desk {
     /// Notes what is in the way of a workload, if anything is; whether that is news.
     pub(super) fn is_news(&self, key: &WorkloadRef, refusal: Option<&Refusal>) -> bool {
         let mut told = locked(&self.told);
-        match refusal {
-            Some(refusal) => told.insert(key.clone(), refusal.clone()).as_ref() != Some(refusal),
-            None => {
-                told.remove(key);
-                false
-            }
-        }
+        let Some(refusal) = refusal else {
+            told.remove(key);
+            return false;
+        };
+        told.insert(key.clone(), refusal.clone()).as_ref() != Some(refusal)
     }
 
     /// Notes what was found at a workload without a sidecar; nothing: it has to do with no object.
