@@ -22,6 +22,8 @@ pub(crate) struct PodFacts {
     pub(crate) ready: bool,
     /// Its address.
     pub(crate) address: Option<std::net::IpAddr>,
+    /// What keeps it from running, as the rest of a sentence and without anything that changes by itself.
+    pub(crate) stuck: Option<String>,
 }
 
 /// A live pod, as far as it is read: of a list of thousands the rest would be hundreds of MiB.
@@ -63,6 +65,17 @@ struct Status {
     #[serde(rename = "podIP")]
     pod_ip: Option<String>,
     init_container_statuses: Vec<ContainerStatus>,
+    container_statuses: Vec<ContainerStatus>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+    reason: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -70,6 +83,44 @@ struct Status {
 struct ContainerStatus {
     name: String,
     ready: bool,
+    image: String,
+    state: State,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct State {
+    waiting: Option<Waiting>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Waiting {
+    reason: String,
+}
+
+impl Status {
+    /// What keeps the pod from running. Of the kubelet's words only the reason: the rest changes with each attempt.
+    fn stuck(&self) -> Option<String> {
+        let unscheduled = |condition: &&Condition| {
+            condition.kind == "PodScheduled" && condition.status == "False"
+        };
+        if let Some(condition) = self.conditions.iter().find(unscheduled) {
+            return Some(format!("no node has room for it ({})", condition.reason));
+        }
+        let all = self.init_container_statuses.iter().chain(&self.container_statuses);
+        all.into_iter().find_map(|container| {
+            let ContainerStatus { name, image, state, .. } = container;
+            match state.waiting.as_ref()?.reason.as_str() {
+                // These two take turns.
+                "ErrImagePull" | "ImagePullBackOff" => {
+                    Some(format!("image {image:?} of its container {name:?} can not be pulled"))
+                }
+                "" | "ContainerCreating" | "PodInitializing" => None,
+                reason => Some(format!("its container {name:?} does not start ({reason})")),
+            }
+        })
+    }
 }
 
 impl Pod {
@@ -87,6 +138,7 @@ impl Pod {
             terminating: metadata.deletion_timestamp.is_some(),
             sidecar: spec.init_containers.iter().filter(native).find_map(proxy_ports),
             ready: status.init_container_statuses.iter().any(ready),
+            stuck: status.stuck(),
             address: status.pod_ip.and_then(|address| address.parse().ok()),
         })
     }
@@ -172,6 +224,27 @@ mod tests {
         let carries: Vec<_> = pods.iter().map(|pod| (pod.carries(PORTS), pod.ready)).collect();
         assert_eq!(carries, [(true, true), (false, true), (true, false)]);
         assert!(!pods[0].carries(Ports { proxy: 4280, ..PORTS }));
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_running_is_named_without_words_that_change() {
+        let waiting = |reason: &str| {
+            let mut pod = pod("a", false);
+            pod["status"]["initContainerStatuses"] = json!([
+                {"name": "oauth2-proxy", "image": "nobody/nothing:1", "state": {"waiting": {"reason": reason, "message": "x"}}},
+            ]);
+            facts(&[pod])[0].stuck.clone()
+        };
+        assert_eq!(waiting("ErrImagePull"), waiting("ImagePullBackOff"));
+        assert!(waiting("ErrImagePull").unwrap().contains("nobody/nothing:1"));
+        assert!(
+            waiting("CreateContainerConfigError").unwrap().contains("CreateContainerConfigError")
+        );
+        assert_eq!(waiting("PodInitializing"), None);
+        let mut pending = pod("a", false);
+        pending["status"]["conditions"] =
+            json!([{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]);
+        assert!(facts(&[pending])[0].stuck.clone().unwrap().contains("Unschedulable"));
     }
 
     #[test]

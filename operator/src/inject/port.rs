@@ -157,6 +157,15 @@ fn candidates(application: &[Declared<'_>]) -> String {
     }
 }
 
+/// What to do about a port of the proxy: where there is a way that concerns this workload alone, that one.
+fn step(what: &str, field: &str, to: &str) -> String {
+    if what == "proxy" {
+        format!("set annotation {} of the workload to {to}", annotation::PORT)
+    } else {
+        format!("set {field} of the OAuth2Proxy to {to}, for all its workloads")
+    }
+}
+
 fn collision(
     ports: Ports,
     application: &[Declared<'_>],
@@ -168,7 +177,8 @@ fn collision(
             return Err(Refusal::new(
                 Reason::PortCollision,
                 format!(
-                    "{number} is to be both the {what} port and the protected port: set {field} of the OAuth2Proxy to another"
+                    "{number} is to be both the {what} port and the protected port: {}",
+                    step(what, field, "another")
                 ),
             ));
         }
@@ -176,13 +186,9 @@ fn collision(
             return Err(Refusal::new(
                 Reason::PortCollision,
                 format!(
-                    "container {:?} uses port {number}, which the proxy needs as its {what} port: set {field} of the OAuth2Proxy to a free one{}",
+                    "container {:?} uses port {number}, which the proxy needs as its {what} port: {}",
                     port.container,
-                    if what == "proxy" {
-                        format!(", or annotation {} of the workload", annotation::PORT)
-                    } else {
-                        String::new()
-                    }
+                    step(what, field, "a free one")
                 ),
             ));
         }

@@ -4,6 +4,7 @@
 //! So it is a JSON patch (RFC 6902) on positions, each guarded by a test that fails if the workload changed meanwhile.
 
 use super::{Record, Refusal, annotation, is_named, list};
+use crate::object::FIELD_MANAGER;
 use crds::Reason;
 use serde_json::{Value, json};
 
@@ -30,11 +31,25 @@ pub(super) fn removal(workload: &Value, record: &Record) -> Result<Removal, Refu
     guard(pod, record)?;
     take_out(&mut operations, pod, "initContainers", std::slice::from_ref(&record.container));
     take_out(&mut operations, pod, "volumes", &record.volumes);
-    take_out(&mut operations, pod, "imagePullSecrets", &record.image_pull_secrets);
+    let secrets = record.image_pull_secrets.iter().filter(|name| !is_declared(workload, name));
+    let secrets: Vec<String> = secrets.cloned().collect();
+    take_out(&mut operations, pod, "imagePullSecrets", &secrets);
     let annotations = record.template_annotations.iter().map(String::as_str).collect::<Vec<_>>();
     unset(&mut operations, workload, "/spec/template/metadata", &annotations);
     unset(&mut operations, workload, "/metadata", &[annotation::INJECTED]);
     Ok(Removal { record: record.clone(), patch: Value::Array(operations) })
+}
+
+/// Whether somebody else declares a pull secret too, by now: then it is no longer ours alone to remove.
+fn is_declared(workload: &Value, secret: &str) -> bool {
+    let entry = format!("k:{}", json!({"name": secret}));
+    let declares = |manager: &Value| {
+        manager.get("manager").and_then(Value::as_str) != Some(FIELD_MANAGER)
+            && manager
+                .pointer("/fieldsV1/f:spec/f:template/f:spec/f:imagePullSecrets")
+                .is_some_and(|secrets| secrets.get(&entry).is_some())
+    };
+    list(workload, "/metadata/managedFields").iter().any(declares)
 }
 
 fn guard(pod: &Value, record: &Record) -> Result<(), Refusal> {

@@ -260,6 +260,21 @@ fn a_pull_secret_of_the_user_is_not_recorded_as_ours() {
 }
 
 #[test]
+fn a_pull_secret_that_the_user_came_to_need_stays() {
+    let mut injected = inject(&deployment(), &target("main", &sidecar));
+    let theirs = |manager: &str| {
+        json!([{"manager": manager, "operation": "Apply", "fieldsV1": {"f:spec": {"f:template": {"f:spec": {
+            "f:imagePullSecrets": {"k:{\"name\":\"pull\"}": {}}}}}}}])
+    };
+    for (manager, stays) in [("helm", true), (crate::object::FIELD_MANAGER, false)] {
+        injected["metadata"]["managedFields"] = theirs(manager);
+        let stripped = strip(&injected);
+        let secrets = stripped.pointer("/spec/template/spec/imagePullSecrets");
+        assert_eq!(secrets.is_some(), stays, "{manager}");
+    }
+}
+
+#[test]
 fn a_sidecar_that_is_no_longer_ours_is_left_in_place() {
     let mut injected = inject(&deployment(), &target("main", &sidecar));
     injected["spec"]["template"]["spec"]["initContainers"][0]["volumeMounts"] = json!([]);

@@ -161,10 +161,19 @@ fn traffic(found: &Found<'_>) -> (WorkloadTraffic, Option<(Refusal, bool)>) {
     let mut live = found.pods.iter().filter(|(pod, _)| !pod.terminating);
     match live.find_map(|(pod, said)| Some((pod, said.as_ref()?.as_ref().err()?))) {
         Some((pod, error)) => {
-            let text = format!(
-                "the sidecar of pod {} could not be asked who is connected past it ({error}): let the operator reach its admin port",
-                pod.name
-            );
+            let name = &pod.name;
+            let text = match (&pod.stuck, pod.address) {
+                (Some(stuck), _) => {
+                    format!("pod {name} does not run: {stuck}; see kubectl describe pod {name}")
+                }
+                (None, None) => format!("pod {name} is starting"),
+                (None, Some(_)) if !pod.ready => {
+                    format!("the sidecar of pod {name} is starting ({error})")
+                }
+                (None, Some(_)) => format!(
+                    "the sidecar of pod {name} could not be asked who is connected past it ({error}): let the operator reach its admin port"
+                ),
+            };
             (WorkloadTraffic::Pending, refusal(Reason::InProgress, text))
         }
         None => (WorkloadTraffic::Routed, None),
@@ -254,6 +263,7 @@ mod tests {
             sidecar: Some((4180, 44180)),
             ready: true,
             address: None,
+            stuck: None,
         }
     }
 

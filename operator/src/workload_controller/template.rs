@@ -174,12 +174,41 @@ pub(super) fn rollout_trouble(workload: &Value) -> Option<Refusal> {
             _ => false,
         };
         failed.then(|| {
-            let message = format!("its rollout does not get on: {}", text(condition, "message"));
+            let words = without_pods(&text(condition, "message"), name_of(workload));
+            let message = format!(
+                "its rollout does not get on: {words}; where a quota or policy asks for limits, set spec.sidecar.resources.limits of the OAuth2Proxy"
+            );
             Refusal::new(Reason::RolloutFailed, message)
         })
     })
 }
 
+/// A text without the names of pods, which are others at each attempt.
+fn without_pods(text: &str, workload: &str) -> String {
+    let of_it = format!("{workload}-");
+    let parts = text.split('"').map(|part| if part.starts_with(&of_it) { "..." } else { part });
+    parts.collect::<Vec<_>>().join("\"")
+}
+
 fn refused(error: &kube::Error) -> Failure {
     Failure::api("applying the sidecar", error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_pods_that_were_not_made_are_no_news() {
+        let of = |pod: &str| {
+            let message =
+                format!("pods \"web-7d9c5c9b6-{pod}\" is forbidden: exceeded quota: \"small\"");
+            let condition = json!({"type": "ReplicaFailure", "status": "True", "message": message});
+            let workload =
+                json!({"metadata": {"name": "web"}, "status": {"conditions": [condition]}});
+            rollout_trouble(&workload).unwrap()
+        };
+        assert_eq!(of("abcde"), of("fghij"));
+        assert!(of("abcde").message.contains("exceeded quota: \"small\""));
+    }
 }

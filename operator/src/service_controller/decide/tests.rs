@@ -64,6 +64,7 @@ prop_compose! {
             sidecar: carries.then_some((4180, 44180)),
             ready,
             address: None,
+            stuck: None,
         };
         pods.into_iter().enumerate().map(pod).collect()
     }
@@ -208,6 +209,7 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
         sidecar: Some((4180, 44180)),
         ready: true,
         address: None,
+        stuck: None,
     };
     for (of, waits) in [("gone", true), ("web", false)] {
         let pods = [pod(of)];
