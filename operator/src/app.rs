@@ -12,11 +12,13 @@ use crate::metrics::Metrics;
 use crate::past::Past;
 use crate::pod;
 use crate::poke::Poker;
+use crate::random;
 use crate::report::{Guarded, Reports};
 use crate::scope::Scope;
 use crate::seen::Seen;
 use crate::tasks::{Task, Tasks};
 use crate::{controllers, excluded, proxy_controller};
+use kube::Client;
 use kube::runtime::reflector::Store;
 use std::future::Future;
 use std::sync::Arc;
@@ -30,7 +32,7 @@ pub(crate) const GRACE: Duration = Duration::from_secs(20);
 
 /// What all scopes share.
 struct Shared {
-    clients: Clients,
+    client: Client,
     events: Events,
     leader: Leadership,
     metrics: Metrics,
@@ -44,7 +46,7 @@ struct Shared {
 impl Shared {
     fn context(&self, scope: &Scope, queue: &Queue<Guarded>, poker: Poker) -> Context {
         Context {
-            client: self.clients.work.clone(),
+            client: self.client.clone(),
             gate: Gate {
                 leader: self.leader.clone(),
                 stop: self.stop.clone(),
@@ -90,25 +92,34 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), String> {
     let listener = admin::bind(arguments.admin_address)
         .map_err(|error| format!("--admin-address {}: {error}", arguments.admin_address))?;
     let clients = Clients::infer().await?;
-    let identity = arguments.pod_name.unwrap_or_else(|| format!("process-{}", std::process::id()));
+    let identity = identity(arguments.pod_name);
     let metrics = Metrics::new();
     let health = Health::new(metrics.clone());
     let (stop, finish) = (CancellationToken::new(), CancellationToken::new());
     let lease = (arguments.scope.pod_namespace.as_str(), arguments.scope.lease_name.as_str());
     let elector = Elector::new(clients.lease.clone(), lease, &identity, times, Clock::System);
     let (leader, lease) = elector.run(finish.clone().cancelled_owned());
+    let client = clients.work(&leader)?;
     let lease = tokio::spawn(lease);
     let (controllers, background) = (Tasks::default(), Tasks::default());
     let mut process = Process { stop: stop.clone(), controllers, background, finish, lease };
     let admin = Task::new("the admin server", admin::serve(listener, health.clone()));
     process.background.spawn(admin);
-    let events = Events::new(clients.work.clone(), &identity, Clock::System);
+    let events = Events::new(client.clone(), &identity, Clock::System);
     let writer = format!("{}/{}", arguments.scope.pod_namespace, arguments.scope.lease_name);
-    let shared = Shared { clients, events, leader, metrics, stop, writer, proxy, pace };
+    let shared = Shared { client, events, leader, metrics, stop, writer, proxy, pace };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, "started");
 
     start(&shared, &scopes, &mut process, &health);
     process.run(signalled()).await
+}
+
+/// Who this replica is, for the lease and events. Without the name of a pod no other process is called so: in containers all have
+/// the same number, and who is called like the holder takes itself for it.
+fn identity(pod_name: Option<String>) -> String {
+    pod_name
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| format!("process-{:016x}", random::number()))
 }
 
 /// Waits for SIGTERM or SIGINT.
@@ -149,7 +160,8 @@ impl Process {
         self.background.shutdown().await;
         self.finish.cancel();
         let returned = self.lease.await.map_err(|error| format!("the lease: {error}"))?;
-        cause.and(returned.map_err(|error| error.to_string()))
+        cause?;
+        returned.map_err(|error| error.to_string())
     }
 }
 
@@ -168,9 +180,9 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
     for scope in scopes {
         let (queue, requests) = queue();
         let (wake, woken) = controllers::wake();
-        let client = &shared.clients.work;
-        let (poker, pokes) = Poker::new(client.clone());
-        background.spawn(pokes);
+        let client = &shared.client;
+        let (poker, sender) = Poker::new(client.clone());
+        background.spawn(sender);
         let context = Arc::new(shared.context(scope, &queue, poker));
         if let Scope::Cluster { except } = scope {
             for namespace in except {
@@ -249,6 +261,15 @@ mod tests {
         process
     }
 
+    #[test]
+    fn replicas_without_a_name_are_two() {
+        assert_eq!(identity(Some("operator-1".to_owned())), "operator-1");
+        for none in [None, Some(String::new())] {
+            let one = identity(none.clone());
+            assert!(one.starts_with("process-") && one != identity(none), "{one}");
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_runs_ends_before_the_lease_goes_back() {
         let log = Log::default();
@@ -257,7 +278,7 @@ mod tests {
     }
 
     async fn sleep_then_ok() -> Result<(), String> {
-        sleep(Duration::from_secs(60)).await;
+        sleep(Duration::from_mins(1)).await;
         Ok(())
     }
 

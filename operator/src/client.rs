@@ -1,16 +1,21 @@
 //! Clients of the API server.
 
+use crate::leader::Leadership;
 use http::{HeaderValue, header};
+use kube::client::ClientBuilder;
 use kube::{Client, Config};
 use std::time::Duration;
+use tower::layer::layer_fn;
 
 #[cfg(debug_assertions)]
 mod fault;
+mod guard;
+
+use guard::Guard;
 
 /// Both clients from one configuration.
 pub(crate) struct Clients {
-    /// For everything but the lease.
-    pub(crate) work: Client,
+    config: Config,
     /// For the lease. It tries once: a renewal that comes late, after minutes of retries, would be a lie.
     pub(crate) lease: Client,
 }
@@ -29,19 +34,21 @@ impl Clients {
         lease.default_retry = false;
         lease.read_timeout = Some(Duration::from_secs(4));
         lease.reset_reader_on_write = true;
-        Ok(Self {
-            work: work(config)?,
-            lease: Client::try_from(lease).map_err(|error| format!("no client: {error}"))?,
-        })
+        let lease = Client::try_from(lease).map_err(|error| format!("no client: {error}"))?;
+        Ok(Self { config, lease })
     }
-}
 
-#[cfg(not(debug_assertions))]
-fn work(config: Config) -> Result<Client, String> {
-    Client::try_from(config).map_err(|error| format!("no client: {error}"))
-}
-
-#[cfg(debug_assertions)]
-fn work(config: Config) -> Result<Client, String> {
-    fault::client(config)
+    /// A client for everything but the lease, which writes while it is held.
+    ///
+    /// # Errors
+    /// There is none for this configuration.
+    pub(crate) fn work(&self, leader: &Leadership) -> Result<Client, String> {
+        let builder = ClientBuilder::try_from(self.config.clone())
+            .map_err(|error| format!("no client: {error}"))?;
+        #[cfg(debug_assertions)]
+        let builder = builder.with_layer(&fault::layer()?);
+        let leader = leader.clone();
+        let guard = layer_fn(move |inner| Guard::new(inner, leader.clone()));
+        Ok(builder.with_layer(&guard).build())
+    }
 }

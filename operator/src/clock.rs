@@ -7,6 +7,9 @@ use jiff::Timestamp;
 pub(crate) enum Clock {
     /// The system's.
     System,
+    /// The system's and so many seconds more, as a test says.
+    #[cfg(test)]
+    Ahead(&'static std::sync::atomic::AtomicI64),
 }
 
 impl Clock {
@@ -14,6 +17,11 @@ impl Clock {
     pub(crate) fn precise(self) -> Timestamp {
         match self {
             Self::System => Timestamp::now(),
+            #[cfg(test)]
+            Self::Ahead(seconds) => {
+                let more = seconds.load(std::sync::atomic::Ordering::SeqCst);
+                Timestamp::now() + jiff::SignedDuration::from_secs(more)
+            }
         }
     }
 

@@ -4,14 +4,19 @@
 //! The holder's own clock is never compared with another's: a claim is taken over only after it has not changed for its
 //! whole duration as seen from here.
 
+mod leadership;
+
+pub(crate) use leadership::Leadership;
+
 use crate::clock::Clock;
+use crate::jitter::jittered;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
 use kube::{Api, Client};
+use leadership::{Renewed, Teller, leadership};
 use std::future::Future;
 use std::time::Duration;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Time for one request.
@@ -61,28 +66,6 @@ impl Times {
             ));
         }
         Ok(self)
-    }
-}
-
-/// Whether this replica holds the lease.
-#[derive(Clone)]
-pub(crate) struct Leadership(watch::Receiver<bool>);
-
-impl Leadership {
-    /// One that a test gives and takes.
-    #[cfg(test)]
-    pub(crate) fn held_back() -> (watch::Sender<bool>, Self) {
-        let (sender, receiver) = watch::channel(false);
-        (sender, Self(receiver))
-    }
-
-    /// Waits until this replica may write. From then on it may until the process ends.
-    pub(crate) async fn acquired(&self) {
-        let mut receiver = self.0.clone();
-        if receiver.wait_for(|leader| *leader).await.is_err() {
-            // The lease is gone and so is this process.
-            std::future::pending::<()>().await;
-        }
     }
 }
 
@@ -141,44 +124,45 @@ impl Elector {
         self,
         stop: impl Future<Output = ()> + Send + 'static,
     ) -> (Leadership, impl Future<Output = Result<(), Lost>> + Send + 'static) {
-        let (sender, receiver) = watch::channel(false);
+        let (teller, leadership) = leadership(self.times.deadline, self.clock);
         let task = async move {
             tokio::pin!(stop);
             let result = tokio::select! {
-                result = self.hold(&sender) => result,
+                result = self.hold(&teller) => result,
                 () = &mut stop => Ok(()),
             };
-            if *sender.borrow() && result.is_ok() {
+            if teller.has_led() && result.is_ok() {
                 self.release().await;
             }
             result
         };
-        (Leadership(receiver), task)
+        (leadership, task)
     }
 
-    async fn hold(&self, leader: &watch::Sender<bool>) -> Result<(), Lost> {
+    async fn hold(&self, teller: &Teller) -> Result<(), Lost> {
         let mut seen = None;
-        let mut renewed: Option<Instant> = None;
+        let mut renewed: Option<Renewed> = None;
+        let deadline = self.times.deadline;
+        let mut number = 0_u64;
         loop {
-            let start = Instant::now();
+            // Counted from before the request: the server may have written it as early as that.
+            let start = teller.now();
             // No longer than the claim may go without renewal: the end of the process must not wait for a last attempt.
-            let left =
-                renewed.map_or(REQUEST, |last| self.times.deadline.saturating_sub(last.elapsed()));
+            let left = renewed.map_or(REQUEST, |last| deadline.saturating_sub(last.at.elapsed()));
             let attempt = timeout(left.min(REQUEST), self.attempt(&mut seen))
                 .await
                 .unwrap_or_else(|_| Err("no answer".to_owned()));
             match (attempt, renewed) {
                 (Ok(None), _) => {
-                    // Counted from before the request: the server may have written it as early as that.
                     renewed = Some(start);
-                    if !leader.send_replace(true) {
+                    if teller.tell(start) {
                         tracing::info!(lease = self.name, "this replica writes from now on");
                     }
                 }
                 (Ok(Some(other)), Some(_)) => return Err(Lost::Taken(other)),
                 (Ok(Some(_)), None) => {}
-                (Err(error), Some(last)) if last.elapsed() >= self.times.deadline => {
-                    return Err(Lost::NotRenewed { seconds: last.elapsed().as_secs(), error });
+                (Err(error), Some(last)) if last.at.elapsed() >= deadline => {
+                    return Err(Lost::NotRenewed { seconds: last.at.elapsed().as_secs(), error });
                 }
                 (Err(error), _) => tracing::warn!(
                     lease = self.name,
@@ -186,7 +170,11 @@ impl Elector {
                     "the lease could not be read or written"
                 ),
             }
-            sleep(self.times.retry).await;
+            // Replicas that began together do not ask together for ever.
+            let pause = jittered(self.times.retry, (&self.identity, number));
+            let left = renewed.map_or(pause, |last| deadline.saturating_sub(last.at.elapsed()));
+            sleep(pause.min(left)).await;
+            number = number.wrapping_add(1);
         }
     }
 
@@ -278,6 +266,8 @@ mod tests {
     use http_body_util::Full;
     use kube::client::Body;
     use std::convert::Infallible;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::sync::{Arc, Mutex};
 
     /// An API server that takes the first claim, fails every request after it a while later, and at last does not answer.
     fn failing(start: Instant) -> Client {
@@ -319,12 +309,70 @@ mod tests {
         let (leader, run) = elector.run(std::future::pending());
         let lost = run.await.unwrap_err();
         assert!(matches!(lost, Lost::NotRenewed { .. }), "{lost}");
-        assert!(*leader.0.borrow(), "the first claim was not taken");
+        assert!(!leader.is_held(), "the claim counts for longer than it was held");
+        let wrote = start.elapsed();
         assert!(
-            start.elapsed() < Times::default().duration,
-            "it wrote on for {:?}",
-            start.elapsed()
+            wrote >= Times::default().deadline && wrote < Times::default().duration,
+            "{wrote:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_pause_between_attempts_does_not_keep_a_claim_beyond_its_end() {
+        let (duration, deadline, retry) = (14, 10, 5);
+        let [duration, deadline, retry] = [duration, deadline, retry].map(Duration::from_secs);
+        let times = Times { duration, deadline, retry }.checked().unwrap();
+        let start = Instant::now();
+        let elector = Elector::new(failing(start), ("shop", "lease"), "a", times, Clock::System);
+        let lost = elector.run(std::future::pending()).1.await.unwrap_err();
+        assert!(matches!(lost, Lost::NotRenewed { .. }), "{lost}");
+        assert!(start.elapsed() < deadline + Duration::from_millis(10), "{:?}", start.elapsed());
+    }
+
+    /// A node that sleeps for a minute: the monotonic clock stands still, the other goes on.
+    #[tokio::test(start_paused = true)]
+    async fn who_slept_through_the_end_of_its_claim_does_nothing_before_it_is_renewed() {
+        let slept: &'static AtomicI64 = Box::leak(Box::default());
+        let clock = Clock::Ahead(slept);
+        let elector = Elector::new(held(15), ("shop", "lease"), "b", Times::default(), clock);
+        let (leader, run) = elector.run(std::future::pending());
+        tokio::spawn(run);
+        leader.acquired().await;
+        assert!(leader.is_held());
+        slept.store(60, Ordering::SeqCst);
+        assert!(!leader.is_held());
+        let start = Instant::now();
+        leader.acquired().await;
+        assert!(leader.is_held());
+        let (waited, retry) = (start.elapsed(), Times::default().retry);
+        assert!(waited > Duration::ZERO && waited <= retry * 2, "{waited:?}");
+        // One that is set back is no reason to stop.
+        slept.store(-3600, Ordering::SeqCst);
+        assert!(leader.is_held());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn replicas_that_begin_together_do_not_ask_together() {
+        let asked = |identity: &'static str| {
+            let times = Arc::new(Mutex::new(Vec::new()));
+            let (own, start) = (Arc::clone(&times), Instant::now());
+            let service = tower::service_fn(move |_: Request<Body>| {
+                own.lock().unwrap().push(start.elapsed());
+                let answer = Response::builder().status(500).body(Full::<Bytes>::default());
+                std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
+            });
+            let client = Client::new(service, "shop");
+            let elector =
+                Elector::new(client, ("shop", "lease"), identity, Times::default(), Clock::System);
+            tokio::spawn(elector.run(std::future::pending()).1);
+            times
+        };
+        let (one, two) = (asked("a-1"), asked("a-2"));
+        sleep(Duration::from_mins(1)).await;
+        let (one, two) = (one.lock().unwrap().clone(), two.lock().unwrap().clone());
+        assert!(one.len() > 20 && two.len() > 20);
+        let together = one[1..].iter().filter(|time| two.contains(time)).count();
+        assert!(together <= 2, "{together} of {}", one.len());
     }
 
     /// An API server with the Lease of a replica that is gone, and takes whatever is written.

@@ -30,7 +30,7 @@ impl Task {
     ) -> Self {
         Self::new(name, async move {
             run.await;
-            pending().await
+            pending::<()>().await;
         })
     }
 }

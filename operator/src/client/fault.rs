@@ -1,28 +1,32 @@
-//! A client that ends the process before a chosen write, as if it had been killed there. Only in debug builds.
+//! A layer of the client that ends the process before a chosen write, as if it had been killed there. Only in debug builds.
 //!
 //! `OAUTH2_PROXY_OPERATOR_FAULT_AT=N`: before the N-th write, counted from 1. The one before it has reached the API server
-//! and its answer has been taken in. Without the variable it is the client that release builds have.
+//! and its answer has been taken in. Without the variable it does nothing.
 
 use http::{Method, Request};
-use kube::client::{Body, ClientBuilder};
-use kube::{Client, Config};
+use kube::client::Body;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tower::util::MapRequestLayer;
 
 static WRITES: AtomicUsize = AtomicUsize::new(0);
 
-pub(super) fn client(config: Config) -> Result<Client, String> {
-    let Ok(text) = std::env::var("OAUTH2_PROXY_OPERATOR_FAULT_AT") else {
-        return Client::try_from(config).map_err(|error| format!("no client: {error}"));
+/// Counts writes, and ends the process before the one that the environment names.
+///
+/// # Errors
+/// It names none.
+pub(super) fn layer()
+-> Result<MapRequestLayer<impl Fn(Request<Body>) -> Request<Body> + Clone + Send>, String> {
+    let at = match std::env::var("OAUTH2_PROXY_OPERATOR_FAULT_AT") {
+        Ok(text) => Some(
+            text.parse()
+                .map_err(|_| format!("OAUTH2_PROXY_OPERATOR_FAULT_AT={text:?} is no number"))?,
+        ),
+        Err(_) => None,
     };
-    let at: usize = text
-        .parse()
-        .map_err(|_| format!("OAUTH2_PROXY_OPERATOR_FAULT_AT={text:?} is no number"))?;
-    let layer = MapRequestLayer::new(move |request: Request<Body>| counted(request, at));
-    Ok(ClientBuilder::try_from(config)
-        .map_err(|error| format!("no client: {error}"))?
-        .with_layer(&layer)
-        .build())
+    Ok(MapRequestLayer::new(move |request| match at {
+        Some(at) => counted(request, at),
+        None => request,
+    }))
 }
 
 fn counted(request: Request<Body>, at: usize) -> Request<Body> {

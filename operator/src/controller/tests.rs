@@ -11,13 +11,12 @@ use kube::runtime::watcher::Event;
 use serde_json::json;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 /// Of a replica that leads, or that waits until it is said.
-fn gate(leads: bool) -> (Gate, watch::Sender<bool>) {
-    let (lead, leader) = Leadership::held_back();
-    lead.send_replace(leads);
+fn gate(leads: bool) -> (Gate, impl Fn(bool)) {
+    let (lead, leader) = Leadership::of_test();
+    lead(leads);
     let gate = Gate {
         leader,
         stop: CancellationToken::new(),
@@ -170,7 +169,7 @@ async fn what_waits_is_counted_until_its_turn_begins() {
     let depth = |depth| format!("oauth2_proxy_operator_queue_depth{{controller=\"test\"}} {depth}");
     sleep(Duration::from_secs(1)).await;
     assert!(has(&gate, &depth(2)), "{}", gate.metrics.encode().unwrap());
-    lead.send_replace(true);
+    lead(true);
     sleep(Duration::from_secs(1)).await;
     assert!(has(&gate, &depth(0)));
 }
