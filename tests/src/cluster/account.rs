@@ -48,7 +48,7 @@ impl Cluster {
             Some(name) => work.extend(["--namespace", name]),
             None => work.push("--all-namespaces"),
         }
-        let end = Instant::now() + Duration::from_secs(20);
+        let end = Instant::now() + Duration::from_mins(1);
         for question in [&lease[..], &work] {
             while !self.kubectl(&[question, &[&who]].concat(), None).status.success() {
                 assert!(Instant::now() < end, "{account} does not get the right to {question:?}");
