@@ -4,6 +4,7 @@
 
 #![expect(clippy::panic, reason = "the way a test fails")]
 
+mod guard;
 mod idle;
 mod injection;
 mod lifecycle;

@@ -107,8 +107,9 @@ impl Board {
         self.put(&namespace, &service.name_any(), None, false);
     }
 
-    /// What is known of the Services of a workload with these pods.
-    pub(crate) fn routing(&self, workload: &workload::Watched) -> Routing {
+    /// What is known of the Services of a workload; nothing while one of them has had no turn since it changed: then it is not
+    /// known, and whatever was said before still counts.
+    pub(crate) fn routing(&self, workload: &workload::Watched) -> Option<Routing> {
         let reference = workload.reference();
         let mut routing = Routing::default();
         let mut selecting = self.selecting(workload);
@@ -118,22 +119,18 @@ impl Board {
             let name = service.name_any();
             let found = all.get(&(reference.namespace.clone(), name.clone()));
             // What differs from the store is newer, where we wrote it, or older, where somebody else did: both for a moment only.
-            let finding = found
-                .filter(|found| found.seen == service.fingerprint())
-                .and_then(|found| found.findings.iter().find(|(of, _)| *of == reference));
-            match finding.map(|(_, finding)| finding) {
-                Some(Finding::Well) => routing.well.push(name),
-                Some(Finding::Elsewhere) => routing.elsewhere.push(name),
-                Some(Finding::Awaited(text)) => {
+            let found = found.filter(|found| found.seen == service.fingerprint())?;
+            let (_, finding) = found.findings.iter().find(|(of, _)| *of == reference)?;
+            match finding {
+                Finding::Well => routing.well.push(name),
+                Finding::Elsewhere => routing.elsewhere.push(name),
+                Finding::Awaited(text) => {
                     routing.awaited.get_or_insert_with(|| text.clone());
                 }
-                Some(Finding::Open(text)) => routing.open.push(text.clone()),
-                None => {
-                    routing.awaited.get_or_insert_with(|| format!("Service {name:?} is looked at"));
-                }
+                Finding::Open(text) => routing.open.push(text.clone()),
             }
         }
-        routing
+        Some(routing)
     }
 
     /// The Services that select a workload's pods, companions aside.

@@ -77,8 +77,10 @@ pub(crate) async fn reconcile(
     let observed = desk.observed(&key);
     let mut observed = observed.lock().await;
     let live = Live::new(&context.client, &key.namespace);
+    let Some(routing) = routing(&board, &watched, &subject) else {
+        return Ok(Next::After(observed.ladder.soon()));
+    };
     let pods = pods(&live, &subject, &mut observed).await?;
-    let routing = routing(&board, &watched, &subject);
     let outcome = judge(&Found {
         workload: &key,
         injected: subject.injected,
@@ -117,8 +119,8 @@ pub(crate) async fn reconcile(
 }
 
 /// What is known of the Services, and the ways past the proxy that no Service is part of.
-fn routing(board: &Board, watched: &Watched, subject: &Subject) -> Routing {
-    let mut routing = board.routing(watched);
+fn routing(board: &Board, watched: &Watched, subject: &Subject) -> Option<Routing> {
+    let mut routing = board.routing(watched)?;
     routing.open.extend(subject.published.clone());
     let Routing { awaited, open, well, elsewhere } = &routing;
     if awaited.is_none() && open.is_empty() && well.is_empty() && !elsewhere.is_empty() {
@@ -128,7 +130,7 @@ fn routing(board: &Board, watched: &Watched, subject: &Subject) -> Routing {
             subject.ports.upstream
         ));
     }
-    routing
+    Some(routing)
 }
 
 /// The pods of the workload, each with what its sidecar says now.
