@@ -125,7 +125,7 @@ async fn write(
 }
 
 async fn tell_turned(service: &str, claim: &Claim, again: bool, context: &Context) {
-    let port = claim.standing.ports().map(|ports| ports.proxy).unwrap_or_default();
+    let port = claim.stance.ports().map(|ports| ports.proxy).unwrap_or_default();
     let (tone, reason, what) = if again {
         (Tone::Warning, Reason::Repaired, "had been changed back and leads")
     } else {

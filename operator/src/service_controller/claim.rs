@@ -22,7 +22,7 @@ pub(super) struct Claim {
     /// As it is.
     pub(super) workload: Value,
     /// What it asks for and has.
-    pub(super) standing: Standing,
+    pub(super) stance: Stance,
     /// What is wanted of its Services.
     pub(super) mode: Traffic,
     /// Its owner wants nothing changed: it may hold a Service, and does not turn one.
@@ -35,7 +35,7 @@ pub(super) struct Claim {
 
 /// What a workload asks for and has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum Stance {
     /// It asks for the sidecar, and its template has it.
     Protected(Ports),
     /// It asks and has none that is known, or what it says can not be understood.
@@ -46,7 +46,7 @@ pub(super) enum Standing {
     Open,
 }
 
-impl Standing {
+impl Stance {
     /// The ports of its sidecar.
     pub(super) const fn ports(self) -> Option<Ports> {
         match self {
@@ -59,10 +59,10 @@ impl Standing {
 impl Claim {
     /// Whether a turned Service stays turned for its sake.
     pub(super) fn relies(&self) -> bool {
-        match self.standing {
-            Standing::Protected(_) => self.mode != Traffic::Companion,
-            Standing::Asking => true,
-            Standing::Leaving(_) | Standing::Open => false,
+        match self.stance {
+            Stance::Protected(_) => self.mode != Traffic::Companion,
+            Stance::Asking => true,
+            Stance::Leaving(_) | Stance::Open => false,
         }
     }
 
@@ -141,13 +141,13 @@ async fn of(
     let remembered = opt_in_text(&workload).is_none()
         && companion.as_ref().is_some_and(|live| Companion::remembered(live, &workload).is_some());
     let asks = asked != Ok(OptIn::No) && !going;
-    let standing = match (asks, &recorded) {
-        (true, Recorded::Yes(record)) => Standing::Protected(record.ports()),
+    let stance = match (asks, &recorded) {
+        (true, Recorded::Yes(record)) => Stance::Protected(record.ports()),
         // A record that can not be read is no reason to open anything.
-        (true, Recorded::No) | (_, Recorded::Unreadable(_)) => Standing::Asking,
-        (false, Recorded::Yes(record)) => Standing::Leaving(record.ports()),
-        (false, Recorded::No) if remembered => Standing::Asking,
-        (false, Recorded::No) => Standing::Open,
+        (true, Recorded::No) | (_, Recorded::Unreadable(_)) => Stance::Asking,
+        (false, Recorded::Yes(record)) => Stance::Leaving(record.ports()),
+        (false, Recorded::No) if remembered => Stance::Asking,
+        (false, Recorded::No) => Stance::Open,
     };
     let protected_before =
         companion.is_some_and(|companion| Companion::was_routed(&companion, &workload));
@@ -157,7 +157,7 @@ async fn of(
         object: object.as_deref().map(object_reference),
         reference,
         workload,
-        standing,
+        stance,
         protected_before,
     })
 }

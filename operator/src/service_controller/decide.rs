@@ -5,7 +5,7 @@
 //! of who did answers any more.
 
 use super::board::Finding;
-use super::claim::{Claim, Standing};
+use super::claim::{Claim, Stance};
 use crate::inject::Ports;
 use crate::pods::PodFacts;
 use crate::traffic::{self, Companion, Protected, Route};
@@ -94,9 +94,9 @@ fn protect(facts: &Facts<'_>) -> Judgement {
             traffic::route(facts.service, &claim.workload, *ports) == Route::Direct
         });
     let change = Change::Turn { patch, owner: owner.0.reference.clone(), again };
-    judged(facts, Some(change), |claim| match claim.standing {
+    judged(facts, Some(change), |claim| match claim.stance {
         // Seen anew with the next event, which is that of our own write.
-        Standing::Protected(_) if claim.relies() => Finding::Well,
+        Stance::Protected(_) if claim.relies() => Finding::Well,
         _ => at_rest(facts, claim),
     })
 }
@@ -116,8 +116,8 @@ fn keep(facts: &Facts<'_>) -> Judgement {
 /// Those for which it is turned, with their ports.
 fn closing<'a>(facts: &Facts<'a>) -> Vec<(&'a Claim, Ports)> {
     let closes = |claim: &&'a Claim| claim.relies() && !claim.paused;
-    let ports = |claim: &'a Claim| match claim.standing {
-        Standing::Protected(ports) => Some((claim, ports)),
+    let ports = |claim: &'a Claim| match claim.stance {
+        Stance::Protected(ports) => Some((claim, ports)),
         _ => None,
     };
     facts.claims.iter().filter(closes).filter_map(ports).collect()
@@ -159,9 +159,9 @@ fn hindrance(facts: &Facts<'_>, (owner, ports): (&Claim, Ports)) -> Option<Hindr
     if facts.claims.iter().any(|claim| claim.relies() && claim.protected_before) {
         return None;
     }
-    let bare = |claim: &&Claim| matches!(claim.standing, Standing::Open | Standing::Leaving(_));
+    let bare = |claim: &&Claim| matches!(claim.stance, Stance::Open | Stance::Leaving(_));
     if let Some(claim) = facts.claims.iter().find(bare) {
-        let leaves = matches!(claim.standing, Standing::Leaving(_));
+        let leaves = matches!(claim.stance, Stance::Leaving(_));
         let what = if leaves { "is on its way out" } else { "asks for no sidecar" };
         let reference = &claim.reference;
         return lasting(&format!(
@@ -196,7 +196,7 @@ fn has(claim: &Claim, pod: &PodFacts) -> bool {
 
 /// A Service that stays as it is, as one workload sees it.
 fn at_rest(facts: &Facts<'_>, claim: &Claim) -> Finding {
-    let Some(ports) = claim.standing.ports() else { return Finding::Well };
+    let Some(ports) = claim.stance.ports() else { return Finding::Well };
     if !claim.relies() {
         let why = if claim.mode == Traffic::Companion {
             "sidecar.traffic is Companion"
@@ -244,7 +244,7 @@ pub(super) fn refused(facts: &Facts<'_>, words: &str) -> Vec<(WorkloadRef, Findi
 
 /// A way past the proxy, if the Service is one for this workload.
 fn direct(facts: &Facts<'_>, claim: &Claim, why: &str) -> Finding {
-    let Some(ports) = claim.standing.ports() else { return Finding::Well };
+    let Some(ports) = claim.stance.ports() else { return Finding::Well };
     let (service, workload) = (facts.service, &claim.workload);
     if !matches!(traffic::route(service, workload, ports), Route::Direct | Route::Headless) {
         return Finding::Well;
@@ -292,7 +292,7 @@ fn release(facts: &Facts<'_>) -> Judgement {
 }
 
 fn judged(facts: &Facts<'_>, change: Option<Change>, say: impl Fn(&Claim) -> Finding) -> Judgement {
-    let concerned = facts.claims.iter().filter(|claim| claim.standing != Standing::Open);
+    let concerned = facts.claims.iter().filter(|claim| claim.stance != Stance::Open);
     let findings: Vec<_> = concerned.map(|claim| (claim.reference.clone(), say(claim))).collect();
     let again = findings.iter().any(|(_, finding)| matches!(finding, Finding::Awaited(_)));
     Judgement { change, findings, again }

@@ -33,7 +33,12 @@ fn refresh_coordinated(facts: &Facts<'_>) -> Decision {
     let standalone = spec.deployment.as_ref().map(|deployment| i64::from(deployment.replicas));
     let injected = facts.report.workloads.iter().map(|workload| i64::from(workload.pods));
     let replicas = standalone.into_iter().chain(injected).max().unwrap_or_default();
-    if never || spec.session.store == crds::Store::Redis || replicas < 2 {
+    let alone = never || spec.session.store == crds::Store::Redis;
+    if !alone && replicas < 2 && !facts.report.complete {
+        let message = "pods are being counted".to_owned();
+        return as_before(facts, RefreshCoordinated, Reason::InProgress, message);
+    }
+    if alone || replicas < 2 {
         let message = "no two proxies refresh the same session at the same time";
         return Decision::new(RefreshCoordinated, State::True, Reason::OneRefresher, message);
     }

@@ -112,8 +112,12 @@ fn an_invalid_object_says_all_problems_and_keeps_what_runs() {
 #[test]
 fn an_api_failure_flips_nothing() {
     let mut object = object(json!({}));
-    object.status =
-        Some(decide(&object, &applied(None), &fleet(vec![workload("app")], vec![]), at()));
+    object.status = Some(decide(
+        &object,
+        &applied(None),
+        &fleet(vec![Workload { pods: 2, up_to_date: 2, ..workload("app") }], vec![]),
+        at(),
+    ));
     let failed = Outcome::Failed(Failure::conflict("the API server is away"));
     let status = decide(&object, &failed, &FleetReport::default(), at());
     assert_eq!(Some(&status), object.status.as_ref());

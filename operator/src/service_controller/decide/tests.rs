@@ -23,10 +23,10 @@ fn workload(name: &str) -> Value {
 
 prop_compose! {
     fn claim()(
-        standing in prop_oneof![
-            Just(Standing::Protected(PORTS)),
-            Just(Standing::Protected(Ports { upstream: 9090, ..PORTS })),
-            Just(Standing::Asking), Just(Standing::Leaving(PORTS)), Just(Standing::Open),
+        stance in prop_oneof![
+            Just(Stance::Protected(PORTS)),
+            Just(Stance::Protected(Ports { upstream: 9090, ..PORTS })),
+            Just(Stance::Asking), Just(Stance::Leaving(PORTS)), Just(Stance::Open),
         ],
         mode in prop_oneof![Just(Traffic::Auto), Just(Traffic::Retarget), Just(Traffic::Companion)],
         paused in any::<bool>(),
@@ -35,7 +35,7 @@ prop_compose! {
         Claim {
             reference: WorkloadRef::deployment("shop", ""),
             workload: Value::Null,
-            standing, mode, paused, protected_before,
+            stance, mode, paused, protected_before,
             object: None,
         }
     }
@@ -147,8 +147,8 @@ proptest! {
         let after = after(&facts);
         let relying = || claims.iter().filter(|claim| claim.relies());
         if traffic::is_turned(&service) && relying().any(|claim| !claim.paused) {
-            let protects = |claim: &Claim| claim.standing == Standing::Protected(PORTS);
-            let unknown = |claim: &Claim| claim.standing == Standing::Asking;
+            let protects = |claim: &Claim| claim.stance == Stance::Protected(PORTS);
+            let unknown = |claim: &Claim| claim.stance == Stance::Asking;
             if relying().any(|claim| (protects(claim) && !claim.paused) || unknown(claim)) {
                 prop_assert!(!is_open(&after), "{after:#}");
             }
@@ -160,7 +160,7 @@ proptest! {
         }
         // Whoever opens a Service that led to the proxy opens it for all who could be asked.
         if is_open(&after) && !is_open(&service) {
-            let protects = |claim: &&Claim| claim.standing == Standing::Protected(PORTS);
+            let protects = |claim: &&Claim| claim.stance == Stance::Protected(PORTS);
             prop_assert!(relying().find(protects).is_none());
         }
     }
@@ -185,7 +185,7 @@ proptest! {
     #[test]
     fn everybody_concerned_is_told(service in services(), claims in claims(), pods in pods()) {
         let told = decide(&Facts { service: &service, claims: &claims, pods: &pods }).findings;
-        let concerned = claims.iter().filter(|claim| claim.standing != Standing::Open).count();
+        let concerned = claims.iter().filter(|claim| claim.stance != Stance::Open).count();
         prop_assert_eq!(told.len(), concerned);
     }
 }
@@ -196,7 +196,7 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
     let leaving = Claim {
         reference: WorkloadRef::deployment("shop", "web"),
         workload: workload("web"),
-        standing: Standing::Leaving(PORTS),
+        stance: Stance::Leaving(PORTS),
         mode: Traffic::Auto,
         paused: false,
         protected_before: true,
