@@ -131,6 +131,7 @@ fn run_workloads(
         let (context, desk, all) = (Arc::clone(&context), Arc::clone(&desk), all.clone());
         async move {
             all.listed().await;
+            desk.set_listed();
             workload_controller::reconcile(object, context, desk).await
         }
     })

@@ -486,6 +486,9 @@ async fn a_workload_that_asks_counts_before_its_first_turn() {
     scene.deploy("late", &json!({INJECT: "main"}));
     scene.watch();
     scene.desk.notice(&serde_json::from_value(scene.server.get(DEPLOYMENTS, "late")).unwrap());
+    assert_eq!(scene.context.reports.get(&main).workloads.len(), 1, "it was there at the start");
+    scene.desk.set_listed();
+    scene.desk.notice(&serde_json::from_value(scene.server.get(DEPLOYMENTS, "late")).unwrap());
     let report = scene.context.reports.get(&main);
     let late = report.workloads.iter().find(|workload| workload.name == "late").unwrap();
     assert!(report.complete && !late.injected);

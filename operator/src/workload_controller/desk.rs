@@ -15,6 +15,7 @@ use crds::{Reason, Workload};
 use kube::Resource as _;
 use kube::runtime::reflector::{ObjectRef, Store};
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -142,6 +143,9 @@ pub(crate) struct Desk {
     told: Mutex<HashMap<WorkloadRef, Refusal>>,
     /// Those to which nothing led without a login at some time.
     closed: Mutex<HashSet<WorkloadRef>>,
+    /// Those that came to ask for something since the process started, and have had no turn since.
+    news: Mutex<HashSet<WorkloadRef>>,
+    listed: AtomicBool,
     entries: Mutex<BTreeMap<WorkloadRef, Option<Entry>>>,
     standalone: Mutex<HashMap<ObjectRef<Guarded>, Vec<PodReport>>>,
 }
@@ -164,6 +168,8 @@ impl Desk {
             subjects: Mutex::default(),
             told: Mutex::default(),
             closed: Mutex::default(),
+            news: Mutex::default(),
+            listed: AtomicBool::default(),
             entries: Mutex::default(),
             standalone: Mutex::default(),
         }
@@ -230,6 +236,7 @@ impl Desk {
 
     /// Notes what was found at a workload; nothing: it has to do with no object.
     pub(super) fn put(&self, key: &WorkloadRef, entry: Option<Entry>) {
+        locked(&self.news).remove(key);
         let object = entry.as_ref().and_then(|entry| entry.object.clone());
         let before = locked(&self.entries)
             .insert(key.clone(), entry)
@@ -284,18 +291,20 @@ impl Desk {
         self.reports.put(object, report);
     }
 
-    /// Workloads that ask for an object and have neither a turn behind them nor a sidecar: whatever was so before they came, now
-    /// something is open that should not be.
+    /// Workloads that came to ask for an object and have had no turn since: whatever was so before they came, now something is
+    /// open that should not be.
     fn waiting(
         &self,
         entries: &BTreeMap<WorkloadRef, Option<Entry>>,
         object: &ObjectRef<Guarded>,
     ) -> Vec<Workload> {
+        let news = locked(&self.news).clone();
         let waits = |workload: &Watched| {
+            let key = workload.reference();
             workload.meta().namespace == object.namespace
                 && asks_for(workload.meta(), &object.name)
-                && !is_recorded(workload.meta())
-                && entries.get(&workload.reference()).is_none_or(Option::is_none)
+                && news.contains(&key)
+                && entries.get(&key).is_none_or(Option::is_none)
         };
         let refusal =
             Refusal::new(Reason::InProgress, "it asks for the sidecar and has had no turn");
@@ -303,12 +312,24 @@ impl Desk {
         waiting.iter().map(|workload| outcome::bare(&workload.reference(), &refusal)).collect()
     }
 
-    /// Notes that a workload asks for something, before its turn comes.
+    /// Says that everything has been listed: who comes to ask from now on is news.
+    pub(crate) fn set_listed(&self) {
+        self.listed.store(true, Ordering::Relaxed);
+    }
+
+    /// Notes that a workload asks for something, before its turn comes. What is there when the process starts is no news: until
+    /// it has had a turn, what was said of it before still counts.
     pub(crate) fn notice(&self, workload: &Watched) {
-        let known = locked(&self.entries).contains_key(&workload.reference());
-        if let (false, Some(OptIn::Named(name))) = (known, asked_for(workload.meta())) {
-            let namespace = workload.meta().namespace.clone().unwrap_or_default();
-            self.publish(&ObjectRef::new(&name).within(&namespace));
+        let key = workload.reference();
+        let known = locked(&self.entries).get(&key).is_some_and(Option::is_some);
+        if known || !self.listed.load(Ordering::Relaxed) || is_recorded(workload.meta()) {
+            return;
+        }
+        if let Some(OptIn::Named(name)) = asked_for(workload.meta()) {
+            let object = ObjectRef::new(&name).within(&key.namespace);
+            if locked(&self.news).insert(key) {
+                self.publish(&object);
+            }
         }
     }
 
@@ -323,9 +344,11 @@ impl Desk {
             workload.meta().namespace.as_deref() == Some(namespace)
                 && asks_for(workload.meta(), object)
         });
-        asking.iter().all(|workload| {
-            entries.contains_key(&workload.reference()) || !is_recorded(workload.meta())
-        })
+        let news = locked(&self.news);
+        asking
+            .iter()
+            .map(|workload| workload.reference())
+            .all(|key| entries.get(&key).is_some_and(Option::is_some) || news.contains(&key))
     }
 
     /// Whether a workload has had a turn and has to do with an object.
