@@ -5,6 +5,7 @@ use crate::inject::Ports;
 use crate::pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A live pod that is not finished.
@@ -12,6 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct PodFacts {
     /// Its name.
     pub(crate) name: String,
+    /// Its uid: names are used again.
+    pub(crate) uid: String,
     /// Its labels.
     pub(crate) labels: BTreeMap<String, String>,
     /// It is being deleted: no new connection reaches it through a Service, old ones live on.
@@ -20,6 +23,8 @@ pub(crate) struct PodFacts {
     pub(crate) sidecar: Option<(u16, u16)>,
     /// Whether the sidecar is ready.
     pub(crate) ready: bool,
+    /// Whether the proxy runs in it, ready or not.
+    pub(crate) started: bool,
     /// Its address.
     pub(crate) address: Option<std::net::IpAddr>,
     /// What keeps it from running, as the rest of a sentence and without anything that changes by itself.
@@ -91,6 +96,7 @@ struct ContainerStatus {
 #[serde(default)]
 struct State {
     waiting: Option<Waiting>,
+    running: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -132,12 +138,16 @@ impl Pod {
         }
         let native = |container: &&Container| container.restart_policy.is_some();
         let ready = |told: &ContainerStatus| told.name == pod::NAME && told.ready;
+        let runs = |told: &ContainerStatus| told.name == pod::NAME && told.state.running.is_some();
         Some(PodFacts {
             name: metadata.name?,
+            uid: metadata.uid.unwrap_or_default(),
             labels: metadata.labels.unwrap_or_default(),
             terminating: metadata.deletion_timestamp.is_some(),
             sidecar: spec.init_containers.iter().filter(native).find_map(proxy_ports),
             ready: status.init_container_statuses.iter().any(ready),
+            started: status.init_container_statuses.iter().any(runs)
+                || status.container_statuses.iter().any(runs),
             stuck: status.stuck(),
             address: status.pod_ip.and_then(|address| address.parse().ok()),
         })

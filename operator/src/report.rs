@@ -8,6 +8,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
+use tokio::time::Instant;
 
 /// The objects that the proxy controller works on: those that can not be read are kept apart, so that one of them does not
 /// stop the watch of all others.
@@ -24,6 +25,10 @@ pub(crate) struct FleetReport {
     pub(crate) pods: Vec<PodReport>,
     /// Whether the two lists are known to be complete: the watches are synced.
     pub(crate) complete: bool,
+    /// When the oldest of the looks began that it is made of; none: there was nothing to look at.
+    pub(crate) looked: Option<Instant>,
+    /// Whether one of them began before this process wrote the configuration last: a pod may have come since.
+    pub(crate) late: bool,
 }
 
 /// What one pod says.
@@ -31,6 +36,9 @@ pub(crate) struct FleetReport {
 pub(crate) struct PodReport {
     /// Name of the pod, in the namespace of the object.
     pub(crate) name: String,
+    /// Whether its proxy has started and it does not end. What has not starts with what is there then; what hangs in its end on
+    /// a node that is lost answers nobody any more.
+    pub(crate) runs: bool,
     /// Hash of the configuration in force; absent: the pod has not answered.
     pub(crate) config_hash: Option<String>,
     /// Why the present configuration was refused, if it was.
@@ -62,16 +70,32 @@ impl FleetReport {
         workloads
     }
 
-    /// Whether every pod is known to have this configuration in force. With no pod at all it is.
+    /// Whether every pod that runs is known to have this configuration in force. With no pod at all it is.
     pub(crate) fn all_run(&self, hash: &str) -> bool {
-        self.complete && self.pods.iter().all(|pod| pod.config_hash.as_deref() == Some(hash))
+        let mut pods = self.pods.iter().filter(|pod| pod.runs);
+        self.complete && !self.late && pods.all(|pod| pod.config_hash.as_deref() == Some(hash))
     }
+
+    /// Whether another look found nothing else.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let Self { workloads, judged_by, pods, complete, looked: _, late } = self;
+        (workloads, judged_by, pods, complete, late)
+            == (&other.workloads, &other.judged_by, &other.pods, &other.complete, &other.late)
+    }
+}
+
+/// What is known of one object.
+#[derive(Default)]
+struct Latest {
+    report: FleetReport,
+    /// When this process wrote its configuration last. What another one wrote before is older than every look of this one.
+    written: Option<Instant>,
 }
 
 /// The latest report of each object.
 #[derive(Clone)]
 pub(crate) struct Reports {
-    latest: Arc<Mutex<HashMap<ObjectRef<Guarded>, FleetReport>>>,
+    latest: Arc<Mutex<HashMap<ObjectRef<Guarded>, Latest>>>,
     queue: Queue<Guarded>,
 }
 
@@ -82,14 +106,24 @@ impl Reports {
     }
 
     /// Replaces the report of an object. The object is reconciled if anything changed.
-    pub(crate) fn put(&self, object: &ObjectRef<Guarded>, report: FleetReport) {
-        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
-        if latest.get(object) == Some(&report) {
-            return;
+    pub(crate) fn put(&self, object: &ObjectRef<Guarded>, mut report: FleetReport) {
+        let mut all = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = all.entry(object.clone()).or_default();
+        report.late = is_late(&report, latest.written);
+        let same = latest.report.says_the_same(&report);
+        latest.report = report;
+        drop(all);
+        if !same {
+            self.queue.push(object.clone());
         }
-        latest.insert(object.clone(), report);
-        drop(latest);
-        self.queue.push(object.clone());
+    }
+
+    /// Notes that the configuration of an object was written.
+    pub(crate) fn written(&self, object: &ObjectRef<Guarded>) {
+        let mut all = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let latest = all.entry(object.clone()).or_default();
+        latest.written = Some(Instant::now());
+        latest.report.late = is_late(&latest.report, latest.written);
     }
 
     /// Forgets an object that is gone.
@@ -103,7 +137,42 @@ impl Reports {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(object)
-            .cloned()
+            .map(|latest| latest.report.clone())
             .unwrap_or_default()
+    }
+}
+
+fn is_late(report: &FleetReport, written: Option<Instant>) -> bool {
+    matches!((report.looked, written), (Some(looked), Some(written)) if looked < written)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::queue;
+    use futures_util::{FutureExt as _, StreamExt as _};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_from_before_the_last_write_confirms_nothing() {
+        let (queue, mut requests) = queue();
+        let reports = Reports::new(queue);
+        let object = ObjectRef::new("main").within("shop");
+        let look = || FleetReport {
+            complete: true,
+            looked: Some(Instant::now()),
+            ..FleetReport::default()
+        };
+        let confirmed = || reports.get(&object).all_run("hash");
+        reports.put(&object, look());
+        assert!(confirmed());
+        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        reports.written(&object);
+        assert!(!confirmed());
+        while requests.next().now_or_never().is_some() {}
+        reports.put(&object, look());
+        assert!(confirmed());
+        assert!(requests.next().now_or_never().is_some(), "whoever waits for it gets a turn");
+        reports.put(&object, look());
+        assert!(requests.next().now_or_never().is_none(), "the same again is no news");
     }
 }

@@ -436,7 +436,7 @@ async fn a_service_that_is_nobodys_costs_no_request() {
 async fn what_the_api_server_refuses_is_told_in_its_words_and_hides_nobody_else() {
     let mut scene = Scene::protected().await;
     let main = ObjectRef::new("main").within("shop");
-    scene.desk.put_standalone(&main, Vec::new());
+    scene.desk.put_standalone(&main, Vec::new(), None);
     scene.deploy("denied", &json!({INJECT: "main"}));
     let path = format!("{DEPLOYMENTS}/denied");
     scene.server.refuse(
@@ -481,7 +481,7 @@ async fn a_service_that_may_not_be_changed_is_named_with_the_reason() {
 async fn a_workload_that_asks_counts_before_its_first_turn() {
     let mut scene = Scene::protected().await;
     let main = ObjectRef::new("main").within("shop");
-    scene.desk.put_standalone(&main, Vec::new());
+    scene.desk.put_standalone(&main, Vec::new(), None);
     assert!(scene.context.reports.get(&main).complete);
     scene.deploy("late", &json!({INJECT: "main"}));
     scene.watch();

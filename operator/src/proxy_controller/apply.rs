@@ -18,6 +18,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -112,7 +113,10 @@ async fn secrets(
             }
         }
     }
-    secrets.config(found.secret(&name::config_secret(&spec.name)), &config_secret).await?;
+    let live = found.secret(&name::config_secret(&spec.name));
+    if secrets.config(live, &config_secret).await? {
+        context.reports.written(&ObjectRef::new(&spec.name).within(&spec.namespace));
+    }
     let applied = Applied {
         config_hash,
         sealing_key: ring.sealing().map(str::to_owned),

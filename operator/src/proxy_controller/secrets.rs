@@ -36,8 +36,12 @@ impl<'a> Secrets<'a> {
         Self { api: Api::namespaced(context.client.clone(), namespace), object, uid }
     }
 
-    /// The configuration as wanted, written only if it differs from the live one.
-    pub(super) async fn config(&self, live: Option<&Secret>, wanted: &Value) -> Result<(), Error> {
+    /// The configuration as wanted, written only if it differs from the live one; whether it was.
+    pub(super) async fn config(
+        &self,
+        live: Option<&Secret>,
+        wanted: &Value,
+    ) -> Result<bool, Error> {
         let name = name::config_secret(self.object);
         if let Some(live) = live {
             if !self.take_over(live).await? {
@@ -45,14 +49,14 @@ impl<'a> Secrets<'a> {
             }
             let live = serde_json::to_value(live).map_err(|error| internal(&error))?;
             if covers(&live, wanted) {
-                return Ok(());
+                return Ok(false);
             }
         }
         tracing::info!(kind = "Secret", name, object = self.object, "applying");
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let applied = self.api.patch(&name, &parameters, &Patch::Apply(wanted)).await;
         applied.map_err(|error| Failure::api(&format!("applying Secret {name}"), &error))?;
-        Ok(())
+        Ok(true)
     }
 
     /// The keys that are there. A Secret of the name that somebody else made is used as it is, and never touched.

@@ -66,7 +66,7 @@ pub(super) struct Memory {
 pub(super) struct Observed {
     /// Looks in a row at which something was under way.
     pub(super) ladder: Ladder,
-    /// What each pod said last, and how often it has been silent since.
+    /// What each pod said last, by its uid, and how often it has been silent since.
     said: HashMap<String, (Said, u8)>,
 }
 
@@ -113,6 +113,8 @@ pub(super) struct Entry {
     pub(super) direct: u64,
     /// Why it is refused.
     pub(super) refusal: Option<Reason>,
+    /// When the look at its pods began; none: there is no sidecar to look for.
+    pub(super) looked: Option<Instant>,
 }
 
 impl Entry {
@@ -125,6 +127,7 @@ impl Entry {
             pods: Vec::new(),
             direct: 0,
             refusal: Some(refusal.reason),
+            looked: None,
         }
     }
 }
@@ -147,7 +150,8 @@ pub(crate) struct Desk {
     news: Mutex<HashSet<WorkloadRef>>,
     listed: AtomicBool,
     entries: Mutex<BTreeMap<WorkloadRef, Option<Entry>>>,
-    standalone: Mutex<HashMap<ObjectRef<Guarded>, Vec<PodReport>>>,
+    /// What stand-alone pods said, and when the look at them began, if there were to be any.
+    standalone: Mutex<HashMap<ObjectRef<Guarded>, (Vec<PodReport>, Option<Instant>)>>,
 }
 
 impl Desk {
@@ -256,8 +260,13 @@ impl Desk {
     }
 
     /// Notes what the stand-alone pods of an object said.
-    pub(crate) fn put_standalone(&self, object: &ObjectRef<Guarded>, pods: Vec<PodReport>) {
-        locked(&self.standalone).insert(object.clone(), pods);
+    pub(crate) fn put_standalone(
+        &self,
+        object: &ObjectRef<Guarded>,
+        pods: Vec<PodReport>,
+        looked: Option<Instant>,
+    ) {
+        locked(&self.standalone).insert(object.clone(), (pods, looked));
         self.publish(object);
     }
 
@@ -282,9 +291,15 @@ impl Desk {
             pods: own
                 .iter()
                 .flat_map(|entry| &entry.pods)
-                .chain(standalone.iter().flatten())
+                .chain(standalone.iter().flat_map(|(pods, _)| pods))
                 .cloned()
                 .collect(),
+            looked: own
+                .iter()
+                .filter_map(|entry| entry.looked)
+                .chain(standalone.iter().filter_map(|(_, looked)| *looked))
+                .min(),
+            late: false,
             complete: standalone.is_some() && self.all_seen(&entries, &namespace, &object.name),
         };
         drop(entries);

@@ -19,6 +19,7 @@ use crds::Traffic;
 use kube::core::Selector;
 use std::collections::HashMap;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 /// A workload as its own turn left it.
 pub(super) struct Subject {
@@ -80,6 +81,7 @@ pub(crate) async fn reconcile(
     let Some(routing) = routing(&board, &watched, &subject) else {
         return Ok(Next::After(observed.ladder.soon()));
     };
+    let looked = Instant::now();
     let pods = pods(&live, &subject, &mut observed).await?;
     let outcome = judge(&Found {
         workload: &key,
@@ -100,6 +102,7 @@ pub(crate) async fn reconcile(
         pods: outcome.pods,
         direct: outcome.direct,
         refusal: subject.refusal.as_ref().map(|refusal| refusal.reason),
+        looked: Some(looked),
     };
     // What the workload's own turn found meanwhile is newer.
     if desk.subject(&key).is_some_and(|now| Arc::ptr_eq(&now, &subject)) {
@@ -148,13 +151,15 @@ async fn pods(
         _ => Vec::new(),
     };
     let facts: Vec<PodFacts> = facts.into_iter().filter_map(Pod::facts).collect();
+    let uids: HashMap<_, _> = facts.iter().map(|pod| (&pod.name, &pod.uid)).collect();
     let questions = facts.iter().filter_map(PodFacts::question).collect();
     let mut answers = HashMap::new();
     for (asked, said) in fleet::ask(questions).await {
-        let said = observed.bridged(&asked.pod, said);
+        let uid = uids.get(&asked.pod).copied().unwrap_or(&asked.pod);
+        let said = observed.bridged(uid, said);
         answers.insert(asked.pod, said);
     }
-    observed.keep_pods(&facts.iter().map(|pod| pod.name.clone()).collect::<Vec<_>>());
+    observed.keep_pods(&facts.iter().map(|pod| pod.uid.clone()).collect::<Vec<_>>());
     let answered = facts.into_iter().map(|pod| {
         let said = answers.remove(&pod.name);
         (pod, said)

@@ -210,6 +210,7 @@ pub(super) fn report((pod, said): &(PodFacts, Option<Result<Said, String>>)) -> 
     let said = said.as_ref().and_then(|said| said.as_ref().ok());
     Some(PodReport {
         name: pod.name.clone(),
+        runs: pod.started && !pod.terminating,
         config_hash: said.and_then(|said| said.config_hash.clone()),
         reload_error: said.and_then(|said| said.reload.last_error.clone()),
         issuer: said.and_then(|said| said.provider.as_ref()).map(issuer),
@@ -258,10 +259,12 @@ mod tests {
     fn pod(name: &str) -> PodFacts {
         PodFacts {
             name: name.to_owned(),
+            uid: name.to_owned(),
             labels: std::collections::BTreeMap::new(),
             terminating: false,
             sidecar: Some((4180, 44180)),
             ready: true,
+            started: true,
             address: None,
             stuck: None,
         }

@@ -16,6 +16,7 @@ use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// Pods that run what they should are asked again after this long.
 const WATCH: Duration = Duration::from_secs(40);
@@ -29,11 +30,12 @@ pub(crate) async fn reconcile(
     let reference = ObjectRef::from_obj(object.as_ref());
     let runs = object.0.as_ref().is_ok_and(|object| object.spec.deployment.is_some());
     if !runs {
-        desk.put_standalone(&reference, Vec::new());
+        desk.put_standalone(&reference, Vec::new(), None);
         return Ok(Next::Resync);
     }
     let namespace = object.namespace().unwrap_or_default();
     let labels = format!("{}={}", object::OBJECT, object.name_any());
+    let looked = Some(Instant::now());
     let listed =
         Live::new(&context.client, &namespace).list::<Pod>(Collection::Pods, &labels).await;
     let listed = listed.map_err(|error| Failure::api("listing the stand-alone pods", &error))?;
@@ -59,7 +61,7 @@ pub(crate) async fn reconcile(
     let settled = hash.is_some()
         && reports.iter().all(|pod| pod.config_hash == hash && pod.issuer == Some(Ok(())));
     let state = state(hash.as_deref(), &reports);
-    desk.put_standalone(&reference, reports);
+    desk.put_standalone(&reference, reports, looked);
     // A provider that is away may stay away for a day: who looks again and again at the same finds it out later each time.
     Ok(if settled { Next::After(WATCH) } else { Next::Soon(state) })
 }
@@ -85,6 +87,7 @@ mod tests {
     fn what_pods_say_in_other_words_is_the_same_state_and_what_they_run_is_another() {
         let pod = |config: &str, error: &str| PodReport {
             name: "main-proxy-1".to_owned(),
+            runs: true,
             config_hash: Some(config.to_owned()),
             reload_error: None,
             issuer: Some(Err(NoLogin {

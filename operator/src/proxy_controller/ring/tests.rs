@@ -19,6 +19,7 @@ fn config_text(names: &[&str]) -> String {
 fn pods(hashes: &[Option<&str>]) -> FleetReport {
     let pods = hashes.iter().enumerate().map(|(i, hash)| PodReport {
         name: format!("pod-{i}"),
+        runs: true,
         config_hash: hash.map(str::to_owned),
         reload_error: None,
         issuer: None,
@@ -64,6 +65,17 @@ fn one_pod_that_does_not_know_the_key_or_has_not_answered_holds_it_back() {
     let mut unknown = pods(&[Some(&running)]);
     unknown.complete = false;
     assert_eq!(ring(&["key-1", "key-2"], Some(&joined), &unknown), ["key-1", "key-2"]);
+}
+
+#[test]
+fn pods_that_have_not_started_or_end_hold_no_key_back() {
+    let joined = config_text(&["key-1", "key-2"]);
+    let running = hash(joined.as_bytes());
+    let mut report = pods(&[Some(&running), None]);
+    report.pods[1].runs = false;
+    assert_eq!(ring(&["key-1", "key-2"], Some(&joined), &report), ["key-2", "key-1"]);
+    report.late = true;
+    assert_eq!(ring(&["key-1", "key-2"], Some(&joined), &report), ["key-1", "key-2"]);
 }
 
 #[test]

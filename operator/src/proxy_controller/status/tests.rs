@@ -41,6 +41,7 @@ fn workload(name: &str) -> Workload {
 fn pod(hash: Option<&str>) -> PodReport {
     PodReport {
         name: "pod".to_owned(),
+        runs: true,
         config_hash: hash.map(str::to_owned),
         reload_error: None,
         issuer: None,

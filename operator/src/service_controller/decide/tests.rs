@@ -59,10 +59,12 @@ prop_compose! {
     fn pods()(pods in vec((0..NAMES.len(), any::<[bool; 3]>()), 0..5)) -> Vec<PodFacts> {
         let pod = |(number, (name, [carries, terminating, ready])): (usize, (usize, [bool; 3]))| PodFacts {
             name: format!("{}-{number}", NAMES[name]),
+            uid: number.to_string(),
             labels: [("name".to_owned(), NAMES[name].to_owned())].into(),
             terminating,
             sidecar: carries.then_some((4180, 44180)),
             ready,
+            started: true,
             address: None,
             stuck: None,
         };
@@ -204,10 +206,12 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
     };
     let pod = |of: &str| PodFacts {
         name: format!("{of}-1"),
+        uid: "1".to_owned(),
         labels: [("name".to_owned(), of.to_owned())].into(),
         terminating: true,
         sidecar: Some((4180, 44180)),
         ready: true,
+        started: true,
         address: None,
         stuck: None,
     };
