@@ -161,22 +161,27 @@ fn traffic(found: &Found<'_>) -> (WorkloadTraffic, Option<(Refusal, bool)>) {
     let mut live = found.pods.iter().filter(|(pod, _)| !pod.terminating);
     match live.find_map(|(pod, said)| Some((pod, said.as_ref()?.as_ref().err()?))) {
         Some((pod, error)) => {
-            let name = &pod.name;
-            let text = match (&pod.stuck, pod.address) {
-                (Some(stuck), _) => {
-                    format!("pod {name} does not run: {stuck}; see kubectl describe pod {name}")
-                }
-                (None, None) => format!("pod {name} is starting"),
-                (None, Some(_)) if !pod.ready => {
-                    format!("the sidecar of pod {name} is starting ({error})")
-                }
-                (None, Some(_)) => format!(
-                    "the sidecar of pod {name} could not be asked who is connected past it ({error}): let the operator reach its admin port"
-                ),
-            };
+            let text = silent(pod, error);
             (WorkloadTraffic::Pending, refusal(Reason::InProgress, text))
         }
         None => (WorkloadTraffic::Routed, None),
+    }
+}
+
+/// Why a sidecar says nothing, and what to do.
+fn silent(pod: &PodFacts, error: &str) -> String {
+    let name = &pod.name;
+    match (&pod.stuck, pod.address) {
+        (Some(stuck), _) => {
+            format!("pod {name} does not run: {stuck}; see kubectl describe pod {name}")
+        }
+        (None, None) => format!("pod {name} is starting"),
+        (None, Some(_)) if !pod.ready => {
+            format!("the sidecar of pod {name} is starting ({error})")
+        }
+        (None, Some(_)) => format!(
+            "the sidecar of pod {name} could not be asked who is connected past it ({error}): let the operator reach its admin port"
+        ),
     }
 }
 
