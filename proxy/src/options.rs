@@ -13,6 +13,7 @@ mod file;
 pub(crate) mod flags;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod generated;
 mod pod;
 mod row;
 mod spelling;
@@ -66,6 +67,8 @@ pub(crate) struct Loaded {
     pub(crate) problems: Problems,
     /// How the front end calls the fields of the configuration.
     spelling: spelling::Spelling,
+    /// A newer file that is not for this pod.
+    pub(crate) passed_over: Option<generated::PassedOver>,
 }
 
 /// Why no configuration could be read.
@@ -134,16 +137,16 @@ impl Source {
     /// It can not be read at all. Wrong values are in [`Loaded::problems`].
     pub(crate) fn load(&self) -> Result<Loaded, ReadError> {
         match self {
-            Self::Generated(path, ports) => generated(path, *ports),
+            Self::Generated(path, ports) => generated::load(path, *ports),
             Self::Options(source) => source.load(),
         }
     }
 
-    /// The file that holds the configuration itself, if there is one.
-    pub(crate) fn file(&self) -> Option<&Path> {
+    /// The files that may hold the configuration itself.
+    pub(crate) fn files(&self) -> Vec<PathBuf> {
         match self {
-            Self::Generated(path, _) => Some(path),
-            Self::Options(source) => source.file.as_deref(),
+            Self::Generated(path, _) => generated::files(path),
+            Self::Options(source) => source.file.iter().cloned().collect(),
         }
     }
 }
@@ -153,19 +156,6 @@ impl Loaded {
     pub(crate) fn spell(&self, problems: Problems) -> Problems {
         self.spelling.apply(problems)
     }
-}
-
-fn generated(path: &Path, ports: PodPorts) -> Result<Loaded, ReadError> {
-    let bytes = read(path)?;
-    let mut config = Config::parse(&bytes)
-        .map_err(|source| ReadError::Parse { path: path.to_owned(), source })?;
-    ports.apply(&mut config);
-    Ok(Loaded {
-        config,
-        hash: Some(digest::sha256_hex(&bytes)),
-        problems: Problems::default(),
-        spelling: spelling::Spelling::Fields,
-    })
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ReadError> {
@@ -181,7 +171,7 @@ impl OptionSource {
         let spelling = spelling::Spelling::of(&values);
         let options = Options::take(&mut values);
         let config = convert::convert(&options, &mut problems);
-        Ok(Loaded { config, hash: None, problems, spelling })
+        Ok(Loaded { config, hash: None, problems, spelling, passed_over: None })
     }
 
     /// All values: flags over environment over file.

@@ -12,11 +12,10 @@ pub(crate) use fingerprint::Seen;
 pub(crate) use in_force::InForce;
 
 use crate::options::{Loaded, ReadError, Source};
-use crate::site::{Context, Site, SiteCell, files_of};
+use crate::site::{Context, Site, SiteCell};
 use crate::telemetry::Telemetry;
 use crate::thread::on_own_thread;
 use proxy_config::Config;
-use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use watch::Watcher;
@@ -75,8 +74,8 @@ impl Reloader {
     /// in force, and those of a refused configuration, because one of them may be what mends it; and whether it failed.
     fn reload(&self, again: bool) -> (Seen, bool) {
         let mut seen = Seen::default();
-        seen.add(self.source.file().map(PathBuf::from));
-        seen.add(files_of(&self.cell.load().config));
+        seen.add(self.source.files());
+        seen.add(self.cell.load().config.files());
         match self.attempt(&mut seen) {
             Ok(hash) => {
                 tracing::info!(hash = hash.as_deref(), "the configuration was reloaded");
@@ -98,7 +97,7 @@ impl Reloader {
 
     fn attempt(&self, seen: &mut Seen) -> Result<Option<String>, String> {
         let loaded = self.source.load().map_err(|error| error.to_string())?;
-        seen.add(files_of(&loaded.config));
+        seen.add(loaded.config.files());
         let present = self.cell.load();
         let site = compile(&loaded, &self.context, Some(&present))?;
         fixed::unchanged(&present.config, &site.config)
@@ -119,9 +118,9 @@ impl Reloader {
 /// It can not be read at all.
 pub(crate) fn first(source: &Source) -> Result<(Loaded, Seen), ReadError> {
     let mut seen = Seen::default();
-    seen.add(source.file().map(PathBuf::from));
+    seen.add(source.files());
     let loaded = source.load()?;
-    seen.add(files_of(&loaded.config));
+    seen.add(loaded.config.files());
     Ok((loaded, seen))
 }
 
@@ -146,8 +145,15 @@ pub(crate) fn compile(
     Err(problems.to_string())
 }
 
-/// Says what weakens security.
+/// Says what weakens security, and what waits for another pod.
 pub(crate) fn warn(loaded: &Loaded, config: &Config) {
+    if let Some(passed_over) = &loaded.passed_over {
+        tracing::warn!(
+            config = %passed_over.config.display(),
+            missing = %passed_over.missing.display(),
+            "there is a newer configuration for pods that have a file which this one lacks: roll the workload out to take it up"
+        );
+    }
     for warning in loaded.spell(proxy_config::Problems(config.warnings())).0 {
         tracing::warn!(option = warning.field, "{}", warning.message);
     }

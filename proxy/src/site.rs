@@ -9,7 +9,6 @@ mod prepared;
 mod providers;
 mod tls;
 
-pub(crate) use files::named as files_of;
 pub(crate) use tls::Tls;
 
 use crate::access_log::Rules;

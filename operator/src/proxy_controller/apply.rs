@@ -23,6 +23,7 @@ use kube::{Api, Resource, ResourceExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 /// What is now in the cluster: the configuration is.
@@ -30,6 +31,8 @@ use std::fmt::Debug;
 pub(crate) struct Applied {
     /// Hash of the configuration.
     pub(super) config_hash: String,
+    /// Hashes of what is there beside it, for pods that can not take it up.
+    pub(super) earlier_hashes: BTreeSet<String>,
     /// The entry that seals.
     pub(super) sealing_key: Option<String>,
     /// Changes whenever a Secret that pods mount does, the configuration aside.
@@ -99,7 +102,7 @@ async fn secrets(
     first_key: bool,
     context: &Context,
 ) -> Result<(Applied, Option<Standalone>), Error> {
-    let Wanted { cookie_secret, config_secret, config_hash, standalone } = wanted;
+    let Wanted { cookie_secret, config_secret, config_hash, earlier_hashes, standalone } = wanted;
     let ValidatedProxy { spec, ring, found } = proxy;
     let secrets = Secrets::of((&spec.namespace, &spec.name), &spec.uid, context);
     match cookie_secret {
@@ -119,6 +122,7 @@ async fn secrets(
     }
     let applied = Applied {
         config_hash,
+        earlier_hashes,
         sealing_key: ring.sealing().map(str::to_owned),
         mounted: found.mounted(),
         standalone: Ok(None),

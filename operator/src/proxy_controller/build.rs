@@ -5,17 +5,18 @@ mod config;
 mod config_secret;
 mod cookie_secret;
 mod deployment;
+mod entries;
 mod service;
 mod service_account;
 
 pub(super) use cookie_secret::with_new_key;
 
-use super::ring;
 use super::validate::ValidatedProxy;
 use crate::pod;
 use crate::spec::Finding;
 use crds::Reason;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Everything that should exist, as server-side apply takes it.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct Wanted {
     pub(super) config_secret: Value,
     /// Hash of the configuration, as pods report it.
     pub(super) config_hash: String,
+    /// Hashes of what is there beside it, for pods that can not take it up.
+    pub(super) earlier_hashes: BTreeSet<String>,
     /// The stand-alone proxy, if there is to be one.
     pub(super) standalone: Option<Standalone>,
 }
@@ -57,13 +60,15 @@ pub(super) fn run(
             .map(|p| Finding::new(Reason::InvalidSpec, p.field, p.message))
             .collect::<Vec<_>>()
     })?;
-    let text = config.to_json().map_err(|error| {
+    let stored = proxy.found.configurations(&proxy.spec);
+    let entries = entries::decide(&config, &stored).map_err(|error| {
         vec![Finding::new(Reason::InvalidSpec, "spec", format!("can not be written: {error}"))]
     })?;
     Ok(Wanted {
         cookie_secret: cookie_secret::build(proxy),
-        config_hash: ring::hash(text.as_bytes()),
-        config_secret: config_secret::build(&proxy.spec, &text),
+        config_hash: entries.newest,
+        earlier_hashes: entries.kept,
+        config_secret: config_secret::build(&proxy.spec, &entries.texts),
         standalone: proxy.spec.spec.deployment.as_ref().map(|settings| Standalone {
             service_account: service_account::build(&proxy.spec),
             deployment: deployment::build(&proxy.spec, settings, defaults),

@@ -11,6 +11,7 @@ use crds::{ConfigMapKeyRef, OAuth2ProxySpec, Reason, SecretKeyRef, Store};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt};
+use proxy_config::Config;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
@@ -135,6 +136,15 @@ impl Found {
     pub(super) fn entries(&self, name: &str) -> Vec<(&str, &[u8])> {
         let data = self.secret(name).and_then(|secret| secret.data.as_ref());
         data.into_iter().flatten().map(|(key, value)| (key.as_str(), value.0.as_slice())).collect()
+    }
+
+    /// The configurations that are stored, by the names of their entries. What can not be read or is wrong serves nobody, so it
+    /// counts for nothing.
+    pub(super) fn configurations(&self, spec: &ValidSpec) -> BTreeMap<String, Config> {
+        let entries = self.entries(&name::config_secret(&spec.name)).into_iter();
+        let read = entries.filter_map(|(name, bytes)| Some((name, Config::parse(bytes).ok()?)));
+        let good = read.filter(|(_, config)| config.problems().is_ok());
+        good.map(|(name, config)| (name.to_owned(), config)).collect()
     }
 
     /// A text that changes whenever one of the Secrets or the config map does that pods mount and we do not write. It

@@ -13,7 +13,7 @@ use crate::spec::name;
 use aws_lc_rs::digest;
 use crds::{OAuth2ProxyStatus, Reason};
 use kube::ResourceExt as _;
-use proxy_config::{Config, Version};
+use proxy_config::{Config, level};
 use std::fmt::Write as _;
 
 /// Entries whose names begin like this are keys. Others are left alone.
@@ -136,7 +136,8 @@ fn number(key: &str) -> u64 {
 
 fn stored(spec: &ValidSpec, found: &Found) -> Option<Stored> {
     let entries = found.entries(&name::config_secret(&spec.name));
-    let (_, bytes) = entries.iter().find(|(name, _)| *name == Version::V1.file_name())?;
+    let entry = |level| entries.iter().find(|(name, _)| *name == level::file_name(level));
+    let (_, bytes) = (1..=level::NEWEST).rev().find_map(entry)?;
     let config = Config::parse(bytes).ok()?;
     let ring = config
         .session

@@ -17,7 +17,9 @@ use crds::Reason;
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, ResourceExt as _};
+use proxy_config::level;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// The Secrets of one object.
 pub(super) struct Secrets<'a> {
@@ -47,15 +49,29 @@ impl<'a> Secrets<'a> {
             if !self.take_over(live).await? {
                 return Err(Error::Collision(collision("Secret", &name, self.object)));
             }
-            let live = serde_json::to_value(live).map_err(|error| internal(&error))?;
-            if covers(&live, wanted) {
+            let value = serde_json::to_value(live).map_err(|error| internal(&error))?;
+            if covers(&value, wanted) && stale(live, wanted).is_empty() {
                 return Ok(false);
             }
         }
         tracing::info!(kind = "Secret", name, object = self.object, "applying");
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let applied = self.api.patch(&name, &parameters, &Patch::Apply(wanted)).await;
-        applied.map_err(|error| Failure::api(&format!("applying Secret {name}"), &error))?;
+        let applied =
+            applied.map_err(|error| Failure::api(&format!("applying Secret {name}"), &error))?;
+        // What we wrote before goes with the apply, so that no pod ever has the one without the other; this is for the rest.
+        let stale = stale(&applied, wanted);
+        if !stale.is_empty() {
+            let none: BTreeMap<_, _> =
+                stale.into_iter().map(|entry| (entry, Value::Null)).collect();
+            let patch = Patch::Merge(json!({"data": none}));
+            let parameters = PatchParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
+            let done = self.api.patch(&name, &parameters, &patch).await;
+            done.map_err(|error| Failure::api(&format!("writing Secret {name}"), &error))?;
+        }
         Ok(true)
     }
 
@@ -137,6 +153,15 @@ impl<'a> Secrets<'a> {
             Ok(_) => Ok(()),
         }
     }
+}
+
+/// Entries that a proxy would take for a configuration, and that nobody keeps up to date: of a newer operator, for one.
+fn stale(live: &Secret, wanted: &Value) -> Vec<String> {
+    let names = live.data.iter().flatten().map(|(name, _)| name);
+    names
+        .filter(|name| level::is_file_name(name) && wanted["data"].get(name.as_str()).is_none())
+        .cloned()
+        .collect()
 }
 
 /// A name that is needed and taken.

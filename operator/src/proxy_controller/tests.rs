@@ -73,7 +73,9 @@ fn built(more: Value) -> build::Wanted {
 fn config(more: Value) -> Config {
     let wanted = built(more);
     let secret: Secret = serde_json::from_value(wanted.config_secret).unwrap();
-    Config::parse(&secret.data.unwrap()["config.v1.json"].0).unwrap()
+    let entries = secret.data.unwrap();
+    let newest = entries.get("config.v1.2.json").unwrap_or_else(|| &entries["config.v1.json"]);
+    Config::parse(&newest.0).unwrap()
 }
 
 #[test]

@@ -7,8 +7,10 @@
 mod access;
 mod duration;
 mod expression;
+mod files;
 mod header;
 mod http;
+pub mod level;
 mod listener;
 mod logging;
 mod problem;
@@ -88,9 +90,8 @@ pub enum Version {
 }
 
 impl Version {
-    /// The name of the file for this version inside the mounted configuration folder.
-    ///
-    /// One file per version, so that a sidecar that outlives an upgrade of the operator reads the newest that it knows.
+    /// The name of the file for this version inside the mounted configuration folder; [`level`] has those for what was added to
+    /// it.
     #[must_use]
     pub fn file_name(self) -> &'static str {
         match self {

@@ -78,7 +78,7 @@ const CONTROL: [(&str, &str); 11] = [
     ("--config FILE", "Read options from this TOML file."),
     (
         "--generated-config FILE",
-        "Read everything from this versioned JSON file, as the operator writes it; reloaded when it changes.",
+        "Read everything from this versioned JSON file, as the operator writes it; reloaded when it changes. Beside `config.v1.json` the file of a newer level (`config.v1.2.json`) counts.",
     ),
     ("--config-test", "Check the configuration, print the verdict, and exit with 0 or 1."),
     ("--listen-port PORT", "In a pod: serve on this port, whatever the generated file says."),

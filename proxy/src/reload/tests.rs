@@ -4,7 +4,7 @@ use crate::metrics::Registry;
 use crate::output::Writer;
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
@@ -21,13 +21,18 @@ impl Volume {
         let mut volume = Self { folder: tempfile::tempdir().unwrap(), version: 0 };
         volume.swap(files);
         for (name, _) in files {
-            let first = Path::new(name).components().next().unwrap();
-            let link = volume.path(first.as_os_str().to_str().unwrap());
+            let first = Path::new(name).components().next().unwrap().as_os_str();
+            let link = volume.path(first.to_str().unwrap());
             if !link.exists() {
-                symlink(Path::new("..data").join(first), link).unwrap();
+                volume.link(first.to_str().unwrap());
             }
         }
         volume
+    }
+
+    /// Shows an entry that later versions have.
+    fn link(&self, name: &str) {
+        symlink(Path::new("..data").join(name), self.path(name)).unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -186,6 +191,68 @@ async fn a_bad_file_leaves_the_old_configuration_in_force_until_it_is_mended() {
     running.swap(running.config("/mended"), KEY);
     running.until("the mended file", |running| running.prefix() == "/mended").await;
     running.until_told_well().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_a_newer_level_counts_from_when_it_is_there_until_it_goes() {
+    let mut running = Running::start();
+    let folder = running.volume.folder.path().to_owned();
+    let volume = |newer: Option<String>| {
+        let mut files = vec![
+            ("config.v1.json", config(&folder, "/old", "127.0.0.1:0")),
+            ("keys/1", KEY.to_owned()),
+        ];
+        files.extend(newer.map(|text| ("config.v1.2.json", text)));
+        files
+    };
+    running.volume.swap(&volume(None));
+    running.until("the only file", |running| running.prefix() == "/old").await;
+    running.volume.link("config.v1.2.json");
+    running.volume.swap(&volume(Some(running.config("/new"))));
+    running.until("the newer file", |running| running.prefix() == "/new").await;
+    running.until_told_well().await;
+    // One that is wrong is no reason to take an older one.
+    running.volume.swap(&volume(Some("{".to_owned())));
+    let told = |running: &Running| {
+        running.status.state().last_error.is_some_and(|error| error.contains("config.v1.2.json"))
+    };
+    running.until("its refusal", told).await;
+    assert_eq!(running.prefix(), "/new");
+    running.volume.swap(&volume(None));
+    running.until("the file that is left", |running| running.prefix() == "/old").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_file_for_pods_with_another_volume_is_passed_over_and_a_missing_key_is_no_reason_to()
+ {
+    let mut running = Running::start();
+    let folder = running.volume.folder.path().to_owned();
+    let emails = format!(r#""emailsFile": "{}", "emailDomains""#, folder.join("emails").display());
+    let newer = running.config("/new").replace(r#""emailDomains""#, &emails);
+    running.volume.link("config.v1.2.json");
+    let files = |newer: &str, more: &[(&'static str, String)]| {
+        let mut files = vec![
+            ("config.v1.json", config(&folder, "/old", "127.0.0.1:0")),
+            ("config.v1.2.json", newer.to_owned()),
+        ];
+        files.extend_from_slice(more);
+        files
+    };
+    let key = ("keys/1", KEY.to_owned());
+    running.volume.swap(&files(&newer, std::slice::from_ref(&key)));
+    running.until("the older file", |running| running.prefix() == "/old").await;
+    running.until_told_well().await;
+    running.volume.link("emails");
+    running.volume.swap(&files(&newer, &[key.clone(), ("emails", "a@example.com".to_owned())]));
+    running.until("the newer file", |running| running.prefix() == "/new").await;
+    running.until_told_well().await;
+    let keyless = newer.replace("keys/1", "keys/2");
+    running.volume.swap(&files(&keyless, &[key, ("emails", "a@example.com".to_owned())]));
+    let told = |running: &Running| {
+        running.status.state().last_error.is_some_and(|error| error.contains("session.keys[0]"))
+    };
+    running.until("the missing key", told).await;
+    assert_eq!(running.prefix(), "/new");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,13 @@
 use crate::object::{KEYS_IN, kept};
 use crate::spec::{ValidSpec, name};
 use k8s_openapi::ByteString;
-use proxy_config::Version;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
-/// The key carries the version of the format, so that one for another version can stand beside it.
-pub(super) fn build(spec: &ValidSpec, text: &str) -> Value {
+/// The names of entries carry version and level of the format: what each proxy can read is decided in `entries`.
+pub(super) fn build(spec: &ValidSpec, texts: &BTreeMap<String, String>) -> Value {
+    let data: BTreeMap<_, _> =
+        texts.iter().map(|(name, text)| (name, ByteString(text.as_bytes().to_vec()))).collect();
     let mut metadata = kept(spec, &name::config_secret(&spec.name));
     if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
         let keys = name::cookie_secret(&spec.name, &spec.spec);
@@ -18,6 +20,6 @@ pub(super) fn build(spec: &ValidSpec, text: &str) -> Value {
         "kind": "Secret",
         "metadata": metadata,
         "type": "Opaque",
-        "data": {Version::V1.file_name(): ByteString(text.as_bytes().to_vec())},
+        "data": data,
     })
 }

@@ -213,6 +213,24 @@ async fn what_an_earlier_version_or_object_left_is_taken_over_with_its_keys() {
 }
 
 #[tokio::test]
+async fn an_entry_of_a_level_that_nobody_keeps_up_to_date_goes() {
+    let scene = Scene::new(json!({}));
+    scene.turn().await.unwrap();
+    let mut config = scene.server.get(SECRETS, "main-config");
+    let kept = config["data"]["config.v1.json"].clone();
+    config["data"]["config.v1.9.json"] = json!("e30=");
+    config["data"]["notes"] = json!("e30=");
+    scene.server.put(SECRETS, config);
+    scene.turn().await.unwrap();
+    let data = scene.server.get(SECRETS, "main-config")["data"].clone();
+    assert_eq!(data, json!({"config.v1.json": kept, "notes": "e30="}));
+    scene.server.asked();
+    scene.turn().await.unwrap();
+    let writes = scene.server.asked().into_iter().filter(|(method, _)| *method != Method::GET);
+    assert_eq!(writes.collect::<Vec<_>>(), []);
+}
+
+#[tokio::test]
 async fn a_secret_of_somebody_else_is_neither_written_nor_deleted() {
     let scene = Scene::new(json!({}));
     scene.server.put(SECRETS, secret("main-config", &json!({}), "mine"));

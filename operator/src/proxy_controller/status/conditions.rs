@@ -204,8 +204,12 @@ fn workloads_injected(facts: &Facts<'_>) -> Decision {
     let behind: Vec<_> =
         workloads.iter().filter(|workload| workload.up_to_date < workload.pods).collect();
     if !behind.is_empty() {
-        let message =
-            format!("pods still take up the present configuration: {}", described(&behind));
+        let what = if has_earlier(facts) {
+            "pods have the configuration that is kept for older proxies; if that lasts, roll them out with the present image"
+        } else {
+            "pods still take up the present configuration"
+        };
+        let message = format!("{what}: {}", described(&behind));
         return Decision::new(WorkloadsInjected, State::False, Reason::InProgress, message);
     }
     let message = format!(
@@ -336,6 +340,13 @@ fn refused(report: &FleetReport) -> Option<(&str, &str)> {
         .iter()
         .filter_map(|pod| Some((pod.name.as_str(), pod.reload_error.as_deref()?)));
     refusing.min()
+}
+
+/// Whether a pod has in force what is there for those that can not take up the present configuration.
+fn has_earlier(facts: &Facts<'_>) -> bool {
+    let Outcome::Applied(applied) = facts.outcome else { return false };
+    let mut hashes = facts.report.pods.iter().filter_map(|pod| pod.config_hash.as_ref());
+    hashes.any(|hash| applied.earlier_hashes.contains(hash))
 }
 
 /// At most five workloads in words.

@@ -16,6 +16,7 @@ fn at() -> (Timestamp, Option<Timestamp>) {
 fn of_applied() -> Applied {
     Applied {
         config_hash: "present-hash-0123".to_owned(),
+        earlier_hashes: ["earlier-hash".to_owned()].into(),
         sealing_key: Some("key-1".to_owned()),
         mounted: String::new(),
         standalone: Ok(None),
@@ -326,4 +327,17 @@ fn several_pods_that_refresh_sessions_in_cookies_are_named_and_nothing_else_suff
     assert_eq!(of(&cookie("0s", 2), &nobody), pair("True", Reason::OneRefresher));
     let pods = fleet(vec![Workload { pods: 3, up_to_date: 3, ..workload("app") }], vec![]);
     assert_eq!(of(&cookie("1h", 1), &pods), pair("False", Reason::RefreshRaces));
+}
+
+#[test]
+fn workloads_that_wait_for_a_rollout_to_take_a_configuration_up_are_named() {
+    let behind = || Workload { up_to_date: 0, ..workload("web") };
+    for (hash, said) in [("earlier-hash", "kept for older proxies"), ("another", "still take up")] {
+        let report = fleet(vec![behind()], vec![pod(Some(hash))]);
+        let status = decide(&object(json!({})), &applied(None), &report, at());
+        let injected = find(&status.conditions, ConditionType::WorkloadsInjected).unwrap();
+        assert_eq!(injected.status, "False");
+        let text = &injected.message;
+        assert!(text.contains(said) && text.contains("web (0 of 1 pods"), "{text}");
+    }
 }
