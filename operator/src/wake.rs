@@ -2,15 +2,20 @@
 //!
 //! A workload or Service that has nothing to do with us costs no request.
 
+use crate::condition::find;
 use crate::controller::Queue;
 use crate::inject::{INJECT, asks_for, concerns};
 use crate::report::Guarded;
 use crate::service_controller::{self, Board};
 use crate::workload;
 use crate::workload_controller::Desk;
+use crds::ConditionType;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource as _, ResourceExt as _};
-use std::sync::{Arc, OnceLock};
+use std::collections::HashMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// The end by which other parts ask for turns.
 #[derive(Clone)]
@@ -20,6 +25,9 @@ pub(crate) struct Wake {
     workloads: Queue<workload::Watched>,
     services: Queue<service_controller::Watched>,
     objects: Queue<Guarded>,
+    /// What of each object decides over its workloads, as it was seen last. Its status changes with each of their pods, and
+    /// would give each time a turn to all of them.
+    decisive: Arc<Mutex<HashMap<ObjectRef<Guarded>, u64>>>,
 }
 
 impl Wake {
@@ -29,7 +37,7 @@ impl Wake {
         services: Queue<service_controller::Watched>,
         objects: Queue<Guarded>,
     ) -> Self {
-        Self { places: Arc::default(), workloads, services, objects }
+        Self { places: Arc::default(), workloads, services, objects, decisive: Arc::default() }
     }
 
     /// Says where the stores and memories are.
@@ -40,8 +48,19 @@ impl Wake {
 
     /// An object was listed, changed or deleted: so its workloads, their Services and its own pods are looked at.
     pub(crate) fn object_seen(&self, object: &Guarded) {
-        self.objects.push(ObjectRef::from_obj(object));
-        let Some((board, _)) = self.places.get() else { return };
+        let reference = ObjectRef::from_obj(object);
+        let Some((board, _)) = self.places.get() else { return self.objects.push(reference) };
+        let now = board.objects.get(&reference).map(|_| decisive(object));
+        let mut all = self.decisive.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match now {
+            Some(now) => all.insert(reference.clone(), now),
+            None => all.remove(&reference),
+        };
+        drop(all);
+        if now.is_some() && before == now {
+            return;
+        }
+        self.objects.push(reference);
         let (namespace, name) = (object.namespace(), object.name_any());
         let asking = board.workloads.state_filter(|workload| {
             workload.namespace() == namespace && asks_for(workload.meta(), &name)
@@ -114,4 +133,45 @@ fn is_attached(workload: &workload::Watched, board: &Board) -> bool {
         service.namespace() == namespace && service.workload().as_deref() == Some(&name)
     });
     attached.is_some()
+}
+
+/// A number that changes with all of an object that its workloads, their Services and its own pods are judged by.
+fn decisive(object: &Guarded) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let metadata = object.meta();
+    (&metadata.uid, metadata.generation, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
+    if let Some(status) = object.0.as_ref().ok().and_then(|object| object.status.as_ref()) {
+        (&status.config_hash, status.observed_generation).hash(&mut hasher);
+        let rendered = find(&status.conditions, ConditionType::ConfigRendered);
+        rendered.map(|rendered| (&rendered.status, rendered.observed_generation)).hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn object(status: &Value) -> Guarded {
+        let main = crate::proxy_controller::tests::object(json!({}));
+        let mut main = serde_json::to_value(main).unwrap();
+        main["status"] = status.clone();
+        serde_json::from_value(main).unwrap()
+    }
+
+    #[test]
+    fn what_pods_say_of_an_object_gives_no_turn_to_its_workloads() {
+        let status = |hash: &str, rendered: &str, injected: &str| {
+            json!({"observedGeneration": 3, "configHash": hash, "injected": injected, "conditions": [{
+                "type": "ConfigRendered", "status": rendered, "reason": "Rendered", "message": "",
+                "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }]})
+        };
+        let of = |hash, rendered, injected| decisive(&object(&status(hash, rendered, injected)));
+        let before = of("a", "True", "1/2");
+        assert_eq!(of("a", "True", "2/2"), before);
+        assert_ne!(of("b", "True", "1/2"), before);
+        assert_ne!(of("a", "False", "1/2"), before);
+    }
 }

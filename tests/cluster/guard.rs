@@ -152,7 +152,7 @@ async fn neighbours_objects_and_annotations_open_nothing() {
     space.apply(&neighbour("canary", 1, "oauth2proxy.dev/inject: main", ""));
     space.until("deployment/canary", "the sidecar comes", carries).await;
     space.ok(&["annotate", "deployment/canary", "oauth2proxy.dev/inject-"], None);
-    let held = |object: &Value| message(object, "Ready").contains("RemovalSkipped");
+    let held = |object: &Value| message(object, "TrafficRouted").contains("RemovalSkipped");
     space.until("o2p/main", "who leaves is told who holds it", held).await;
     prober.nothing_leaks("a canary opts out").await;
     space.ok(&["delete", "deployment/canary", "deployment/worker"], None);
@@ -167,7 +167,7 @@ async fn neighbours_objects_and_annotations_open_nothing() {
     space.ok(&["delete", "deployment/pending"], None);
 
     space.ok(&["annotate", "deployment/web", "oauth2proxy.dev/upstream-port=!"], None);
-    let named = |object: &Value| message(object, "Ready").contains("upstream-port");
+    let named = |object: &Value| message(object, "TrafficRouted").contains("upstream-port");
     space.until("o2p/main", "the annotation is named", named).await;
     apply_again(&stage).await;
     sleep(OPEN).await;
