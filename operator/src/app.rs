@@ -5,7 +5,7 @@ use crate::args::RunArguments;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::context::Context;
-use crate::controller::{Gate, Pace, Queue, Running, queue};
+use crate::controller::{Change, Gate, Pace, Queue, Running, queue};
 use crate::event::Events;
 use crate::leader::{Elector, Leadership, Lost};
 use crate::metrics::Metrics;
@@ -19,7 +19,7 @@ use crate::seen::Seen;
 use crate::tasks::{Task, Tasks};
 use crate::{controllers, excluded, proxy_controller};
 use kube::Client;
-use kube::runtime::reflector::Store;
+use kube::runtime::reflector::{ObjectRef, Store};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -192,8 +192,14 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
             }
         }
         let seen = {
-            let wake = wake.clone();
-            move |object: &Guarded| wake.object_seen(object)
+            let (wake, context) = (wake.clone(), Arc::clone(&context));
+            move |object: &Guarded, change| {
+                if change == Change::Deleted {
+                    // Its finalizer may have been taken away by hand.
+                    context.forget(&ObjectRef::from_obj(object));
+                }
+                wake.object_seen(object);
+            }
         };
         let (objects, made) = proxy_controller::start(scope, client, &queue, seen, background);
         background.spawn(Task::new(

@@ -7,9 +7,10 @@ use crate::metrics::Metrics;
 use crate::past::Past;
 use crate::pod;
 use crate::poke::Poker;
-use crate::report::Reports;
+use crate::report::{Guarded, Reports};
 use crate::seen::Seen;
 use kube::Client;
+use kube::runtime::reflector::ObjectRef;
 
 /// Shared by all controllers.
 pub(crate) struct Context {
@@ -35,4 +36,13 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
     /// What this process remembers of objects.
     pub(crate) past: Past,
+}
+
+impl Context {
+    /// Forgets an object that is gone, by whatever way it went.
+    pub(crate) fn forget(&self, object: &ObjectRef<Guarded>) {
+        self.reports.forget(object);
+        self.poker.forget(object);
+        self.past.forget(object);
+    }
 }

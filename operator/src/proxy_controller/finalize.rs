@@ -122,9 +122,7 @@ async fn end(
     let finalizers: Vec<_> = ending.finalizers().filter(|f| *f != FINALIZER).collect();
     set(ending, &finalizers, context).await?;
     // Without a finalizer it is gone before its next turn.
-    context.reports.forget(reference);
-    context.poker.forget(reference);
-    context.past.forget(reference);
+    context.forget(reference);
     Ok(End::Gone)
 }
 

@@ -2,7 +2,7 @@
 
 use super::reconcile;
 use crate::context::Context;
-use crate::controller::{Controller, Objects, Queue, Requests, follow};
+use crate::controller::{Change, Controller, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
 use crate::report::Guarded;
 use crate::scope::Scope;
@@ -46,14 +46,15 @@ pub(crate) fn start(
     scope: &Scope,
     client: &kube::Client,
     queue: &Queue<Guarded>,
-    seen: impl Fn(&Guarded) + Send + 'static,
+    seen: impl Fn(&Guarded, Change) + Send + 'static,
     tasks: &mut Tasks,
 ) -> (Objects<Guarded>, Made) {
     let own = queue.clone();
-    let (objects, watch) = follow::<Guarded>(scope.api(client), scope.watch(), move |object, _| {
-        own.push(ObjectRef::from_obj(object));
-        seen(object);
-    });
+    let (objects, watch) =
+        follow::<Guarded>(scope.api(client), scope.watch(), move |object, change| {
+            own.push(ObjectRef::from_obj(object));
+            seen(object, change);
+        });
     tasks.spawn(watch);
     let ours = scope.watch().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
     let (deployments, watch) = owned::<Deployment>(scope, client, ours.clone(), queue);
