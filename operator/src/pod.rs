@@ -5,6 +5,7 @@
 //! pod can not take up by itself belongs here.
 
 mod container;
+pub(crate) mod mounted;
 mod probes;
 mod volumes;
 

@@ -3,6 +3,7 @@
 use crate::fleet::{Asked, Said};
 use crate::inject::Ports;
 use crate::pod;
+use crate::pod::mounted::{Files, Volume, files};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -29,6 +30,8 @@ pub(crate) struct PodFacts {
     pub(crate) address: Option<std::net::IpAddr>,
     /// What keeps it from running, as the rest of a sentence and without anything that changes by itself.
     pub(crate) stuck: Option<String>,
+    /// The files that its specification gives the proxy.
+    pub(crate) files: Files,
 }
 
 /// A live pod, as far as it is read: of a list of thousands the rest would be hundreds of MiB.
@@ -46,6 +49,7 @@ pub(crate) struct Pod {
 struct Spec {
     init_containers: Vec<Container>,
     containers: Vec<Container>,
+    volumes: Vec<Volume>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -149,6 +153,7 @@ impl Pod {
             started: status.init_container_statuses.iter().any(runs)
                 || status.container_statuses.iter().any(runs),
             stuck: status.stuck(),
+            files: files(&spec.volumes),
             address: status.pod_ip.and_then(|address| address.parse().ok()),
         })
     }

@@ -3,6 +3,7 @@
 //! Kept in memory only: after a restart everything is asked again, and until then nothing is taken as confirmed.
 
 use crate::controller::Queue;
+use crate::pod::mounted::Files;
 use crds::{OAuth2Proxy, Reason, Workload};
 use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
@@ -25,6 +26,8 @@ pub(crate) struct FleetReport {
     pub(crate) pods: Vec<PodReport>,
     /// Whether the two lists are known to be complete: the watches are synced.
     pub(crate) complete: bool,
+    /// The files that the proxy is given in pods that are made from now on, for each workload that carries it.
+    pub(crate) templates: Vec<Files>,
     /// When the oldest of the looks began that it is made of; none: there was nothing to look at.
     pub(crate) looked: Option<Instant>,
     /// Whether one of them began before this process wrote the configuration last: a pod may have come since.
@@ -45,6 +48,8 @@ pub(crate) struct PodReport {
     pub(crate) reload_error: Option<String>,
     /// Whether people can sign in at this pod, as far as it has seen, or why not; absent: it has not answered.
     pub(crate) issuer: Option<Result<(), NoLogin>>,
+    /// The files that its specification gives the proxy; none: it ends.
+    pub(crate) files: Option<Files>,
 }
 
 /// Why nobody can sign in at a pod.
@@ -76,11 +81,24 @@ impl FleetReport {
         self.complete && !self.late && pods.all(|pod| pod.config_hash.as_deref() == Some(hash))
     }
 
+    /// Whether every pod that there is or may come has these files, and is known to.
+    pub(crate) fn all_have(&self, files: &Files) -> bool {
+        let mut all = self.pods.iter().filter_map(|pod| pod.files.as_ref()).chain(&self.templates);
+        self.complete && !self.late && all.all(|has| files.is_subset(has))
+    }
+
     /// Whether another look found nothing else.
     fn says_the_same(&self, other: &Self) -> bool {
-        let Self { workloads, judged_by, pods, complete, looked: _, late } = self;
-        (workloads, judged_by, pods, complete, late)
-            == (&other.workloads, &other.judged_by, &other.pods, &other.complete, &other.late)
+        let Self { workloads, judged_by, pods, templates, complete, looked: _, late } = self;
+        (workloads, judged_by, pods, templates, complete, late)
+            == (
+                &other.workloads,
+                &other.judged_by,
+                &other.pods,
+                &other.templates,
+                &other.complete,
+                &other.late,
+            )
     }
 }
 

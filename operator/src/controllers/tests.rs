@@ -556,3 +556,43 @@ async fn a_sidecar_that_admission_rewrites_is_applied_once() {
         });
     assert_eq!(writes.count(), 1);
 }
+
+#[tokio::test]
+async fn a_file_is_had_once_the_template_and_the_last_pod_have_it() {
+    let mut scene = Scene::protected().await;
+    let main = ObjectRef::new("main").within("shop");
+    scene.desk.put_standalone(&main, Vec::new(), None);
+    let has = |scene: &Scene, file: &str| {
+        scene.context.reports.get(&main).all_have(&[file.to_owned()].into())
+    };
+    let roll = |scene: &Scene, pod: &str| {
+        let template = &scene.server.get(DEPLOYMENTS, "web")["spec"]["template"];
+        let volumes = template["spec"]["volumes"].clone();
+        scene.server.edit(PODS, pod, |pod| pod["spec"]["volumes"] = volumes.clone());
+    };
+    assert!(!has(&scene, "client-secret"), "these pods have nothing");
+    roll(&scene, "web-1");
+    roll(&scene, "web-2");
+    scene.settle().await;
+    assert!(has(&scene, "client-secret") && !has(&scene, "emails"));
+    scene
+        .server
+        .edit(DEPLOYMENTS, "web", |web| web["metadata"]["annotations"][PAUSED] = json!("true"));
+    let people = json!({"secretKeyRef": {"name": "people", "key": "list"}});
+    scene
+        .server
+        .edit(OBJECTS, "main", |main| main["spec"]["access"]["emailsFrom"] = people.clone());
+    scene.settle().await;
+    roll(&scene, "web-1");
+    roll(&scene, "web-2");
+    scene.settle().await;
+    assert!(!has(&scene, "emails"), "the template is as it was");
+    scene.server.edit(DEPLOYMENTS, "web", |web| unset(web, PAUSED));
+    scene.settle().await;
+    roll(&scene, "web-1");
+    scene.settle().await;
+    assert!(!has(&scene, "emails"), "a pod of before runs");
+    roll(&scene, "web-2");
+    scene.settle().await;
+    assert!(has(&scene, "emails"));
+}

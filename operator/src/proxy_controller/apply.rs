@@ -103,7 +103,7 @@ async fn secrets(
     context: &Context,
 ) -> Result<(Applied, Option<Standalone>), Error> {
     let Wanted { cookie_secret, config_secret, config_hash, earlier_hashes, standalone } = wanted;
-    let ValidatedProxy { spec, ring, found } = proxy;
+    let ValidatedProxy { spec, ring, found, report: _ } = proxy;
     let secrets = Secrets::of((&spec.namespace, &spec.name), &spec.uid, context);
     match cookie_secret {
         Some(secret) if first_key => secrets.first_key(secret).await?,

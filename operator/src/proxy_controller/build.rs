@@ -61,7 +61,7 @@ pub(super) fn run(
             .collect::<Vec<_>>()
     })?;
     let stored = proxy.found.configurations(&proxy.spec);
-    let entries = entries::decide(&config, &stored).map_err(|error| {
+    let entries = entries::decide(&config, &stored, &proxy.report).map_err(|error| {
         vec![Finding::new(Reason::InvalidSpec, "spec", format!("can not be written: {error}"))]
     })?;
     Ok(Wanted {

@@ -15,6 +15,8 @@ pub(crate) struct ValidatedProxy {
     pub(super) ring: Ring,
     /// What was found in the cluster.
     pub(super) found: Found,
+    /// What is known of its pods.
+    pub(super) report: FleetReport,
 }
 
 /// Checks an object together with what it refers to.
@@ -36,7 +38,9 @@ pub(super) fn validate(
         }
     };
     match ring {
-        Some(ring) if findings.is_empty() => Ok(ValidatedProxy { spec, ring, found }),
+        Some(ring) if findings.is_empty() => {
+            Ok(ValidatedProxy { spec, ring, found, report: report.clone() })
+        }
         _ => Err(findings),
     }
 }

@@ -9,6 +9,7 @@ use crate::controller::Queue;
 use crate::fleet::Said;
 use crate::inject::{OptIn, Refusal, asked_for, asks_for, is_recorded};
 use crate::metrics::Totals;
+use crate::pod::mounted::Files;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
 use crate::workload::{Watched, WorkloadRef};
 use crds::{Reason, Workload};
@@ -115,6 +116,8 @@ pub(super) struct Entry {
     pub(super) refusal: Option<Reason>,
     /// When the look at its pods began; none: there is no sidecar to look for.
     pub(super) looked: Option<Instant>,
+    /// The files that its template gives the proxy; none if it has no proxy.
+    pub(super) files: Option<Files>,
 }
 
 impl Entry {
@@ -127,6 +130,7 @@ impl Entry {
             pods: Vec::new(),
             direct: 0,
             refusal: Some(refusal.reason),
+            files: None,
             looked: None,
         }
     }
@@ -294,6 +298,7 @@ impl Desk {
                 .chain(standalone.iter().flat_map(|(pods, _)| pods))
                 .cloned()
                 .collect(),
+            templates: own.iter().filter_map(|entry| entry.files.clone()).collect(),
             looked: own
                 .iter()
                 .filter_map(|entry| entry.looked)

@@ -6,6 +6,7 @@ use super::{Turn, companion, template};
 use crate::controller::Next;
 use crate::failure::Failure;
 use crate::inject::{self, Ports, Recorded, Refusal};
+use crate::pod::mounted;
 use crate::traffic::{self, Companion};
 use serde_json::Value;
 
@@ -44,6 +45,7 @@ impl Turn<'_> {
             refusal: refusal.cloned(),
             trouble: template::rollout_trouble(workload),
             published: traffic::published(workload, ports),
+            files: mounted::files_of(workload),
             selector: traffic::pods_of(workload),
         };
         self.desk.leave(self.key, subject);

@@ -12,6 +12,7 @@ use crate::failure::Failure;
 use crate::fleet::{self, Said};
 use crate::inject::{Ports, Refusal, UPSTREAM_PORT};
 use crate::live::{Collection, Live};
+use crate::pod::mounted::Files;
 use crate::pods::{Pod, PodFacts};
 use crate::service_controller::{Board, Routing};
 use crate::workload::Watched;
@@ -43,6 +44,8 @@ pub(super) struct Subject {
     pub(super) published: Option<String>,
     /// By which its pods are found.
     pub(super) selector: Option<Selector>,
+    /// The files that its template gives the proxy.
+    pub(super) files: Option<Files>,
 }
 
 impl Subject {
@@ -58,8 +61,9 @@ impl Subject {
                 one.selector.clone(),
             )
         };
-        let troubles =
-            |one: &Self| (one.refusal.clone(), one.trouble.clone(), one.published.clone());
+        let troubles = |one: &Self| {
+            (one.refusal.clone(), one.trouble.clone(), one.published.clone(), one.files.clone())
+        };
         of(self) == of(other) && troubles(self) == troubles(other)
     }
 }
@@ -103,6 +107,7 @@ pub(crate) async fn reconcile(
         direct: outcome.direct,
         refusal: subject.refusal.as_ref().map(|refusal| refusal.reason),
         looked: Some(looked),
+        files: subject.files.clone(),
     };
     // What the workload's own turn found meanwhile is newer.
     if desk.subject(&key).is_some_and(|now| Arc::ptr_eq(&now, &subject)) {

@@ -219,6 +219,7 @@ pub(super) fn report((pod, said): &(PodFacts, Option<Result<Said, String>>)) -> 
         config_hash: said.and_then(|said| said.config_hash.clone()),
         reload_error: said.and_then(|said| said.reload.last_error.clone()),
         issuer: said.and_then(|said| said.provider.as_ref()).map(issuer),
+        files: (!pod.terminating).then(|| pod.files.clone()),
     })
 }
 
@@ -272,6 +273,7 @@ mod tests {
             started: true,
             address: None,
             stuck: None,
+            files: std::collections::BTreeSet::new(),
         }
     }
 

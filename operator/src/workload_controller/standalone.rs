@@ -94,6 +94,7 @@ mod tests {
                 reason: Reason::IssuerUnreachable,
                 error: error.to_owned(),
             })),
+            files: None,
         };
         let away = state(Some("a"), &[pod("a", "timed out after 10.01 s")]);
         assert_eq!(away, state(Some("a"), &[pod("a", "timed out after 10.02 s")]));

@@ -124,12 +124,12 @@ impl Config {
 
 /// Shows each member that is on the list, and takes it out if `out` says so.
 fn visit(value: &mut Value, above: &str, out: &mut impl FnMut(&Added) -> bool) {
-    let mut stays = |member: &str, value: &mut Value| match added(member, value) {
-        Some(added) => !out(added),
-        None => {
-            visit(value, member, out);
-            true
+    let mut stays = |member: &str, value: &mut Value| {
+        if let Some(added) = added(member, value) {
+            return !out(added);
         }
+        visit(value, member, out);
+        true
     };
     match value {
         Value::Object(members) => {

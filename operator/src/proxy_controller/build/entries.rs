@@ -3,7 +3,9 @@
 //! A pod takes the newest entry that its proxy knows and whose files it has. The entry of the first level is the one that every
 //! proxy reads, those of before levels too, so it never says what one of them could not read or find.
 
+use crate::pod::mounted::Files;
 use crate::proxy_controller::ring::hash;
+use crate::report::FleetReport;
 use proxy_config::{Config, level};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,7 +20,10 @@ pub(super) struct Entries {
     pub(super) kept: BTreeSet<String>,
 }
 
-/// Decides them. `stored` are those that are there now.
+/// Decides them. `stored` are those that are there now, `report` tells what pods mount.
+///
+/// The first also stays as it was while a pod that starts may lack a file that it would name and did not: it would not start.
+/// Proxies that know levels see for themselves what they have.
 ///
 /// An entry that can not say what is asked without being weaker stays as it was, but for the keys. Where none was, no proxy has
 /// started from it: it says everything, and a proxy that does not know all of it refuses it by name. What an entry says already its
@@ -29,6 +34,7 @@ pub(super) struct Entries {
 pub(super) fn decide(
     config: &Config,
     stored: &BTreeMap<String, Config>,
+    report: &FleetReport,
 ) -> Result<Entries, serde_json::Error> {
     let newest = config.to_json()?;
     let mut texts = BTreeMap::new();
@@ -37,8 +43,12 @@ pub(super) fn decide(
         let name = level::file_name(number);
         let before = stored.get(&name);
         let known = before.map_or(Ok(1), Config::level)?.max(number);
-        let text = match (config.at(known)?, before) {
-            (Some(config), _) => Some(config.to_json()?),
+        let said = config.at(known)?.filter(|said| {
+            let new = before.map(|before| new_files(said, before)).unwrap_or_default();
+            number > 1 || new.is_empty() || report.all_have(&new)
+        });
+        let text = match (said, before) {
+            (Some(said), _) => Some(said.to_json()?),
             (None, Some(before)) => Some(with_keys_of(config, before).to_json()?),
             (None, None) => (number == 1).then(|| newest.clone()),
         };
@@ -53,6 +63,15 @@ pub(super) fn decide(
         texts.insert(level::file_name(level::NEWEST), newest.clone());
     }
     Ok(Entries { texts, newest: hash(newest.as_bytes()), kept })
+}
+
+/// Names of the files that a pod has to have for one configuration and not for the one before.
+fn new_files(config: &Config, before: &Config) -> Files {
+    let names = |config: &Config| -> Files {
+        let names = config.mounted_files().into_iter();
+        names.filter_map(|file| Some(file.file_name()?.to_str()?.to_owned())).collect()
+    };
+    &names(config) - &names(before)
 }
 
 /// Keys are no matter of levels: one that is taken away must open nothing, and a file that is gone stops whoever names it.
@@ -81,7 +100,15 @@ mod tests {
 
     /// The entries that follow, as a reader has them.
     fn after(config: &Config, stored: &BTreeMap<String, Config>) -> BTreeMap<String, Config> {
-        let entries = decide(config, stored).unwrap();
+        with(config, stored, &FleetReport::default())
+    }
+
+    fn with(
+        config: &Config,
+        stored: &BTreeMap<String, Config>,
+        report: &FleetReport,
+    ) -> BTreeMap<String, Config> {
+        let entries = decide(config, stored, report).unwrap();
         assert_eq!(entries.newest, hash(config.to_json().unwrap().as_bytes()));
         let different =
             entries.texts.values().filter(|text| hash(text.as_bytes()) != entries.newest);
@@ -149,5 +176,30 @@ mod tests {
     fn without_an_earlier_configuration_everything_is_said_and_refused_by_name() {
         let asked = config("a.example", ABSOLUTE);
         assert_eq!(after(&asked, &all(&[])), all(&[(BASE, &asked)]));
+    }
+
+    #[test]
+    fn a_file_that_a_pod_may_lack_is_named_to_it_once_every_pod_and_template_has_it() {
+        let before = config("a.example", "");
+        let mut asked = config("b.example", "");
+        asked.access.emails_file = Some("/etc/oauth2-proxy/emails".into());
+        let stored = all(&[(BASE, &before)]);
+        let held = all(&[(BASE, &before), (SECOND, &asked)]);
+        let has =
+            |files: &[&str]| -> Files { files.iter().map(|file| (*file).to_owned()).collect() };
+        let report = |templates: Vec<Files>| FleetReport {
+            templates,
+            complete: true,
+            ..FleetReport::default()
+        };
+        assert_eq!(after(&asked, &stored), held, "nobody knows yet");
+        let (old, new) = (has(&["client-secret"]), has(&["client-secret", "emails"]));
+        assert_eq!(with(&asked, &stored, &report(vec![new.clone(), old])), held);
+        let everywhere = report(vec![new]);
+        assert_eq!(with(&asked, &stored, &everywhere), all(&[(BASE, &asked)]));
+        assert_eq!(with(&asked, &held, &everywhere), all(&[(BASE, &asked)]));
+        // What needs no other files waits for nobody, and what is named already is there.
+        assert_eq!(after(&before, &held), all(&[(BASE, &before)]));
+        assert_eq!(after(&asked, &all(&[(BASE, &asked)])), all(&[(BASE, &asked)]));
     }
 }

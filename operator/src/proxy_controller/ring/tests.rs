@@ -23,6 +23,7 @@ fn pods(hashes: &[Option<&str>]) -> FleetReport {
         config_hash: hash.map(str::to_owned),
         reload_error: None,
         issuer: None,
+        files: None,
     });
     FleetReport { pods: pods.collect(), complete: true, ..FleetReport::default() }
 }

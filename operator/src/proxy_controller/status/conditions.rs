@@ -205,7 +205,7 @@ fn workloads_injected(facts: &Facts<'_>) -> Decision {
         workloads.iter().filter(|workload| workload.up_to_date < workload.pods).collect();
     if !behind.is_empty() {
         let what = if has_earlier(facts) {
-            "pods have the configuration that is kept for older proxies; if that lasts, roll them out with the present image"
+            "pods have the configuration that is kept for older proxies and pod specifications; if that lasts, roll them out"
         } else {
             "pods still take up the present configuration"
         };

@@ -46,6 +46,7 @@ fn pod(hash: Option<&str>) -> PodReport {
         config_hash: hash.map(str::to_owned),
         reload_error: None,
         issuer: None,
+        files: None,
     }
 }
 
@@ -332,7 +333,9 @@ fn several_pods_that_refresh_sessions_in_cookies_are_named_and_nothing_else_suff
 #[test]
 fn workloads_that_wait_for_a_rollout_to_take_a_configuration_up_are_named() {
     let behind = || Workload { up_to_date: 0, ..workload("web") };
-    for (hash, said) in [("earlier-hash", "kept for older proxies"), ("another", "still take up")] {
+    for (hash, said) in
+        [("earlier-hash", "kept for older proxies and pod"), ("another", "still take up")]
+    {
         let report = fleet(vec![behind()], vec![pod(Some(hash))]);
         let status = decide(&object(json!({})), &applied(None), &report, at());
         let injected = find(&status.conditions, ConditionType::WorkloadsInjected).unwrap();

@@ -67,6 +67,7 @@ prop_compose! {
             started: true,
             address: None,
             stuck: None,
+            files: std::collections::BTreeSet::new(),
         };
         pods.into_iter().enumerate().map(pod).collect()
     }
@@ -214,6 +215,7 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
         started: true,
         address: None,
         stuck: None,
+        files: std::collections::BTreeSet::new(),
     };
     for (of, waits) in [("gone", true), ("web", false)] {
         let pods = [pod(of)];
