@@ -34,7 +34,7 @@ demo: ## A login in front of a sample app, on a real cluster (DEMO_CONTEXT=<cont
 		command -v $(CARGO) > /dev/null || echo "  - there is no $(CARGO) in PATH: install Rust, with rustup"; \
 		command -v cc > /dev/null || echo "  - there is no C compiler (cc) in PATH: apt-get install gcc libc6-dev"; \
 		test -n "$(DEMO_CONTEXT)" || command -v go > /dev/null || echo "  - there is no go in PATH: install Go 1.26 or newer"; \
-		test -n "$(DEMO_CONTEXT)" || test "$$(id -u)" = 0 || echo "  - a cluster needs root: sudo -E make demo"; exit 1; }
+		test -n "$(DEMO_CONTEXT)" || test "$$(id -u)" = 0 || echo "  - a cluster needs root: sudo -E env PATH=\$$PATH make demo"; exit 1; }
 	@$(HARNESS) demo up
 
 demo-down: ## Remove the demo and all it left

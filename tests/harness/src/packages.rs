@@ -14,7 +14,7 @@ pub(crate) fn require_root(what: &str) -> Result<()> {
         return Ok(());
     }
     Err(Error::Need(format!(
-        "{what} needs root (it makes network namespaces, mounts and containers): run it as root, for example with `sudo -E`"
+        "{what} needs root (it makes network namespaces, mounts and containers): run it as root, for example with `sudo -E env PATH=$PATH`"
     )))
 }
 

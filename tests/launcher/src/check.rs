@@ -101,7 +101,7 @@ pub fn problems(choice: &Choice, facts: &Facts) -> Vec<String> {
 fn machine(facts: &Facts, problems: &mut Vec<String>) {
     if !facts.root {
         problems.push(
-            "a cluster needs root, for namespaces, mounts and containers: run it as root, for example `sudo -E make demo`; or use a cluster that you have, which needs no root: DEMO_CONTEXT=<context of your kubeconfig> make demo".to_owned(),
+            "a cluster needs root, for namespaces, mounts and containers: run it as root, for example `sudo -E env PATH=$PATH make demo`; or use a cluster that you have, which needs no root: DEMO_CONTEXT=<context of your kubeconfig> make demo".to_owned(),
         );
     }
     if !facts.apt && !facts.missing_packages.is_empty() {
