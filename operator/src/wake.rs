@@ -63,7 +63,7 @@ impl Wake {
         self.objects.push(reference);
         let (namespace, name) = (object.namespace(), object.name_any());
         let asking = board.workloads.state_filter(|workload| {
-            workload.namespace() == namespace && asks_for(workload.meta(), &name)
+            workload.meta().namespace == namespace && asks_for(workload.meta(), &name)
         });
         for workload in asking {
             self.workloads.push(ObjectRef::from_obj(workload.as_ref()));
@@ -114,7 +114,7 @@ impl Wake {
     ) {
         let (namespace, name) = (workload.namespace(), workload.name_any());
         let related = board.services.state_filter(|service| {
-            service.namespace() == namespace
+            service.meta().namespace == namespace
                 && !service.is_companion()
                 && (service.selects(workload.pod_labels())
                     || service.workload().as_deref() == Some(&name))
@@ -130,7 +130,7 @@ impl Wake {
 fn is_attached(workload: &workload::Watched, board: &Board) -> bool {
     let (namespace, name) = (workload.namespace(), workload.name_any());
     let attached = board.services.find(|service| {
-        service.namespace() == namespace && service.workload().as_deref() == Some(&name)
+        service.meta().namespace == namespace && service.workload().as_deref() == Some(&name)
     });
     attached.is_some()
 }

@@ -5,8 +5,8 @@ use super::Watched;
 use crate::controller::Queue;
 use crate::report::Guarded;
 use crate::workload::{self, WorkloadRef};
-use kube::ResourceExt as _;
 use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Resource as _, ResourceExt as _};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -137,7 +137,7 @@ impl Board {
     pub(crate) fn selecting(&self, workload: &workload::Watched) -> Vec<std::sync::Arc<Watched>> {
         let namespace = workload.namespace();
         self.services.state_filter(|service| {
-            service.namespace() == namespace
+            service.meta().namespace == namespace
                 && !service.is_companion()
                 && service.selects(workload.pod_labels())
         })

@@ -77,7 +77,7 @@ pub(super) fn around(service: &Watched, board: &Board) -> Vec<Arc<workload::Watc
     let namespace = service.namespace();
     let recorded = service.workload();
     board.workloads.state_filter(|workload| {
-        workload.namespace() == namespace
+        workload.meta().namespace == namespace
             && (service.selects(workload.pod_labels())
                 || recorded.as_deref() == Some(&workload.name_any()))
     })
