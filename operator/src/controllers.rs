@@ -39,6 +39,7 @@ pub(crate) struct Woken {
     objects: Requests<Guarded>,
     observed: Requests<workload::Watched>,
     observe: Queue<workload::Watched>,
+    turns: Queue<workload::Watched>,
 }
 
 /// A way to ask for turns, and the other ends for [`start`].
@@ -47,8 +48,9 @@ pub(crate) fn wake() -> (Wake, Woken) {
     let (service_queue, services) = queue();
     let (object_queue, objects) = queue();
     let (observe, observed) = queue();
+    let turns = workload_queue.clone();
     let wake = Wake::new(workload_queue, service_queue, object_queue);
-    (wake, Woken { workloads, services, objects, observed, observe })
+    (wake, Woken { workloads, services, objects, observed, observe, turns })
 }
 
 /// Sets up the watches and controllers of one scope. Nothing runs before the parts are driven.
@@ -71,7 +73,7 @@ pub(crate) fn start(
         scope.to_string(),
         Store::clone(&workloads),
         reports,
-        woken.observe.clone(),
+        (woken.turns, woken.observe.clone()),
     ));
     let board = Arc::new(Board::new(
         Store::clone(&workloads),

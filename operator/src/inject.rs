@@ -12,7 +12,8 @@ mod strip;
 
 pub(crate) use annotation::{
     INJECT, INJECTED, INJECTED_BY, OptIn, PAUSED, POD_SPEC_HASH, PortWish, UPSTREAM_PORT, Wishes,
-    asked_for, asks_for, concerns, is_recorded, meaning, opt_in, opt_in_text, template_opt_in,
+    asked_for, asks_for, belongs_to, concerns, is_recorded, meaning, opt_in, opt_in_text,
+    template_opt_in,
 };
 pub(crate) use port::{PortDefaults, Ports, resolve};
 pub(crate) use record::{Record, Recorded};

@@ -41,14 +41,16 @@ pub(crate) async fn reconcile(
 ) -> Result<Next, Failure> {
     let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
     let around = claim::around(&watched, &board);
-    if !watched.is_marked() && !around.iter().any(|workload| concerns(workload.meta())) {
+    let concerned = || around.iter().any(|workload| concerns(workload.meta()));
+    if watched.is_companion() || !(watched.is_marked() || concerned()) {
         board.put(&namespace, &name, None, false);
         return Ok(Next::Resync);
     }
     let live = Live::new(&context.client, &namespace);
     let service = live.get(Collection::Services, &name).await;
     let service = service.map_err(|error| Failure::api("reading the Service", &error))?;
-    let Some(service) = service.filter(|service| !is_going(service)) else {
+    // One that is being deleted leads somewhere for as long as it is there.
+    let Some(service) = service else {
         board.put(&namespace, &name, None, false);
         return Ok(Next::Resync);
     };
@@ -141,8 +143,4 @@ async fn tell_turned(service: &str, claim: &Claim, again: bool, context: &Contex
         let note = Note { text: format!("{}: {}", claim.reference, note.text), ..note };
         context.events.publish(&note, object, Some(&workload)).await;
     }
-}
-
-fn is_going(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some()
 }

@@ -162,6 +162,25 @@ fn target_of(port: &Value) -> &Value {
         .unwrap_or(&Value::Null)
 }
 
+/// Whether a container of the workload's pods declares a port.
+fn declares(workload: &Value, number: u16) -> bool {
+    declared(workload).any(|port| port.get("containerPort") == Some(&Value::from(number)))
+}
+
+/// Whether the workload's own containers declare no port at all.
+fn declares_none(workload: &Value) -> bool {
+    declared(workload).next().is_none()
+}
+
+fn declared(workload: &Value) -> impl Iterator<Item = &Value> {
+    let containers = workload.pointer("/spec/template/spec/containers").and_then(Value::as_array);
+    containers
+        .into_iter()
+        .flatten()
+        .filter_map(|container| container.get("ports")?.as_array())
+        .flatten()
+}
+
 /// The number of the pod port that a target means for the workload's pods.
 fn leads_to(target: &Value, workload: &Value) -> Option<u16> {
     match target {

@@ -114,6 +114,7 @@ async fn turn(
     {
         return Ok(Next::After(memory.ladder.soon()));
     }
+    memory.ladder.calm();
     let wishes = Wishes::read(&workload);
     let mode = match (&wishes, &resolved) {
         (Ok(wishes), Resolved::Usable { spec, .. }) => {
@@ -187,7 +188,12 @@ async fn misplaced(context: &Context, desk: &Desk, key: &WorkloadRef, workload: 
 
 impl Turn<'_> {
     async fn take(&self, workload: &Value, memory: &mut Memory) -> Result<Next, Failure> {
-        match self.plan(workload) {
+        let plan = self.plan(workload);
+        if !matches!(plan, Plan::Remove(_)) {
+            memory.left_since = None;
+            memory.leaving.calm();
+        }
+        match plan {
             Plan::Leave => {
                 self.desk.put_bare(self.key, None);
                 Ok(Next::Resync)
@@ -271,7 +277,6 @@ impl Turn<'_> {
         }
         match template::bring_in(&self.live, workload, injection).await? {
             Brought::In(now) => {
-                memory.ladder.calm();
                 let repairs = counted.then_some(&mut memory.repairs);
                 self.brought((workload, &now), injection, repair, repairs).await;
                 self.look_after(&now, injection.ports(), None).await

@@ -29,8 +29,12 @@ impl Scene {
         let server = Server::default();
         let context = testing::context(&server);
         let ((all, workloads), (behind, services), (known, objects)) = (store(), store(), store());
-        let desk =
-            Arc::new(Desk::new("shop".to_owned(), all.clone(), context.reports.clone(), queue().0));
+        let desk = Arc::new(Desk::new(
+            "shop".to_owned(),
+            all.clone(),
+            context.reports.clone(),
+            (queue().0, queue().0),
+        ));
         let board = Arc::new(Board::new(all, behind, known, queue().0));
         let mut main =
             serde_json::to_value(crate::proxy_controller::tests::object(json!({}))).unwrap();
@@ -595,4 +599,91 @@ async fn a_file_is_had_once_the_template_and_the_last_pod_have_it() {
     roll(&scene, "web-2");
     scene.settle().await;
     assert!(has(&scene, "emails"));
+}
+
+#[tokio::test]
+async fn a_renamed_port_gives_nothing_back() {
+    for (name, number) in [("web", 8080), ("http", 9090)] {
+        let mut scene = Scene::protected().await;
+        scene.server.edit(DEPLOYMENTS, "web", |web| {
+            let ports = json!([{"name": name, "containerPort": number}]);
+            web["spec"]["template"]["spec"]["containers"][0]["ports"] = ports;
+        });
+        // The Service's turn may come before the workload's.
+        scene.service_turn("web").await.unwrap();
+        assert_eq!(scene.target(), 4180, "{name} {number}");
+        scene.settle().await;
+        assert_eq!(scene.target(), 4180, "{name} {number}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_protected_once_is_closed_although_no_sidecar_may_come() {
+    let mut scene = Scene::protected().await;
+    scene.server.remove(OBJECTS, "main");
+    scene.deploy("web", &json!({INJECT: "main"}));
+    scene.server.edit(SERVICES, "web", |web| {
+        web["metadata"] = json!({"name": "web", "namespace": "shop"});
+        web["spec"]["ports"][0]["targetPort"] = json!("http");
+    });
+    scene.settle().await;
+    assert!(scene.annotation("web", INJECTED).is_null());
+    assert_eq!(scene.target(), 4180);
+}
+
+#[tokio::test]
+async fn what_only_says_that_it_is_a_companion_is_a_service_like_any_other() {
+    let mut scene = Scene::protected().await;
+    let mut forged = scene.server.get(SERVICES, "web-oauth2-proxy");
+    forged["metadata"]["name"] = json!("forged");
+    forged["spec"]["selector"] = json!({"app": "web"});
+    forged["spec"]["ports"] = json!([{"port": 80, "targetPort": 8080}]);
+    scene.server.put(SERVICES, forged);
+    scene.server.edit(SERVICES, "web-oauth2-proxy", |companion| {
+        let more = json!({"name": "past", "port": 81, "targetPort": 8080});
+        companion["spec"]["ports"].as_array_mut().unwrap().push(more);
+    });
+    scene.settle().await;
+    let forged = scene.server.get(SERVICES, "forged");
+    assert_eq!(forged["spec"]["ports"][0]["targetPort"], 4180);
+    let companion = scene.server.get(SERVICES, "web-oauth2-proxy");
+    assert_eq!(companion["spec"]["ports"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_mode_that_is_only_on_record_opens_nothing() {
+    let mut scene = Scene::protected().await;
+    scene.server.edit(DEPLOYMENTS, "web", |web| {
+        let record = web["metadata"]["annotations"][INJECTED].as_str().unwrap();
+        let record = record.replace("\"traffic\":\"Auto\"", "\"traffic\":\"Companion\"");
+        web["metadata"]["annotations"][INJECTED] = json!(record);
+    });
+    scene.server.remove(OBJECTS, "main");
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+}
+
+#[tokio::test]
+async fn a_paused_workload_keeps_its_service_while_its_object_goes() {
+    let mut scene = Scene::protected().await;
+    let paused = |web: &mut Value| web["metadata"]["annotations"][PAUSED] = json!("true");
+    scene.server.edit(DEPLOYMENTS, "web", paused);
+    scene.server.edit(OBJECTS, "main", |main| {
+        main["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
+        main["spec"]["deletionPolicy"] = json!("Remove");
+    });
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+}
+
+#[tokio::test]
+async fn a_workload_on_its_way_out_counts_before_its_first_turn() {
+    let mut scene = Scene::protected().await;
+    let main = ObjectRef::new("main").within("shop");
+    scene.server.edit(DEPLOYMENTS, "web", |object| unset(object, INJECT));
+    scene.watch();
+    // As after a restart.
+    scene.desk.forget(&workload::WorkloadRef::deployment("shop", "web"));
+    scene.desk.put_standalone(&main, Vec::new(), None);
+    assert!(!scene.context.reports.get(&main).complete, "it carries the sidecar of the object");
 }

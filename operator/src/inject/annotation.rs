@@ -173,6 +173,16 @@ pub(crate) fn asks_for(workload: &ObjectMeta, object: &str) -> bool {
     })
 }
 
+/// Whether a workload may ask for the object of this name, or carries its sidecar. A record that can not be read may be of
+/// any.
+pub(crate) fn belongs_to(workload: &ObjectMeta, object: &str) -> bool {
+    let carries = entry(workload.annotations.as_ref(), INJECTED).is_some_and(|record| {
+        serde_json::from_str::<Value>(record)
+            .map_or(true, |record| record.get("object").is_none_or(|name| name == object))
+    });
+    carries || asks_for(workload, object)
+}
+
 fn entry<'a>(map: Option<&'a BTreeMap<String, String>>, name: &str) -> Option<&'a str> {
     map?.get(name).map(String::as_str)
 }

@@ -61,9 +61,10 @@ pub(super) fn decide(
     let secret = name::cookie_secret(&spec.name, &spec.spec);
     if found.secret(&secret).is_none() {
         let own = spec.spec.session.cookie.secret_ref.is_none();
-        return match own && had_keys(spec, found, status, &secret) {
-            true => Err(lost(spec, &secret)),
-            false => Ok(Ring(vec![FIRST.to_owned()])),
+        return if own && had_keys(spec, found, status, &secret) {
+            Err(lost(spec, &secret))
+        } else {
+            Ok(Ring(vec![FIRST.to_owned()]))
         };
     }
     let entries = usable(&secret, &found.entries(&secret))?;

@@ -8,7 +8,7 @@ use crate::live::{Collection, Live};
 use crate::report::Guarded;
 use crate::traffic::{self, Companion};
 use crate::workload::{self, Kind, WorkloadRef};
-use crds::{DeletionPolicy, Traffic};
+use crds::{DeletionPolicy, OAuth2Proxy, Traffic};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub(super) struct Claim {
     pub(super) stance: Stance,
     /// What is wanted of its Services.
     pub(super) mode: Traffic,
+    /// Whether that is said now, by the workload or its object, and not only on record.
+    pub(super) said: bool,
     /// Its owner wants nothing changed: it may hold a Service, and does not turn one.
     pub(super) paused: bool,
     /// Nothing reached it without a login before: it is closed at once and not when its pods are ready for it.
@@ -38,8 +40,8 @@ pub(super) struct Claim {
 pub(super) enum Stance {
     /// It asks for the sidecar, and its template has it.
     Protected(Ports),
-    /// It asks and has none that is known, or what it says can not be understood.
-    Asking,
+    /// It asks and has none on record, or what it says can not be understood. The ports are those that its companion knows.
+    Asking(Option<Ports>),
     /// It has the sidecar and is on its way out.
     Leaving(Ports),
     /// It neither asks nor has.
@@ -50,8 +52,10 @@ impl Stance {
     /// The ports of its sidecar.
     pub(super) const fn ports(self) -> Option<Ports> {
         match self {
-            Self::Protected(ports) | Self::Leaving(ports) => Some(ports),
-            Self::Asking | Self::Open => None,
+            Self::Protected(ports) | Self::Leaving(ports) | Self::Asking(Some(ports)) => {
+                Some(ports)
+            }
+            Self::Asking(None) | Self::Open => None,
         }
     }
 }
@@ -60,8 +64,8 @@ impl Claim {
     /// Whether a turned Service stays turned for its sake.
     pub(super) fn relies(&self) -> bool {
         match self.stance {
-            Stance::Protected(_) => self.mode != Traffic::Companion,
-            Stance::Asking => true,
+            Stance::Protected(_) => self.mode != Traffic::Companion || !self.said,
+            Stance::Asking(_) => true,
             Stance::Leaving(_) | Stance::Open => false,
         }
     }
@@ -129,10 +133,14 @@ async fn of(
     let recorded = Recorded::read(&workload);
     let asked = opt_in(&workload);
     let object = asked.as_ref().ok().and_then(|asked| object(asked, &reference.namespace, board));
-    let going = match &object {
-        Some(object) if concerned(object) => is_going(object, context).await?,
-        _ => false,
+    // Whatever opens a Service is read from the API server.
+    let object = match object {
+        Some(object) if is_deleted(&object) || says_companion(&object) => {
+            read_again(&object, context).await?
+        }
+        object => object,
     };
+    let going = object.as_deref().is_some_and(is_going);
     let companion = Companion::name(&reference.name);
     let companion = live.get(Collection::Services, &companion).await;
     let companion =
@@ -141,18 +149,21 @@ async fn of(
     let remembered = opt_in_text(&workload).is_none()
         && companion.as_ref().is_some_and(|live| Companion::remembered(live, &workload).is_some());
     let asks = asked != Ok(OptIn::No) && !going;
+    let routed = companion.as_ref().filter(|live| Companion::was_routed(live, &workload));
+    let known = routed.and_then(Companion::ports);
     let stance = match (asks, &recorded) {
         (true, Recorded::Yes(record)) => Stance::Protected(record.ports()),
         // A record that can not be read is no reason to open anything.
-        (true, Recorded::No) | (_, Recorded::Unreadable(_)) => Stance::Asking,
+        (true, Recorded::No) | (_, Recorded::Unreadable(_)) => Stance::Asking(known),
         (false, Recorded::Yes(record)) => Stance::Leaving(record.ports()),
-        (false, Recorded::No) if remembered => Stance::Asking,
+        (false, Recorded::No) if remembered => Stance::Asking(known),
         (false, Recorded::No) => Stance::Open,
     };
-    let protected_before =
-        companion.is_some_and(|companion| Companion::was_routed(&companion, &workload));
+    let protected_before = routed.is_some();
+    let (mode, said) = mode(&workload, &recorded, object.as_deref());
     Ok(Claim {
-        mode: mode(&workload, &recorded, object.as_deref()),
+        mode,
+        said,
         paused: Wishes::paused(&workload).unwrap_or(false),
         object: object.as_deref().map(object_reference),
         reference,
@@ -162,17 +173,16 @@ async fn of(
     })
 }
 
-/// What is wanted of the Services: what can be read last counts, and where nothing can, they are turned.
-fn mode(workload: &Value, recorded: &Recorded, object: Option<&Guarded>) -> Traffic {
-    let recorded = recorded.as_ref().and_then(|record| record.traffic);
+/// What is wanted of the Services, and whether that is said now. What is only on record, or nowhere, never opens a Service.
+fn mode(workload: &Value, recorded: &Recorded, object: Option<&Guarded>) -> (Traffic, bool) {
+    let recorded = recorded.as_ref().and_then(|record| record.traffic).unwrap_or(Traffic::Auto);
     match Wishes::traffic(workload) {
-        Ok(Some(wish)) => wish,
-        Err(_) => recorded.unwrap_or(Traffic::Auto),
-        Ok(None) => object
-            .and_then(|object| object.0.as_ref().ok())
-            .map(|object| object.spec.sidecar.traffic)
-            .or(recorded)
-            .unwrap_or(Traffic::Auto),
+        Ok(Some(wish)) => (wish, true),
+        Err(_) => (recorded, false),
+        Ok(None) => match object.and_then(|object| object.0.as_ref().ok()) {
+            Some(object) => (object.spec.sidecar.traffic, true),
+            None => (recorded, false),
+        },
     }
 }
 
@@ -191,22 +201,28 @@ fn object(asked: &OptIn, namespace: &str, board: &Board) -> Option<Arc<Guarded>>
     }
 }
 
-/// Whether an object may be on its way out together with its sidecars.
-fn concerned(object: &Guarded) -> bool {
+/// Whether an object is on its way out.
+fn is_deleted(object: &Guarded) -> bool {
     object.meta().deletion_timestamp.is_some()
 }
 
-/// Whether the object goes and its sidecars with it, as the API server says now: it opens what they protected.
-async fn is_going(object: &Guarded, context: &Context) -> Result<bool, Failure> {
+fn says_companion(object: &Guarded) -> bool {
+    object.0.as_ref().is_ok_and(|object| object.spec.sidecar.traffic == Traffic::Companion)
+}
+
+/// Whether the object goes and its sidecars with it.
+fn is_going(object: &Guarded) -> bool {
+    let removes = |object: &OAuth2Proxy| object.spec.deletion_policy == DeletionPolicy::Remove;
+    is_deleted(object) && object.0.as_ref().is_ok_and(removes)
+}
+
+/// The object as the API server has it.
+async fn read_again(object: &Guarded, context: &Context) -> Result<Option<Arc<Guarded>>, Failure> {
     let api: Api<Guarded> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     let found = api.get_opt(&object.name_any()).await;
-    let found =
-        found.map_err(|error| Failure::api("reading an OAuth2Proxy in deletion", &error))?;
-    Ok(found.is_some_and(|found| {
-        concerned(&found)
-            && found.0.is_ok_and(|found| found.spec.deletion_policy == DeletionPolicy::Remove)
-    }))
+    let found = found.map_err(|error| Failure::api("reading an OAuth2Proxy", &error))?;
+    Ok(found.map(Arc::new))
 }
 
 fn object_reference(object: &Guarded) -> ObjectReference {

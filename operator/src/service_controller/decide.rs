@@ -115,11 +115,9 @@ fn keep(facts: &Facts<'_>) -> Judgement {
 
 /// Those for which it is turned, with their ports.
 fn closing<'a>(facts: &Facts<'a>) -> Vec<(&'a Claim, Ports)> {
-    let closes = |claim: &&'a Claim| claim.relies() && !claim.paused;
-    let ports = |claim: &'a Claim| match claim.stance {
-        Stance::Protected(ports) => Some((claim, ports)),
-        _ => None,
-    };
+    let closes =
+        |claim: &&'a Claim| claim.relies() && !claim.paused && claim.mode != Traffic::Companion;
+    let ports = |claim: &'a Claim| Some((claim, claim.stance.ports()?));
     facts.claims.iter().filter(closes).filter_map(ports).collect()
 }
 
@@ -272,6 +270,10 @@ fn release(facts: &Facts<'_>) -> Judgement {
     let Some(patch) = traffic::restore(facts.service) else {
         return judged(facts, None, |claim| at_rest(facts, claim));
     };
+    // Its owner wants nothing changed.
+    if facts.claims.iter().any(|claim| claim.paused && claim.stance.ports().is_some()) {
+        return judged(facts, None, |claim| at_rest(facts, claim));
+    }
     let recorded = traffic::turned_for(facts.service);
     let there = recorded.as_ref().is_some_and(|(kind, name)| {
         let is =

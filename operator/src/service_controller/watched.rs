@@ -1,6 +1,7 @@
 //! A Service as a watch keeps it: its metadata, and which pods it selects.
 
-use crate::traffic::{ORIGINALS, TRAFFIC, WORKLOAD, selects_labels, workload_of};
+use crate::object::MANAGED_BY;
+use crate::traffic::{Companion, ORIGINALS, TRAFFIC, WORKLOAD, selects_labels, workload_of};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
@@ -63,9 +64,13 @@ impl Watched {
     }
 
     /// Whether it is a companion, which is made for one workload and led by that workload's own turns.
+    ///
+    /// Whatever else says so is a Service like any other: it may lead past the proxy.
     pub(crate) fn is_companion(&self) -> bool {
-        self.labels().get(TRAFFIC).is_some_and(|value| value == "companion")
-            && self.annotations().contains_key(WORKLOAD)
+        let named = |workload: &String| self.name_any() == Companion::name(workload);
+        self.labels().get(MANAGED_BY.0).is_some_and(|value| value == MANAGED_BY.1)
+            && self.annotations().get(WORKLOAD).is_some_and(named)
+            && self.spec.ports.len() <= 1
     }
 }
 

@@ -21,6 +21,8 @@ const KIND: &str = "oauth2proxy.dev/workload-kind";
 const OPT_IN: &str = "oauth2proxy.dev/opted-in";
 /// Annotation of a companion, set once nothing reached the workload without a login: the uid of the workload.
 const ROUTED: &str = "oauth2proxy.dev/routed";
+/// Annotation of a companion: the number of the port that is protected.
+const PROTECTED: &str = "oauth2proxy.dev/protected-port";
 /// Port of the Service.
 const PORT: u16 = 80;
 
@@ -41,7 +43,7 @@ impl Companion {
                 "name": Self::name(name_of(workload)),
                 "namespace": namespace,
                 "labels": {"app.kubernetes.io/managed-by": MANAGED_BY.1, "app.kubernetes.io/component": "companion", TRAFFIC: "companion"},
-                "annotations": {WORKLOAD: name_of(workload), KIND: Kind::Deployment.as_str()},
+                "annotations": {WORKLOAD: name_of(workload), KIND: Kind::Deployment.as_str(), PROTECTED: ports.upstream.to_string()},
                 "ownerReferences": [{
                     "apiVersion": Kind::Deployment.api_version(),
                     "kind": Kind::Deployment.as_str(),
@@ -86,6 +88,25 @@ impl Companion {
         uid.is_some()
             && uid == workload.pointer("/metadata/uid")
             && Self::is_for(live, name_of(workload))
+    }
+
+    /// The ports by which a live companion knows its workload, for when no record does: the proxy's and the protected one.
+    pub(crate) fn ports(live: &Value) -> Option<Ports> {
+        let proxy = live.pointer("/spec/ports/0/targetPort")?.as_u64()?.try_into().ok()?;
+        let upstream = live.pointer("/metadata/annotations")?.get(PROTECTED)?.as_str()?;
+        Some(Ports { proxy, admin: 0, upstream: upstream.parse().ok()? })
+    }
+
+    /// The patch after which a live companion has no port but ours: to apply it takes nobody else's away.
+    pub(crate) fn bare(&self, live: &Value) -> Option<Value> {
+        let ports = live.pointer("/spec/ports").and_then(Value::as_array);
+        if ports.is_none_or(|ports| ports.len() <= 1) {
+            return None;
+        }
+        Some(json!([
+            {"op": "test", "path": "/metadata/resourceVersion", "value": live.pointer("/metadata/resourceVersion")},
+            {"op": "replace", "path": "/spec/ports", "value": self.body.pointer("/spec/ports")},
+        ]))
     }
 
     /// The name of the companion of a workload: a DNS label (RFC 1035) of at most 63 characters, with a digest in it where

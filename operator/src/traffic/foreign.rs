@@ -32,7 +32,8 @@ fn marked(service: &Value) -> Option<String> {
         return Some(format!("Argo CD application {name:?}"));
     }
     match label("app.kubernetes.io/managed-by") {
-        None | Some("" | "kubectl" | "kustomize") => None,
+        // What says that we made it, and is no companion, is a copy.
+        None | Some("" | "kubectl" | "kustomize" | FIELD_MANAGER) => None,
         Some(name) => Some(name.to_owned()),
     }
 }

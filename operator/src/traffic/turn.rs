@@ -4,7 +4,7 @@
 //! the live one otherwise. From the true targets follows what the Service should be, so a changed protected port, a changed
 //! proxy port, a Service edited meanwhile and a second run all come out right.
 
-use super::{leads_to, name_of, target_of, tcp_ports};
+use super::{declares, declares_none, leads_to, name_of, target_of, tcp_ports};
 use crate::inject::{Ports, escaped, unset_in};
 use crate::workload::Kind;
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,16 @@ pub(crate) struct Protected<'a> {
     pub(crate) ports: Ports,
 }
 
+impl Protected<'_> {
+    /// Whether the protection is on another port than the one that a target means, by the workload's own template. One that
+    /// does not declare what is on record, or does not know the target any more, is on its way to something else: until its
+    /// record says what, nothing is given back.
+    fn moved_from(&self, target: &Value) -> bool {
+        let known = declares_none(self.workload) || declares(self.workload, self.ports.upstream);
+        known && leads_to(target, self.workload).is_some_and(|port| port != self.ports.upstream)
+    }
+}
+
 /// The patch after which no port of the Service leads to a protected port; `None` if that is so already.
 ///
 /// `owner` is the one that the record names, of several that share the Service. What is on record stays turned if `kept`: then
@@ -75,9 +85,10 @@ pub(crate) fn turn(
     let wanted = tcp_ports(service)
         .map(|(index, port)| {
             let original = true_target(port, before.as_ref());
+            let on_record = before.as_ref().is_some_and(|before| on_record(port, before));
             let protected =
                 all.iter().any(|one| leads_to(&original, one.workload) == Some(one.ports.upstream))
-                    || (kept && before.as_ref().is_some_and(|before| on_record(port, before)));
+                    || (on_record && (kept || !all.iter().all(|one| one.moved_from(&original))));
             Wanted {
                 index,
                 port,

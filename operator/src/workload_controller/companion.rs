@@ -24,6 +24,12 @@ pub(super) async fn ensure(
     }
     let routed = found.as_ref().is_some_and(|found| Companion::was_routed(found, workload));
     let wanted = if routed { wanted.routed(workload) } else { wanted };
+    if let Some(operations) = found.as_ref().and_then(|found| wanted.bare(found)) {
+        let patched = live.patch(Collection::Services, &name, &operations).await;
+        patched
+            .map_err(|error| Failure::api("taking ports out of the companion Service", &error))?
+            .ok_or_else(|| Failure::conflict("the companion Service changed meanwhile"))?;
+    }
     if !found.as_ref().is_some_and(|found| wanted.is_in(found)) {
         apply(live, &name, &wanted).await?;
     }

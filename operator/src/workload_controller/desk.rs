@@ -7,7 +7,7 @@ use super::outcome;
 use super::template::Rewritten;
 use crate::controller::Queue;
 use crate::fleet::Said;
-use crate::inject::{OptIn, Refusal, asked_for, asks_for, is_recorded};
+use crate::inject::{OptIn, Refusal, asked_for, asks_for, belongs_to, is_recorded};
 use crate::metrics::Totals;
 use crate::pod::mounted::Files;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
@@ -58,6 +58,8 @@ pub(super) struct Memory {
     pub(super) rewritten: Option<Rewritten>,
     /// Since when no endpoint leads to the sidecar that is to be removed.
     pub(super) left_since: Option<Instant>,
+    /// Turns in which a Service still led to the sidecar that is to be removed.
+    pub(super) leaving: Ladder,
     /// Turns in which the object had not been got to yet.
     pub(super) ladder: Ladder,
 }
@@ -136,11 +138,16 @@ impl Entry {
     }
 }
 
+/// What the stand-alone pods of an object said, and when the oldest of the answers was asked for.
+type StandalonePods = (Vec<PodReport>, Option<Instant>);
+
 /// The memory of all workloads.
 pub(crate) struct Desk {
     scope: String,
     workloads: Store<Watched>,
     reports: Reports,
+    /// Told of workloads that are to have a turn.
+    turns: Queue<Watched>,
     /// Told of workloads whose pods are to be looked at.
     observe: Queue<Watched>,
     memories: Mutex<HashMap<WorkloadRef, Arc<tokio::sync::Mutex<Memory>>>>,
@@ -155,7 +162,7 @@ pub(crate) struct Desk {
     listed: AtomicBool,
     entries: Mutex<BTreeMap<WorkloadRef, Option<Entry>>>,
     /// What stand-alone pods said, and when the look at them began, if there were to be any.
-    standalone: Mutex<HashMap<ObjectRef<Guarded>, (Vec<PodReport>, Option<Instant>)>>,
+    standalone: Mutex<HashMap<ObjectRef<Guarded>, StandalonePods>>,
 }
 
 impl Desk {
@@ -164,12 +171,13 @@ impl Desk {
         scope: String,
         workloads: Store<Watched>,
         reports: Reports,
-        observe: Queue<Watched>,
+        (turns, observe): (Queue<Watched>, Queue<Watched>),
     ) -> Self {
         Self {
             scope,
             workloads,
             reports,
+            turns,
             observe,
             memories: Mutex::default(),
             observed: Mutex::default(),
@@ -202,6 +210,11 @@ impl Desk {
         subjects.insert(key.clone(), Arc::new(subject));
         drop(subjects);
         self.look(key);
+    }
+
+    /// Gives a workload a turn.
+    pub(super) fn turn(&self, key: &WorkloadRef) {
+        self.turns.push(ObjectRef::new(&key.name).within(&key.namespace));
     }
 
     /// Has the pods of a workload looked at.
@@ -353,7 +366,7 @@ impl Desk {
         }
     }
 
-    /// Whether every workload that may ask for the object has had a turn, or is known to wait for one.
+    /// Whether every workload that may ask for the object, or carries its sidecar, has had a turn, or is known to wait for one.
     fn all_seen(
         &self,
         entries: &BTreeMap<WorkloadRef, Option<Entry>>,
@@ -362,7 +375,7 @@ impl Desk {
     ) -> bool {
         let asking = self.workloads.state_filter(|workload| {
             workload.meta().namespace.as_deref() == Some(namespace)
-                && asks_for(workload.meta(), object)
+                && belongs_to(workload.meta(), object)
         });
         let news = locked(&self.news);
         asking

@@ -112,8 +112,8 @@ pub(crate) async fn reconcile(
     // What the workload's own turn found meanwhile is newer.
     if desk.subject(&key).is_some_and(|now| Arc::ptr_eq(&now, &subject)) {
         desk.put(&key, Some(entry));
-        if outcome.closed {
-            desk.note_closed(&key);
+        if outcome.closed && desk.note_closed(&key) {
+            desk.turn(&key);
         }
     }
     context.metrics.workloads(desk.scope(), desk.totals());

@@ -39,7 +39,7 @@ impl Turn<'_> {
         let text = "its Services are restored, and the sidecar goes when traffic has left it";
         self.leave(workload, ports, Some(&Refusal::new(Reason::InProgress, text)));
         if stage == Leaving::Awaited {
-            return Ok(Next::After(LOOK));
+            return Ok(Next::After(memory.leaving.soon()));
         }
         let since = *memory.left_since.get_or_insert_with(Instant::now);
         if let Some(rest) = SETTLE.checked_sub(since.elapsed()).filter(|rest| !rest.is_zero()) {

@@ -26,16 +26,17 @@ prop_compose! {
         stance in prop_oneof![
             Just(Stance::Protected(PORTS)),
             Just(Stance::Protected(Ports { upstream: 9090, ..PORTS })),
-            Just(Stance::Asking), Just(Stance::Leaving(PORTS)), Just(Stance::Open),
+            Just(Stance::Asking(None)), Just(Stance::Asking(Some(PORTS))), Just(Stance::Leaving(PORTS)), Just(Stance::Open),
         ],
         mode in prop_oneof![Just(Traffic::Auto), Just(Traffic::Retarget), Just(Traffic::Companion)],
         paused in any::<bool>(),
         protected_before in any::<bool>(),
+        said in any::<bool>(),
     ) -> Claim {
         Claim {
             reference: WorkloadRef::deployment("shop", ""),
             workload: Value::Null,
-            stance, mode, paused, protected_before,
+            stance, mode, said, paused, protected_before,
             object: None,
         }
     }
@@ -151,7 +152,7 @@ proptest! {
         let relying = || claims.iter().filter(|claim| claim.relies());
         if traffic::is_turned(&service) && relying().any(|claim| !claim.paused) {
             let protects = |claim: &Claim| claim.stance == Stance::Protected(PORTS);
-            let unknown = |claim: &Claim| claim.stance == Stance::Asking;
+            let unknown = |claim: &Claim| matches!(claim.stance, Stance::Asking(_));
             if relying().any(|claim| (protects(claim) && !claim.paused) || unknown(claim)) {
                 prop_assert!(!is_open(&after), "{after:#}");
             }
@@ -201,6 +202,7 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
         workload: workload("web"),
         stance: Stance::Leaving(PORTS),
         mode: Traffic::Auto,
+        said: true,
         paused: false,
         protected_before: true,
         object: None,
