@@ -8,12 +8,16 @@ use crate::object::{FIELD_MANAGER, is_name};
 use crate::workload::Kind;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject, Request, Status};
 use kube::{Client, Error, Resource as _};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+/// Objects of one answer: it is read as a whole before it is taken apart, and an object may have a MiB and a half.
+const PAGE: u32 = 50;
 
 /// Collections of one namespace.
 #[derive(Clone, Copy, Debug)]
@@ -86,13 +90,21 @@ impl<'a> Live<'a> {
     where
         T: DeserializeOwned,
     {
-        let parameters = if labels.is_empty() {
-            ListParams::default()
-        } else {
-            ListParams::default().labels(labels)
-        };
-        let request = self.request(collection).list(&parameters).map_err(Error::BuildRequest)?;
-        Ok(self.client.request::<List<T>>(request).await?.items)
+        let mut parameters = ListParams::default().limit(PAGE);
+        if !labels.is_empty() {
+            parameters = parameters.labels(labels);
+        }
+        let mut all = Vec::new();
+        loop {
+            let request =
+                self.request(collection).list(&parameters).map_err(Error::BuildRequest)?;
+            let List { items, metadata } = self.client.request::<List<T>>(request).await?;
+            all.extend(items);
+            match metadata.continue_.filter(|token| !token.is_empty()) {
+                Some(token) => parameters = parameters.continue_token(&token),
+                None => return Ok(all),
+            }
+        }
     }
 
     /// Server-side apply. `force` takes fields over from others.
@@ -183,6 +195,8 @@ impl<'a> Live<'a> {
 struct List<T> {
     #[serde(deserialize_with = "items")]
     items: Vec<T>,
+    #[serde(default)]
+    metadata: ListMeta,
 }
 
 /// An empty list is written as null by some servers.

@@ -16,6 +16,9 @@ use std::time::Duration;
 use tokio::sync::watch::{Receiver, channel};
 use tokio::time::{sleep, timeout};
 
+/// Objects of one answer to a list: it is read as a whole before it is taken apart, and an object may have a MiB and a half, so
+/// that ten times as many could take the memory of the process.
+const PAGE: u32 = 50;
 /// Longest silence of a list. A watch may be silent, and has limits of its own; a
 /// list that got lost on its way would never end.
 const LISTING: Duration = Duration::from_secs(45);
@@ -99,7 +102,7 @@ where
     let run = async move {
         let mut backoff = DefaultBackoff::default();
         loop {
-            let events = watch(api.clone(), config.clone()).modify(prune);
+            let events = watch(api.clone(), config.clone().page_size(PAGE)).modify(prune);
             pin_mut!(events);
             let mut listed = false;
             loop {
