@@ -6,6 +6,7 @@ mod events;
 mod examples;
 mod excluded;
 mod leadership;
+mod levels;
 mod objects;
 mod repairs;
 mod services;
