@@ -11,8 +11,8 @@ mod render;
 mod strip;
 
 pub(crate) use annotation::{
-    INJECT, INJECTED, INJECTED_BY, OptIn, PAUSED, POD_SPEC_HASH, PortWish, UPSTREAM_PORT, Wishes,
-    asked_for, asks_for, belongs_to, concerns, is_recorded, meaning, opt_in, opt_in_text,
+    INJECT, INJECTED, INJECTED_BY, OptIn, PAUSED, POD_SPEC_HASH, PORT, PortWish, UPSTREAM_PORT,
+    Wishes, asked_for, asks_for, belongs_to, concerns, is_recorded, meaning, opt_in, opt_in_text,
     template_opt_in,
 };
 pub(crate) use port::{PortDefaults, Ports, resolve};

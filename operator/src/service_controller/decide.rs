@@ -6,7 +6,7 @@
 
 use super::board::Finding;
 use super::claim::{Claim, Stance};
-use crate::inject::Ports;
+use crate::inject::{PORT, Ports};
 use crate::pods::PodFacts;
 use crate::traffic::{self, Companion, Protected, Route};
 use crate::workload::WorkloadRef;
@@ -165,6 +165,11 @@ fn hindrance(facts: &Facts<'_>, (owner, ports): (&Claim, Ports)) -> Option<Hindr
         return lasting(&format!(
             "it also selects the pods of {} {:?}, which {what}",
             reference.kind, reference.name
+        ));
+    }
+    if closing(facts).iter().any(|(_, other)| other.proxy != ports.proxy) {
+        return lasting(&format!(
+            "the workloads behind it have their proxies on different ports, and it can lead to one only: give all of them the same {PORT}"
         ));
     }
     let unready =

@@ -226,3 +226,26 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
         assert_eq!((judgement.change.is_none(), judgement.again), (waits, waits), "{of}");
     }
 }
+
+#[test]
+fn proxies_on_different_ports_behind_one_service_are_named() {
+    let service = service(Past::NeverTurned, "web", false);
+    let claim = |name: &str, ports: Ports| Claim {
+        reference: WorkloadRef::deployment("shop", name),
+        workload: workload(name),
+        stance: Stance::Protected(ports),
+        mode: Traffic::Auto,
+        said: true,
+        paused: false,
+        protected_before: false,
+        object: None,
+    };
+    let claims = [claim("blue", PORTS), claim("green", Ports { proxy: 4280, ..PORTS })];
+    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &[] });
+    assert!(judgement.change.is_none());
+    let (_, finding) = judgement.findings.first().unwrap();
+    assert!(
+        matches!(finding, Finding::Open(text) if text.contains("oauth2proxy.dev/port")),
+        "{finding:?}"
+    );
+}
