@@ -116,15 +116,16 @@ pub(crate) fn validate_spec(object: &OAuth2Proxy) -> Result<ValidSpec, Vec<Findi
 /// Whether workloads may be injected for this object: its configuration is written, for the specification that it has now.
 ///
 /// # Errors
-/// Why not, in words for whoever owns the workload.
-pub(crate) fn config_is_rendered(object: &OAuth2Proxy) -> Result<(), String> {
+/// Why not, in words for whoever owns the workload: `InProgress` if that passes by itself.
+pub(crate) fn config_is_rendered(object: &OAuth2Proxy) -> Result<(), (Reason, String)> {
     let conditions =
         object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     match find(conditions, ConditionType::ConfigRendered) {
         Some(condition) if condition.status != "True" => {
-            Err(format!("{}: {}", condition.reason, condition.message))
+            let why = format!("{}: {}", condition.reason, condition.message);
+            Err((Reason::ObjectNotReady, why))
         }
         Some(condition) if condition.observed_generation == object.metadata.generation => Ok(()),
-        _ => Err("its configuration is being written".to_owned()),
+        _ => Err((Reason::InProgress, "its configuration is being written".to_owned())),
     }
 }

@@ -9,6 +9,7 @@ mod leadership;
 mod levels;
 mod objects;
 mod repairs;
+mod secrets;
 mod services;
 
 /// An object with a client secret, and `more` below its `spec`.

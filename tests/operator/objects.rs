@@ -216,9 +216,21 @@ spec:
         })
         .await;
     assert!(message(&live, "Ready").contains("Deployment app"), "{live:#}");
+    assert!(live["status"]["configHash"].is_string(), "the rest of the status stays: {live:#}");
+    // As long as it waits it is looked after.
+    namespace.ok(&["delete", "secret", "main-config"], None);
+    namespace.until("secret/main-config", "it is kept", |secret| !secret.is_null()).await;
+    for (on, reason) in [("OAuth2Proxy/main", "DeletionBlocked"), ("Deployment/app", "Deleting")] {
+        eventually(&format!("{on} is told {reason}"), Duration::from_mins(1), || async {
+            let filter = format!("--for={on}");
+            let events = namespace.ok(&["events", &filter], None);
+            if events.contains(reason) { Ok(()) } else { Err(events) }
+        })
+        .await;
+    }
     namespace.ok(&["annotate", "deployment/app", "oauth2proxy.dev/inject-"], None);
     namespace.until("o2p/main", "the object is gone", Value::is_null).await;
-    namespace.until("secret/main-cookie", "its Secrets are gone", Value::is_null).await;
+    assert!(namespace.get("secret/main-cookie").is_null(), "its Secrets go first");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -151,15 +151,15 @@ fn judge(object: &Guarded) -> Resolved {
         meant: meant.clone(),
         refusal: Refusal::new(reason, message),
     };
-    let not_ready = |why: &str| {
+    let not_ready = |reason, why: &str| {
         let message = format!(
             "OAuth2Proxy {name:?} is not ready: {why}; nothing new is injected, a sidecar that is there stays"
         );
-        unusable(Reason::ObjectNotReady, message)
+        unusable(reason, message)
     };
     let object: &OAuth2Proxy = match &object.0 {
         Ok(object) => object,
-        Err(error) => return not_ready(&error.to_string()),
+        Err(error) => return not_ready(Reason::ObjectNotReady, &error.to_string()),
     };
     if object.metadata.deletion_timestamp.is_some() {
         return match object.spec.deletion_policy {
@@ -172,11 +172,11 @@ fn judge(object: &Guarded) -> Resolved {
             ),
         };
     }
-    if let Err(why) = config_is_rendered(object) {
-        return not_ready(&why);
+    if let Err((reason, why)) = config_is_rendered(object) {
+        return not_ready(reason, &why);
     }
     match validate_spec(object) {
         Ok(spec) => Resolved::Usable { spec: Box::new(spec), config_hash: meant.config_hash },
-        Err(_) => not_ready("see its condition ConfigRendered"),
+        Err(_) => not_ready(Reason::ObjectNotReady, "see its condition ConfigRendered"),
     }
 }

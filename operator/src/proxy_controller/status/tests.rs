@@ -301,11 +301,15 @@ fn a_workload_judged_by_another_configuration_is_not_up_to_date() {
 #[test]
 fn injection_waits_for_the_configuration_of_the_present_specification() {
     let mut object = object(json!({}));
-    assert!(config_is_rendered(&object).is_err());
+    let reason = |object: &OAuth2Proxy| config_is_rendered(object).unwrap_err().0;
+    assert_eq!(reason(&object), Reason::InProgress);
     object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), at()));
     assert_eq!(config_is_rendered(&object), Ok(()));
     object.metadata.generation = Some(4);
-    assert!(config_is_rendered(&object).is_err());
+    assert_eq!(reason(&object), Reason::InProgress, "that passes by itself, so it is no event");
+    let wrong = vec![Finding::new(Reason::InvalidSpec, "spec.x", "is wrong: make it right")];
+    object.status = Some(decide(&object, &Outcome::Invalid(wrong), &fleet(vec![], vec![]), at()));
+    assert_eq!(reason(&object), Reason::ObjectNotReady);
 }
 
 #[test]
