@@ -7,6 +7,7 @@
 mod guard;
 mod idle;
 mod injection;
+mod levels;
 mod lifecycle;
 mod load;
 mod socket;
