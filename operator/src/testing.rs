@@ -233,11 +233,6 @@ impl State {
             }
         }
         self.version += 1;
-        let before = self.objects.get(&path).map(|before| before["spec"].clone());
-        if path.starts_with(DEPLOYMENTS) && before.as_ref() != Some(&object["spec"]) {
-            let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
-            object["metadata"]["generation"] = json!(generation + 1);
-        }
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         let held = object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
         if held || object["metadata"]["deletionTimestamp"].is_null() {

@@ -687,3 +687,24 @@ async fn a_workload_on_its_way_out_counts_before_its_first_turn() {
     scene.desk.put_standalone(&main, Vec::new(), None);
     assert!(!scene.context.reports.get(&main).complete, "it carries the sidecar of the object");
 }
+
+#[tokio::test]
+async fn a_new_record_alone_is_no_rollout_and_no_event() {
+    let mut scene = Scene::protected().await;
+    // As the first release wrote it.
+    scene.server.edit(DEPLOYMENTS, "web", |web| {
+        let record = web["metadata"]["annotations"][INJECTED].as_str().unwrap();
+        let mut record: Value = serde_json::from_str(record).unwrap();
+        for field in ["image", "renderer", "traffic", "writer"] {
+            record.as_object_mut().unwrap().remove(field);
+        }
+        web["metadata"]["annotations"][INJECTED] = json!(record.to_string());
+    });
+    let before = scene.server.get(DEPLOYMENTS, "web")["spec"].clone();
+    scene.server.asked();
+    scene.settle().await;
+    assert_eq!(scene.server.get(DEPLOYMENTS, "web")["spec"], before);
+    assert!(scene.annotation("web", INJECTED).as_str().unwrap().contains("\"renderer\":1"));
+    let told = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
+    assert_eq!(told.count(), 0);
+}

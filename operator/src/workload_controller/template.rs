@@ -101,10 +101,9 @@ pub(super) fn flapping(injection: &Injection) -> Refusal {
     Refusal::new(Reason::Flapping, message)
 }
 
-/// Whether a write changed what pods are made of.
+/// Whether a write changed what pods are made of. The generation does not say so: it counts annotations of a Deployment too.
 pub(super) fn is_rolled(before: &Value, after: &Value) -> bool {
-    let generation = |workload: &Value| workload.pointer("/metadata/generation").cloned();
-    generation(before) != generation(after)
+    before.pointer("/spec/template") != after.pointer("/spec/template")
 }
 
 /// Takes out what was put in. `false` if the workload changed meanwhile and it has to be decided anew.
