@@ -23,7 +23,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 /// Everything that runs for the workloads of one scope.
-pub(crate) struct Running {
+pub(crate) struct Started {
     /// The watches; they run for ever.
     pub(crate) watches: Vec<Task>,
     /// The controllers; they run until the end is wished.
@@ -59,7 +59,7 @@ pub(crate) fn start(
     scope: &Scope,
     objects: &Objects<Guarded>,
     (wake, woken): (Wake, Woken),
-) -> Running {
+) -> Started {
     let (workloads, workload_watch) = follow(scope.api(&context.client), scope.watch(), {
         let wake = wake.clone();
         move |workload, _| wake.workload_seen(workload)
@@ -101,7 +101,7 @@ pub(crate) fn start(
         controllers.push(controller);
     }
     let synced = Box::pin(async move { all.listed().await });
-    Running { watches, controllers, synced }
+    Started { watches, controllers, synced }
 }
 
 #[derive(Clone)]

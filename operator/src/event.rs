@@ -5,6 +5,7 @@ mod memory;
 
 use crate::clock::Clock;
 use crate::object::FIELD_MANAGER;
+use crate::workload::WorkloadRef;
 use aws_lc_rs::digest;
 use crds::Reason;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -73,6 +74,21 @@ impl Events {
         let memory = Arc::new(Mutex::new(Memory::new(crate::random::number())));
         let instance = cut(instance, LONGEST_INSTANCE).to_owned();
         Self { client, instance, memory, clock }
+    }
+
+    /// Publishes what happened at a workload on it and, where it concerns an object, on the object too, which has the workload's
+    /// name before it.
+    pub(crate) async fn tell(
+        &self,
+        note: Note,
+        (workload, regarding): (&WorkloadRef, &ObjectReference),
+        object: Option<&ObjectReference>,
+    ) {
+        self.publish(&note, regarding, object).await;
+        if let Some(object) = object {
+            let note = Note { text: format!("{workload}: {}", note.text), ..note };
+            self.publish(&note, object, Some(regarding)).await;
+        }
     }
 
     /// Publishes an event on `regarding`; `related` is the other object that it is about. A failure is logged only: no

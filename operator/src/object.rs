@@ -5,7 +5,10 @@ mod covers;
 pub(crate) use covers::covers;
 
 use crate::spec::ValidSpec;
+use crds::OAuth2Proxy;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource as _;
 use serde_json::{Value, json};
 
 /// Our name as a field manager and as the reporter of events. It must not begin with `kubectl`, whose fields Flux takes back.
@@ -68,6 +71,18 @@ fn owner(spec: &ValidSpec) -> Value {
         "controller": true,
         "blockOwnerDeletion": true,
     })
+}
+
+/// An `OAuth2Proxy`, for events about it.
+pub(crate) fn reference(namespace: &str, name: String, uid: Option<String>) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(OAuth2Proxy::api_version(&()).into_owned()),
+        kind: Some(OAuth2Proxy::kind(&()).into_owned()),
+        name: Some(name),
+        namespace: Some(namespace.to_owned()),
+        uid,
+        ..ObjectReference::default()
+    }
 }
 
 /// Whether an object can have this name (RFC 1123 subdomain): the client puts names into paths as they are.

@@ -138,9 +138,5 @@ async fn tell_turned(service: &str, claim: &Claim, again: bool, context: &Contex
     );
     let note = Note { tone, reason, action: "Route", text };
     let workload = claim.reference.object_reference(claim.uid());
-    context.events.publish(&note, &workload, claim.object.as_ref()).await;
-    if let Some(object) = &claim.object {
-        let note = Note { text: format!("{}: {}", claim.reference, note.text), ..note };
-        context.events.publish(&note, object, Some(&workload)).await;
-    }
+    context.events.tell(note, (&claim.reference, &workload), claim.object.as_ref()).await;
 }

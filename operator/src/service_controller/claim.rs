@@ -5,6 +5,7 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::inject::{OptIn, Ports, Recorded, Wishes, opt_in, opt_in_text};
 use crate::live::{Collection, Live};
+use crate::object;
 use crate::report::Guarded;
 use crate::traffic::{self, Companion};
 use crate::workload::{self, Kind, WorkloadRef};
@@ -132,7 +133,7 @@ async fn of(
 ) -> Result<Claim, Failure> {
     let recorded = Recorded::read(&workload);
     let asked = opt_in(&workload);
-    let object = asked.as_ref().ok().and_then(|asked| object(asked, &reference.namespace, board));
+    let object = asked.as_ref().ok().and_then(|asked| meant(asked, &reference.namespace, board));
     // Whatever opens a Service is read from the API server.
     let object = match object {
         Some(object) if is_deleted(&object) || says_companion(&object) => {
@@ -187,7 +188,7 @@ fn mode(workload: &Value, recorded: &Recorded, object: Option<&Guarded>) -> (Tra
 }
 
 /// The object that an opt-in means, as far as the watch knows.
-fn object(asked: &OptIn, namespace: &str, board: &Board) -> Option<Arc<Guarded>> {
+fn meant(asked: &OptIn, namespace: &str, board: &Board) -> Option<Arc<Guarded>> {
     let here = |object: &Guarded| object.namespace().as_deref() == Some(namespace);
     match asked {
         OptIn::No => None,
@@ -226,12 +227,5 @@ async fn read_again(object: &Guarded, context: &Context) -> Result<Option<Arc<Gu
 }
 
 fn object_reference(object: &Guarded) -> ObjectReference {
-    ObjectReference {
-        api_version: Some("oauth2proxy.dev/v1alpha1".to_owned()),
-        kind: Some("OAuth2Proxy".to_owned()),
-        name: Some(object.name_any()),
-        namespace: object.namespace(),
-        uid: object.uid(),
-        ..ObjectReference::default()
-    }
+    object::reference(&object.namespace().unwrap_or_default(), object.name_any(), object.uid())
 }

@@ -123,13 +123,12 @@ fn closing<'a>(facts: &Facts<'a>) -> Vec<(&'a Claim, Ports)> {
 
 /// Who is on record: whoever is already, if it is one of them.
 fn owner<'a>(facts: &Facts<'_>, closing: &[(&'a Claim, Ports)]) -> Option<(&'a Claim, Ports)> {
-    let recorded = traffic::turned_for(facts.service);
-    let is_recorded = |claim: &Claim| {
-        recorded.as_ref().is_some_and(|(kind, name)| {
-            claim.reference.name == *name && claim.reference.kind.as_str() == kind
-        })
-    };
-    closing.iter().find(|(claim, _)| is_recorded(claim)).or_else(|| closing.first()).copied()
+    closing.iter().find(|(claim, _)| is_recorded(facts, claim)).or_else(|| closing.first()).copied()
+}
+
+/// Whether the Service is on record for a workload.
+fn is_recorded(facts: &Facts<'_>, claim: &Claim) -> bool {
+    traffic::turned_for(facts.service).is_some_and(|(kind, name)| claim.reference.is(&kind, &name))
 }
 
 fn protected(claim: &Claim, ports: Ports) -> Protected<'_> {
@@ -279,12 +278,7 @@ fn release(facts: &Facts<'_>) -> Judgement {
     if facts.claims.iter().any(|claim| claim.paused && claim.stance.ports().is_some()) {
         return judged(facts, None, |claim| at_rest(facts, claim));
     }
-    let recorded = traffic::turned_for(facts.service);
-    let there = recorded.as_ref().is_some_and(|(kind, name)| {
-        let is =
-            |claim: &Claim| claim.reference.name == *name && claim.reference.kind.as_str() == kind;
-        facts.claims.iter().any(is)
-    });
+    let there = facts.claims.iter().any(|claim| is_recorded(facts, claim));
     // The pods of one that is gone still answer while they end: kube-proxy leads to those where no other is ready.
     let of_nobody = |pod: &PodFacts| !facts.claims.iter().any(|claim| has(claim, pod));
     if !there && facts.pods.iter().any(|pod| pod.sidecar.is_some() && of_nobody(pod)) {

@@ -35,8 +35,8 @@ pub(crate) async fn leaving(
         if Companion::is_for(&service, &reference.name) {
             continue;
         }
-        let own = traffic::turned_for(&service)
-            .is_some_and(|(kind, name)| kind == reference.kind.as_str() && name == reference.name);
+        let own =
+            traffic::turned_for(&service).is_some_and(|(kind, name)| reference.is(&kind, &name));
         if own {
             stage = Leaving::Awaited;
         } else if traffic::selects(&service, workload) {

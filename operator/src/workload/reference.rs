@@ -32,6 +32,11 @@ impl WorkloadRef {
         Self { namespace: text("namespace"), kind, name: text("name") }
     }
 
+    /// Whether it is the one that a stored kind and name are about.
+    pub(crate) fn is(&self, kind: &str, name: &str) -> bool {
+        self.kind.as_str() == kind && self.name == name
+    }
+
     /// For events about it.
     pub(crate) fn object_reference(&self, uid: Option<String>) -> ObjectReference {
         ObjectReference {

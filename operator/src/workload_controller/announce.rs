@@ -98,10 +98,6 @@ impl Announcer {
 
     async fn tell(&self, tone: Tone, (reason, action): (Reason, &'static str), text: String) {
         let note = Note { tone, reason, action, text };
-        self.events.publish(&note, &self.workload, self.object.as_ref()).await;
-        if let Some(object) = &self.object {
-            let note = Note { text: format!("{}: {}", self.reference, note.text), ..note };
-            self.events.publish(&note, object, Some(&self.workload)).await;
-        }
+        self.events.tell(note, (&self.reference, &self.workload), self.object.as_ref()).await;
     }
 }

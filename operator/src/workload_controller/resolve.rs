@@ -4,6 +4,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::inject::{INJECT, OptIn, Refusal};
+use crate::object;
 use crate::report::Guarded;
 use crate::spec::{ValidSpec, config_is_rendered, validate_spec};
 use crds::{DeletionPolicy, OAuth2Proxy, Reason, Traffic};
@@ -54,14 +55,7 @@ impl Resolved {
             Self::Unusable { meant, .. } => (meant.name.clone()?, meant.uid.clone()),
             Self::Leaving => return None,
         };
-        Some(ObjectReference {
-            api_version: Some("oauth2proxy.dev/v1alpha1".to_owned()),
-            kind: Some("OAuth2Proxy".to_owned()),
-            name: Some(name),
-            namespace: Some(namespace.to_owned()),
-            uid,
-            ..ObjectReference::default()
-        })
+        Some(object::reference(namespace, name, uid))
     }
 }
 

@@ -5,7 +5,7 @@ use crate::context::Context;
 use crate::controller::Next;
 use crate::event::{Note, Tone};
 use crate::failure::Failure;
-use crate::object::FIELD_MANAGER;
+use crate::object::{self, FIELD_MANAGER};
 use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason};
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta};
@@ -54,14 +54,8 @@ pub(in crate::proxy_controller) async fn write(
 
 /// An object, as the subject of an event.
 fn reference(object: &ObjectMeta) -> ObjectReference {
-    ObjectReference {
-        api_version: Some(OAuth2Proxy::api_version(&()).into_owned()),
-        kind: Some(OAuth2Proxy::kind(&()).into_owned()),
-        name: object.name.clone(),
-        namespace: object.namespace.clone(),
-        uid: object.uid.clone(),
-        ..ObjectReference::default()
-    }
+    let namespace = object.namespace.as_deref().unwrap_or_default();
+    object::reference(namespace, object.name.clone().unwrap_or_default(), object.uid.clone())
 }
 
 /// What is worth an event: something that a user has to act on and did not know of, and that all is well again.
