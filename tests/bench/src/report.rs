@@ -36,6 +36,18 @@ pub(crate) struct Row {
     pub(crate) goal: f64,
 }
 
+impl Row {
+    /// Whether the bar is missed.
+    pub(crate) fn misses(&self) -> bool {
+        self.bar.is_some_and(|bar| misses(self.ratio, bar))
+    }
+}
+
+/// What could not be measured misses every bar.
+fn misses(value: f64, bar: f64) -> bool {
+    value.is_nan() || value > bar
+}
+
 /// Everything so far.
 #[derive(Default)]
 pub(crate) struct Report {
@@ -117,7 +129,7 @@ impl Report {
 
     fn held(&mut self, name: &str, value: f64, bar: Option<f64>, goal: f64) -> String {
         let met = |limit: f64| if value <= limit { "met" } else { "MISSED" };
-        if bar.is_some_and(|bar| value.is_nan() || value > bar) {
+        if bar.is_some_and(|bar| misses(value, bar)) {
             self.missed.push(name.to_owned());
         }
         match bar {
