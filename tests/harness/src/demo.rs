@@ -28,7 +28,7 @@ use crate::cluster::{self, Cluster};
 use crate::components::{self, Module};
 use crate::error::{Doing as _, Result};
 use crate::interrupt::Interrupts;
-use crate::program::{run, run_with_input};
+use crate::program::{output, run, run_with_input};
 use crate::report::{Report, print};
 
 /// The namespace of the sample app, as the files in `examples/demo` have it.
@@ -59,7 +59,7 @@ pub fn up(
     images::bring(&target, &programs, cache, report)?;
     report.step("apply Keycloak and the sample app", || {
         keycloak(&target, &settings)?;
-        apply(&target, &settings, "2-sample-app.yaml").map(drop)
+        sample_app(&target, &settings)
     })?;
     operator::install(&target, report)?;
     wait::rollout(&target, "keycloak", report)?;
@@ -128,12 +128,31 @@ fn keycloak(target: &Target, settings: &Settings) -> Result<()> {
     Ok(())
 }
 
-/// Applies a file of `examples/demo`, with the chosen ports in place of the usual ones, and returns what kubectl says.
+/// The sample app. A Service that is there stays as it is: its file would lead it past the proxy until that is undone.
+fn sample_app(target: &Target, settings: &Settings) -> Result<()> {
+    let service = ["get", "service", "sample-app", "--namespace", NAMESPACE];
+    let there = output(target.kubectl().args(service))?.status.success();
+    let all = read(settings, "2-sample-app.yaml")?;
+    let documents = all.split("\n---\n");
+    let wanted: Vec<_> =
+        documents.filter(|text| !(there && text.contains("\nkind: Service\n"))).collect();
+    apply_text(target, &wanted.join("\n---\n")).map(drop)
+}
+
+/// Applies a file of `examples/demo`, and returns what kubectl says.
 fn apply(target: &Target, settings: &Settings, file: &str) -> Result<String> {
+    apply_text(target, &read(settings, file)?)
+}
+
+/// A file of `examples/demo`, with the chosen ports in place of the usual ones.
+fn read(settings: &Settings, file: &str) -> Result<String> {
     let path = repository().join("examples/demo").join(file);
     let text = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
-    let text = settings.with_ports(&text);
-    run_with_input(target.kubectl().args(["apply", "--filename", "-"]), &text)
+    Ok(settings.with_ports(&text))
+}
+
+fn apply_text(target: &Target, text: &str) -> Result<String> {
+    run_with_input(target.kubectl().args(["apply", "--filename", "-"]), text)
 }
 
 fn tell(target: &Target, settings: &Settings, report: &Report) {
