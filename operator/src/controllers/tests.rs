@@ -466,6 +466,21 @@ async fn what_the_api_server_refuses_is_told_in_its_words_and_hides_nobody_else(
 }
 
 #[tokio::test]
+async fn who_leaves_keeps_its_sidecar_and_is_told_that_its_service_may_not_be_changed_back() {
+    let mut scene = Scene::protected().await;
+    scene.server.refuse(Method::PATCH, &format!("{SERVICES}/web"), 403, "denied by policy");
+    scene.server.edit(DEPLOYMENTS, "web", |object| unset(object, INJECT));
+    scene.turn("web").await.unwrap();
+    scene.service_turn("web").await.unwrap_err();
+    scene.turn("web").await.unwrap();
+    scene.look("web").await.unwrap();
+    let message = scene.message("web");
+    assert!(message.starts_with("ApiRefused") && message.contains("denied by policy"), "{message}");
+    assert_eq!(scene.target(), 4180);
+    assert!(scene.annotation("web", INJECTED).is_string());
+}
+
+#[tokio::test]
 async fn a_service_that_may_not_be_changed_is_named_with_the_reason() {
     let mut scene = Scene::new();
     scene.server.refuse(Method::PATCH, &format!("{SERVICES}/web"), 403, "denied by policy");

@@ -19,6 +19,8 @@ pub(crate) enum Finding {
     Elsewhere,
     /// It will be turned; the text says what is awaited.
     Awaited(String),
+    /// It stays as it is, though it should change: the API server's words.
+    Refused(String),
     /// It leads past the proxy, or requests through it fail; the text has the reason and the next step.
     Open(String),
 }
@@ -43,6 +45,8 @@ struct Found {
 pub(crate) struct Routing {
     /// What is awaited.
     pub(crate) awaited: Option<String>,
+    /// Why one that should change stays as it is.
+    pub(crate) refused: Option<String>,
     /// Ways past the proxy, each with the reason and the next step.
     pub(crate) open: Vec<String>,
     /// Names of the Services that lead to its proxy.
@@ -126,6 +130,9 @@ impl Board {
                 Finding::Elsewhere => routing.elsewhere.push(name),
                 Finding::Awaited(text) => {
                     routing.awaited.get_or_insert_with(|| text.clone());
+                }
+                Finding::Refused(text) => {
+                    routing.refused.get_or_insert_with(|| text.clone());
                 }
                 Finding::Open(text) => routing.open.push(text.clone()),
             }

@@ -86,7 +86,7 @@ fn protect(facts: &Facts<'_>) -> Judgement {
         return judged(facts, None, |claim| match &hindrance {
             Hindrance::Passing(_) if !claim.relies() => Finding::Well,
             Hindrance::Passing(text) => Finding::Awaited(text.clone()),
-            Hindrance::Lasting(why) => direct(facts, claim, why),
+            Hindrance::Lasting(cause) => direct(facts, claim, cause),
         });
     }
     let again = before
@@ -140,17 +140,48 @@ enum Hindrance {
     /// Pods are on their way.
     Passing(String),
     /// Somebody has to do something.
-    Lasting(String),
+    Lasting(Cause),
 }
 
+/// Why a Service leads past the proxy, and what somebody can do about it.
+struct Cause {
+    why: String,
+    step: Step,
+}
+
+/// The next step of whom it concerns.
+enum Step {
+    /// Its definition should lead to the proxy. Only where all pods behind it have one: others would get no request any more.
+    Change,
+    /// The same, or the operator is to do it.
+    ChangeOrRetarget,
+    /// No port of it leads through the proxy.
+    Companion,
+    /// Whoever else is behind it has to be protected too, or to leave.
+    Together(String),
+}
+
+impl Cause {
+    fn new(why: impl Into<String>, step: Step) -> Self {
+        Self { why: why.into(), step }
+    }
+
+    fn headless() -> Self {
+        Self::new("it is headless, so clients reach the pods directly", Step::Companion)
+    }
+}
+
+/// What is done about a neighbour that has no sidecar.
+const TOGETHER: &str = "annotate its workload too, or take it out of the Service's selector";
+
 fn hindrance(facts: &Facts<'_>, (owner, ports): (&Claim, Ports)) -> Option<Hindrance> {
-    let lasting = |text: &str| Some(Hindrance::Lasting(text.to_owned()));
+    let lasting = |why: &str, step| Some(Hindrance::Lasting(Cause::new(why, step)));
     if traffic::route(facts.service, &owner.workload, ports) == Route::Headless {
-        return lasting("it is headless, so clients reach the pods directly");
+        return Some(Hindrance::Lasting(Cause::headless()));
     }
     let auto = closing(facts).iter().all(|(claim, _)| claim.mode == Traffic::Auto);
     if let (true, Some(manager)) = (auto, traffic::manager(facts.service)) {
-        return lasting(&format!("{manager} looks after it"));
+        return lasting(&format!("{manager} looks after it"), Step::ChangeOrRetarget);
     }
     // Nothing reached it without a login before, and so it stays, whatever pods there are now.
     if facts.claims.iter().any(|claim| claim.relies() && claim.protected_before) {
@@ -161,15 +192,17 @@ fn hindrance(facts: &Facts<'_>, (owner, ports): (&Claim, Ports)) -> Option<Hindr
         let leaves = matches!(claim.stance, Stance::Leaving(_));
         let what = if leaves { "is on its way out" } else { "asks for no sidecar" };
         let reference = &claim.reference;
-        return lasting(&format!(
+        let why = format!(
             "it also selects the pods of {} {:?}, which {what}",
             reference.kind, reference.name
-        ));
+        );
+        return lasting(&why, Step::Together(TOGETHER.to_owned()));
     }
     if closing(facts).iter().any(|(_, other)| other.proxy != ports.proxy) {
-        return lasting(&format!(
-            "the workloads behind it have their proxies on different ports, and it can lead to one only: give all of them the same {PORT}"
-        ));
+        return lasting(
+            "the workloads behind it have their proxies on different ports, and it can lead to one only",
+            Step::Together(format!("give all of them the same {PORT}")),
+        );
     }
     let unready =
         facts.service.pointer("/spec/publishNotReadyAddresses") == Some(&Value::Bool(true));
@@ -178,7 +211,8 @@ fn hindrance(facts: &Facts<'_>, (owner, ports): (&Claim, Ports)) -> Option<Hindr
     let pod = facts.pods.iter().find(bare)?;
     let name = &pod.name;
     if !facts.claims.iter().any(|claim| has(claim, pod)) {
-        return lasting(&format!("it also selects pod {name}, which has no sidecar"));
+        let why = format!("it also selects pod {name}, which has no sidecar");
+        return lasting(&why, Step::Together(TOGETHER.to_owned()));
     }
     let what = if pod.carries(ports) {
         "has a sidecar that is not ready"
@@ -205,16 +239,14 @@ fn at_rest(facts: &Facts<'_>, claim: &Claim) -> Finding {
         } else {
             "the workload is on its way out"
         };
-        return direct(facts, claim, why);
+        return direct(facts, claim, &Cause::new(why, Step::Change));
     }
     if claim.paused {
-        return direct(facts, claim, "the workload is paused");
+        return direct(facts, claim, &Cause::new("the workload is paused", Step::Change));
     }
     match traffic::route(facts.service, &claim.workload, ports) {
-        Route::Headless => {
-            direct(facts, claim, "it is headless, so clients reach the pods directly")
-        }
-        Route::Direct => direct(facts, claim, "it is not on record"),
+        Route::Headless => direct(facts, claim, &Cause::headless()),
+        Route::Direct => direct(facts, claim, &Cause::new("it is not on record", Step::Change)),
         Route::Elsewhere => Finding::Elsewhere,
         Route::Proxied => astray(facts, ports).map_or(Finding::Well, Finding::Open),
     }
@@ -241,31 +273,44 @@ fn astray(facts: &Facts<'_>, ports: Ports) -> Option<String> {
 /// What a change that the API server refuses means for each workload.
 pub(super) fn refused(facts: &Facts<'_>, words: &str) -> Vec<(WorkloadRef, Finding)> {
     let why = format!("the API server refuses to have it changed: {words}");
-    judged(facts, None, |claim| direct(facts, claim, &why)).findings
+    let cause = Cause::new(&why, Step::Change);
+    let name = traffic::name_of(facts.service);
+    let kept = format!("Service {name:?} stays as it is, and so do those behind it: {why}");
+    judged(facts, None, |claim| match direct(facts, claim, &cause) {
+        Finding::Well => Finding::Refused(kept.clone()),
+        finding => finding,
+    })
+    .findings
 }
 
 /// A way past the proxy, if the Service is one for this workload.
-fn direct(facts: &Facts<'_>, claim: &Claim, why: &str) -> Finding {
+fn direct(facts: &Facts<'_>, claim: &Claim, cause: &Cause) -> Finding {
     let Some(ports) = claim.stance.ports() else { return Finding::Well };
     let (service, workload) = (facts.service, &claim.workload);
     if !matches!(traffic::route(service, workload, ports), Route::Direct | Route::Headless) {
         return Finding::Well;
     }
-    let step = match traffic::direct_port(service, workload, ports) {
-        Some(port) if !why.contains("headless") => {
+    let companion =
+        || format!("lead clients to Service {:?}", Companion::name(&claim.reference.name));
+    let change = || match traffic::direct_port(service, workload, ports) {
+        Some(port) => {
             format!("set targetPort of its port {port} to {} where it is defined", ports.proxy)
         }
-        _ => format!("lead clients to Service {:?}", Companion::name(&claim.reference.name)),
+        None => companion(),
     };
-    let retarget = if why.contains("looks after it") {
-        ", or annotate the workload oauth2proxy.dev/traffic: Retarget"
-    } else {
-        ""
+    let step = match &cause.step {
+        Step::Change => change(),
+        Step::ChangeOrRetarget => {
+            format!("{}, or annotate the workload oauth2proxy.dev/traffic: Retarget", change())
+        }
+        Step::Companion => companion(),
+        Step::Together(step) => step.clone(),
     };
     Finding::Open(format!(
-        "Service {:?} leads to the protected port {} past the proxy ({why}): {step}{retarget}",
+        "Service {:?} leads to the protected port {} past the proxy ({}): {step}",
         traffic::name_of(service),
-        ports.upstream
+        ports.upstream,
+        cause.why
     ))
 }
 

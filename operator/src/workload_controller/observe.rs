@@ -16,7 +16,7 @@ use crate::pod::mounted::Files;
 use crate::pods::{Pod, PodFacts};
 use crate::service_controller::{Board, Routing};
 use crate::workload::Watched;
-use crds::Traffic;
+use crds::{Reason, Traffic};
 use kube::core::Selector;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -87,13 +87,16 @@ pub(crate) async fn reconcile(
     };
     let looked = Instant::now();
     let pods = pods(&live, &subject, &mut observed).await?;
+    // Why a Service does not change says more than that its change is awaited.
+    let refused = routing.refused.clone().map(|text| Refusal::new(Reason::ApiRefused, text));
+    let refusal = refused.as_ref().or(subject.refusal.as_ref());
     let outcome = judge(&Found {
         workload: &key,
         injected: subject.injected,
         ports: subject.ports,
         mode: subject.mode,
         config_hash: subject.config_hash.as_deref(),
-        refusal: subject.refusal.as_ref(),
+        refusal,
         trouble: subject.trouble.as_ref(),
         pods: &pods,
         routing: &routing,
@@ -105,7 +108,7 @@ pub(crate) async fn reconcile(
         config_hash: subject.config_hash.clone(),
         pods: outcome.pods,
         direct: outcome.direct,
-        refusal: subject.refusal.as_ref().map(|refusal| refusal.reason),
+        refusal: refusal.map(|refusal| refusal.reason),
         looked: Some(looked),
         files: subject.files.clone(),
     };
@@ -130,8 +133,9 @@ pub(crate) async fn reconcile(
 fn routing(board: &Board, watched: &Watched, subject: &Subject) -> Option<Routing> {
     let mut routing = board.routing(watched)?;
     routing.open.extend(subject.published.clone());
-    let Routing { awaited, open, well, elsewhere } = &routing;
-    if awaited.is_none() && open.is_empty() && well.is_empty() && !elsewhere.is_empty() {
+    let Routing { awaited, refused, open, well, elsewhere } = &routing;
+    let nothing = awaited.is_none() && refused.is_none() && open.is_empty();
+    if nothing && well.is_empty() && !elsewhere.is_empty() {
         let names = elsewhere.join(", ");
         routing.open.push(format!(
             "no Service leads to the protected port {}, and {names} leads to others, past the proxy: correct {UPSTREAM_PORT}, or targetPort there",

@@ -227,20 +227,37 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
     }
 }
 
-#[test]
-fn proxies_on_different_ports_behind_one_service_are_named() {
-    let service = service(Past::NeverTurned, "web", false);
-    let claim = |name: &str, ports: Ports| Claim {
+fn asks(name: &str, stance: Stance) -> Claim {
+    Claim {
         reference: WorkloadRef::deployment("shop", name),
         workload: workload(name),
-        stance: Stance::Protected(ports),
+        stance,
         mode: Traffic::Auto,
         said: true,
         paused: false,
         protected_before: false,
         object: None,
+    }
+}
+
+#[test]
+fn a_neighbour_without_a_sidecar_is_whom_the_next_step_is_about() {
+    let service = service(Past::NeverTurned, "web", false);
+    let claims = [asks("blue", Stance::Protected(PORTS)), asks("green", Stance::Open)];
+    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &[] });
+    let [(_, Finding::Open(text))] = judgement.findings.as_slice() else {
+        panic!("{:?}", judgement.findings)
     };
-    let claims = [claim("blue", PORTS), claim("green", Ports { proxy: 4280, ..PORTS })];
+    assert!(text.contains("\"green\"") && text.contains("annotate its workload too"), "{text}");
+    // The neighbour would get no request any more.
+    assert!(!text.contains("targetPort"), "{text}");
+}
+
+#[test]
+fn proxies_on_different_ports_behind_one_service_are_named() {
+    let service = service(Past::NeverTurned, "web", false);
+    let green = Stance::Protected(Ports { proxy: 4280, ..PORTS });
+    let claims = [asks("blue", Stance::Protected(PORTS)), asks("green", green)];
     let judgement = decide(&Facts { service: &service, claims: &claims, pods: &[] });
     assert!(judgement.change.is_none());
     let (_, finding) = judgement.findings.first().unwrap();
