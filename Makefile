@@ -21,8 +21,15 @@ JOBS ?= 2
 SEED ?= 1
 COUNT ?= 30
 
+# `make scale`: how much there is, how long it is left alone (seconds), and how many workloads with silent pods come then.
+OBJECTS ?= 1000
+WORKLOADS ?= 1000
+NAMESPACES ?= 100
+REST ?= 300
+SILENT ?= 300
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down clean-cache cluster cluster-down images generate test check bench fuzz mutants \
+.PHONY: help demo demo-down clean-cache cluster cluster-down images generate test check bench scale fuzz mutants \
 	check-format check-clippy check-docs check-deny check-generated
 
 help: ## List the commands
@@ -68,6 +75,11 @@ bench: ## The proxy beside nginx and a bare reverse proxy
 	$(CARGO) build --release --locked --package bench
 	$(CARGO) bench --locked --package proxy --bench request
 	target/release/bench target/release/oauth2-proxy
+
+scale: ## The operator beside an API server with OBJECTS=<n> objects and WORKLOADS=<n> workloads
+	$(CARGO) build --release --locked --package operator
+	$(CARGO) build --locked --package tests --package harness --bins
+	OAUTH2_PROXY_BIN_DIR=$(CURDIR)/target/debug target/debug/scale target/release/oauth2-proxy-operator $(OBJECTS) $(WORKLOADS) $(NAMESPACES) $(REST) $(SILENT)
 
 fuzz: $(CARGO_FUZZ) ## Every parser that faces strangers under libFuzzer, SECONDS=<n> each
 	tests/fuzz/run $(CARGO_FUZZ) $(SECONDS) $(JOBS)

@@ -54,7 +54,22 @@ impl Cluster {
     /// As [`Cluster::shared`].
     #[must_use]
     pub fn bare(name: &str) -> Self {
-        let output = harness(&["cluster", "up", "--name", name]);
+        Self::up(&["cluster", "up", "--name", name], name)
+    }
+
+    /// Only etcd and an API server, with the definition; it records what service accounts ask of it, and nothing runs pods.
+    ///
+    /// # Panics
+    /// As [`Cluster::shared`].
+    #[must_use]
+    pub fn api_server(name: &str) -> Self {
+        let cluster = Self::up(&["cluster", "up", "--bare", "--name", name], name);
+        cluster.install_crd();
+        cluster
+    }
+
+    fn up(arguments: &[&str], name: &str) -> Self {
+        let output = harness(arguments);
         let kubeconfig = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
         Self { name: name.to_owned(), kubeconfig, kubectl: component("kubernetes").join("kubectl") }
     }

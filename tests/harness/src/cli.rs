@@ -68,6 +68,9 @@ enum AskedOfCluster {
         /// Its name.
         #[arg(long, default_value = "dev")]
         name: String,
+        /// Only etcd and the API server, which records what service accounts ask of it.
+        #[arg(long)]
+        bare: bool,
     },
     /// Remove a cluster and all it left.
     Down {
@@ -172,9 +175,9 @@ fn of_cluster(asked: AskedOfCluster) -> Result<()> {
     let report = Report::new();
     let cache = Cache::open()?;
     match asked {
-        AskedOfCluster::Up { name } => {
+        AskedOfCluster::Up { name, bare } => {
             let cluster = Cluster::named(&name, &cache)?;
-            cluster::up(&cluster, &cache, &report, &interrupts)?;
+            cluster::up((&cluster, bare), &cache, &report, &interrupts)?;
             explain(&cluster, &cache, &report)?;
             print(cluster.state().kubeconfig().display());
             Ok(())

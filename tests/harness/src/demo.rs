@@ -114,7 +114,7 @@ fn target(
         return Target::of_context(context, cache, report);
     }
     let cluster = Cluster::named("demo", cache)?;
-    cluster::up(&cluster, cache, report, interrupts)?;
+    cluster::up((&cluster, false), cache, report, interrupts)?;
     Target::of_cluster(cluster, cache, report)
 }
 

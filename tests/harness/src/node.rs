@@ -39,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) images: Vec<PathBuf>,
     /// Manifests applied at the start.
     pub(crate) manifests: String,
+    /// Only etcd and the API server: nothing schedules, runs or collects anything.
+    pub(crate) bare: bool,
     /// A folder that stays visible to the node wherever it lies.
     pub(crate) keep: PathBuf,
 }

@@ -31,7 +31,13 @@ pub(crate) fn start(state: &State) -> Result<Processes> {
     await_link(state, &plan)?;
     step("network inside the namespace", || network(&plan))?;
     let mut processes = Processes::new(state);
-    step("start etcd, the API server and containerd", || control_plane(&mut processes, &plan))?;
+    step("start etcd and the API server", || control_plane(&mut processes, &plan))?;
+    if plan.bare {
+        step("API server ready", || api_ready(&mut processes, &plan))?;
+        Event::Ready.send();
+        return Ok(processes);
+    }
+    step("start containerd", || containerd(&mut processes))?;
     step("load the images of the system's pods", || images(&mut processes, &plan))?;
     step("API server ready", || api_ready(&mut processes, &plan))?;
     step("start controllers, scheduler, kubelet and kube-proxy", || {
@@ -125,7 +131,11 @@ fn control_plane(processes: &mut Processes, plan: &Plan) -> Result<()> {
         "kube-apiserver",
         &own("kube-apiserver"),
         config::apiserver(&state, &plan.network),
-    )?;
+    )
+}
+
+fn containerd(processes: &mut Processes) -> Result<()> {
+    let state = processes.state().clone();
     let file = state.path("containerd.toml").display().to_string();
     let arguments = Arguments(vec![format!("--config={file}")]);
     processes.start("containerd", Path::new("containerd"), arguments)

@@ -1,0 +1,95 @@
+//! What the operator asked of the API server, by the API server's own audit log.
+
+use crate::Outcome;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Seek as _, SeekFrom};
+use std::path::PathBuf;
+use tests::cluster::Cluster;
+
+/// The log of a cluster of which only service accounts are recorded; there is one that works here, the operator's.
+pub(crate) struct Audit(PathBuf);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Event {
+    verb: String,
+    object_ref: Option<Object>,
+}
+
+#[derive(Deserialize)]
+#[serde(default)]
+#[derive(Default)]
+struct Object {
+    resource: String,
+    subresource: String,
+}
+
+/// How many requests there were, by verb and resource.
+#[derive(Debug, Default)]
+pub(crate) struct Requests(BTreeMap<(String, String), u64>);
+
+impl Audit {
+    pub(crate) fn of(cluster: &Cluster) -> Self {
+        Self(cluster.kubeconfig().with_file_name("log").join("audit.json"))
+    }
+
+    /// Bytes so far: a mark for [`Self::since`].
+    pub(crate) fn length(&self) -> Outcome<u64> {
+        Ok(std::fs::metadata(&self.0)?.len())
+    }
+
+    /// The requests that ended since a mark.
+    pub(crate) fn since(&self, mark: u64) -> Outcome<Requests> {
+        let mut file = File::open(&self.0)?;
+        file.seek(SeekFrom::Start(mark))?;
+        let mut requests = Requests::default();
+        for line in BufReader::new(file).lines() {
+            let Ok(event) = serde_json::from_str::<Event>(&line?) else { continue };
+            let object = event.object_ref.unwrap_or_default();
+            let resource = match object.subresource.as_str() {
+                "" => object.resource,
+                subresource => format!("{}/{subresource}", object.resource),
+            };
+            *requests.0.entry((event.verb, resource)).or_default() += 1;
+        }
+        Ok(requests)
+    }
+}
+
+impl Requests {
+    fn of(&self, wanted: impl Fn(&str, &str) -> bool) -> u64 {
+        let fits = |((verb, resource), _): &(&(String, String), &u64)| wanted(verb, resource);
+        self.0.iter().filter(fits).map(|(_, count)| count).sum()
+    }
+
+    /// All but those that last: watches.
+    pub(crate) fn all(&self) -> u64 {
+        self.of(|verb, _| verb != "watch")
+    }
+
+    /// Writes, renewals of the Lease left out.
+    pub(crate) fn writes(&self) -> u64 {
+        self.of(|verb, resource| {
+            ["create", "update", "patch", "delete"].contains(&verb) && resource != "leases"
+        })
+    }
+
+    /// Renewals of the Lease, with what is read for them.
+    pub(crate) fn leases(&self) -> u64 {
+        self.of(|_, resource| resource == "leases")
+    }
+
+    /// Lists.
+    pub(crate) fn lists(&self) -> u64 {
+        self.of(|verb, _| verb == "list")
+    }
+
+    /// Each kind with its count, those of the Lease left out.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let own =
+            self.0.iter().filter(|((verb, resource), _)| verb != "watch" && resource != "leases");
+        own.map(|((verb, resource), count)| format!("{count} {verb} {resource}")).collect()
+    }
+}

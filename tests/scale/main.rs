@@ -1,0 +1,133 @@
+//! The operator beside a real API server with thousands of objects and workloads: what the first sync, rest and one change cost.
+//! No kubelet and no controller could keep up on one machine, so `play` writes what they would. Prints numbers with their bars
+//! and fails if one is missed.
+
+mod audit;
+mod objects;
+mod play;
+mod program;
+mod report;
+mod silent;
+
+use audit::Audit;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+use objects::Shape;
+use program::Program;
+use report::Report;
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tests::cluster::Cluster;
+use tokio::time::{Instant, sleep};
+
+type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Patience with the first sync.
+const PATIENCE: Duration = Duration::from_mins(40);
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match Asked::read(&arguments) {
+        Ok(asked) => tokio::select! {
+            outcome = measure(asked) => match outcome {
+                Ok(true) => ExitCode::SUCCESS,
+                Ok(false) => ExitCode::FAILURE,
+                Err(error) => {
+                    report::say(&format!("scale: {error}"));
+                    ExitCode::FAILURE
+                }
+            },
+            _ = tokio::signal::ctrl_c() => {
+                report::say("scale: interrupted");
+                ExitCode::FAILURE
+            }
+        },
+        Err(error) => {
+            report::say(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What the command line asks for.
+struct Asked {
+    program: String,
+    shape: Shape,
+    rest: Duration,
+    silent: usize,
+}
+
+impl Asked {
+    fn read(arguments: &[String]) -> Result<Self, String> {
+        let usage = "usage: scale PATH-OF-THE-OPERATOR OBJECTS WORKLOADS NAMESPACES SECONDS-OF-REST SILENT-WORKLOADS";
+        let [program, numbers @ ..] = arguments else { return Err(usage.to_owned()) };
+        let numbers: Vec<usize> = numbers
+            .iter()
+            .map(|text| text.parse().map_err(|_| format!("`{text}` is no number; {usage}")))
+            .collect::<Result<_, _>>()?;
+        let [objects, workloads, namespaces, rest, silent] = numbers[..] else {
+            return Err(usage.to_owned());
+        };
+        if objects == 0 || workloads == 0 || namespaces == 0 {
+            return Err(format!("at least one of each; {usage}"));
+        }
+        let rest = Duration::from_secs(u64::try_from(rest).unwrap_or(u64::MAX));
+        let shape = Shape { objects, workloads, namespaces: namespaces.min(objects) };
+        Ok(Self { program: program.clone(), shape, rest, silent })
+    }
+}
+
+/// Measures everything; whether all bars are met.
+async fn measure(asked: Asked) -> Outcome<bool> {
+    let name = format!("scale{}", std::process::id());
+    report::say("etcd and the API server start");
+    let cluster = tokio::task::spawn_blocking(move || Cluster::api_server(&name)).await?;
+    let cluster = Arc::new(cluster);
+    let client = client(cluster.kubeconfig()).await?;
+    let Asked { program, shape, rest, silent } = asked;
+    let world = Arc::new(play::World::new(client.clone(), shape));
+    objects::create(&client, shape).await?;
+    play::start(&world).await?;
+    world.until_pods(shape.workloads).await;
+
+    let mut report = Report::default();
+    let operator = Program::start(&cluster, &program)?;
+    let began = Instant::now();
+    world.until_settled(began + PATIENCE).await?;
+    let synced = began.elapsed();
+    let log = Audit::of(&cluster);
+    report.sync((synced, operator.cpu()?), operator.memory()?, &log.since(0)?, shape);
+
+    // What the last answers of pods bring with them.
+    sleep(Duration::from_secs(20)).await;
+    let (mark, before) = (log.length()?, operator.cpu()?);
+    report::say(&format!("at rest for {} s", rest.as_secs()));
+    sleep(rest).await;
+    let used = operator.cpu()?.saturating_sub(before);
+    report.rest(rest, used, operator.memory()?, &log.since(mark)?);
+
+    let mark = log.length()?;
+    let took = objects::change_object(&client, &world).await?;
+    sleep(Duration::from_secs(5)).await;
+    report.change("one object changed", took, &log.since(mark)?);
+    let mark = log.length()?;
+    let took = objects::change_service(&client).await?;
+    sleep(Duration::from_secs(5)).await;
+    report.change("one Service changed back by somebody", took, &log.since(mark)?);
+
+    if silent > 0 {
+        silent::measure(&client, &world, silent, &mut report).await?;
+    }
+    drop(operator);
+    Ok(report.finish())
+}
+
+async fn client(kubeconfig: &Path) -> Outcome<Client> {
+    let file = Kubeconfig::read_from(kubeconfig)?;
+    let config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}

@@ -1,0 +1,328 @@
+//! Plays Deployment controller, kubelet and proxies: one pod for each Deployment, made anew when the template changes, ready at
+//! once, with an address of the loopback network where one listener answers for all of them.
+
+use crate::objects::{CONCURRENCY, Shape, send};
+use crate::{Outcome, report};
+use futures_util::{AsyncBufReadExt as _, TryStreamExt as _};
+use http::Request;
+use kube::Client;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::{Instant, sleep};
+
+/// Where sidecars have their admin listener.
+const ADMIN_PORT: u16 = 44180;
+
+/// Namespace and name.
+type Key = (String, String);
+
+/// What is there, as the watches tell it.
+pub(crate) struct World {
+    client: Client,
+    shape: Shape,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What each object's pods should have in force, and whether it is Ready for as many routed workloads.
+    objects: HashMap<Key, Standing>,
+    /// The template that each Deployment's pod was made of; its text is the memory of a controller.
+    played: HashMap<Key, Value>,
+    /// Deployments whose pod carries the sidecar.
+    injected: HashSet<Key>,
+    /// The object that the pod of an address belongs to; none: it is silent.
+    pods: HashMap<IpAddr, Option<Key>>,
+}
+
+#[derive(Default)]
+struct Standing {
+    hash: Option<String>,
+    ready: bool,
+    routed: usize,
+}
+
+impl World {
+    pub(crate) fn new(client: Client, shape: Shape) -> Self {
+        Self { client, shape, state: Mutex::default() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until as many Deployments have a pod.
+    pub(crate) async fn until_pods(&self, count: usize) {
+        while self.state().played.len() < count {
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Waits until as many Deployments of a namespace have a pod with the sidecar.
+    pub(crate) async fn until_injected(&self, namespace: &str, count: usize) {
+        while self.state().injected.iter().filter(|(of, _)| of == namespace).count() < count {
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    /// Whether every object is Ready and every workload behind its proxy.
+    pub(crate) fn is_settled(&self) -> bool {
+        let (ready, routed) = self.standing();
+        ready >= self.shape.objects && routed >= self.shape.workloads
+    }
+
+    fn standing(&self) -> (usize, usize) {
+        let state = self.state();
+        let ready = state.objects.values().filter(|object| object.ready).count();
+        (ready, state.objects.values().map(|object| object.routed).sum())
+    }
+
+    /// Waits for that, with progress.
+    pub(crate) async fn until_settled(&self, end: Instant) -> Outcome<()> {
+        let mut said = Instant::now();
+        while !self.is_settled() {
+            let (ready, routed) = self.standing();
+            let line = format!(
+                "{ready} objects of {} are Ready, {routed} workloads of {} routed, {} injected",
+                self.shape.objects,
+                self.shape.workloads,
+                self.state().injected.len()
+            );
+            if Instant::now() > end {
+                return Err(format!("it does not settle: {line}").into());
+            }
+            if said.elapsed() > Duration::from_secs(10) {
+                report::say(&line);
+                said = Instant::now();
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+}
+
+/// Starts to play.
+pub(crate) async fn start(world: &Arc<World>) -> Outcome<()> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, ADMIN_PORT)).await?;
+    tokio::spawn(answer_all(Arc::clone(world), listener));
+    let (found, mut deployments) = mpsc::unbounded_channel();
+    let own = Arc::clone(world);
+    tokio::spawn(follow(
+        world.client.clone(),
+        "/apis/oauth2proxy.dev/v1alpha1/oauth2proxies",
+        move |object| {
+            own.object(&object);
+        },
+    ));
+    tokio::spawn(follow(world.client.clone(), "/apis/apps/v1/deployments", move |deployment| {
+        let _ = found.send(deployment);
+    }));
+    let world = Arc::clone(world);
+    tokio::spawn(async move {
+        let places = Arc::new(Semaphore::new(CONCURRENCY));
+        while let Some(deployment) = deployments.recv().await {
+            let Some(number) = world.is_new(&deployment) else { continue };
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+            let world = Arc::clone(&world);
+            tokio::spawn(async move {
+                if let Err(error) = world.deploy(&deployment, number).await {
+                    report::say(&format!("scale: {error}"));
+                }
+                drop(place);
+            });
+        }
+    });
+    Ok(())
+}
+
+/// Lists and watches for ever.
+async fn follow(client: Client, path: &'static str, each: impl Fn(Value)) {
+    loop {
+        if let Err(error) = follow_once(&client, path, &each).await {
+            report::say(&format!("scale: watching {path}: {error}"));
+            sleep(Duration::from_secs(1)).await;
+        }
+    }
+}
+
+async fn follow_once(client: &Client, path: &str, each: &impl Fn(Value)) -> Outcome<()> {
+    let listed: Value = client.request(Request::get(path).body(Vec::new())?).await?;
+    let version = text(&listed, "/metadata/resourceVersion").to_owned();
+    let items = listed.get("items").and_then(Value::as_array).cloned().unwrap_or_default();
+    drop(listed);
+    items.into_iter().for_each(each);
+    let watch = format!("{path}?watch=true&resourceVersion={version}&timeoutSeconds=3600");
+    let lines = client.request_stream(Request::get(watch).body(Vec::new())?).await?;
+    let mut lines = lines.lines();
+    while let Some(line) = lines.try_next().await? {
+        let mut event: Value = serde_json::from_str(&line)?;
+        match text(&event, "/type") {
+            "ADDED" | "MODIFIED" => {
+                each(event.get_mut("object").map(Value::take).unwrap_or_default());
+            }
+            "ERROR" => return Err(event.to_string().into()),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn key(value: &Value) -> Key {
+    (text(value, "/metadata/namespace").to_owned(), text(value, "/metadata/name").to_owned())
+}
+
+impl World {
+    fn object(&self, object: &Value) {
+        let conditions = object.pointer("/status/conditions").and_then(Value::as_array);
+        let ready = conditions.into_iter().flatten().any(|condition| {
+            text(condition, "/type") == "Ready"
+                && text(condition, "/status") == "True"
+                && condition.get("observedGeneration") == object.pointer("/metadata/generation")
+        });
+        let workloads = object.pointer("/status/workloads").and_then(Value::as_array);
+        let routed =
+            workloads.into_iter().flatten().filter(|one| text(one, "/traffic") == "Routed").count();
+        let hash = object.pointer("/status/configHash").and_then(Value::as_str).map(str::to_owned);
+        self.state().objects.insert(key(object), Standing { hash, ready, routed });
+    }
+
+    /// Whether the template of a Deployment has changed; then a number for its pod.
+    fn is_new(&self, deployment: &Value) -> Option<usize> {
+        let template = deployment.pointer("/spec/template")?;
+        let mut state = self.state();
+        let key = key(deployment);
+        if state.played.get(&key) == Some(template) {
+            return None;
+        }
+        state.played.insert(key, template.clone());
+        // Each gets an address of its own; that of the pod before is not used again.
+        let number = state.pods.len();
+        state.pods.insert(address(number), None);
+        Some(number)
+    }
+
+    /// Replaces the pod of a Deployment.
+    async fn deploy(&self, deployment: &Value, number: usize) -> Outcome<()> {
+        let (namespace, name) = key(deployment);
+        let template = deployment.pointer("/spec/template").cloned().unwrap_or_default();
+        let sidecar = template.pointer("/spec/initContainers/0").is_some();
+        let of = text(deployment, "/metadata/annotations/oauth2proxy.dev~1inject");
+        if namespace != "silent" {
+            let object = (namespace.clone(), of.to_owned());
+            self.state().pods.insert(address(number), Some(object));
+        }
+        let pods = format!("/api/v1/namespaces/{namespace}/pods");
+        let pod = format!("{name}-{number}");
+        send(&self.client, "POST", &pods, &self::pod(&template, &pod)).await?;
+        let status = running(&template, address(number));
+        send(&self.client, "PATCH", &format!("{pods}/{pod}/status"), &status).await?;
+        let others = format!("{pods}?labelSelector=app%3D{name}");
+        let listed: Value = self.client.request(Request::get(&others).body(Vec::new())?).await?;
+        for other in listed.get("items").and_then(Value::as_array).into_iter().flatten() {
+            let (_, other) = key(other);
+            if other != pod {
+                let at_once = json!({"gracePeriodSeconds": 0});
+                send(&self.client, "DELETE", &format!("{pods}/{other}"), &at_once).await?;
+            }
+        }
+        let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status");
+        let generation = deployment.pointer("/metadata/generation");
+        send(&self.client, "PATCH", &path, &rolled_out(generation)).await?;
+        if sidecar {
+            self.state().injected.insert((namespace, name));
+        }
+        Ok(())
+    }
+}
+
+/// The address of a pod: `127.1.0.1` and on.
+fn address(number: usize) -> IpAddr {
+    let number = u32::try_from(number).unwrap_or(u32::MAX).min(0xff_fff0);
+    IpAddr::V4(Ipv4Addr::from(0x7f01_0001_u32.wrapping_add(number)))
+}
+
+fn pod(template: &Value, name: &str) -> Value {
+    let with = |part: &str, field: &str, value: &str| {
+        let mut part = template.get(part).and_then(Value::as_object).cloned().unwrap_or_default();
+        part.insert(field.to_owned(), value.into());
+        part
+    };
+    // Bound to a node, so that nobody waits for a scheduler.
+    let (metadata, spec) = (with("metadata", "name", name), with("spec", "nodeName", "node1"));
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+}
+
+fn running(template: &Value, address: IpAddr) -> Value {
+    let of = |pointer: &str| -> Vec<Value> {
+        let containers = template.pointer(pointer).and_then(Value::as_array);
+        let status = |container: &Value| {
+            json!({
+                "name": container.get("name"), "image": container.get("image"), "imageID": "sha256:0",
+                "ready": true, "started": true, "restartCount": 0,
+                "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
+            })
+        };
+        containers.into_iter().flatten().map(status).collect()
+    };
+    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
+    json!({"status": {
+        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
+        "conditions": conditions,
+        "initContainerStatuses": of("/spec/initContainers"),
+        "containerStatuses": of("/spec/containers"),
+    }})
+}
+
+fn rolled_out(generation: Option<&Value>) -> Value {
+    json!({"status": {
+        "observedGeneration": generation, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
+        "conditions": [
+            {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"},
+            {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
+        ],
+    }})
+}
+
+async fn answer_all(world: Arc<World>, listener: TcpListener) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            let _ = answer(&world, stream).await;
+        });
+    }
+}
+
+/// What the proxy's `/status` says of a healthy one.
+async fn answer(world: &World, mut stream: TcpStream) -> std::io::Result<()> {
+    let to = stream.local_addr()?.ip();
+    let object = world.state().pods.get(&to).cloned().flatten();
+    let mut request = [0; 1024];
+    let _ = stream.read(&mut request).await?;
+    let Some(object) = object else {
+        // Silent: it takes the connection and says nothing.
+        sleep(Duration::from_secs(30)).await;
+        return Ok(());
+    };
+    let hash = world.state().objects.get(&object).and_then(|object| object.hash.clone());
+    let body = json!({
+        "version": "0.1.0", "configHash": hash, "reload": {"lastError": null},
+        "provider": {"id": "oidc", "ready": true, "error": null, "lastCall": null, "lastTokenCall": null},
+        "directConnections": {"port": 8080, "total": 0, "sources": []},
+    })
+    .to_string();
+    let head =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    stream.write_all(head.as_bytes()).await?;
+    stream.write_all(body.as_bytes()).await
+}

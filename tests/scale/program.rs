@@ -1,0 +1,68 @@
+//! The operator as a process, and what it uses.
+
+use crate::Outcome;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+use tests::cluster::Cluster;
+use tests::process::{Process, free_port};
+
+/// A running operator.
+pub(crate) struct Program {
+    process: Process,
+    /// Holds its log and kubeconfig.
+    _folder: tempfile::TempDir,
+}
+
+/// Bytes of memory.
+#[derive(Clone, Copy)]
+pub(crate) struct Memory {
+    /// In use now.
+    pub(crate) resident: u64,
+    /// The most there was.
+    pub(crate) most: u64,
+}
+
+impl Program {
+    /// Starts it as the chart would, with the chart's rights.
+    pub(crate) fn start(cluster: &Cluster, program: &str) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let mut command = Command::new(Path::new(program));
+        command
+            .env("KUBECONFIG", cluster.account(&[], folder.path()))
+            .env("POD_NAME", "scale")
+            .env("POD_NAMESPACE", "default")
+            .args(["run", "--proxy-image=example.com/oauth2-proxy:test", "--log-format=text"])
+            .arg(format!("--admin-address=127.0.0.1:{}", free_port()));
+        let log = std::env::temp_dir().join("oauth2-proxy-operator-scale.log");
+        let process =
+            Process::start(command, log, "build it with: cargo build --release -p operator");
+        Ok(Self { process, _folder: folder })
+    }
+
+    /// Processor time so far, of its own and of the kernel on its behalf.
+    pub(crate) fn cpu(&self) -> Outcome<Duration> {
+        // Nanoseconds on a processor: proc_pid_schedstat(5), one line for each thread.
+        let mut all = 0;
+        for task in std::fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
+            let text = std::fs::read_to_string(task?.path().join("schedstat"))?;
+            all += text.split(' ').next().unwrap_or_default().parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(all))
+    }
+
+    /// Its memory.
+    pub(crate) fn memory(&self) -> Outcome<Memory> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.process.id()))
+            .map_err(|error| format!("the operator ended: {error}\n{}", self.process.output()))?;
+        let of = |name: &str| {
+            let line = text.lines().find_map(|line| line.strip_prefix(name));
+            let kilobytes =
+                line.and_then(|line| line.split_whitespace().nth(0)?.parse::<u64>().ok());
+            kilobytes
+                .map(|kilobytes| kilobytes * 1024)
+                .ok_or_else(|| format!("no {name} of the operator"))
+        };
+        Ok(Memory { resident: of("VmRSS:")?, most: of("VmHWM:")? })
+    }
+}
