@@ -21,6 +21,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 use tests::cluster::Cluster;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -41,8 +42,8 @@ async fn main() -> ExitCode {
                     ExitCode::FAILURE
                 }
             },
-            _ = tokio::signal::ctrl_c() => {
-                report::say("scale: interrupted");
+            () = interrupted() => {
+                report::say("scale: interrupted; the cluster is removed");
                 ExitCode::FAILURE
             }
         },
@@ -50,6 +51,15 @@ async fn main() -> ExitCode {
             report::say(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Waits for Ctrl-C or a wish to end, so that the cluster goes as well.
+async fn interrupted() {
+    let Ok(mut wish) = signal(SignalKind::terminate()) else { return };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = wish.recv() => {}
     }
 }
 

@@ -19,6 +19,9 @@ use tokio::time::{Instant, sleep};
 /// Where sidecars have their admin listener.
 const ADMIN_PORT: u16 = 44180;
 
+/// Where nothing moves for so long, something is wrong.
+const STILL: Duration = Duration::from_mins(2);
+
 /// Namespace and name.
 type Key = (String, String);
 
@@ -86,15 +89,19 @@ impl World {
     /// Waits for that, with progress.
     pub(crate) async fn until_settled(&self, end: Instant) -> Outcome<()> {
         let mut said = Instant::now();
+        let mut moved = (Instant::now(), (0, 0));
         while !self.is_settled() {
             let (ready, routed) = self.standing();
+            if moved.1 != (ready, routed) {
+                moved = (Instant::now(), (ready, routed));
+            }
             let line = format!(
                 "{ready} objects of {} are Ready, {routed} workloads of {} routed, {} injected",
                 self.shape.objects,
                 self.shape.workloads,
                 self.state().injected.len()
             );
-            if Instant::now() > end {
+            if Instant::now() > end || moved.0.elapsed() > STILL {
                 return Err(format!("it does not settle: {line}").into());
             }
             if said.elapsed() > Duration::from_secs(10) {

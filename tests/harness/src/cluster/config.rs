@@ -177,13 +177,17 @@ pub(crate) fn etcd(state: &State) -> Arguments {
     ])
 }
 
-/// The API server.
-pub(crate) fn apiserver(state: &State, network: &Network) -> Arguments {
+/// Addresses of Services where nothing is reached by them: for a million, which the network of one cluster among others has not.
+const MANY_SERVICES: &str = "172.16.0.0/12";
+
+/// The API server; `bare`: with nothing beside it.
+pub(crate) fn apiserver(state: &State, network: &Network, bare: bool) -> Arguments {
+    let services = if bare { MANY_SERVICES.to_owned() } else { network.services.to_string() };
     let pki = |file: &str| show(state, &format!("pki/{file}"));
     let text = str::to_owned;
     Arguments::new([
         ("etcd-servers", text("http://127.0.0.1:2379")),
-        ("service-cluster-ip-range", network.services.to_string()),
+        ("service-cluster-ip-range", services),
         ("advertise-address", network.node.to_string()),
         ("tls-cert-file", pki("apiserver.crt")),
         ("tls-private-key-file", pki("apiserver.key")),

@@ -130,7 +130,7 @@ fn control_plane(processes: &mut Processes, plan: &Plan) -> Result<()> {
     processes.start(
         "kube-apiserver",
         &own("kube-apiserver"),
-        config::apiserver(&state, &plan.network),
+        config::apiserver(&state, &plan.network, plan.bare),
     )
 }
 
