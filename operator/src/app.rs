@@ -2,6 +2,7 @@
 
 use crate::admin::{self, Health};
 use crate::args::RunArguments;
+use crate::budget::Budget;
 use crate::client::Clients;
 use crate::clock::Clock;
 use crate::context::Context;
@@ -41,6 +42,7 @@ struct Shared {
     writer: String,
     proxy: pod::Defaults,
     pace: Pace,
+    budget: Budget,
 }
 
 impl Shared {
@@ -54,6 +56,7 @@ impl Shared {
                 scope: scope.clone(),
                 pace: self.pace,
                 running: Running::default(),
+                budget: self.budget.clone(),
             },
             proxy: self.proxy.clone(),
             writer: self.writer.clone(),
@@ -107,7 +110,8 @@ pub(crate) async fn run(arguments: RunArguments) -> Result<(), String> {
     process.background.spawn(admin);
     let events = Events::new(client.clone(), &identity, Clock::System);
     let writer = format!("{}/{}", arguments.scope.pod_namespace, arguments.scope.lease_name);
-    let shared = Shared { client, events, leader, metrics, stop, writer, proxy, pace };
+    let budget = Budget::default();
+    let shared = Shared { client, events, leader, metrics, stop, writer, proxy, pace, budget };
     tracing::info!(version = env!("CARGO_PKG_VERSION"), identity, "started");
 
     start(&shared, &scopes, &mut process, &health);

@@ -12,6 +12,7 @@ pub(crate) use queue::{Queue, Requests, queue};
 pub(crate) use running::Running;
 pub(crate) use watch::{Change, Objects, follow};
 
+use crate::budget::{Budget, Share};
 use crate::failure::Failure;
 use crate::jitter::jittered;
 use crate::leader::Leadership;
@@ -48,8 +49,12 @@ pub(crate) struct Pace {
 /// When an object that was reconciled gets its next turn, if nothing happens before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// At the usual interval.
+    /// At the usual interval, longer where there are many.
     Resync,
+    /// At this interval, longer where there are many: what a watch reports does not wait for it.
+    Settled(Duration),
+    /// At the usual interval, and as if it were not there: the turn asked nobody anything.
+    Idle,
     /// After this long, because something that no watch reports is awaited.
     After(Duration),
     /// Soon, because something that no watch reports is under way, and later each time that the same was found, which this
@@ -72,6 +77,8 @@ pub(crate) struct Gate {
     pub(crate) pace: Pace,
     /// Which turns are under way.
     pub(crate) running: Running,
+    /// How often what is settled has a turn.
+    pub(crate) budget: Budget,
 }
 
 /// A controller: a name for logs and metrics, the objects, and whose turn it is.
@@ -82,6 +89,8 @@ where
 {
     /// Label of the controller's metrics.
     pub(crate) name: &'static str,
+    /// What its turns are counted as.
+    pub(crate) share: Share,
     /// The objects, kept current by a watch.
     pub(crate) objects: Objects<K>,
     /// Whose turn it is.
@@ -108,7 +117,7 @@ where
         F: Fn(Arc<K>) -> R + Clone + Send + Sync + 'static,
         R: Future<Output = Result<Next, Failure>> + Send,
     {
-        let Self { name, objects, requests } = self;
+        let Self { name, share, objects, requests } = self;
         gate.metrics.queue(name, requests.waiting.counter());
         tokio::select! {
             () = objects.listed() => {}
@@ -119,7 +128,7 @@ where
         let config = Config::default()
             .debounce(Duration::from_millis(50))
             .concurrency(gate.pace.concurrency);
-        let gone = (Arc::clone(&backoff), waiting.clone());
+        let gone = (Arc::clone(&backoff), waiting.clone(), gate.budget.clone());
         let turn = move |object: Arc<K>, gate: Arc<Gate>| {
             let (objects, reconcile, backoff, waiting) =
                 (objects.clone(), reconcile.clone(), Arc::clone(&backoff), waiting.clone());
@@ -133,23 +142,27 @@ where
                 // The wait for leadership may have been long: what is in the store now counts.
                 let Some(object) = objects.get(&reference) else {
                     backoff.forget(&key(&reference));
+                    gate.budget.forget(share, key(&reference));
                     return Ok(Action::await_change());
                 };
                 // Whatever brought the turn about: what is left out is left alone.
                 if !gate.scope.holds(&object.namespace().unwrap_or_default()) {
                     return Ok(Action::await_change());
                 }
-                Ok(Action::requeue(attempt((name, &gate), &object, &backoff, &reconcile).await))
+                Ok(Action::requeue(
+                    attempt((name, share, &gate), &object, &backoff, &reconcile).await,
+                ))
             })
         };
         applier(turn, |_, error, _| match *error {}, Arc::new(gate), store, requests, config)
             .for_each(|turn| {
                 // No turn is given to what is gone, so this is all that is heard of it.
                 if let Err(Error::ObjectNotFound(reference)) = turn {
-                    let (backoff, waiting) = &gone;
+                    let (backoff, waiting, budget) = &gone;
                     let namespace = reference.namespace.as_deref().unwrap_or_default();
                     let reference = ObjectRef::new(&reference.name).within(namespace);
                     backoff.forget(&key(&reference));
+                    budget.forget(share, key(&reference));
                     waiting.remove(&reference);
                 }
                 ready(())
@@ -170,7 +183,7 @@ where
 /// One turn of one object, and when the next one is. Its failures end here, its panics too: what one object brings about stops
 /// no other.
 async fn attempt<K, F, R>(
-    (name, gate): (&'static str, &Gate),
+    (name, share, gate): (&'static str, Share, &Gate),
     object: &Arc<K>,
     backoff: &Backoff,
     reconcile: &F,
@@ -193,11 +206,23 @@ where
     };
     let class = result.as_ref().err().map(|failure| failure.class);
     gate.metrics.reconciled(name, class, start.elapsed());
+    let settled = |usual| gate.budget.settled(share, &key, usual);
     match result {
-        Ok(Next::Soon(state)) => backoff.soon(&key, state),
+        Ok(Next::Soon(state)) => match backoff.soon(&key, state) {
+            delay if delay < backoff::LAST => delay,
+            delay => settled(delay),
+        },
         Ok(next) => {
             backoff.forget(&key);
-            let delay = if let Next::After(delay) = next { delay } else { gate.pace.resync };
+            let delay = match next {
+                Next::After(delay) => delay,
+                Next::Settled(usual) => settled(usual),
+                Next::Idle => {
+                    gate.budget.forget(share, &key);
+                    gate.pace.resync
+                }
+                Next::Resync | Next::Soon(_) => settled(gate.pace.resync),
+            };
             jittered(delay, &key)
         }
         Err(failure) => {

@@ -1,5 +1,6 @@
 //! The watches and controllers of workloads and Services of one scope, joined: who is woken by what, and with what it works.
 
+use crate::budget::Share;
 use crate::context::Context;
 use crate::controller::{Change, Controller, Objects, Queue, Requests, follow, queue};
 use crate::inject::INJECT;
@@ -128,7 +129,12 @@ fn run_workloads(
 ) -> Task {
     let (context, desk) = (Arc::clone(context), Arc::clone(desk));
     let (gate, all) = (context.gate.clone(), all.clone());
-    let controller = Controller { name: "workload", objects: all.workloads.clone(), requests };
+    let controller = Controller {
+        name: "workload",
+        share: Share::Workloads,
+        objects: all.workloads.clone(),
+        requests,
+    };
     controller.task(gate, move |object| {
         let (context, desk, all) = (Arc::clone(&context), Arc::clone(&desk), all.clone());
         async move {
@@ -146,7 +152,12 @@ fn run_observers(
     requests: Requests<workload::Watched>,
 ) -> Task {
     let (context, desk, board) = (Arc::clone(context), Arc::clone(desk), Arc::clone(board));
-    let controller = Controller { name: "observe", objects: all.workloads.clone(), requests };
+    let controller = Controller {
+        name: "observe",
+        share: Share::Observers,
+        objects: all.workloads.clone(),
+        requests,
+    };
     controller.task(context.gate.clone(), move |object| {
         let places = (Arc::clone(&desk), Arc::clone(&board));
         observe::reconcile(object, Arc::clone(&context), places)
@@ -161,7 +172,12 @@ fn run_services(
 ) -> Task {
     let (context, board) = (Arc::clone(context), Arc::clone(board));
     let (gate, all) = (context.gate.clone(), all.clone());
-    let controller = Controller { name: "service", objects: all.services.clone(), requests };
+    let controller = Controller {
+        name: "service",
+        share: Share::Services,
+        objects: all.services.clone(),
+        requests,
+    };
     controller.task(gate, move |object| {
         let (context, board, all) = (Arc::clone(&context), Arc::clone(&board), all.clone());
         async move {
@@ -179,7 +195,12 @@ fn run_standalone(
 ) -> Task {
     let (context, desk) = (Arc::clone(context), Arc::clone(desk));
     let (gate, all) = (context.gate.clone(), all.clone());
-    let controller = Controller { name: "fleet", objects: all.objects.clone(), requests };
+    let controller = Controller {
+        name: "fleet",
+        share: Share::Standalone,
+        objects: all.objects.clone(),
+        requests,
+    };
     controller.task(gate, move |object| {
         let (context, desk, all) = (Arc::clone(&context), Arc::clone(&desk), all.clone());
         async move {
@@ -220,7 +241,7 @@ where
         }
     };
     let (objects, watch) = follow(scope.api(&context.client), which, seen);
-    let controller = Controller { name: "unsupported", objects, requests };
+    let controller = Controller { name: "unsupported", share: Share::Told, objects, requests };
     let (context, desk) = (Arc::clone(context), Arc::clone(desk));
     let run = controller.task(context.gate.clone(), move |workload| {
         unsupported::reconcile(workload, Arc::clone(&context), Arc::clone(&desk))

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 /// Up to a quarter more than `delay`, differently for each key. Nothing secret depends on it, so a hash will do for chance.
 pub(crate) fn jittered(delay: Duration, key: impl Hash) -> Duration {
+    delay + (delay / 4).mul_f64(part(key))
+}
+
+/// From nothing to the whole, differently for each key.
+pub(crate) fn part(key: impl Hash) -> f64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
-    let part = f64::from(u8::try_from(hasher.finish() & 0xff).unwrap_or(0)) / 255.0;
-    delay + (delay / 4).mul_f64(part)
+    f64::from(u16::try_from(hasher.finish() & 0xffff).unwrap_or(0)) / 65535.0
 }

@@ -13,6 +13,7 @@
 mod admin;
 mod app;
 mod args;
+mod budget;
 mod check;
 mod client;
 mod clock;

@@ -49,8 +49,8 @@ pub(crate) struct Seen {
     known: Arc<Mutex<Versions>>,
 }
 
-/// What each object was reconciled with; none: there was nothing of that name.
-type Versions = HashMap<(ObjectRef<Guarded>, Reference), Option<Version>>;
+/// What each object was reconciled with, by what it names; none: there was nothing of that name.
+type Versions = HashMap<Reference, HashMap<ObjectRef<Guarded>, Option<Version>>>;
 
 impl Default for Seen {
     fn default() -> Self {
@@ -86,7 +86,7 @@ impl Seen {
         reference: Reference,
         version: Option<Version>,
     ) {
-        self.lock().insert((object.clone(), reference), version);
+        self.lock().entry(reference).or_default().insert(object.clone(), version);
     }
 
     /// Whether an object was reconciled with anything else than what has this resource version.
@@ -96,9 +96,15 @@ impl Seen {
         reference: &Reference,
         resource: Option<&str>,
     ) -> bool {
-        self.lock().get(&(object.clone(), reference.clone())).is_some_and(|seen| {
+        self.lock().get(reference).and_then(|objects| objects.get(object)).is_some_and(|seen| {
             seen.as_ref().map(|seen| seen.resource.as_deref()) != resource.map(Some)
         })
+    }
+
+    /// Whether an object was reconciled without what it names.
+    pub(crate) fn is_missing(&self, reference: &Reference) -> bool {
+        let known = self.lock();
+        known.get(reference).is_some_and(|objects| objects.values().any(Option::is_none))
     }
 
     /// Whether an object was reconciled with other contents. Where they are the same, the version is noted.
@@ -109,7 +115,8 @@ impl Seen {
         version: Option<&Version>,
     ) -> bool {
         let mut known = self.lock();
-        let Some(seen) = known.get_mut(&(object.clone(), reference.clone())) else { return false };
+        let seen = known.get_mut(reference).and_then(|objects| objects.get_mut(object));
+        let Some(seen) = seen else { return false };
         let digest = |version: Option<&Version>| version.map(|version| version.digest.clone());
         if digest(seen.as_ref()) != digest(version) {
             return true;
@@ -120,8 +127,10 @@ impl Seen {
 
     /// Forgets what no object names any more.
     pub(crate) fn retain(&self, named: &HashMap<Reference, Vec<ObjectRef<Guarded>>>) {
-        self.lock().retain(|(object, reference), _| {
-            named.get(reference).is_some_and(|objects| objects.contains(object))
+        self.lock().retain(|reference, known| {
+            let objects = named.get(reference);
+            known.retain(|object, _| objects.is_some_and(|objects| objects.contains(object)));
+            !known.is_empty()
         });
     }
 

@@ -32,6 +32,8 @@ use std::time::Duration;
 
 /// Between two looks at a Service that waits for pods: quickly at first, then with patience.
 const LOOKS: [u64; 8] = [300, 300, 500, 500, 1000, 1000, 2000, 5000];
+/// Between later ones. What becomes of the pods is seen at their workload, whose change brings the turn about.
+const PATIENT: Duration = Duration::from_secs(5);
 
 /// One turn of one Service.
 pub(crate) async fn reconcile(
@@ -44,7 +46,7 @@ pub(crate) async fn reconcile(
     let concerned = || around.iter().any(|workload| concerns(workload.meta()));
     if watched.is_companion() || !(watched.is_marked() || concerned()) {
         board.put(&namespace, &name, None, false);
-        return Ok(Next::Resync);
+        return Ok(Next::Idle);
     }
     let live = Live::new(&context.client, &namespace);
     let service = live.get(Collection::Services, &name).await;
@@ -52,7 +54,7 @@ pub(crate) async fn reconcile(
     // One that is being deleted leads somewhere for as long as it is there.
     let Some(service) = service else {
         board.put(&namespace, &name, None, false);
-        return Ok(Next::Resync);
+        return Ok(Next::Idle);
     };
     let claims = claim::read(&live, &service, &around, (&context, &board)).await?;
     let pods = pods(&live, &service).await?;
@@ -95,8 +97,10 @@ fn conclude(
     if !judgement.again {
         return Next::Resync;
     }
-    let delay = LOOKS.get(looks).or(LOOKS.last()).copied().unwrap_or(5000);
-    Next::After(Duration::from_millis(delay))
+    match LOOKS.get(looks) {
+        Some(delay) => Next::After(Duration::from_millis(*delay)),
+        None => Next::Settled(PATIENT),
+    }
 }
 
 /// The Service as it is now.

@@ -260,6 +260,7 @@ pub(crate) fn context(server: &Server) -> Arc<Context> {
             scope: Scope::Namespace("shop".to_owned()),
             pace: Pace { concurrency: 1, resync: Duration::from_mins(10) },
             running: Running::default(),
+            budget: crate::budget::Budget::default(),
         },
         proxy: pod::Defaults { image: "proxy:1".to_owned(), user: None, group: None },
         events: Events::new(client.clone(), "me", Clock::System),

@@ -22,6 +22,7 @@ struct Event {
 #[serde(default)]
 #[derive(Default)]
 struct Object {
+    namespace: String,
     resource: String,
     subresource: String,
 }
@@ -42,12 +43,24 @@ impl Audit {
 
     /// The requests that ended since a mark.
     pub(crate) fn since(&self, mark: u64) -> Outcome<Requests> {
+        self.read(mark, |_| true)
+    }
+
+    /// Those of them that are about one namespace.
+    pub(crate) fn within(&self, namespace: &str, mark: u64) -> Outcome<Requests> {
+        self.read(mark, |object| object.namespace == namespace)
+    }
+
+    fn read(&self, mark: u64, wanted: impl Fn(&Object) -> bool) -> Outcome<Requests> {
         let mut file = File::open(&self.0)?;
         file.seek(SeekFrom::Start(mark))?;
         let mut requests = Requests::default();
         for line in BufReader::new(file).lines() {
             let Ok(event) = serde_json::from_str::<Event>(&line?) else { continue };
             let object = event.object_ref.unwrap_or_default();
+            if !wanted(&object) {
+                continue;
+            }
             let resource = match object.subresource.as_str() {
                 "" => object.resource,
                 subresource => format!("{}/{subresource}", object.resource),

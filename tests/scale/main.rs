@@ -123,11 +123,11 @@ async fn measure(asked: Asked) -> Outcome<bool> {
     let mark = log.length()?;
     let took = objects::change_object(&client, &world).await?;
     sleep(Duration::from_secs(5)).await;
-    report.change("one object changed", took, &log.since(mark)?);
+    report.change("one object changed", took, &log.within("scale-0", mark)?);
     let mark = log.length()?;
     let took = objects::change_service(&client).await?;
     sleep(Duration::from_secs(5)).await;
-    report.change("one Service changed back by somebody", took, &log.since(mark)?);
+    report.change("one Service changed back by somebody", took, &log.within("scale-0", mark)?);
 
     if silent > 0 {
         silent::measure(&client, &world, silent, &mut report).await?;

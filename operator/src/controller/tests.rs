@@ -24,6 +24,7 @@ fn gate(leads: bool) -> (Gate, impl Fn(bool)) {
         scope: Scope::Namespace("shop".to_owned()),
         pace: Pace { concurrency: 4, resync: Duration::from_mins(10) },
         running: Running::default(),
+        budget: Budget::default(),
     };
     (gate, lead)
 }
@@ -48,7 +49,16 @@ fn controller() -> (Controller<Secret>, Queue<Secret>, Writer<Secret>) {
     }
     writer.apply_watcher_event(&Event::InitDone);
     let (queue, requests) = queue();
-    (Controller { name: "test", objects: Objects::listed_already(store), requests }, queue, writer)
+    (
+        Controller {
+            name: "test",
+            share: Share::Told,
+            objects: Objects::listed_already(store),
+            requests,
+        },
+        queue,
+        writer,
+    )
 }
 
 fn answer(code: u16, retry_after_seconds: u32) -> Failure {
@@ -72,7 +82,7 @@ fn failures(reason: &str) -> String {
 async fn an_api_server_that_is_busy_is_left_alone_for_as_long_as_it_asks() {
     let ((gate, _lead), backoff) = (gate(true), Backoff::default());
     let turn = |_: Arc<Secret>| async { Err(answer(429, 90)) };
-    let delay = attempt(("test", &gate), &secret("a"), &backoff, &turn).await;
+    let delay = attempt(("test", Share::Told, &gate), &secret("a"), &backoff, &turn).await;
     assert!(delay >= Duration::from_secs(90) && delay < Duration::from_mins(2), "{delay:?}");
     assert!(has(&gate, &failures("api")));
 }
@@ -85,7 +95,7 @@ async fn an_api_server_in_trouble_is_asked_less_and_less() {
         let turn = move |_: Arc<Secret>| async move { Err(answer(code, 0)) };
         let mut delays = Vec::new();
         for _ in 0..12 {
-            delays.push(attempt(("test", &gate), &secret("a"), &backoff, &turn).await);
+            delays.push(attempt(("test", Share::Told, &gate), &secret("a"), &backoff, &turn).await);
         }
         assert!(delays[0] >= Duration::from_secs(1) && delays[11] >= Duration::from_mins(5));
         assert!(delays.windows(2).take(7).all(|pair| pair[0] < pair[1]), "{code}: {delays:?}");
@@ -104,7 +114,7 @@ async fn a_turn_that_gets_no_answer_gives_its_place_back() {
         read.map(|_| Next::Resync).map_err(|error| Failure::api("reading", &error))
     };
     let start = Instant::now();
-    attempt(("test", &gate), &secret("a"), &backoff, &turn).await;
+    attempt(("test", Share::Told, &gate), &secret("a"), &backoff, &turn).await;
     assert_eq!(start.elapsed(), TIME_LIMIT);
     assert!(has(&gate, &failures("api")));
 }

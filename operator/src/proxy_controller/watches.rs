@@ -1,6 +1,7 @@
 //! What makes an object's turn come: the object itself, what we made for it, and the Secrets that it names.
 
 use super::reconcile;
+use crate::budget::Share;
 use crate::context::Context;
 use crate::controller::{Change, Controller, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
@@ -110,6 +111,6 @@ pub(crate) fn controller(
     context: Arc<Context>,
 ) -> Task {
     let gate = context.gate.clone();
-    Controller { name: NAME, objects, requests }
+    Controller { name: NAME, share: Share::Objects, objects, requests }
         .task(gate, move |object| reconcile(object, made.clone(), Arc::clone(&context)))
 }

@@ -78,12 +78,12 @@ pub(crate) async fn reconcile(
     (desk, board): (Arc<Desk>, Arc<Board>),
 ) -> Result<Next, Failure> {
     let key = watched.reference();
-    let Some(subject) = desk.subject(&key) else { return Ok(Next::Resync) };
+    let Some(subject) = desk.subject(&key) else { return Ok(Next::Idle) };
     let observed = desk.observed(&key);
     let mut observed = observed.lock().await;
     let live = Live::new(&context.client, &key.namespace);
     let Some(routing) = routing(&board, &watched, &subject) else {
-        return Ok(Next::After(observed.ladder.soon()));
+        return Ok(observed.ladder.next());
     };
     let looked = Instant::now();
     let pods = pods(&live, &subject, &mut observed).await?;
@@ -120,13 +120,13 @@ pub(crate) async fn reconcile(
         }
     }
     context.metrics.workloads(desk.scope(), desk.totals());
-    Ok(Next::After(match outcome.again {
+    Ok(match outcome.again {
         Some(delay) => {
             observed.ladder.calm();
-            delay
+            Next::Settled(delay)
         }
-        None => observed.ladder.soon(),
-    }))
+        None => observed.ladder.next(),
+    })
 }
 
 /// What is known of the Services, and the ways past the proxy that no Service is part of.

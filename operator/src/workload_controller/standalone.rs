@@ -31,7 +31,7 @@ pub(crate) async fn reconcile(
     let runs = object.0.as_ref().is_ok_and(|object| object.spec.deployment.is_some());
     if !runs {
         desk.put_standalone(&reference, Vec::new(), None);
-        return Ok(Next::Resync);
+        return Ok(Next::Idle);
     }
     let namespace = object.namespace().unwrap_or_default();
     let labels = format!("{}={}", object::OBJECT, object.name_any());
@@ -63,7 +63,7 @@ pub(crate) async fn reconcile(
     let state = state(hash.as_deref(), &reports);
     desk.put_standalone(&reference, reports, looked);
     // A provider that is away may stay away for a day: who looks again and again at the same finds it out later each time.
-    Ok(if settled { Next::After(WATCH) } else { Next::Soon(state) })
+    Ok(if settled { Next::Settled(WATCH) } else { Next::Soon(state) })
 }
 
 /// What was found, without the words of pods, which may change by themselves.
