@@ -117,7 +117,7 @@ fn declared_or_none(application: &[Declared<'_>], number: u16) -> Result<u16, Re
     Err(Refusal::new(
         Reason::AmbiguousPort,
         format!(
-            "port {number} is to be protected, and no container declares it: choose one of {} by annotation {} or by sidecar.upstreamPort of the OAuth2Proxy, or have it declared",
+            "port {number} is to be protected, and no container declares it as a TCP port: choose one of {} by annotation {} or by sidecar.upstreamPort of the OAuth2Proxy, or have it declared",
             candidates(application),
             annotation::UPSTREAM_PORT
         ),
@@ -130,9 +130,9 @@ fn only(application: &[Declared<'_>]) -> Result<u16, Refusal> {
     numbers.dedup();
     let [number] = numbers.as_slice() else {
         let problem = if numbers.is_empty() {
-            "the containers declare no port".to_owned()
+            "the containers declare no TCP port".to_owned()
         } else {
-            format!("the containers declare several ports ({})", candidates(application))
+            format!("the containers declare several TCP ports ({})", candidates(application))
         };
         return Err(Refusal::new(
             Reason::AmbiguousPort,
@@ -257,6 +257,9 @@ mod tests {
     fn no_port_is_refused_unless_somebody_says_which() {
         let none = pod(&json!([]));
         assert_eq!(chosen(&none, None).unwrap_err().reason, Reason::AmbiguousPort);
+        let udp = pod(&json!([{"containerPort": 53, "protocol": "UDP"}]));
+        let refusal = chosen(&udp, None).unwrap_err();
+        assert!(refusal.message.starts_with("the containers declare no TCP port:"), "{refusal:?}");
         let defaults = PortDefaults { upstream: Some(8080), ..DEFAULTS };
         assert_eq!(choose(&none, None, None, None, defaults).map(|ports| ports.upstream), Ok(8080));
     }

@@ -136,9 +136,12 @@ fn routing(board: &Board, watched: &Watched, subject: &Subject) -> Option<Routin
     let Routing { awaited, refused, open, well, elsewhere } = &routing;
     let nothing = awaited.is_none() && refused.is_none() && open.is_empty();
     if nothing && well.is_empty() && !elsewhere.is_empty() {
-        let names = elsewhere.join(", ");
+        let others = match elsewhere.as_slice() {
+            [name] => format!("{name} leads"),
+            names => format!("{} lead", names.join(", ")),
+        };
         routing.open.push(format!(
-            "no Service leads to the protected port {}, and {names} leads to others, past the proxy: correct {UPSTREAM_PORT}, or targetPort there",
+            "no Service leads to the protected port {}, and {others} to others, past the proxy: correct {UPSTREAM_PORT}, or targetPort there",
             subject.ports.upstream
         ));
     }

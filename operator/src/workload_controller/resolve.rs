@@ -146,6 +146,8 @@ fn judge(object: &Guarded) -> Resolved {
         refusal: Refusal::new(reason, message),
     };
     let not_ready = |reason, why: &str| {
+        // It may be a whole sentence.
+        let why = why.trim_end_matches('.');
         let message = format!(
             "OAuth2Proxy {name:?} is not ready: {why}; nothing new is injected, a sidecar that is there stays"
         );
@@ -172,5 +174,35 @@ fn judge(object: &Guarded) -> Resolved {
     match validate_spec(object) {
         Ok(spec) => Resolved::Usable { spec: Box::new(spec), config_hash: meant.config_hash },
         Err(_) => not_ready(Reason::ObjectNotReady, "see its condition ConfigRendered"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_sentence_that_is_quoted_brings_no_full_stop_into_another() {
+        let condition = json!({
+            "type": "ConfigRendered", "status": "False", "reason": "SecretNotFound",
+            "message": "Secret \"oidc\" has no key \"client-secret\".",
+            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
+        });
+        let object = json!({
+            "apiVersion": "oauth2proxy.dev/v1alpha1", "kind": "OAuth2Proxy",
+            "metadata": {"name": "main", "namespace": "shop", "generation": 1},
+            "spec": {"provider": {
+                "issuerURL": "https://id.example.com", "clientID": "shop",
+                "clientSecretRef": {"name": "oidc", "key": "client-secret"},
+            }, "access": {"emailDomains": ["example.com"]}},
+            "status": {"observedGeneration": 1, "conditions": [condition]},
+        });
+        let object: Guarded = serde_json::from_value(object).unwrap();
+        let Resolved::Unusable { refusal, .. } = judge(&object) else {
+            panic!("an object that is not ready is unusable");
+        };
+        let text = &refusal.message;
+        assert!(text.contains("\"client-secret\"; nothing new is injected"), "{text}");
     }
 }

@@ -212,10 +212,12 @@ fn workloads_injected(facts: &Facts<'_>) -> Decision {
         let message = format!("{what}: {}", described(&behind));
         return Decision::new(WorkloadsInjected, State::False, Reason::InProgress, message);
     }
-    let message = format!(
-        "{} workloads carry the sidecar and run the present configuration",
-        workloads.len()
-    );
+    let message = match workloads.len() {
+        1 => "1 workload carries the sidecar and runs the present configuration".to_owned(),
+        several => {
+            format!("{several} workloads carry the sidecar and run the present configuration")
+        }
+    };
     Decision::new(WorkloadsInjected, State::True, Reason::Injected, message)
 }
 

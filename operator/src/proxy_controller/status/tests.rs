@@ -348,3 +348,16 @@ fn workloads_that_wait_for_a_rollout_to_take_a_configuration_up_are_named() {
         assert!(text.contains(said) && text.contains("web (0 of 1 pods"), "{text}");
     }
 }
+
+#[test]
+fn one_workload_and_several_are_told_each_in_its_number() {
+    let told = |workloads| {
+        let status =
+            decide(&object(json!({})), &applied(None), &fleet(workloads, Vec::new()), at());
+        find(&status.conditions, ConditionType::WorkloadsInjected).unwrap().message.clone()
+    };
+    let one = told(vec![workload("web")]);
+    assert_eq!(one, "1 workload carries the sidecar and runs the present configuration");
+    let two = told(vec![workload("web"), workload("api")]);
+    assert_eq!(two, "2 workloads carry the sidecar and run the present configuration");
+}
