@@ -162,7 +162,7 @@ async fn attempt(
 
 fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
     // What is missing is looked for by `references`, and that more often than every object gets a turn.
-    let waiting = Next::Settled(Duration::from_mins(1));
+    let waiting = Next::After(Duration::from_mins(1));
     let settled = match outcome {
         Outcome::Failed(failure) => return Err(failure),
         Outcome::Applied(Applied { standalone: Err(apply::Error::Failed(failure)), .. }) => {

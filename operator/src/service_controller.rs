@@ -32,7 +32,7 @@ use std::time::Duration;
 
 /// Between two looks at a Service that waits for pods: quickly at first, then with patience.
 const LOOKS: [u64; 8] = [300, 300, 500, 500, 1000, 1000, 2000, 5000];
-/// Between later ones. What becomes of the pods is seen at their workload, whose change brings the turn about.
+/// Between later ones, however many Services there are: a pod that no known workload made goes without a word to any watch.
 const PATIENT: Duration = Duration::from_secs(5);
 
 /// One turn of one Service.
@@ -99,7 +99,7 @@ fn conclude(
     }
     match LOOKS.get(looks) {
         Some(delay) => Next::After(Duration::from_millis(*delay)),
-        None => Next::Settled(PATIENT),
+        None => Next::After(PATIENT),
     }
 }
 

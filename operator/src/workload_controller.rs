@@ -346,7 +346,7 @@ impl Turn<'_> {
     /// Nothing is there and nothing comes.
     async fn refused(&self, refusal: &Refusal) -> Result<Next, Failure> {
         self.put_refused(refusal).await;
-        Ok(Next::Settled(REFUSED))
+        Ok(Next::After(REFUSED))
     }
 
     async fn put_refused(&self, refusal: &Refusal) {

@@ -5,7 +5,7 @@ use super::flapping::Repairs;
 use super::observe::Subject;
 use super::outcome;
 use super::template::Rewritten;
-use crate::controller::{Next, Queue};
+use crate::controller::Queue;
 use crate::fleet::Said;
 use crate::inject::{OptIn, Refusal, asked_for, asks_for, belongs_to, is_recorded};
 use crate::metrics::Totals;
@@ -36,11 +36,6 @@ impl Ladder {
         let delay = RESTLESS.get(self.0).or(RESTLESS.last()).copied().unwrap_or(10_000);
         self.0 = (self.0 + 1).min(RESTLESS.len());
         Duration::from_millis(delay)
-    }
-
-    /// The same as a turn; at the end of all patience others come first.
-    pub(super) fn next(&mut self) -> Next {
-        if self.is_patient() { Next::After(self.soon()) } else { Next::Settled(self.soon()) }
     }
 
     /// Whether a moment's wait has not turned into a state yet.

@@ -83,7 +83,7 @@ pub(crate) async fn reconcile(
     let mut observed = observed.lock().await;
     let live = Live::new(&context.client, &key.namespace);
     let Some(routing) = routing(&board, &watched, &subject) else {
-        return Ok(observed.ladder.next());
+        return Ok(Next::After(observed.ladder.soon()));
     };
     let looked = Instant::now();
     let pods = pods(&live, &subject, &mut observed).await?;
@@ -125,7 +125,7 @@ pub(crate) async fn reconcile(
             observed.ladder.calm();
             Next::Settled(delay)
         }
-        None => observed.ladder.next(),
+        None => Next::After(observed.ladder.soon()),
     })
 }
 
