@@ -10,6 +10,7 @@ mod decide;
 mod leaving;
 mod watched;
 
+use board::Finding;
 pub(crate) use board::{Board, Routing};
 pub(crate) use leaving::{Leaving, leaving};
 pub(crate) use watched::Watched;
@@ -34,6 +35,8 @@ use std::time::Duration;
 const LOOKS: [u64; 8] = [300, 300, 500, 500, 1000, 1000, 2000, 5000];
 /// Between later ones, however many Services there are: a pod that no known workload made goes without a word to any watch.
 const PATIENT: Duration = Duration::from_secs(5);
+/// Between looks at one that leads past the proxy: who mended what was in the way may have done it where no watch tells.
+const OPEN: Duration = Duration::from_mins(10);
 
 /// One turn of one Service.
 pub(crate) async fn reconcile(
@@ -93,9 +96,12 @@ fn conclude(
     seen: u64,
     judgement: Judgement,
 ) -> Next {
+    let open = judgement.findings.iter().any(|(_, finding)| matches!(finding, Finding::Open(_)));
     let looks = board.put(namespace, name, Some((seen, judgement.findings)), judgement.again);
-    if !judgement.again {
-        return Next::Resync;
+    match (judgement.again, open) {
+        (true, _) => {}
+        (false, true) => return Next::After(OPEN),
+        (false, false) => return Next::Resync,
     }
     match LOOKS.get(looks) {
         Some(delay) => Next::After(Duration::from_millis(*delay)),

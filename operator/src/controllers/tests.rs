@@ -724,3 +724,24 @@ async fn a_new_record_alone_is_no_rollout_and_no_event() {
     let told = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
     assert_eq!(told.count(), 0);
 }
+
+#[tokio::test]
+async fn an_open_service_is_looked_at_again_and_no_later_because_there_are_many() {
+    for (name, of, most) in [("alone", "alone", 600), ("web-2", "web", 5)] {
+        let mut scene = Scene::new();
+        scene.deploy("web", &json!({INJECT: "main"}));
+        scene.server.put(PODS, pod("web-1", "web", true));
+        scene.server.put(PODS, bare(name, of));
+        scene.turn("web").await.unwrap();
+        for _ in 0..20 {
+            let next = scene.service_turn("web").await.unwrap();
+            // Neither `Resync` nor `Settled`, which are longer where there are many.
+            let soon = matches!(next, Next::After(delay) if delay <= Duration::from_secs(most));
+            assert!(soon, "{name}: {next:?}");
+        }
+        assert_eq!(scene.target(), "http", "pod {name} has no sidecar");
+        scene.server.remove(PODS, name);
+        scene.service_turn("web").await.unwrap();
+        assert_eq!(scene.target(), 4180);
+    }
+}
