@@ -226,7 +226,7 @@ async fn twenty_applies_are_undone_alike_and_a_renamed_workload_stays_closed() {
     let renamed = "oauth2proxy.dev/inject: main, oauth2proxy.dev/upstream-port: \"!\"";
     space.apply(&neighbour("web2", 2, renamed, ""));
     space.ok(&["delete", "deployment/web"], None);
-    eventually("the old pods are gone", Duration::from_mins(1), || async {
+    eventually("the old pods are gone", Duration::from_mins(2), || async {
         let pods = space.ok(&["get", "pods", "-l", "app=web,of!=web2", "-o", "name"], None);
         if pods.is_empty() { Ok(()) } else { Err(pods) }
     })

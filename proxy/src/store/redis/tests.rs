@@ -245,6 +245,13 @@ async fn a_unix_socket_is_a_server_too() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("redis.sock");
     let _server = RedisServer::start_with(&["--unixsocket", socket.to_str().unwrap()]);
+    // Redis listens on its port, which was waited for, a moment before it makes the socket.
+    let there = async {
+        while !socket.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), there).await.unwrap();
     let store = store(Some(&format!("unix://{}", socket.display())));
     let headers = logged_in(&store, &session()).await;
     assert!(load(&store, &headers).await.unwrap().is_some());
