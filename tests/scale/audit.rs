@@ -46,12 +46,15 @@ impl Audit {
         self.read(mark, |_| true)
     }
 
-    /// Those of them that are about one namespace.
+    /// Those of them that are about one namespace, or about all.
     pub(crate) fn within(&self, namespace: &str, mark: u64) -> Outcome<Requests> {
-        self.read(mark, |object| object.namespace == namespace)
+        self.read(mark, |object| object.namespace == namespace || object.namespace.is_empty())
     }
 
     fn read(&self, mark: u64, wanted: impl Fn(&Object) -> bool) -> Outcome<Requests> {
+        if self.length()? < mark {
+            return Err("the audit log was begun anew: its counts are lost".into());
+        }
         let mut file = File::open(&self.0)?;
         file.seek(SeekFrom::Start(mark))?;
         let mut requests = Requests::default();

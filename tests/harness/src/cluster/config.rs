@@ -211,6 +211,8 @@ pub(crate) fn apiserver(state: &State, network: &Network, bare: bool) -> Argumen
         ("proxy-client-key-file", pki("front-proxy.key")),
         ("audit-policy-file", show(state, "audit.json")),
         ("audit-log-path", state.audit_log().display().to_string()),
+        // Megabytes. Whoever reads the log reads one file, so it is never begun anew.
+        ("audit-log-maxsize", text("100000")),
     ])
 }
 
