@@ -31,10 +31,9 @@ use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Between two looks at a Service that waits for pods: quickly at first, then with patience.
+/// Between two looks at a Service that waits for pods: quickly at first, then with patience, which does not grow with the number
+/// of Services: a pod that no known workload made goes without a word to any watch.
 const LOOKS: [u64; 8] = [300, 300, 500, 500, 1000, 1000, 2000, 5000];
-/// Between later ones, however many Services there are: a pod that no known workload made goes without a word to any watch.
-const PATIENT: Duration = Duration::from_secs(5);
 /// Between looks at one that leads past the proxy: who mended what was in the way may have done it where no watch tells.
 const OPEN: Duration = Duration::from_mins(10);
 
@@ -98,15 +97,11 @@ fn conclude(
 ) -> Next {
     let open = judgement.findings.iter().any(|(_, finding)| matches!(finding, Finding::Open(_)));
     let looks = board.put(namespace, name, Some((seen, judgement.findings)), judgement.again);
-    match (judgement.again, open) {
-        (true, _) => {}
-        (false, true) => return Next::After(OPEN),
-        (false, false) => return Next::Resync,
+    if !judgement.again {
+        return if open { Next::After(OPEN) } else { Next::Resync };
     }
-    match LOOKS.get(looks) {
-        Some(delay) => Next::After(Duration::from_millis(*delay)),
-        None => Next::After(PATIENT),
-    }
+    let delay = LOOKS.get(looks).or(LOOKS.last()).copied().unwrap_or(5000);
+    Next::After(Duration::from_millis(delay))
 }
 
 /// The Service as it is now.

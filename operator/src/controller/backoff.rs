@@ -9,9 +9,10 @@ use std::time::Duration;
 
 /// Times between looks at what is under way, in seconds. What the pods of an object say is to be known within a minute, so the
 /// last one and the time that all may take to answer are less.
-const LOOKS: [u64; 10] = [1, 1, 1, 1, 2, 2, 4, 8, 15, 30];
+const LOOKS: [u64; 10] = [1, 1, 1, 1, 2, 2, 4, 8, 15, LONGEST];
+const LONGEST: u64 = 30;
 /// The last of them.
-pub(super) const LAST: Duration = Duration::from_secs(30);
+pub(super) const LAST: Duration = Duration::from_secs(LONGEST);
 
 /// What is remembered of objects that failed, or with which something is under way.
 #[derive(Default)]
