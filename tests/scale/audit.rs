@@ -18,9 +18,8 @@ struct Event {
     object_ref: Option<Object>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default)]
-#[derive(Default)]
 struct Object {
     namespace: String,
     resource: String,

@@ -96,7 +96,6 @@ async fn measure(asked: Asked) -> Outcome<bool> {
     let name = format!("scale{}", std::process::id());
     report::say("etcd and the API server start");
     let cluster = tokio::task::spawn_blocking(move || Cluster::api_server(&name)).await?;
-    let cluster = Arc::new(cluster);
     let client = client(cluster.kubeconfig()).await?;
     let Asked { program, shape, rest, silent } = asked;
     let world = Arc::new(play::World::new(client.clone(), shape));

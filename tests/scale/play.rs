@@ -2,7 +2,7 @@
 //! once, with an address of the loopback network where one listener answers for all of them.
 
 use crate::objects::{CONCURRENCY, Shape, send};
-use crate::{Outcome, report};
+use crate::{Outcome, report, silent};
 use futures_util::{AsyncBufReadExt as _, TryStreamExt as _};
 use http::Request;
 use kube::Client;
@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tests::eventually::eventually;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc};
@@ -62,16 +63,14 @@ impl World {
 
     /// Waits until as many Deployments have a pod.
     pub(crate) async fn until_pods(&self, count: usize) {
-        while self.state().played.len() < count {
-            sleep(Duration::from_millis(200)).await;
-        }
+        let played = || self.state().played.len();
+        until(count, "every Deployment has a pod", played).await;
     }
 
     /// Waits until as many Deployments of a namespace have a pod with the sidecar.
     pub(crate) async fn until_injected(&self, namespace: &str, count: usize) {
-        while self.state().injected.iter().filter(|(of, _)| of == namespace).count() < count {
-            sleep(Duration::from_millis(200)).await;
-        }
+        let injected = || self.state().injected.iter().filter(|(of, _)| of == namespace).count();
+        until(count, "every Deployment has a pod with the sidecar", injected).await;
     }
 
     /// Whether every object is Ready and every workload behind its proxy.
@@ -112,6 +111,15 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// Waits until there are as many.
+async fn until(count: usize, what: &str, there: impl Fn() -> usize) {
+    eventually(what, Duration::from_mins(10), || {
+        let there = there();
+        async move { if there < count { Err(there) } else { Ok(()) } }
+    })
+    .await;
 }
 
 /// Starts to play.
@@ -224,7 +232,7 @@ impl World {
         let template = deployment.pointer("/spec/template").cloned().unwrap_or_default();
         let sidecar = template.pointer("/spec/initContainers/0").is_some();
         let of = text(deployment, "/metadata/annotations/oauth2proxy.dev~1inject");
-        if namespace != "silent" {
+        if namespace != silent::NAMESPACE {
             let object = (namespace.clone(), of.to_owned());
             self.state().pods.insert(address(number), Some(object));
         }

@@ -1,7 +1,6 @@
 //! The operator as a process, and what it uses.
 
 use crate::Outcome;
-use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 use tests::cluster::Cluster;
@@ -27,7 +26,7 @@ impl Program {
     /// Starts it as the chart would, with the chart's rights.
     pub(crate) fn start(cluster: &Cluster, program: &str) -> Outcome<Self> {
         let folder = tempfile::tempdir()?;
-        let mut command = Command::new(Path::new(program));
+        let mut command = Command::new(program);
         command
             .env("KUBECONFIG", cluster.account(&[], folder.path()))
             .env("POD_NAME", "scale")

@@ -8,6 +8,8 @@ use kube::Client;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
+/// The namespace whose pods answer nothing.
+pub(crate) const NAMESPACE: &str = "silent";
 /// Injections that are timed, one after the other.
 const TIMED: usize = 20;
 
@@ -21,13 +23,13 @@ pub(crate) async fn measure(
     objects::namespace(client, "beside").await?;
     objects::object(client, "beside", "main").await?;
     let alone = injections(client, "alone").await?;
-    objects::namespace(client, "silent").await?;
-    objects::object(client, "silent", "main").await?;
+    objects::namespace(client, NAMESPACE).await?;
+    objects::object(client, NAMESPACE, "main").await?;
     for number in 0..count {
-        objects::workload(client, "silent", &format!("s{number}"), "main").await?;
+        objects::workload(client, NAMESPACE, &format!("s{number}"), "main").await?;
     }
     report::say(&format!("{count} workloads with silent pods are there"));
-    world.until_injected("silent", count).await;
+    world.until_injected(NAMESPACE, count).await;
     sleep(Duration::from_secs(5)).await;
     let beside = injections(client, "beside").await?;
     report.beside(count, &alone, &beside);

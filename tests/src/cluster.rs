@@ -63,7 +63,7 @@ impl Cluster {
     /// As [`Cluster::shared`].
     #[must_use]
     pub fn api_server(name: &str) -> Self {
-        let cluster = Self::up(&["cluster", "up", "--bare", "--name", name], name);
+        let cluster = Self::up(&["cluster", "up", "--api-only", "--name", name], name);
         cluster.install_crd();
         cluster
     }

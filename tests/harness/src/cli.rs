@@ -70,7 +70,7 @@ enum AskedOfCluster {
         name: String,
         /// Only etcd and the API server, which records what service accounts ask of it.
         #[arg(long)]
-        bare: bool,
+        api_only: bool,
     },
     /// Remove a cluster and all it left.
     Down {
@@ -175,9 +175,9 @@ fn of_cluster(asked: AskedOfCluster) -> Result<()> {
     let report = Report::new();
     let cache = Cache::open()?;
     match asked {
-        AskedOfCluster::Up { name, bare } => {
+        AskedOfCluster::Up { name, api_only } => {
             let cluster = Cluster::named(&name, &cache)?;
-            cluster::up((&cluster, bare), &cache, &report, &interrupts)?;
+            cluster::up((&cluster, api_only), &cache, &report, &interrupts)?;
             explain(&cluster, &cache, &report)?;
             print(cluster.state().kubeconfig().display());
             Ok(())

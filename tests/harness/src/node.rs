@@ -40,7 +40,7 @@ pub(crate) struct Plan {
     /// Manifests applied at the start.
     pub(crate) manifests: String,
     /// Only etcd and the API server: nothing schedules, runs or collects anything.
-    pub(crate) bare: bool,
+    pub(crate) api_only: bool,
     /// A folder that stays visible to the node wherever it lies.
     pub(crate) keep: PathBuf,
 }

@@ -18,7 +18,7 @@ const CNI_PLUGINS: &str = "/usr/lib/cni";
 /// Writes all configuration files.
 pub(crate) fn write(
     state: &State,
-    (name, bare): (&str, bool),
+    (name, api_only): (&str, bool),
     network: &Network,
     snapshotter: &str,
 ) -> Result<()> {
@@ -26,7 +26,7 @@ pub(crate) fn write(
     state.write("containerd.toml", containerd(state, snapshotter))?;
     state.write("cni/10-ptp.conflist", json_file(&cni(state.dir(), network)))?;
     state.write("kubelet.json", json_file(&kubelet(state, name, network)))?;
-    state.write("audit.json", json_file(&if bare { audit_of_accounts() } else { audit() }))?;
+    state.write("audit.json", json_file(&if api_only { audit_of_accounts() } else { audit() }))?;
     // CoreDNS answers for the cluster alone: pods have no way out of it.
     state.write("resolv.conf", format!("nameserver {}\n", network.node))
 }
@@ -180,9 +180,9 @@ pub(crate) fn etcd(state: &State) -> Arguments {
 /// Addresses of Services where nothing is reached by them: for a million, which the network of one cluster among others has not.
 const MANY_SERVICES: &str = "172.16.0.0/12";
 
-/// The API server; `bare`: with nothing beside it.
-pub(crate) fn apiserver(state: &State, network: &Network, bare: bool) -> Arguments {
-    let services = if bare { MANY_SERVICES.to_owned() } else { network.services.to_string() };
+/// The API server; `api_only`: with nothing beside it.
+pub(crate) fn apiserver(state: &State, network: &Network, api_only: bool) -> Arguments {
+    let services = if api_only { MANY_SERVICES.to_owned() } else { network.services.to_string() };
     let pki = |file: &str| show(state, &format!("pki/{file}"));
     let text = str::to_owned;
     Arguments::new([

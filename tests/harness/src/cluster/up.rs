@@ -19,12 +19,12 @@ use crate::packages;
 use crate::program::{program, run, tail};
 use crate::report::Report;
 
-/// Brings `cluster` up, or finds it running; `bare`: only its etcd and API server. On failure or interruption nothing of it is left.
+/// Brings `cluster` up, or finds it running; `api_only`: only its etcd and API server. On failure or interruption nothing of it is left.
 ///
 /// # Errors
 /// Something is missing on the machine, or a component did not work; the message says which.
 pub fn up(
-    (cluster, bare): (&Cluster, bool),
+    (cluster, api_only): (&Cluster, bool),
     cache: &Cache,
     report: &Report,
     interrupts: &Interrupts,
@@ -40,14 +40,14 @@ pub fn up(
         let cluster = cluster.clone();
         interrupts.undo(move || drop(down::remove(&cluster)))
     };
-    let mut made = make((cluster, bare), cache, report, |network| {
+    let mut made = make((cluster, api_only), cache, report, |network| {
         Ok(Plan {
             name: cluster.name().to_owned(),
             network: network.clone(),
             programs,
             images,
             manifests: manifests(network)?,
-            bare,
+            api_only,
             keep: cache.clusters().parent().map(Path::to_path_buf).unwrap_or_default(),
         })
     })?;
@@ -78,7 +78,7 @@ struct Made {
 
 /// Makes namespaces, network, certificates and files, and lets the node start.
 fn make(
-    (cluster, bare): (&Cluster, bool),
+    (cluster, api_only): (&Cluster, bool),
     cache: &Cache,
     report: &Report,
     plan: impl FnOnce(&Network) -> Result<Plan>,
@@ -101,7 +101,7 @@ fn make(
             fs::create_dir_all(&path).doing(|| format!("make {}", path.display()))?;
         }
         pki::write(state, cluster.name(), &network)?;
-        config::write(state, (cluster.name(), bare), &network, snapshotter(state.dir())?)?;
+        config::write(state, (cluster.name(), api_only), &network, snapshotter(state.dir())?)?;
         cgroup::create(&config::cgroup(cluster.name()))?;
         let plan = serde_json::to_vec(&plan(&network)?).map_err(std::io::Error::from);
         state.write("node.json", plan.doing(|| "describe the node".to_owned())?)

@@ -32,7 +32,7 @@ pub(crate) fn start(state: &State) -> Result<Processes> {
     step("network inside the namespace", || network(&plan))?;
     let mut processes = Processes::new(state);
     step("start etcd and the API server", || control_plane(&mut processes, &plan))?;
-    if plan.bare {
+    if plan.api_only {
         step("API server ready", || api_ready(&mut processes, &plan))?;
         Event::Ready.send();
         return Ok(processes);
@@ -130,7 +130,7 @@ fn control_plane(processes: &mut Processes, plan: &Plan) -> Result<()> {
     processes.start(
         "kube-apiserver",
         &own("kube-apiserver"),
-        config::apiserver(&state, &plan.network, plan.bare),
+        config::apiserver(&state, &plan.network, plan.api_only),
     )
 }
 
