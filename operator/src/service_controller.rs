@@ -10,7 +10,7 @@ mod decide;
 mod leaving;
 mod watched;
 
-use board::Finding;
+use board::{Awaits, Finding};
 pub(crate) use board::{Board, Routing};
 pub(crate) use leaving::{Leaving, leaving};
 pub(crate) use watched::Watched;
@@ -23,7 +23,7 @@ use crate::inject::{INJECT, concerns};
 use crate::live::{Collection, Live};
 use crate::pods::{Pod, PodFacts};
 use crate::traffic;
-use claim::Claim;
+use claim::{Behind, Claim};
 use crds::Reason;
 use decide::{Change, Facts, Judgement, decide};
 use kube::{Resource as _, ResourceExt as _};
@@ -47,7 +47,7 @@ pub(crate) async fn reconcile(
     let around = claim::around(&watched, &board);
     let concerned = || around.iter().any(|workload| concerns(workload.meta()));
     if watched.is_companion() || !(watched.is_marked() || concerned()) {
-        board.put(&namespace, &name, None, false);
+        board.put(&namespace, &name, None, Awaits::Nothing);
         return Ok(Next::Idle);
     }
     let live = Live::new(&context.client, &namespace);
@@ -55,12 +55,13 @@ pub(crate) async fn reconcile(
     let service = service.map_err(|error| Failure::api("reading the Service", &error))?;
     // One that is being deleted leads somewhere for as long as it is there.
     let Some(service) = service else {
-        board.put(&namespace, &name, None, false);
+        board.put(&namespace, &name, None, Awaits::Nothing);
         return Ok(Next::Idle);
     };
-    let claims = claim::read(&live, &service, &around, (&context, &board)).await?;
+    let Behind { claims, gone } = claim::read(&live, &service, &around, (&context, &board)).await?;
     let pods = pods(&live, &service).await?;
-    let facts = Facts { service: &service, claims: &claims, pods: &pods };
+    let gone = gone.then(|| board.gone(&namespace, &name));
+    let facts = Facts { service: &service, claims: &claims, pods: &pods, gone };
     let judgement = decide(&facts);
     let written = match &judgement.change {
         Some(change) => write(&live, &service, &claims, change, &context).await.map(Some),
@@ -71,7 +72,7 @@ pub(crate) async fn reconcile(
             // Said on the workloads behind it; tried again like any other failure.
             let seen = Watched::of(&service).fingerprint();
             let refused = decide::refused(&facts, &failure.message);
-            board.put(&namespace, &name, Some((seen, refused)), true);
+            board.put(&namespace, &name, Some((seen, refused)), Awaits::Change);
             return Err(failure);
         }
         written => written?,
@@ -96,8 +97,8 @@ fn conclude(
     judgement: Judgement,
 ) -> Next {
     let open = judgement.findings.iter().any(|(_, finding)| matches!(finding, Finding::Open(_)));
-    let looks = board.put(namespace, name, Some((seen, judgement.findings)), judgement.again);
-    if !judgement.again {
+    let looks = board.put(namespace, name, Some((seen, judgement.findings)), judgement.awaits);
+    if judgement.awaits == Awaits::Nothing {
         return if open { Next::After(OPEN) } else { Next::Resync };
     }
     let delay = LOOKS.get(looks).or(LOOKS.last()).copied().unwrap_or(5000);
@@ -122,7 +123,8 @@ async fn write(
             if *again {
                 context.metrics.drift_repairs.inc();
             }
-            if let Some(claim) = claims.iter().find(|claim| claim.reference == *owner) {
+            let owner = |claim: &&Claim| owner.as_ref() == Some(&claim.reference);
+            if let Some(claim) = claims.iter().find(owner) {
                 tell_turned(name, claim, *again, context).await;
             }
         }

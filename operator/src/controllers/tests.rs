@@ -249,7 +249,7 @@ async fn a_pod_that_is_not_ready_keeps_no_service_open() {
     assert_eq!(scene.target(), 4180);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_service_whose_workload_is_gone_stays_turned_for_who_asks_and_for_pods_that_end() {
     let mut scene = Scene::protected().await;
     scene.server.remove(DEPLOYMENTS, "web");
@@ -271,6 +271,48 @@ async fn a_service_whose_workload_is_gone_stays_turned_for_who_asks_and_for_pods
     scene.settle().await;
     assert_eq!(scene.target(), 4180, "it was applied again");
     scene.server.edit(DEPLOYMENTS, "web2", |object| unset(object, INJECT));
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180, "whom it was turned for may come again");
+    tokio::time::advance(Duration::from_mins(1)).await;
+    scene.settle().await;
+    assert_eq!(scene.target(), "http");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_whose_workload_is_deleted_and_made_anew_leads_to_no_pod_without_sidecar() {
+    let mut scene = Scene::protected().await;
+    for round in 0..3 {
+        scene.server.remove(DEPLOYMENTS, "web");
+        for pod in scene.server.names(PODS) {
+            scene.server.remove(PODS, &pod);
+        }
+        for _ in 0..50 {
+            scene.settle().await;
+            tokio::time::advance(Duration::from_secs(1)).await;
+            assert_eq!(scene.target(), 4180, "round {round}: it is gone");
+        }
+        scene.deploy("web", &json!({INJECT: "main"}));
+        scene.server.put(PODS, bare("web-3", "web"));
+        scene.settle().await;
+        assert_eq!(scene.target(), 4180, "round {round}: it has no sidecar yet");
+    }
+    // It is there, and the Service selects others by now.
+    scene.server.edit(SERVICES, "web", |web| web["spec"]["selector"] = json!({"app": "green"}));
+    for pod in scene.server.names(PODS) {
+        scene.server.remove(PODS, &pod);
+    }
+    scene.settle().await;
+    assert_eq!(scene.target(), "http");
+}
+
+#[tokio::test]
+async fn a_service_whose_workload_is_made_anew_without_the_annotation_is_restored_at_once() {
+    let mut scene = Scene::protected().await;
+    // Who makes it anew without the annotation says that it is to be open. The companion has gone with the old one.
+    scene.server.remove(DEPLOYMENTS, "web");
+    scene.server.remove(SERVICES, "web-oauth2-proxy");
+    scene.settle().await;
+    scene.deploy("web", &json!({}));
     scene.settle().await;
     assert_eq!(scene.target(), "http");
 }

@@ -9,6 +9,8 @@ use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource as _, ResourceExt as _};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::time::Instant;
 
 /// How a Service stands to a workload behind it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,6 +27,17 @@ pub(crate) enum Finding {
     Open(String),
 }
 
+/// What is awaited at a Service that no watch reports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaits {
+    /// It is at rest.
+    Nothing,
+    /// A change of pods, or of the API server's mind.
+    Change,
+    /// The workload that it is on record for, which is gone.
+    Workload,
+}
+
 /// The stores, the findings, and who is to know of them.
 pub(crate) struct Board {
     pub(crate) workloads: Store<workload::Watched>,
@@ -38,6 +51,8 @@ struct Found {
     seen: u64,
     findings: Vec<(WorkloadRef, Finding)>,
     looks: usize,
+    /// Since when the workload that it is on record for is gone.
+    gone: Option<Instant>,
 }
 
 /// All that is known of the Services of a workload.
@@ -73,7 +88,7 @@ impl Board {
         namespace: &str,
         name: &str,
         found: Option<(u64, Vec<(WorkloadRef, Finding)>)>,
-        again: bool,
+        awaits: Awaits,
     ) -> usize {
         let key = (namespace.to_owned(), name.to_owned());
         let mut all = self.locked();
@@ -87,7 +102,7 @@ impl Board {
             return 0;
         };
         let waited = before.as_ref().map_or(0, |found| found.looks);
-        let looks = if again { waited + 1 } else { 0 };
+        let looks = if awaits == Awaits::Nothing { 0 } else { waited + 1 };
         let same =
             before.as_ref().is_some_and(|found| found.findings == findings && found.seen == seen);
         let mut concerned: Vec<WorkloadRef> = Vec::new();
@@ -97,7 +112,9 @@ impl Board {
             concerned.sort();
             concerned.dedup();
         }
-        all.insert(key, Found { seen, findings, looks });
+        let gone = before.as_ref().and_then(|found| found.gone).unwrap_or_else(Instant::now);
+        let gone = (awaits == Awaits::Workload).then_some(gone);
+        all.insert(key, Found { seen, findings, looks, gone });
         drop(all);
         for workload in &concerned {
             self.tell(workload);
@@ -105,10 +122,17 @@ impl Board {
         waited
     }
 
+    /// How long the workload that a Service is on record for has been gone, by the looks at it so far.
+    pub(super) fn gone(&self, namespace: &str, name: &str) -> Duration {
+        let key = (namespace.to_owned(), name.to_owned());
+        let gone = self.locked().get(&key).and_then(|found| found.gone);
+        gone.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
     /// Forgets a Service that is gone.
     pub(crate) fn forget(&self, service: &Watched) {
         let namespace = service.namespace().unwrap_or_default();
-        self.put(&namespace, &service.name_any(), None, false);
+        self.put(&namespace, &service.name_any(), None, Awaits::Nothing);
     }
 
     /// What is known of the Services of a workload; nothing while one of them has had no turn since it changed: then it is not

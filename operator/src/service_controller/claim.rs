@@ -77,6 +77,14 @@ impl Claim {
     }
 }
 
+/// What is behind a Service.
+pub(super) struct Behind {
+    /// The workloads, by name.
+    pub(super) claims: Vec<Claim>,
+    /// The one that it is on record for is nowhere in the namespace, and nobody else relies on it.
+    pub(super) gone: bool,
+}
+
 /// The watched workloads whose pods a Service selects, and the one that it is on record for.
 pub(super) fn around(service: &Watched, board: &Board) -> Vec<Arc<workload::Watched>> {
     let namespace = service.namespace();
@@ -98,8 +106,8 @@ pub(super) async fn read(
     service: &Value,
     around: &[Arc<workload::Watched>],
     (context, board): (&Context, &Board),
-) -> Result<Vec<Claim>, Failure> {
-    let mut claims = Vec::new();
+) -> Result<Behind, Failure> {
+    let (mut claims, mut gone) = (Vec::new(), false);
     for workload in around {
         let reference = workload.reference();
         let doing = || format!("reading {reference} behind a Service");
@@ -114,6 +122,9 @@ pub(super) async fn read(
         let all = live.list::<Value>(Collection::Workloads(kind), "").await;
         let all =
             all.map_err(|error| Failure::api("listing the workloads of the namespace", &error))?;
+        gone = traffic::turned_for(service).is_some_and(|(of, name)| {
+            !all.iter().any(|found| WorkloadRef::of(kind, found).is(&of, &name))
+        });
         for found in all.into_iter().filter(|found| traffic::selects(service, found)) {
             let reference = WorkloadRef::of(kind, &found);
             if !claims.iter().any(|claim| claim.reference == reference) {
@@ -122,7 +133,7 @@ pub(super) async fn read(
         }
     }
     claims.sort_by(|a, b| a.reference.cmp(&b.reference));
-    Ok(claims)
+    Ok(Behind { claims, gone })
 }
 
 async fn of(

@@ -1,10 +1,11 @@
 //! What becomes of a Service, from the claims and the pods behind it. Pure and total.
 //!
 //! A Service that was turned leads to no protected port while anybody behind it relies on it, whatever else is wrong; it is
-//! turned for the first time when no pod behind it lacks the sidecar; and it is restored when nobody relies on it and no pod
-//! of who did answers any more.
+//! turned for the first time when no pod behind it lacks the sidecar; and it is restored when nobody relies on it (`release`).
 
-use super::board::Finding;
+mod release;
+
+use super::board::{Awaits, Finding};
 use super::claim::{Claim, Stance};
 use crate::inject::{PORT, Ports};
 use crate::pods::PodFacts;
@@ -12,7 +13,9 @@ use crate::traffic::{self, Companion, Protected, Route};
 use crate::workload::WorkloadRef;
 use crds::Traffic;
 use kube::core::SelectorExt as _;
+use release::release;
 use serde_json::Value;
+use std::time::Duration;
 
 /// What is decided from.
 pub(super) struct Facts<'a> {
@@ -22,6 +25,9 @@ pub(super) struct Facts<'a> {
     pub(super) claims: &'a [Claim],
     /// The pods behind it.
     pub(super) pods: &'a [PodFacts],
+    /// How long the workload that it is on record for has been gone, as far as it was seen; nothing where it is there, behind
+    /// it or not.
+    pub(super) gone: Option<Duration>,
 }
 
 /// What is to be done, and what is to be said.
@@ -31,8 +37,8 @@ pub(super) struct Judgement {
     pub(super) change: Option<Change>,
     /// What it means for each workload that has to do with us.
     pub(super) findings: Vec<(WorkloadRef, Finding)>,
-    /// Whether something is awaited that no watch reports.
-    pub(super) again: bool,
+    /// What is awaited that no watch reports.
+    pub(super) awaits: Awaits,
 }
 
 /// A change of a Service, as a JSON patch.
@@ -42,8 +48,8 @@ pub(super) enum Change {
     Turn {
         /// The patch.
         patch: Value,
-        /// Who is on record.
-        owner: WorkloadRef,
+        /// Who is on record, if it is there.
+        owner: Option<WorkloadRef>,
         /// It was turned before, and somebody changed it.
         again: bool,
     },
@@ -93,7 +99,7 @@ fn protect(facts: &Facts<'_>) -> Judgement {
         && closing.iter().any(|(claim, ports)| {
             traffic::route(facts.service, &claim.workload, *ports) == Route::Direct
         });
-    let change = Change::Turn { patch, owner: owner.0.reference.clone(), again };
+    let change = Change::Turn { patch, owner: Some(owner.0.reference.clone()), again };
     judged(facts, Some(change), |claim| match claim.stance {
         // Seen anew with the next event, which is that of our own write.
         Stance::Protected(_) if claim.relies() => Finding::Well,
@@ -107,7 +113,7 @@ fn keep(facts: &Facts<'_>) -> Judgement {
     let held = asks.and_then(|claim| Some((claim, traffic::hold(facts.service)?)));
     let change = held.map(|(claim, patch)| Change::Turn {
         patch,
-        owner: claim.reference.clone(),
+        owner: Some(claim.reference.clone()),
         again: true,
     });
     judged(facts, change, |claim| at_rest(facts, claim))
@@ -314,34 +320,12 @@ fn direct(facts: &Facts<'_>, claim: &Claim, cause: &Cause) -> Finding {
     ))
 }
 
-/// Nobody relies on it.
-fn release(facts: &Facts<'_>) -> Judgement {
-    let Some(patch) = traffic::restore(facts.service) else {
-        return judged(facts, None, |claim| at_rest(facts, claim));
-    };
-    // Its owner wants nothing changed.
-    if facts.claims.iter().any(|claim| claim.paused && claim.stance.ports().is_some()) {
-        return judged(facts, None, |claim| at_rest(facts, claim));
-    }
-    let there = facts.claims.iter().any(|claim| is_recorded(facts, claim));
-    // The pods of one that is gone still answer while they end: kube-proxy leads to those where no other is ready.
-    let of_nobody = |pod: &PodFacts| !facts.claims.iter().any(|claim| has(claim, pod));
-    if !there && facts.pods.iter().any(|pod| pod.sidecar.is_some() && of_nobody(pod)) {
-        return Judgement { again: true, ..judged(facts, None, |_| Finding::Well) };
-    }
-    let why =
-        if there { "nobody behind it relies on it" } else { "whom it was turned for is gone" };
-    judged(facts, Some(Change::Restore { patch, why }), |claim| match claim.mode {
-        Traffic::Companion => at_rest(facts, claim),
-        Traffic::Auto | Traffic::Retarget => Finding::Well,
-    })
-}
-
 fn judged(facts: &Facts<'_>, change: Option<Change>, say: impl Fn(&Claim) -> Finding) -> Judgement {
     let concerned = facts.claims.iter().filter(|claim| claim.stance != Stance::Open);
     let findings: Vec<_> = concerned.map(|claim| (claim.reference.clone(), say(claim))).collect();
-    let again = findings.iter().any(|(_, finding)| matches!(finding, Finding::Awaited(_)));
-    Judgement { change, findings, again }
+    let awaited = findings.iter().any(|(_, finding)| matches!(finding, Finding::Awaited(_)));
+    let awaits = if awaited { Awaits::Change } else { Awaits::Nothing };
+    Judgement { change, findings, awaits }
 }
 
 #[cfg(test)]

@@ -8,6 +8,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 const PORTS: Ports = Ports { proxy: 4180, admin: 44180, upstream: 8080 };
+/// Longer than a workload that is gone is waited for.
+const LONG: Option<Duration> = Some(Duration::from_hours(1));
+const JUST_NOW: Option<Duration> = Some(Duration::ZERO);
 const NAMES: [&str; 4] = ["blue", "canary", "green", "web"];
 
 fn workload(name: &str) -> Value {
@@ -40,6 +43,10 @@ prop_compose! {
             object: None,
         }
     }
+}
+
+fn gone() -> impl Strategy<Value = Option<Duration>> {
+    prop_oneof![Just(None), Just(JUST_NOW), Just(LONG)]
 }
 
 /// At most one claim of each name.
@@ -144,9 +151,9 @@ proptest! {
 
     #[test]
     fn what_was_protected_is_open_for_nobody_who_relies_on_it(
-        service in services(), claims in claims(), pods in pods(),
+        service in services(), claims in claims(), pods in pods(), gone in gone(),
     ) {
-        let facts = Facts { service: &service, claims: &claims, pods: &pods };
+        let facts = Facts { service: &service, claims: &claims, pods: &pods, gone };
         let judgement = decide(&facts);
         let after = after(&facts);
         let relying = || claims.iter().filter(|claim| claim.relies());
@@ -167,19 +174,26 @@ proptest! {
             let protects = |claim: &&Claim| claim.stance == Stance::Protected(PORTS);
             prop_assert!(relying().find(protects).is_none());
         }
+        let recorded = claims.iter().any(|claim| is_recorded(&facts, claim));
+        let paused = claims.iter().any(|claim| claim.paused);
+        if traffic::is_turned(&service) && !recorded && !paused && gone == JUST_NOW {
+            prop_assert!(relying().next().is_some() || !is_open(&after), "{after:#}");
+        }
     }
 
     #[test]
-    fn a_second_look_changes_nothing(service in services(), claims in claims(), pods in pods()) {
-        let after = after(&Facts { service: &service, claims: &claims, pods: &pods });
-        let again = decide(&Facts { service: &after, claims: &claims, pods: &pods }).change;
+    fn a_second_look_changes_nothing(
+        service in services(), claims in claims(), pods in pods(), gone in gone(),
+    ) {
+        let after = after(&Facts { service: &service, claims: &claims, pods: &pods, gone });
+        let again = decide(&Facts { service: &after, claims: &claims, pods: &pods, gone }).change;
         prop_assert!(again.is_none(), "{again:?}");
     }
 
     #[test]
     fn no_request_is_led_to_a_pod_without_sidecar_the_first_time(claims in claims(), pods in pods()) {
         let service = service(Past::NeverTurned, "web", false);
-        let facts = Facts { service: &service, claims: &claims, pods: &pods };
+        let facts = Facts { service: &service, claims: &claims, pods: &pods, gone: LONG };
         let relies = |claim: &Claim| claim.relies() && claim.protected_before;
         if traffic::is_turned(&after(&facts)) && !claims.iter().any(relies) {
             prop_assert!(pods.iter().all(|pod| pod.terminating || pod.sidecar.is_some()));
@@ -188,7 +202,7 @@ proptest! {
 
     #[test]
     fn everybody_concerned_is_told(service in services(), claims in claims(), pods in pods()) {
-        let told = decide(&Facts { service: &service, claims: &claims, pods: &pods }).findings;
+        let told = decide(&Facts { service: &service, claims: &claims, pods: &pods, gone: LONG }).findings;
         let concerned = claims.iter().filter(|claim| claim.stance != Stance::Open).count();
         prop_assert_eq!(told.len(), concerned);
     }
@@ -222,9 +236,22 @@ fn a_service_whose_workload_is_gone_waits_for_pods_of_nobody_only() {
     for (of, waits) in [("gone", true), ("web", false)] {
         let pods = [pod(of)];
         let claims = std::slice::from_ref(&leaving);
-        let judgement = decide(&Facts { service: &service, claims, pods: &pods });
-        assert_eq!((judgement.change.is_none(), judgement.again), (waits, waits), "{of}");
+        let facts = Facts { service: &service, claims, pods: &pods, gone: LONG };
+        let judgement = decide(&facts);
+        let awaits = if waits { Awaits::Workload } else { Awaits::Nothing };
+        assert_eq!((judgement.change.is_none(), judgement.awaits), (waits, awaits), "{of}");
+        // It may come again, and its first pods have no sidecar.
+        let judgement = decide(&Facts { gone: JUST_NOW, ..facts });
+        assert!(judgement.change.is_none() && judgement.awaits == Awaits::Workload, "{of}");
     }
+}
+
+#[test]
+fn a_service_that_is_changed_back_while_its_workload_is_gone_is_turned_again() {
+    let service = service(Past::Reverted, "gone", false);
+    let facts = Facts { service: &service, claims: &[], pods: &[], gone: JUST_NOW };
+    assert!(!is_open(&after(&facts)));
+    assert!(is_open(&after(&Facts { gone: LONG, ..facts })));
 }
 
 fn asks(name: &str, stance: Stance) -> Claim {
@@ -244,7 +271,7 @@ fn asks(name: &str, stance: Stance) -> Claim {
 fn a_neighbour_without_a_sidecar_is_whom_the_next_step_is_about() {
     let service = service(Past::NeverTurned, "web", false);
     let claims = [asks("blue", Stance::Protected(PORTS)), asks("green", Stance::Open)];
-    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &[] });
+    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &[], gone: LONG });
     let [(_, Finding::Open(text))] = judgement.findings.as_slice() else {
         panic!("{:?}", judgement.findings)
     };
@@ -258,7 +285,7 @@ fn proxies_on_different_ports_behind_one_service_are_named() {
     let service = service(Past::NeverTurned, "web", false);
     let green = Stance::Protected(Ports { proxy: 4280, ..PORTS });
     let claims = [asks("blue", Stance::Protected(PORTS)), asks("green", green)];
-    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &[] });
+    let judgement = decide(&Facts { service: &service, claims: &claims, pods: &[], gone: LONG });
     assert!(judgement.change.is_none());
     let (_, finding) = judgement.findings.first().unwrap();
     assert!(
