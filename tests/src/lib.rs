@@ -7,6 +7,7 @@ pub mod client;
 pub mod cluster;
 pub mod eventually;
 pub mod keycloak;
+pub mod prober;
 pub mod process;
 pub mod provider;
 pub mod proxy;
