@@ -10,6 +10,7 @@ mod guard;
 mod guarded;
 mod idle;
 mod injection;
+mod killed;
 mod levels;
 mod lifecycle;
 mod load;
