@@ -4,10 +4,12 @@
 //! What is watched and what a reconcile does is the caller's. Nothing here knows a kind.
 
 mod backoff;
+mod fingerprint;
 mod queue;
 mod running;
 mod watch;
 
+pub(crate) use fingerprint::Fingerprints;
 pub(crate) use queue::{Queue, Requests, queue};
 pub(crate) use running::Running;
 pub(crate) use watch::{Change, Objects, follow};

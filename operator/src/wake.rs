@@ -3,7 +3,7 @@
 //! A workload or Service that has nothing to do with us costs no request.
 
 use crate::condition::find;
-use crate::controller::Queue;
+use crate::controller::{Fingerprints, Queue};
 use crate::inject::{INJECT, asks_for, concerns};
 use crate::report::Guarded;
 use crate::service_controller::{self, Board};
@@ -12,10 +12,9 @@ use crate::workload_controller::Desk;
 use crds::ConditionType;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource as _, ResourceExt as _};
-use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 /// The end by which other parts ask for turns.
 #[derive(Clone)]
@@ -25,9 +24,11 @@ pub(crate) struct Wake {
     workloads: Queue<workload::Watched>,
     services: Queue<service_controller::Watched>,
     objects: Queue<Guarded>,
-    /// What of each object decides over its workloads, as it was seen last. Its status changes with each of their pods, and
-    /// would give each time a turn to all of them.
-    decisive: Arc<Mutex<HashMap<ObjectRef<Guarded>, u64>>>,
+    /// What of each object decides over its workloads. Its status changes with each of their pods, and would give each time a
+    /// turn to all of them.
+    decisive: Fingerprints<Guarded>,
+    /// What of each workload decides over itself and its Services. Its status changes with each of its pods.
+    turning: Fingerprints<workload::Watched>,
 }
 
 impl Wake {
@@ -37,7 +38,14 @@ impl Wake {
         services: Queue<service_controller::Watched>,
         objects: Queue<Guarded>,
     ) -> Self {
-        Self { places: Arc::default(), workloads, services, objects, decisive: Arc::default() }
+        Self {
+            places: Arc::default(),
+            workloads,
+            services,
+            objects,
+            decisive: Fingerprints::default(),
+            turning: Fingerprints::default(),
+        }
     }
 
     /// Says where the stores and memories are.
@@ -51,13 +59,7 @@ impl Wake {
         let reference = ObjectRef::from_obj(object);
         let Some((board, _)) = self.places.get() else { return self.objects.push(reference) };
         let now = board.objects.get(&reference).map(|_| decisive(object));
-        let mut all = self.decisive.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = match now {
-            Some(now) => all.insert(reference.clone(), now),
-            None => all.remove(&reference),
-        };
-        drop(all);
-        if now.is_some() && before == now {
+        if !self.decisive.is_news(&reference, now) {
             return;
         }
         self.objects.push(reference);
@@ -76,9 +78,12 @@ impl Wake {
         let Some((board, desk)) = self.places.get() else { return };
         let reference = ObjectRef::from_obj(workload);
         let named = workload.reference();
-        let gone = board.workloads.get(&reference).is_none();
-        if gone {
+        let now = board.workloads.get(&reference).map(|_| workload.fingerprint());
+        if now.is_none() {
             desk.forget(&named);
+        }
+        if !self.turning.is_news(&reference, now) {
+            return self.pods_moved(workload, board, desk);
         }
         let misplaced = workload.pod_annotation(INJECT).is_some();
         let ours = concerns(workload.meta()) || misplaced || desk.is_known(&named);
@@ -88,6 +93,15 @@ impl Wake {
             desk.notice(workload);
             self.workloads.push(reference);
         }
+    }
+
+    /// Only the status of a workload changed: so its pods did, for which its observer and Services wait.
+    fn pods_moved(&self, workload: &workload::Watched, board: &Board, desk: &Desk) {
+        let named = workload.reference();
+        if desk.is_known(&named) {
+            desk.look(&named);
+        }
+        self.services_of(workload, board, |service| board.awaits(service));
     }
 
     /// A Service was listed, changed or deleted.

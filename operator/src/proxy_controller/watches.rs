@@ -3,7 +3,7 @@
 use super::reconcile;
 use crate::budget::Share;
 use crate::context::Context;
-use crate::controller::{Change, Controller, Objects, Queue, Requests, follow};
+use crate::controller::{Change, Controller, Fingerprints, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
 use crate::report::Guarded;
 use crate::scope::Scope;
@@ -12,10 +12,13 @@ use futures_util::FutureExt as _;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use kube::{Resource, ResourceExt as _};
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 /// What was made for stand-alone proxies, as far as the watches know: that something is there may be believed, that it is not
@@ -50,10 +53,14 @@ pub(crate) fn start(
     seen: impl Fn(&Guarded, Change) + Send + 'static,
     tasks: &mut Tasks,
 ) -> (Objects<Guarded>, Made) {
-    let own = queue.clone();
+    let (own, known) = (queue.clone(), Fingerprints::default());
     let (objects, watch) =
         follow::<Guarded>(scope.api(client), scope.watch(), move |object, change| {
-            own.push(ObjectRef::from_obj(object));
+            let reference = ObjectRef::from_obj(object);
+            let now = (change == Change::Applied).then(|| wished(object));
+            if known.is_news(&reference, now) {
+                own.push(reference);
+            }
             seen(object, change);
         });
     tasks.spawn(watch);
@@ -70,6 +77,16 @@ pub(crate) fn start(
             || holds(&accounts, namespace, name)
     });
     (objects, made)
+}
+
+/// A number that changes with all of an object that its own turn is derived from. The status is written by that turn.
+fn wished(object: &Guarded) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let ObjectMeta { uid, generation, deletion_timestamp, labels, annotations, finalizers, .. } =
+        object.meta();
+    (uid, generation, deletion_timestamp.is_some()).hash(&mut hasher);
+    (labels, annotations, finalizers).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// Whether a watch knows of something. Before its first list has arrived, anything may be there.

@@ -135,6 +135,14 @@ impl Board {
         self.put(&namespace, &service.name_any(), None, Awaits::Nothing);
     }
 
+    /// Whether a Service may change with the pods behind it.
+    pub(crate) fn awaits(&self, service: &Watched) -> bool {
+        let key = (service.namespace().unwrap_or_default(), service.name_any());
+        let open = |(_, finding): &(WorkloadRef, Finding)| matches!(finding, Finding::Open(_));
+        let all = self.locked();
+        all.get(&key).is_some_and(|found| found.looks > 0 || found.findings.iter().any(open))
+    }
+
     /// What is known of the Services of a workload; nothing while one of them has had no turn since it changed: then it is not
     /// known, and whatever was said before still counts.
     pub(crate) fn routing(&self, workload: &workload::Watched) -> Option<Routing> {

@@ -2,12 +2,15 @@
 //! live by whoever needs it.
 
 use super::{Kind, WorkloadRef};
+use crds::OAuth2Proxy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
 
 /// A Deployment, as far as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -15,12 +18,49 @@ pub(crate) struct Watched {
     metadata: ObjectMeta,
     #[serde(default)]
     spec: Spec,
+    #[serde(default)]
+    status: Status,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Spec {
     #[serde(default)]
     template: Template,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Status {
+    #[serde(default, rename = "conditions", deserialize_with = "failures")]
+    failures: Vec<Condition>,
+}
+
+/// What is read of a condition.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+struct Condition {
+    #[serde(rename = "type", default)]
+    type_: String,
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    reason: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// The conditions that tell of a rollout that does not get on; the others change with every pod.
+fn failures<'de, D: Deserializer<'de>>(conditions: D) -> Result<Vec<Condition>, D::Error> {
+    let mut all = Option::<Vec<Condition>>::deserialize(conditions)?.unwrap_or_default();
+    all.retain(|one| is_failure(&one.type_, &one.status, &one.reason));
+    Ok(all)
+}
+
+/// Whether a condition of a workload tells of a rollout that does not get on.
+pub(crate) fn is_failure(type_: &str, status: &str, reason: &str) -> bool {
+    match (type_, status) {
+        ("ReplicaFailure", "True") => true,
+        ("Progressing", "False") => reason == "ProgressDeadlineExceeded",
+        _ => false,
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,6 +86,21 @@ impl Watched {
     /// An annotation of its pods.
     pub(crate) fn pod_annotation(&self, name: &str) -> Option<&str> {
         self.spec.template.metadata.annotations.get(name).map(String::as_str)
+    }
+
+    /// A number that changes with all that its own turns and those of its Services are derived from: a change of the rest of
+    /// its status tells of pods that came, became ready or went, and of those alone.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        let ObjectMeta { uid, generation, deletion_timestamp, labels, annotations, .. } =
+            &self.metadata;
+        (uid, generation, deletion_timestamp.is_some(), labels).hash(&mut hasher);
+        let group = OAuth2Proxy::group(&());
+        let ours = |name: &str| name.split_once('/').is_some_and(|(prefix, _)| prefix == group);
+        let annotations = annotations.iter().flatten();
+        annotations.filter(|(name, _)| ours(name)).for_each(|one| one.hash(&mut hasher));
+        self.status.failures.hash(&mut hasher);
+        hasher.finish()
     }
 
     /// Its name.
@@ -84,5 +139,50 @@ impl Resource for Watched {
 
     fn meta_mut(&mut self) -> &mut ObjectMeta {
         &mut self.metadata
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn its_number_changes_with_what_turns_read_and_not_with_its_pods() {
+        let deployment = json!({
+            "metadata": {
+                "name": "web", "namespace": "shop", "uid": "u", "generation": 2, "resourceVersion": "10",
+                "annotations": {"oauth2proxy.dev/inject": "main", "example.com/note": "a"},
+            },
+            "status": {"readyReplicas": 1, "conditions": [
+                {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": "1 of 2"},
+            ]},
+        });
+        let of = |path: &str, value: Value| {
+            let mut changed = deployment.clone();
+            *changed.pointer_mut(path).unwrap() = value;
+            serde_json::from_value::<Watched>(changed).unwrap().fingerprint()
+        };
+        let same = of("/metadata/name", json!("web"));
+        for (path, value) in [
+            ("/metadata/resourceVersion", json!("11")),
+            ("/metadata/annotations/example.com~1note", json!("b")),
+            ("/status/readyReplicas", json!(2)),
+            ("/status/conditions/0/message", json!("2 of 2")),
+            ("/status/conditions", json!(null)),
+        ] {
+            assert_eq!(of(path, value), same, "{path}");
+        }
+        for (path, value) in [
+            ("/metadata/uid", json!("v")),
+            ("/metadata/generation", json!(3)),
+            ("/metadata/annotations/oauth2proxy.dev~1inject", json!("false")),
+            (
+                "/status/conditions/0",
+                json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "quota"}),
+            ),
+        ] {
+            assert_ne!(of(path, value), same, "{path}");
+        }
     }
 }

@@ -218,7 +218,7 @@ impl Desk {
     }
 
     /// Has the pods of a workload looked at.
-    pub(super) fn look(&self, key: &WorkloadRef) {
+    pub(crate) fn look(&self, key: &WorkloadRef) {
         self.observe.push(ObjectRef::new(&key.name).within(&key.namespace));
     }
 

@@ -4,7 +4,7 @@ use crate::failure::Failure;
 use crate::inject::{INJECT, Injection, Recorded, Refusal, Removal};
 use crate::live::{Applied, Collection, Live};
 use crate::traffic::name_of;
-use crate::workload::Kind;
+use crate::workload::{Kind, is_failure};
 use crds::Reason;
 use serde_json::{Value, json};
 
@@ -167,11 +167,8 @@ pub(super) fn rollout_trouble(workload: &Value) -> Option<Refusal> {
         condition.get(field).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     conditions.into_iter().flatten().find_map(|condition| {
-        let failed = match (text(condition, "type").as_str(), text(condition, "status").as_str()) {
-            ("ReplicaFailure", "True") => true,
-            ("Progressing", "False") => text(condition, "reason") == "ProgressDeadlineExceeded",
-            _ => false,
-        };
+        let [type_, status, reason] = ["type", "status", "reason"].map(|field| text(condition, field));
+        let failed = is_failure(&type_, &status, &reason);
         failed.then(|| {
             let words = without_pods(&text(condition, "message"), name_of(workload));
             let message = format!(
