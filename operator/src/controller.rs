@@ -12,7 +12,7 @@ mod watch;
 pub(crate) use fingerprint::Fingerprints;
 pub(crate) use queue::{Queue, Requests, queue};
 pub(crate) use running::Running;
-pub(crate) use watch::{Change, Objects, follow};
+pub(crate) use watch::{Change, Kept, Objects, follow};
 
 use crate::budget::{Budget, Share};
 use crate::failure::Failure;

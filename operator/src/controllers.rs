@@ -2,7 +2,7 @@
 
 use crate::budget::Share;
 use crate::context::Context;
-use crate::controller::{Change, Controller, Objects, Queue, Requests, follow, queue};
+use crate::controller::{Change, Controller, Kept, Objects, Queue, Requests, follow, queue};
 use crate::inject::INJECT;
 use crate::report::Guarded;
 use crate::scope::Scope;
@@ -61,14 +61,16 @@ pub(crate) fn start(
     objects: &Objects<Guarded>,
     (wake, woken): (Wake, Woken),
 ) -> Started {
-    let (workloads, workload_watch) = follow(scope.api(&context.client), scope.watch(), {
-        let wake = wake.clone();
-        move |workload, _| wake.workload_seen(workload)
-    });
-    let (services, service_watch) = follow(scope.api(&context.client), scope.watch(), {
-        let wake = wake.clone();
-        move |service, _| wake.service_seen(service)
-    });
+    let (workloads, workload_watch) =
+        follow(scope.api(&context.client), scope.watch(), Kept::ours(), {
+            let wake = wake.clone();
+            move |workload, _| wake.workload_seen(workload)
+        });
+    let (services, service_watch) =
+        follow(scope.api(&context.client), scope.watch(), Kept::ours(), {
+            let wake = wake.clone();
+            move |service, _| wake.service_seen(service)
+        });
     let reports = context.reports.clone();
     let desk = Arc::new(Desk::new(
         scope.to_string(),
@@ -240,7 +242,15 @@ where
             }
         }
     };
-    let (objects, watch) = follow(scope.api(&context.client), which, seen);
+    // Jobs come and go by the thousand, and hardly one asks.
+    let kept = Kept::only({
+        let desk = Arc::clone(desk);
+        move |workload: &PartialObjectMeta<K>| {
+            let known = || unsupported::reference(workload).is_some_and(|key| desk.is_known(&key));
+            unsupported::asks(workload).is_some() || known()
+        }
+    });
+    let (objects, watch) = follow(scope.api(&context.client), which, kept, seen);
     let controller = Controller { name: "unsupported", share: Share::Told, objects, requests };
     let (context, desk) = (Arc::clone(context), Arc::clone(desk));
     let run = controller.task(context.gate.clone(), move |workload| {

@@ -4,7 +4,7 @@
 //! Watched by metadata, each such namespace by itself, and told once for each change of what is asked.
 
 use crate::context::Context;
-use crate::controller::{Change, follow};
+use crate::controller::{Change, Kept, follow};
 use crate::event::{Note, Tone};
 use crate::inject::{INJECT, INJECTED, OptIn, meaning};
 use crate::tasks::Task;
@@ -48,7 +48,8 @@ where
 {
     let (name, tell) = (namespace.to_owned(), tell.clone());
     let api = Api::<PartialObjectMeta<K>>::namespaced(context.client.clone(), namespace);
-    let (_, watch) = follow(api, watcher::Config::default(), move |asking, change| {
+    let nothing = Kept::only(|_| false);
+    let (_, watch) = follow(api, watcher::Config::default(), nothing, move |asking, change| {
         let consequence = match change {
             Change::Applied => say(asking),
             Change::Deleted => None,

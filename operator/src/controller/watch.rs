@@ -2,6 +2,7 @@
 
 use crate::tasks::Task;
 use futures_util::{StreamExt as _, pin_mut};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::utils::Backoff as _;
@@ -9,6 +10,7 @@ use kube::runtime::watcher::{self, DefaultBackoff, Event};
 use kube::runtime::{WatchStreamExt as _, watcher as watch};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::ops::Deref;
@@ -19,6 +21,10 @@ use tokio::time::{sleep, timeout};
 /// Objects of one answer to a list: it is read as a whole before it is taken apart, and an object may have a MiB and a half, so
 /// that ten times as many could take the memory of the process.
 const PAGE: u32 = 50;
+/// What our labels and annotations begin with.
+const PREFIX: &str = "oauth2proxy.dev/";
+/// And the label of everybody's by which our objects are known.
+const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Longest silence of a list. A watch may be silent, and has limits of its own; a
 /// list that got lost on its way would never end.
 const LISTING: Duration = Duration::from_secs(45);
@@ -82,12 +88,36 @@ pub(crate) enum Change {
     Deleted,
 }
 
-/// Watches a kind. `seen` is called for each object that is listed, changed or deleted.
+/// What the store of a watch keeps: of thousands of objects every part that nobody reads is memory for nothing.
+pub(crate) struct Kept<K> {
+    prune: fn(&mut ObjectMeta),
+    which: Box<dyn Fn(&K) -> bool + Send>,
+}
+
+impl<K> Kept<K> {
+    /// Every object, with all of its labels and annotations.
+    pub(crate) fn whole() -> Self {
+        Self { prune: prune_copies, which: Box::new(|_| true) }
+    }
+
+    /// Every object, with those labels and annotations that are ours.
+    pub(crate) fn ours() -> Self {
+        Self { prune: prune_all_but_ours, ..Self::whole() }
+    }
+
+    /// As [`Kept::ours`], and of the objects only these. Of all others is told, and nothing kept.
+    pub(crate) fn only(which: impl Fn(&K) -> bool + Send + 'static) -> Self {
+        Self { which: Box::new(which), ..Self::ours() }
+    }
+}
+
+/// Watches a kind. `seen` is called for each object that is listed, changed or deleted, as far as it is kept.
 ///
 /// The store is filled while the task runs.
 pub(crate) fn follow<K>(
     api: Api<K>,
     config: watcher::Config,
+    Kept { prune, which }: Kept<K>,
     seen: impl Fn(&K, Change) + Send + 'static,
 ) -> (Objects<K>, Task)
 where
@@ -102,7 +132,8 @@ where
     let run = async move {
         let mut backoff = DefaultBackoff::default();
         loop {
-            let events = watch(api.clone(), config.clone().page_size(PAGE)).modify(prune);
+            let events = watch(api.clone(), config.clone().page_size(PAGE))
+                .modify(|object| prune(object.meta_mut()));
             pin_mut!(events);
             let mut listed = false;
             loop {
@@ -118,7 +149,7 @@ where
                             // A list alone is no success: what fails may be the watch behind it.
                             Event::Apply(_) | Event::Delete(_) => backoff.reset(),
                         }
-                        take(event, &mut writer, &kept, &seen);
+                        take(event, &mut writer, (&kept, &which), &seen);
                         if listed {
                             tell.send_replace(true);
                         }
@@ -142,13 +173,23 @@ where
 }
 
 /// Brings the store up to date, and tells of what that changed.
-fn take<K>(event: Event<K>, writer: &mut Writer<K>, kept: &Store<K>, seen: &impl Fn(&K, Change))
-where
+fn take<K>(
+    event: Event<K>,
+    writer: &mut Writer<K>,
+    (kept, which): (&Store<K>, &impl Fn(&K) -> bool),
+    seen: &impl Fn(&K, Change),
+) where
     K: Resource + Clone,
     K::DynamicType: Default + Eq + Hash + Clone,
 {
     let before = if matches!(event, Event::InitDone) { kept.state() } else { Vec::new() };
-    writer.apply_watcher_event(&event);
+    // The store first: what is told of is to be found there.
+    match &event {
+        Event::Apply(object) | Event::InitApply(object) if !which(object) => {
+            writer.apply_watcher_event(&Event::Delete(object.clone()));
+        }
+        event => writer.apply_watcher_event(event),
+    }
     match event {
         Event::Apply(object) | Event::InitApply(object) => seen(&object, Change::Applied),
         Event::Delete(object) => seen(&object, Change::Deleted),
@@ -171,15 +212,31 @@ fn is_too_old(error: &watcher::Error) -> bool {
     matches!(error, watcher::Error::WatchStartFailed(kube::Error::Api(status)) if status.code == 410)
 }
 
-/// Drops what nobody reads and takes most of the room: who manages which field, and copies of the object in annotations.
-fn prune<K: Resource>(object: &mut K) {
-    let metadata = object.meta_mut();
+/// Drops what takes most of the room: who manages which field, and copies of the object in annotations.
+fn prune_copies(metadata: &mut ObjectMeta) {
     metadata.managed_fields = None;
-    if let Some(annotations) = &mut metadata.annotations {
-        annotations.retain(|name, _| {
-            name != "kubectl.kubernetes.io/last-applied-configuration"
-                && !name.starts_with("deployment.kubernetes.io/")
-        });
+    retain(&mut metadata.annotations, |name| {
+        name != "kubectl.kubernetes.io/last-applied-configuration"
+            && !name.starts_with("deployment.kubernetes.io/")
+    });
+}
+
+/// Drops all that is said of the object by others and for others.
+fn prune_all_but_ours(metadata: &mut ObjectMeta) {
+    let ours = |name: &str| name.starts_with(PREFIX) || name == MANAGED_BY;
+    metadata.managed_fields = None;
+    metadata.finalizers = None;
+    retain(&mut metadata.annotations, ours);
+    retain(&mut metadata.labels, ours);
+}
+
+/// An empty map takes no room, but one that has held something does.
+fn retain(map: &mut Option<BTreeMap<String, String>>, keep: impl Fn(&str) -> bool) {
+    if let Some(all) = map {
+        all.retain(|name, _| keep(name));
+        if all.is_empty() {
+            *map = None;
+        }
     }
 }
 

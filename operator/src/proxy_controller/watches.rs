@@ -3,7 +3,7 @@
 use super::reconcile;
 use crate::budget::Share;
 use crate::context::Context;
-use crate::controller::{Change, Controller, Fingerprints, Objects, Queue, Requests, follow};
+use crate::controller::{Change, Controller, Fingerprints, Kept, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
 use crate::report::Guarded;
 use crate::scope::Scope;
@@ -54,15 +54,20 @@ pub(crate) fn start(
     tasks: &mut Tasks,
 ) -> (Objects<Guarded>, Made) {
     let (own, known) = (queue.clone(), Fingerprints::default());
-    let (objects, watch) =
-        follow::<Guarded>(scope.api(client), scope.watch(), move |object, change| {
+    // Whole, so that any annotation can bring a turn about.
+    let (objects, watch) = follow::<Guarded>(
+        scope.api(client),
+        scope.watch(),
+        Kept::whole(),
+        move |object, change| {
             let reference = ObjectRef::from_obj(object);
             let now = (change == Change::Applied).then(|| wished(object));
             if known.is_news(&reference, now) {
                 own.push(reference);
             }
             seen(object, change);
-        });
+        },
+    );
     tasks.spawn(watch);
     let ours = scope.watch().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
     let (deployments, watch) = owned::<Deployment>(scope, client, ours.clone(), queue);
@@ -114,7 +119,7 @@ where
         + 'static,
 {
     let queue = queue.clone();
-    follow(scope.api::<PartialObjectMeta<K>>(client), config, move |made, _| {
+    follow(scope.api::<PartialObjectMeta<K>>(client), config, Kept::ours(), move |made, _| {
         if let (Some(object), Some(namespace)) = (made.labels().get(OBJECT), made.namespace()) {
             queue.push(ObjectRef::new(object).within(&namespace));
         }

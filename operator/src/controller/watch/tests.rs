@@ -74,6 +74,10 @@ struct Watched {
 
 /// Watches an API server that answers so, in this order.
 fn watched(answers: impl IntoIterator<Item = Answer>) -> Watched {
+    keeping(Kept::whole(), answers)
+}
+
+fn keeping(kept: Kept<ConfigMap>, answers: impl IntoIterator<Item = Answer>) -> Watched {
     let script = Script::default();
     script.answers.lock().unwrap().extend(answers);
     let server = script.clone();
@@ -85,7 +89,7 @@ fn watched(answers: impl IntoIterator<Item = Answer>) -> Watched {
     let api = Api::namespaced(Client::new(service, "shop"), "shop");
     let told = Arc::new(Mutex::new(Vec::new()));
     let own = Arc::clone(&told);
-    let (store, task) = follow(api, watcher::Config::default(), move |map: &ConfigMap, change| {
+    let (store, task) = follow(api, watcher::Config::default(), kept, move |map, change| {
         let metadata = &map.metadata;
         own.lock().unwrap().push(format!(
             "{change:?} {} {}",
@@ -200,8 +204,8 @@ async fn a_server_that_knows_no_version_any_more_is_not_flooded() {
     assert!((3..=20).contains(&lists), "{lists} lists in a minute");
 }
 
-#[tokio::test(start_paused = true)]
-async fn copies_of_an_object_in_its_own_annotations_are_not_kept() {
+/// A map with labels and annotations of ours and of others.
+fn laden() -> Value {
     let mut object = map("a", "1", 1);
     object["metadata"]["annotations"] = json!({
         "kubectl.kubernetes.io/last-applied-configuration": "{}",
@@ -209,12 +213,67 @@ async fn copies_of_an_object_in_its_own_annotations_are_not_kept() {
         "oauth2proxy.dev/inject": "main",
         "meta.helm.sh/release-name": "web",
     });
+    object["metadata"]["labels"] = json!({
+        "app.kubernetes.io/managed-by": "oauth2-proxy-operator", "app": "web", "oauth2proxy.dev/traffic": "turned",
+    });
     object["metadata"]["managedFields"] = json!([{"manager": "kubectl"}]);
-    let watched = watched([Answer::List(vec![object], 1)]);
+    object
+}
+
+/// The names of the labels and annotations that are kept of it.
+async fn kept(kept: Kept<ConfigMap>) -> Vec<String> {
+    let watched = keeping(kept, [Answer::List(vec![laden()], 1)]);
     watched.until("Applied a 1").await;
     watched.store.listed().await;
     let state = watched.store.state();
-    let kept: Vec<_> = state[0].metadata.annotations.iter().flat_map(|all| all.keys()).collect();
-    assert_eq!(kept, ["meta.helm.sh/release-name", "oauth2proxy.dev/inject"]);
-    assert_eq!(state[0].metadata.managed_fields, None);
+    let metadata = &state[0].metadata;
+    assert_eq!(metadata.managed_fields, None);
+    let maps = [&metadata.annotations, &metadata.labels];
+    maps.into_iter().flatten().flat_map(|all| all.keys().cloned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn copies_of_an_object_in_its_own_annotations_are_not_kept() {
+    assert_eq!(
+        kept(Kept::whole()).await,
+        [
+            "meta.helm.sh/release-name",
+            "oauth2proxy.dev/inject",
+            "app",
+            "app.kubernetes.io/managed-by",
+            "oauth2proxy.dev/traffic"
+        ]
+    );
+    assert_eq!(
+        kept(Kept::ours()).await,
+        ["oauth2proxy.dev/inject", "app.kubernetes.io/managed-by", "oauth2proxy.dev/traffic"]
+    );
+}
+
+#[test]
+fn the_label_of_our_objects_is_the_one_that_is_kept() {
+    assert_eq!(MANAGED_BY, crate::object::MANAGED_BY.0);
+    assert!(crate::object::OBJECT.starts_with(PREFIX));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_kept_is_told_of_all_the_same_and_goes_when_it_is_no_longer_wanted() {
+    let of = |name: &str, version: u32, wanted: bool| {
+        let mut map = map(name, name, version);
+        map["data"] = json!({"wanted": wanted.to_string()});
+        map
+    };
+    let wanted = |map: &ConfigMap| map.data.as_ref().is_some_and(|data| data["wanted"] == "true");
+    let changes = [of("a", 3, false), of("b", 4, true)].map(|map| line("MODIFIED", &map));
+    let watched = keeping(
+        Kept::only(wanted),
+        [
+            Answer::List(vec![of("a", 1, true), of("b", 2, false), of("c", 2, true)], 2),
+            Answer::Open(changes.concat()),
+        ],
+    );
+    watched.until("Applied b b").await;
+    let told = watched.told.lock().unwrap().clone();
+    assert_eq!(told, ["Applied a a", "Applied b b", "Applied c c", "Applied a a", "Applied b b"]);
+    assert_eq!(watched.names(), ["b", "c"]);
 }
