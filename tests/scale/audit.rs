@@ -15,6 +15,8 @@ pub(crate) struct Audit(PathBuf);
 #[serde(rename_all = "camelCase")]
 struct Event {
     verb: String,
+    #[serde(rename = "requestURI", default)]
+    uri: String,
     object_ref: Option<Object>,
 }
 
@@ -22,13 +24,17 @@ struct Event {
 #[serde(default)]
 struct Object {
     namespace: String,
+    name: String,
     resource: String,
     subresource: String,
 }
 
-/// How many requests there were, by verb and resource.
+/// How many requests there were, by verb and resource, and how often each thing was written.
 #[derive(Debug, Default)]
-pub(crate) struct Requests(BTreeMap<(String, String), u64>);
+pub(crate) struct Requests {
+    all: BTreeMap<(String, String), u64>,
+    written: BTreeMap<String, u64>,
+}
 
 impl Audit {
     pub(crate) fn of(cluster: &Cluster) -> Self {
@@ -59,24 +65,35 @@ impl Audit {
         let mut requests = Requests::default();
         for line in BufReader::new(file).lines() {
             let Ok(event) = serde_json::from_str::<Event>(&line?) else { continue };
-            let object = event.object_ref.unwrap_or_default();
-            if !wanted(&object) {
-                continue;
+            let object = event.object_ref.as_ref();
+            if object.is_none_or(&wanted) {
+                requests.add(event);
             }
-            let resource = match object.subresource.as_str() {
-                "" => object.resource,
-                subresource => format!("{}/{subresource}", object.resource),
-            };
-            *requests.0.entry((event.verb, resource)).or_default() += 1;
         }
         Ok(requests)
     }
 }
 
 impl Requests {
+    fn add(&mut self, Event { verb, uri, object_ref }: Event) {
+        let object = object_ref.unwrap_or_default();
+        let mut resource = match object.subresource.as_str() {
+            "" => object.resource,
+            subresource => format!("{}/{subresource}", object.resource),
+        };
+        if is_write(&verb, &resource) && !object.name.is_empty() {
+            *self.written.entry(format!("{resource} {}", object.name)).or_default() += 1;
+        }
+        // Not a collection: the few pods that one selector names, which no watch keeps.
+        if verb == "list" && !object.namespace.is_empty() && uri.contains("labelSelector=") {
+            resource.push_str(" of a selector");
+        }
+        *self.all.entry((verb, resource)).or_default() += 1;
+    }
+
     fn of(&self, wanted: impl Fn(&str, &str) -> bool) -> u64 {
         let fits = |((verb, resource), _): &(&(String, String), &u64)| wanted(verb, resource);
-        self.0.iter().filter(fits).map(|(_, count)| count).sum()
+        self.all.iter().filter(fits).map(|(_, count)| count).sum()
     }
 
     /// All but those that last: watches.
@@ -86,9 +103,19 @@ impl Requests {
 
     /// Writes, renewals of the Lease left out.
     pub(crate) fn writes(&self) -> u64 {
-        self.of(|verb, resource| {
-            ["create", "update", "patch", "delete"].contains(&verb) && resource != "leases"
-        })
+        self.of(is_write)
+    }
+
+    /// Writes of events.
+    pub(crate) fn events(&self) -> u64 {
+        self.of(|verb, resource| is_write(verb, resource) && resource == "events")
+    }
+
+    /// What was written most often, statuses of objects left out, and how often that was.
+    pub(crate) fn most_written(&self) -> (&str, u64) {
+        let things = self.written.iter().filter(|(thing, _)| !thing.contains("/status "));
+        let most = things.max_by_key(|(_, count)| **count);
+        most.map_or(("nothing", 0), |(thing, count)| (thing, *count))
     }
 
     /// Renewals of the Lease, with what is read for them.
@@ -96,15 +123,24 @@ impl Requests {
         self.of(|_, resource| resource == "leases")
     }
 
-    /// Lists.
+    /// Lists of whole collections, as long as there are things.
     pub(crate) fn lists(&self) -> u64 {
-        self.of(|verb, _| verb == "list")
+        self.of(|verb, resource| verb == "list" && !resource.ends_with(" of a selector"))
+    }
+
+    /// Lists of the pods of one workload or Service.
+    pub(crate) fn looks(&self) -> u64 {
+        self.of(|verb, resource| verb == "list" && resource.ends_with(" of a selector"))
     }
 
     /// Each kind with its count, those of the Lease left out.
     pub(crate) fn lines(&self) -> Vec<String> {
         let own =
-            self.0.iter().filter(|((verb, resource), _)| verb != "watch" && resource != "leases");
+            self.all.iter().filter(|((verb, resource), _)| verb != "watch" && resource != "leases");
         own.map(|((verb, resource), count)| format!("{count} {verb} {resource}")).collect()
     }
+}
+
+fn is_write(verb: &str, resource: &str) -> bool {
+    ["create", "update", "patch", "delete"].contains(&verb) && resource != "leases"
 }

@@ -3,8 +3,10 @@
 //! and fails if one is missed.
 
 mod audit;
+mod change;
 mod objects;
 mod play;
+mod pods;
 mod program;
 mod report;
 mod silent;
@@ -26,6 +28,8 @@ use tokio::time::{Instant, sleep};
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
+/// How long is waited for what a change brings with it.
+const AFTERWARDS: Duration = Duration::from_secs(15);
 /// Patience with the first sync.
 const PATIENCE: Duration = Duration::from_mins(40);
 
@@ -69,12 +73,17 @@ struct Asked {
     shape: Shape,
     rest: Duration,
     silent: usize,
+    counts_only: bool,
 }
 
 impl Asked {
     fn read(arguments: &[String]) -> Result<Self, String> {
-        let usage = "usage: scale PATH-OF-THE-OPERATOR OBJECTS WORKLOADS NAMESPACES SECONDS-OF-REST SILENT-WORKLOADS";
+        let usage = "usage: scale PATH-OF-THE-OPERATOR OBJECTS WORKLOADS NAMESPACES SECONDS-OF-REST SILENT-WORKLOADS [counts]";
         let [program, numbers @ ..] = arguments else { return Err(usage.to_owned()) };
+        let (numbers, counts_only) = match numbers {
+            [numbers @ .., last] if last == "counts" => (numbers, true),
+            numbers => (numbers, false),
+        };
         let numbers: Vec<usize> = numbers
             .iter()
             .map(|text| text.parse().map_err(|_| format!("`{text}` is no number; {usage}")))
@@ -87,7 +96,7 @@ impl Asked {
         }
         let rest = Duration::from_secs(u64::try_from(rest).unwrap_or(u64::MAX));
         let shape = Shape { objects, workloads, namespaces: namespaces.min(objects) };
-        Ok(Self { program: program.clone(), shape, rest, silent })
+        Ok(Self { program: program.clone(), shape, rest, silent, counts_only })
     }
 }
 
@@ -97,20 +106,38 @@ async fn measure(asked: Asked) -> Outcome<bool> {
     report::say("etcd and the API server start");
     let cluster = tokio::task::spawn_blocking(move || Cluster::api_server(&name)).await?;
     let client = client(cluster.kubeconfig()).await?;
-    let Asked { program, shape, rest, silent } = asked;
+    let Asked { program, shape, rest, silent, counts_only } = asked;
     let world = Arc::new(play::World::new(client.clone(), shape));
-    objects::create(&client, shape).await?;
     play::start(&world).await?;
+    objects::create(&client, shape).await?;
     world.until_pods(shape.workloads).await;
 
-    let mut report = Report::default();
+    let (mut report, log) = (Report::new(counts_only), Audit::of(&cluster));
     let operator = Program::start(&cluster, &program)?;
     let began = Instant::now();
     world.until_settled(began + PATIENCE).await?;
     let synced = began.elapsed();
-    let log = Audit::of(&cluster);
     report.sync((synced, operator.cpu()?), operator.memory()?, &log.since(0)?, shape);
 
+    at_rest((&operator, &log), rest, &mut report).await?;
+    changes(&client, &world, &log, &mut report).await?;
+    operator.stop().await?;
+    let mark = log.length()?;
+    let operator = Program::start(&cluster, &program)?;
+    let took = operator.until_quiet().await?;
+    report.restart((took, operator.cpu()?), operator.memory()?, &log.since(mark)?);
+    if silent > 0 {
+        silent::measure(&client, &world, silent, &mut report).await?;
+    }
+    drop(operator);
+    Ok(report.finish())
+}
+
+async fn at_rest(
+    (operator, log): (&Program, &Audit),
+    rest: Duration,
+    report: &mut Report,
+) -> Outcome<()> {
     // What the last answers of pods bring with them.
     sleep(Duration::from_secs(20)).await;
     let (mark, before) = (log.length()?, operator.cpu()?);
@@ -118,21 +145,28 @@ async fn measure(asked: Asked) -> Outcome<bool> {
     sleep(rest).await;
     let used = operator.cpu()?.saturating_sub(before);
     report.rest(rest, used, operator.memory()?, &log.since(mark)?);
+    Ok(())
+}
 
-    let mark = log.length()?;
-    let took = objects::change_object(&client, &world).await?;
-    sleep(Duration::from_secs(5)).await;
-    report.change("one object changed", took, &log.within("scale-0", mark)?);
-    let mark = log.length()?;
-    let took = objects::change_service(&client).await?;
-    sleep(Duration::from_secs(5)).await;
-    report.change("one Service changed back by somebody", took, &log.within("scale-0", mark)?);
-
-    if silent > 0 {
-        silent::measure(&client, &world, silent, &mut report).await?;
-    }
-    drop(operator);
-    Ok(report.finish())
+/// Changes one thing after the other, and waits each time until everything is as it should be again.
+async fn changes(
+    client: &Client,
+    world: &play::World,
+    log: &Audit,
+    report: &mut Report,
+) -> Outcome<()> {
+    let mut mark = log.length()?;
+    let mut measured = async |what: &str, took: Duration| -> Outcome<()> {
+        sleep(AFTERWARDS).await;
+        report.change(what, took, &log.within("scale-0", mark)?);
+        mark = log.length()?;
+        Ok(())
+    };
+    measured("one object changed", change::object(client, world).await?).await?;
+    measured("one Deployment labelled", change::label(client).await?).await?;
+    let reverted = change::template(client, world).await?;
+    measured("one Deployment applied without the sidecar", reverted).await?;
+    measured("one Service changed back", change::service(client).await?).await
 }
 
 async fn client(kubeconfig: &Path) -> Outcome<Client> {

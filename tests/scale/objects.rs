@@ -1,6 +1,5 @@
 //! What users would have applied: objects with their client Secrets, Deployments that ask for them, and Services.
 
-use crate::play::World;
 use crate::{Outcome, report};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::Request;
@@ -109,13 +108,8 @@ pub(crate) async fn object(client: &Client, namespace: &str, name: &str) -> Outc
     Ok(())
 }
 
-/// A Deployment that asks for an object, as `kubectl apply` leaves it, and its Service.
-pub(crate) async fn workload(
-    client: &Client,
-    namespace: &str,
-    name: &str,
-    of: &str,
-) -> Outcome<()> {
+/// A Deployment that asks for an object, as `kubectl apply` leaves it.
+pub(crate) fn deployment(name: &str, of: &str) -> Value {
     let spec = json!({
         "selector": {"matchLabels": {"app": name}},
         "template": {
@@ -131,50 +125,31 @@ pub(crate) async fn workload(
         },
     });
     let applied = spec.to_string();
-    let deployment = json!({
+    json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": name, "labels": {"app": name}, "annotations": {
             "oauth2proxy.dev/inject": of,
             "kubectl.kubernetes.io/last-applied-configuration": applied,
         }},
         "spec": spec,
-    });
+    })
+}
+
+/// A Deployment that asks for an object, and its Service.
+pub(crate) async fn workload(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    of: &str,
+) -> Outcome<()> {
     let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments");
-    send(client, "POST", &path, &deployment).await?;
+    send(client, "POST", &path, &deployment(name, of)).await?;
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": {"name": name},
         "spec": {"selector": {"app": name}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]},
     });
     send(client, "POST", &format!("/api/v1/namespaces/{namespace}/services"), &service).await?;
     Ok(())
-}
-
-/// Changes the first object, and waits until its workloads run what it asks for; how long that took.
-pub(crate) async fn change_object(client: &Client, world: &World) -> Outcome<Duration> {
-    let path = "/apis/oauth2proxy.dev/v1alpha1/namespaces/scale-0/oauth2proxies/o0";
-    let before = send(client, "GET", path, &Value::Null).await?;
-    let hash = before.pointer("/status/configHash").cloned();
-    let began = Instant::now();
-    let change = json!({"spec": {"access": {"emailDomains": ["example.com", "example.org"]}}});
-    send(client, "PATCH", path, &change).await?;
-    loop {
-        let now = send(client, "GET", path, &Value::Null).await?;
-        if now.pointer("/status/configHash") != hash.as_ref() && world.is_settled() {
-            return Ok(began.elapsed());
-        }
-        if began.elapsed() > Duration::from_mins(2) {
-            return Err(format!("the change of an object does not arrive: {now:#}").into());
-        }
-        sleep(Duration::from_millis(50)).await;
-    }
-}
-
-/// Points a Service at the application again; how long it takes until that is undone.
-pub(crate) async fn change_service(client: &Client) -> Outcome<Duration> {
-    let path = "/api/v1/namespaces/scale-0/services/w0";
-    let ports = json!({"spec": {"ports": [{"name": "http", "port": 80, "targetPort": 8080}]}});
-    send(client, "PATCH", path, &ports).await?;
-    until_turned(client, path, Instant::now()).await
 }
 
 /// Waits until a Service leads to a proxy; how long that took.

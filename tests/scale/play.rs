@@ -2,12 +2,15 @@
 //! once, with an address of the loopback network where one listener answers for all of them.
 
 use crate::objects::{CONCURRENCY, Shape, send};
+use crate::pods::{self, address, rolled_out, running};
 use crate::{Outcome, report, silent};
 use futures_util::{AsyncBufReadExt as _, TryStreamExt as _};
 use http::Request;
 use kube::Client;
 use serde_json::{Value, json};
+use std::collections::hash_map::DefaultHasher;
 use std::collections::{HashMap, HashSet};
+use std::hash::{Hash as _, Hasher as _};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,8 +40,8 @@ pub(crate) struct World {
 struct State {
     /// What each object's pods should have in force, and whether it is Ready for as many routed workloads.
     objects: HashMap<Key, Standing>,
-    /// The template that each Deployment's pod was made of; its text is the memory of a controller.
-    played: HashMap<Key, Value>,
+    /// The number of each Deployment's latest pod, and a hash of the template that it is made of.
+    played: HashMap<Key, (usize, u64)>,
     /// Deployments whose pod carries the sidecar.
     injected: HashSet<Key>,
     /// The object that the pod of an address belongs to; none: it is silent.
@@ -213,22 +216,30 @@ impl World {
 
     /// Whether the template of a Deployment has changed; then a number for its pod.
     fn is_new(&self, deployment: &Value) -> Option<usize> {
-        let template = deployment.pointer("/spec/template")?;
+        let mut hasher = DefaultHasher::new();
+        deployment.pointer("/spec/template")?.to_string().hash(&mut hasher);
+        let template = hasher.finish();
         let mut state = self.state();
         let key = key(deployment);
-        if state.played.get(&key) == Some(template) {
+        if state.played.get(&key).is_some_and(|(_, before)| *before == template) {
             return None;
         }
-        state.played.insert(key, template.clone());
         // Each gets an address of its own; that of the pod before is not used again.
         let number = state.pods.len();
         state.pods.insert(address(number), None);
+        state.played.insert(key, (number, template));
         Some(number)
     }
 
-    /// Replaces the pod of a Deployment.
+    fn is_latest(&self, key: &Key, number: usize) -> bool {
+        self.state().played.get(key).is_some_and(|(latest, _)| *latest == number)
+    }
+
+    /// Replaces the pod of a Deployment. Several of one Deployment may be under way at a time, in any order: each takes away the
+    /// pods with lower numbers, and its own if it is no longer the latest once that is there.
     async fn deploy(&self, deployment: &Value, number: usize) -> Outcome<()> {
-        let (namespace, name) = key(deployment);
+        let key = key(deployment);
+        let (namespace, name) = &key;
         let template = deployment.pointer("/spec/template").cloned().unwrap_or_default();
         let sidecar = template.pointer("/spec/initContainers/0").is_some();
         let of = text(deployment, "/metadata/annotations/oauth2proxy.dev~1inject");
@@ -236,77 +247,47 @@ impl World {
             let object = (namespace.clone(), of.to_owned());
             self.state().pods.insert(address(number), Some(object));
         }
-        let pods = format!("/api/v1/namespaces/{namespace}/pods");
+        let path = format!("/api/v1/namespaces/{namespace}/pods");
         let pod = format!("{name}-{number}");
-        send(&self.client, "POST", &pods, &self::pod(&template, &pod)).await?;
+        send(&self.client, "POST", &path, &pods::pod(&template, &pod)).await?;
         let status = running(&template, address(number));
-        send(&self.client, "PATCH", &format!("{pods}/{pod}/status"), &status).await?;
-        let others = format!("{pods}?labelSelector=app%3D{name}");
+        send(&self.client, "PATCH", &format!("{path}/{pod}/status"), &status).await?;
+        let others = format!("{path}?labelSelector=app%3D{name}");
         let listed: Value = self.client.request(Request::get(&others).body(Vec::new())?).await?;
+        let latest = self.is_latest(&key, number);
         for other in listed.get("items").and_then(Value::as_array).into_iter().flatten() {
-            let (_, other) = key(other);
-            if other != pod {
-                let at_once = json!({"gracePeriodSeconds": 0});
-                send(&self.client, "DELETE", &format!("{pods}/{other}"), &at_once).await?;
+            let (_, other) = self::key(other);
+            let before = other.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
+            if before.is_some_and(|before: usize| before < number || (before == number && !latest))
+            {
+                self.end(&format!("{path}/{other}")).await?;
             }
+        }
+        if !latest {
+            return Ok(());
         }
         let path = format!("/apis/apps/v1/namespaces/{namespace}/deployments/{name}/status");
         let generation = deployment.pointer("/metadata/generation");
         send(&self.client, "PATCH", &path, &rolled_out(generation)).await?;
         if sidecar {
-            self.state().injected.insert((namespace, name));
+            self.state().injected.insert(key);
+        } else {
+            self.state().injected.remove(&key);
         }
         Ok(())
     }
-}
 
-/// The address of a pod: `127.1.0.1` and on.
-fn address(number: usize) -> IpAddr {
-    let number = u32::try_from(number).unwrap_or(u32::MAX).min(0xff_fff0);
-    IpAddr::V4(Ipv4Addr::from(0x7f01_0001_u32.wrapping_add(number)))
-}
-
-fn pod(template: &Value, name: &str) -> Value {
-    let with = |part: &str, field: &str, value: &str| {
-        let mut part = template.get(part).and_then(Value::as_object).cloned().unwrap_or_default();
-        part.insert(field.to_owned(), value.into());
-        part
-    };
-    // Bound to a node, so that nobody waits for a scheduler.
-    let (metadata, spec) = (with("metadata", "name", name), with("spec", "nodeName", "node1"));
-    json!({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
-}
-
-fn running(template: &Value, address: IpAddr) -> Value {
-    let of = |pointer: &str| -> Vec<Value> {
-        let containers = template.pointer(pointer).and_then(Value::as_array);
-        let status = |container: &Value| {
-            json!({
-                "name": container.get("name"), "image": container.get("image"), "imageID": "sha256:0",
-                "ready": true, "started": true, "restartCount": 0,
-                "state": {"running": {"startedAt": "2026-01-01T00:00:00Z"}},
-            })
-        };
-        containers.into_iter().flatten().map(status).collect()
-    };
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
-    json!({"status": {
-        "phase": "Running", "podIP": address, "podIPs": [{"ip": address}],
-        "conditions": conditions,
-        "initContainerStatuses": of("/spec/initContainers"),
-        "containerStatuses": of("/spec/containers"),
-    }})
-}
-
-fn rolled_out(generation: Option<&Value>) -> Value {
-    json!({"status": {
-        "observedGeneration": generation, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1, "availableReplicas": 1,
-        "conditions": [
-            {"type": "Available", "status": "True", "reason": "MinimumReplicasAvailable"},
-            {"type": "Progressing", "status": "True", "reason": "NewReplicaSetAvailable"},
-        ],
-    }})
+    /// Takes a pod away at once, if nobody else has.
+    async fn end(&self, path: &str) -> Outcome<()> {
+        let body = serde_json::to_vec(&json!({"gracePeriodSeconds": 0}))?;
+        let request =
+            Request::delete(path).header("content-type", "application/json").body(body)?;
+        match self.client.request::<Value>(request).await {
+            Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+            Err(error) => Err(format!("DELETE {path}: {error}").into()),
+            Ok(_) => Ok(()),
+        }
+    }
 }
 
 async fn answer_all(world: Arc<World>, listener: TcpListener) {
