@@ -5,6 +5,7 @@
 
 mod backoff;
 mod fingerprint;
+mod index;
 mod queue;
 mod running;
 mod watch;

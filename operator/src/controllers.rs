@@ -17,7 +17,7 @@ use k8s_openapi::api::batch::v1::{CronJob, Job};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Resource;
 use kube::core::{NamespaceResourceScope, PartialObjectMeta};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
@@ -74,16 +74,12 @@ pub(crate) fn start(
     let reports = context.reports.clone();
     let desk = Arc::new(Desk::new(
         scope.to_string(),
-        Store::clone(&workloads),
+        workloads.clone(),
         reports,
         (woken.turns, woken.observe.clone()),
     ));
-    let board = Arc::new(Board::new(
-        Store::clone(&workloads),
-        Store::clone(&services),
-        Store::clone(objects),
-        woken.observe,
-    ));
+    let board =
+        Arc::new(Board::new(workloads.clone(), services.clone(), objects.clone(), woken.observe));
     wake.place(Arc::clone(&board), Arc::clone(&desk));
     let all = Stores { workloads, services, objects: objects.clone() };
     let mut controllers = vec![

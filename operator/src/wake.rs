@@ -63,10 +63,9 @@ impl Wake {
             return;
         }
         self.objects.push(reference);
-        let (namespace, name) = (object.namespace(), object.name_any());
-        let asking = board.workloads.state_filter(|workload| {
-            workload.meta().namespace == namespace && asks_for(workload.meta(), &name)
-        });
+        let (namespace, name) = (object.namespace().unwrap_or_default(), object.name_any());
+        let asking =
+            board.workloads.within(&namespace, |workload| asks_for(workload.meta(), &name));
         for workload in asking {
             self.workloads.push(ObjectRef::from_obj(workload.as_ref()));
             self.services_of(&workload, board, |_| true);
@@ -126,10 +125,9 @@ impl Wake {
         board: &Board,
         wanted: impl Fn(&service_controller::Watched) -> bool,
     ) {
-        let (namespace, name) = (workload.namespace(), workload.name_any());
-        let related = board.services.state_filter(|service| {
-            service.meta().namespace == namespace
-                && !service.is_companion()
+        let (namespace, name) = (workload.namespace().unwrap_or_default(), workload.name_any());
+        let related = board.services.within(&namespace, |service| {
+            !service.is_companion()
                 && (service.selects(workload.pod_labels())
                     || service.workload().as_deref() == Some(&name))
                 && wanted(service)
@@ -142,11 +140,10 @@ impl Wake {
 
 /// Whether a Service of ours belongs to a workload that neither asks nor has anything.
 fn is_attached(workload: &workload::Watched, board: &Board) -> bool {
-    let (namespace, name) = (workload.namespace(), workload.name_any());
-    let attached = board.services.find(|service| {
-        service.meta().namespace == namespace && service.workload().as_deref() == Some(&name)
-    });
-    attached.is_some()
+    let (namespace, name) = (workload.namespace().unwrap_or_default(), workload.name_any());
+    let named =
+        |service: &service_controller::Watched| service.workload().as_deref() == Some(&name);
+    !board.services.within(&namespace, named).is_empty()
 }
 
 /// A number that changes with all of an object that its workloads, their Services and its own pods are judged by.

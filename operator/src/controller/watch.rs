@@ -1,5 +1,6 @@
 //! A watch that keeps a store current and tells of every object that it touches. It never gives up.
 
+use super::index::Index;
 use crate::tasks::Task;
 use futures_util::{StreamExt as _, pin_mut};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -14,6 +15,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch::{Receiver, channel};
 use tokio::time::{sleep, timeout};
@@ -36,6 +38,7 @@ where
     K::DynamicType: Hash + Eq,
 {
     store: Store<K>,
+    index: Index,
     listed: Receiver<bool>,
 }
 
@@ -45,7 +48,8 @@ where
     K::DynamicType: Hash + Eq + Clone,
 {
     fn clone(&self) -> Self {
-        Self { store: self.store.clone(), listed: self.listed.clone() }
+        let (store, index) = (self.store.clone(), self.index.clone());
+        Self { store, index, listed: self.listed.clone() }
     }
 }
 
@@ -66,16 +70,42 @@ where
     K: Resource + 'static,
     K::DynamicType: Hash + Eq,
 {
-    /// Those of a store that no watch fills.
+    /// Those of a store that a test fills by [`Objects::relist`].
     #[cfg(test)]
-    pub(super) fn listed_already(store: Store<K>) -> Self {
-        Self { store, listed: channel(true).1 }
+    pub(crate) fn listed_already(store: Store<K>) -> Self {
+        Self { store, index: Index::default(), listed: channel(true).1 }
     }
 
     /// Waits until the first list has arrived. Any number may wait; of those that wait for the store itself, kube wakes one.
     pub(crate) async fn listed(&self) {
         // Without a sender the process is ending.
         let _ = self.listed.clone().wait_for(|listed| *listed).await;
+    }
+}
+
+impl<K> Objects<K>
+where
+    K: Resource + Clone + 'static,
+    K::DynamicType: Default + Eq + Hash + Clone,
+{
+    /// Those of a namespace that are wanted, in any order.
+    pub(crate) fn within(&self, namespace: &str, wanted: impl Fn(&K) -> bool) -> Vec<Arc<K>> {
+        self.index.within(&self.store, namespace, wanted)
+    }
+
+    /// What a new list brings about, with all that is there.
+    #[cfg(test)]
+    pub(crate) fn relist(&self, writer: &mut Writer<K>, objects: Vec<K>) {
+        let all = objects.into_iter().map(Event::InitApply);
+        for event in [Event::Init].into_iter().chain(all).chain([Event::InitDone]) {
+            self.take(writer, event);
+        }
+    }
+
+    /// What an event brings about.
+    #[cfg(test)]
+    pub(super) fn take(&self, writer: &mut Writer<K>, event: Event<K>) {
+        take(event, writer, (self, &|_: &K| true), &|_: &K, _| {});
     }
 }
 
@@ -128,7 +158,8 @@ where
     let (tell, told) = channel(false);
     let kind = K::kind(&K::DynamicType::default()).into_owned();
     let name = format!("the watch of {}", api.resource_url());
-    let kept = store.clone();
+    let objects = Objects { store, index: Index::default(), listed: told };
+    let kept = objects.clone();
     let run = async move {
         let mut backoff = DefaultBackoff::default();
         loop {
@@ -169,17 +200,17 @@ where
             }
         }
     };
-    (Objects { store, listed: told }, Task::new(name, run))
+    (objects, Task::new(name, run))
 }
 
-/// Brings the store up to date, and tells of what that changed.
+/// Brings store and index up to date, and tells of what that changed.
 fn take<K>(
     event: Event<K>,
     writer: &mut Writer<K>,
-    (kept, which): (&Store<K>, &impl Fn(&K) -> bool),
+    (kept, which): (&Objects<K>, &impl Fn(&K) -> bool),
     seen: &impl Fn(&K, Change),
 ) where
-    K: Resource + Clone,
+    K: Resource + Clone + 'static,
     K::DynamicType: Default + Eq + Hash + Clone,
 {
     let before = if matches!(event, Event::InitDone) { kept.state() } else { Vec::new() };
@@ -187,8 +218,21 @@ fn take<K>(
     match &event {
         Event::Apply(object) | Event::InitApply(object) if !which(object) => {
             writer.apply_watcher_event(&Event::Delete(object.clone()));
+            kept.index.remove(object, kept);
         }
-        event => writer.apply_watcher_event(event),
+        Event::Apply(object) | Event::InitApply(object) => {
+            writer.apply_watcher_event(&event);
+            kept.index.add(object);
+        }
+        Event::Delete(object) => {
+            writer.apply_watcher_event(&event);
+            kept.index.remove(object, kept);
+        }
+        Event::Init => writer.apply_watcher_event(&event),
+        Event::InitDone => {
+            writer.apply_watcher_event(&event);
+            kept.index.keep(kept);
+        }
     }
     match event {
         Event::Apply(object) | Event::InitApply(object) => seen(&object, Change::Applied),

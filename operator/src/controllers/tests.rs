@@ -9,7 +9,6 @@ use crate::testing::{DEPLOYMENTS, OBJECTS, PODS, SERVICES, Server};
 use http::Method;
 use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::Event;
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -29,6 +28,8 @@ impl Scene {
         let server = Server::default();
         let context = testing::context(&server);
         let ((all, workloads), (behind, services), (known, objects)) = (store(), store(), store());
+        let all = Objects::listed_already(all);
+        let (behind, known) = (Objects::listed_already(behind), Objects::listed_already(known));
         let desk = Arc::new(Desk::new(
             "shop".to_owned(),
             all.clone(),
@@ -77,21 +78,13 @@ impl Scene {
 
     /// Shows the watches what is there.
     fn watch(&mut self) {
-        fn relist<K>(writer: &mut Writer<K>, objects: Vec<Value>)
-        where
-            K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Send + Sync + 'static,
-        {
-            writer.apply_watcher_event(&Event::Init);
-            for object in objects {
-                writer.apply_watcher_event(&Event::InitApply(
-                    serde_json::from_value(object).unwrap(),
-                ));
-            }
-            writer.apply_watcher_event(&Event::InitDone);
+        fn read<K: DeserializeOwned>(objects: Vec<Value>) -> Vec<K> {
+            objects.into_iter().map(|object| serde_json::from_value(object).unwrap()).collect()
         }
-        relist(&mut self.workloads, self.server.all(DEPLOYMENTS));
-        relist(&mut self.services, self.server.all(SERVICES));
-        relist(&mut self.objects, self.server.all(OBJECTS));
+        let board = &self.board;
+        board.workloads.relist(&mut self.workloads, read(self.server.all(DEPLOYMENTS)));
+        board.services.relist(&mut self.services, read(self.server.all(SERVICES)));
+        board.objects.relist(&mut self.objects, read(self.server.all(OBJECTS)));
     }
 
     /// One turn of a workload.

@@ -2,11 +2,11 @@
 //! that has had no turn since it changed is not known, and nothing is taken for routed while one is.
 
 use super::Watched;
-use crate::controller::Queue;
+use crate::controller::{Objects, Queue};
 use crate::report::Guarded;
 use crate::workload::{self, WorkloadRef};
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::{Resource as _, ResourceExt as _};
+use kube::ResourceExt as _;
+use kube::runtime::reflector::ObjectRef;
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -40,9 +40,9 @@ pub(super) enum Awaits {
 
 /// The stores, the findings, and who is to know of them.
 pub(crate) struct Board {
-    pub(crate) workloads: Store<workload::Watched>,
-    pub(crate) services: Store<Watched>,
-    pub(crate) objects: Store<Guarded>,
+    pub(crate) workloads: Objects<workload::Watched>,
+    pub(crate) services: Objects<Watched>,
+    pub(crate) objects: Objects<Guarded>,
     queue: Queue<workload::Watched>,
     found: Mutex<HashMap<(String, String), Found>>,
 }
@@ -73,9 +73,9 @@ pub(crate) struct Routing {
 impl Board {
     /// An empty one over the watched objects of a scope. `queue` is told of workloads for which something changed.
     pub(crate) fn new(
-        workloads: Store<workload::Watched>,
-        services: Store<Watched>,
-        objects: Store<Guarded>,
+        workloads: Objects<workload::Watched>,
+        services: Objects<Watched>,
+        objects: Objects<Guarded>,
         queue: Queue<workload::Watched>,
     ) -> Self {
         Self { workloads, services, objects, queue, found: Mutex::default() }
@@ -174,11 +174,8 @@ impl Board {
 
     /// The Services that select a workload's pods, companions aside.
     pub(crate) fn selecting(&self, workload: &workload::Watched) -> Vec<std::sync::Arc<Watched>> {
-        let namespace = workload.namespace();
-        self.services.state_filter(|service| {
-            service.meta().namespace == namespace
-                && !service.is_companion()
-                && service.selects(workload.pod_labels())
+        self.services.within(&workload.namespace().unwrap_or_default(), |service| {
+            !service.is_companion() && service.selects(workload.pod_labels())
         })
     }
 

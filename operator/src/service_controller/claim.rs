@@ -11,6 +11,7 @@ use crate::traffic::{self, Companion};
 use crate::workload::{self, Kind, WorkloadRef};
 use crds::{DeletionPolicy, OAuth2Proxy, Traffic};
 use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::Value;
 use std::sync::Arc;
@@ -87,12 +88,9 @@ pub(super) struct Behind {
 
 /// The watched workloads whose pods a Service selects, and the one that it is on record for.
 pub(super) fn around(service: &Watched, board: &Board) -> Vec<Arc<workload::Watched>> {
-    let namespace = service.namespace();
     let recorded = service.workload();
-    board.workloads.state_filter(|workload| {
-        workload.meta().namespace == namespace
-            && (service.selects(workload.pod_labels())
-                || recorded.as_deref() == Some(&workload.name_any()))
+    board.workloads.within(&service.namespace().unwrap_or_default(), |workload| {
+        service.selects(workload.pod_labels()) || recorded.as_deref() == Some(&workload.name_any())
     })
 }
 
@@ -200,13 +198,10 @@ fn mode(workload: &Value, recorded: &Recorded, object: Option<&Guarded>) -> (Tra
 
 /// The object that an opt-in means, as far as the watch knows.
 fn meant(asked: &OptIn, namespace: &str, board: &Board) -> Option<Arc<Guarded>> {
-    let here = |object: &Guarded| object.namespace().as_deref() == Some(namespace);
     match asked {
         OptIn::No => None,
-        OptIn::Named(name) => {
-            board.objects.find(|object| here(object) && object.name_any() == *name)
-        }
-        OptIn::Only => match board.objects.state_filter(here).as_slice() {
+        OptIn::Named(name) => board.objects.get(&ObjectRef::new(name).within(namespace)),
+        OptIn::Only => match board.objects.within(namespace, |_| true).as_slice() {
             [object] => Some(Arc::clone(object)),
             _ => None,
         },

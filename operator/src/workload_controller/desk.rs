@@ -1,142 +1,22 @@
 //! What the workload controller remembers between turns, in memory only. Losing all of it delays, and never misleads: every
 //! decision to write is made from live objects.
 
-use super::flapping::Repairs;
+use super::entries::{Entries, Entry};
+use super::memory::{Memory, Observed};
 use super::observe::Subject;
 use super::outcome;
-use super::template::Rewritten;
-use crate::controller::Queue;
-use crate::fleet::Said;
+use crate::controller::{Objects, Queue};
 use crate::inject::{OptIn, Refusal, asked_for, asks_for, belongs_to, is_recorded};
 use crate::metrics::Totals;
-use crate::pod::mounted::Files;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
 use crate::workload::{Watched, WorkloadRef};
 use crds::{Reason, Workload};
 use kube::Resource as _;
-use kube::runtime::reflector::{ObjectRef, Store};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use kube::runtime::reflector::ObjectRef;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// Looks at a workload in which something is under way: quickly at first, then with patience.
-const RESTLESS: [u64; 10] = [300, 300, 500, 500, 1000, 1000, 2000, 2000, 5000, 10_000];
-/// A pod that falls silent is believed what it said last for so many questions.
-const BENEFIT: u8 = 3;
-
-/// How often in a row something was under way.
-#[derive(Default)]
-pub(super) struct Ladder(usize);
-
-impl Ladder {
-    /// When to look again at what is under way.
-    pub(super) fn soon(&mut self) -> Duration {
-        let delay = RESTLESS.get(self.0).or(RESTLESS.last()).copied().unwrap_or(10_000);
-        self.0 = (self.0 + 1).min(RESTLESS.len());
-        Duration::from_millis(delay)
-    }
-
-    /// Whether a moment's wait has not turned into a state yet.
-    pub(super) fn is_patient(&self) -> bool {
-        self.0 < RESTLESS.len()
-    }
-
-    /// Nothing is under way.
-    pub(super) fn calm(&mut self) {
-        self.0 = 0;
-    }
-}
-
-/// Memory of the turns of one workload.
-#[derive(Default)]
-pub(super) struct Memory {
-    /// Repairs of the template.
-    pub(super) repairs: Repairs,
-    /// How the workload came back otherwise than it was applied.
-    pub(super) rewritten: Option<Rewritten>,
-    /// Since when no endpoint leads to the sidecar that is to be removed.
-    pub(super) left_since: Option<Instant>,
-    /// Turns in which a Service still led to the sidecar that is to be removed.
-    pub(super) leaving: Ladder,
-    /// Turns in which the object had not been got to yet.
-    pub(super) ladder: Ladder,
-}
-
-/// Memory of the looks at the pods of one workload.
-#[derive(Default)]
-pub(super) struct Observed {
-    /// Looks in a row at which something was under way.
-    pub(super) ladder: Ladder,
-    /// What each pod said last, by its uid, and how often it has been silent since.
-    said: HashMap<String, (Said, u8)>,
-}
-
-impl Observed {
-    /// Bridges a moment's silence of a pod.
-    pub(super) fn bridged(
-        &mut self,
-        pod: &str,
-        said: Result<Said, String>,
-    ) -> Result<Said, String> {
-        match said {
-            Ok(said) => {
-                self.said.insert(pod.to_owned(), (said.clone(), 0));
-                Ok(said)
-            }
-            Err(error) => match self.said.get_mut(pod) {
-                Some((last, silent)) if *silent < BENEFIT => {
-                    *silent += 1;
-                    Ok(last.clone())
-                }
-                _ => Err(error),
-            },
-        }
-    }
-
-    /// Forgets pods that are gone.
-    pub(super) fn keep_pods(&mut self, names: &[String]) {
-        self.said.retain(|pod, _| names.contains(pod));
-    }
-}
-
-/// What is known of one workload.
-#[derive(Clone, Debug)]
-pub(super) struct Entry {
-    /// Name of the object that it is about; absent: it cannot be told.
-    pub(super) object: Option<String>,
-    /// For the status.
-    pub(super) workload: Workload,
-    /// The configuration that it was judged by.
-    pub(super) config_hash: Option<String>,
-    /// What its pods said.
-    pub(super) pods: Vec<PodReport>,
-    /// Its direct connections.
-    pub(super) direct: u64,
-    /// Why it is refused.
-    pub(super) refusal: Option<Reason>,
-    /// When the look at its pods began; none: there is no sidecar to look for.
-    pub(super) looked: Option<Instant>,
-    /// The files that its template gives the proxy; none if it has no proxy.
-    pub(super) files: Option<Files>,
-}
-
-impl Entry {
-    /// Of a workload without a sidecar that asks for this object.
-    pub(super) fn refused(key: &WorkloadRef, object: Option<String>, refusal: &Refusal) -> Self {
-        Self {
-            object,
-            workload: outcome::bare(key, refusal),
-            config_hash: None,
-            pods: Vec::new(),
-            direct: 0,
-            refusal: Some(refusal.reason),
-            files: None,
-            looked: None,
-        }
-    }
-}
 
 /// What the stand-alone pods of an object said, and when the oldest of the answers was asked for.
 type StandalonePods = (Vec<PodReport>, Option<Instant>);
@@ -144,7 +24,7 @@ type StandalonePods = (Vec<PodReport>, Option<Instant>);
 /// The memory of all workloads.
 pub(crate) struct Desk {
     scope: String,
-    workloads: Store<Watched>,
+    workloads: Objects<Watched>,
     reports: Reports,
     /// Told of workloads that are to have a turn.
     turns: Queue<Watched>,
@@ -160,7 +40,7 @@ pub(crate) struct Desk {
     /// Those that came to ask for something since the process started, and have had no turn since.
     news: Mutex<HashSet<WorkloadRef>>,
     listed: AtomicBool,
-    entries: Mutex<BTreeMap<WorkloadRef, Option<Entry>>>,
+    entries: Mutex<Entries>,
     /// What stand-alone pods said, and when the look at them began, if there were to be any.
     standalone: Mutex<HashMap<ObjectRef<Guarded>, StandalonePods>>,
 }
@@ -169,7 +49,7 @@ impl Desk {
     /// An empty one over the watched workloads of a scope.
     pub(crate) fn new(
         scope: String,
-        workloads: Store<Watched>,
+        workloads: Objects<Watched>,
         reports: Reports,
         (turns, observe): (Queue<Watched>, Queue<Watched>),
     ) -> Self {
@@ -259,10 +139,7 @@ impl Desk {
     pub(super) fn put(&self, key: &WorkloadRef, entry: Option<Entry>) {
         locked(&self.news).remove(key);
         let object = entry.as_ref().and_then(|entry| entry.object.clone());
-        let before = locked(&self.entries)
-            .insert(key.clone(), entry)
-            .flatten()
-            .and_then(|entry| entry.object);
+        let before = locked(&self.entries).put(key, entry).and_then(|entry| entry.object);
         for name in before.iter().filter(|name| Some(*name) != object.as_ref()).chain(&object) {
             self.publish(&ObjectRef::new(name).within(&key.namespace));
         }
@@ -293,10 +170,10 @@ impl Desk {
         let standalone = locked(&self.standalone).get(object).cloned();
         let entries = locked(&self.entries);
         let own: Vec<&Entry> = entries
-            .iter()
-            .filter(|(workload, _)| workload.namespace == namespace && self.is_watched(workload))
-            .filter_map(|(_, entry)| entry.as_ref())
-            .filter(|entry| entry.object.as_ref() == Some(&object.name))
+            .within(&namespace)
+            .filter(|(_, entry)| entry.object.as_ref() == Some(&object.name))
+            .filter(|(workload, _)| self.is_watched(workload))
+            .map(|(_, entry)| entry)
             .collect();
         let waiting = self.waiting(&entries, object);
         let report = FleetReport {
@@ -326,22 +203,21 @@ impl Desk {
 
     /// Workloads that came to ask for an object and have had no turn since: whatever was so before they came, now something is
     /// open that should not be.
-    fn waiting(
-        &self,
-        entries: &BTreeMap<WorkloadRef, Option<Entry>>,
-        object: &ObjectRef<Guarded>,
-    ) -> Vec<Workload> {
-        let news = locked(&self.news).clone();
+    fn waiting(&self, entries: &Entries, object: &ObjectRef<Guarded>) -> Vec<Workload> {
+        let news = locked(&self.news);
+        if news.is_empty() {
+            return Vec::new();
+        }
         let waits = |workload: &Watched| {
             let key = workload.reference();
-            workload.meta().namespace == object.namespace
-                && asks_for(workload.meta(), &object.name)
+            asks_for(workload.meta(), &object.name)
                 && news.contains(&key)
-                && entries.get(&key).is_none_or(Option::is_none)
+                && !entries.is_known(&key)
         };
         let refusal =
             Refusal::new(Reason::InProgress, "it asks for the sidecar and has had no turn");
-        let waiting = self.workloads.state_filter(waits);
+        let namespace = object.namespace.as_deref().unwrap_or_default();
+        let waiting = self.workloads.within(namespace, waits);
         waiting.iter().map(|workload| outcome::bare(&workload.reference(), &refusal)).collect()
     }
 
@@ -354,8 +230,10 @@ impl Desk {
     /// it has had a turn, what was said of it before still counts.
     pub(crate) fn notice(&self, workload: &Watched) {
         let key = workload.reference();
-        let known = locked(&self.entries).get(&key).is_some_and(Option::is_some);
-        if known || !self.listed.load(Ordering::Relaxed) || is_recorded(workload.meta()) {
+        if self.is_known(&key)
+            || !self.listed.load(Ordering::Relaxed)
+            || is_recorded(workload.meta())
+        {
             return;
         }
         if let Some(OptIn::Named(name)) = asked_for(workload.meta()) {
@@ -367,26 +245,19 @@ impl Desk {
     }
 
     /// Whether every workload that may ask for the object, or carries its sidecar, has had a turn, or is known to wait for one.
-    fn all_seen(
-        &self,
-        entries: &BTreeMap<WorkloadRef, Option<Entry>>,
-        namespace: &str,
-        object: &str,
-    ) -> bool {
-        let asking = self.workloads.state_filter(|workload| {
-            workload.meta().namespace.as_deref() == Some(namespace)
-                && belongs_to(workload.meta(), object)
-        });
+    fn all_seen(&self, entries: &Entries, namespace: &str, object: &str) -> bool {
+        let asking =
+            self.workloads.within(namespace, |workload| belongs_to(workload.meta(), object));
         let news = locked(&self.news);
         asking
             .iter()
             .map(|workload| workload.reference())
-            .all(|key| entries.get(&key).is_some_and(Option::is_some) || news.contains(&key))
+            .all(|key| entries.is_known(&key) || news.contains(&key))
     }
 
     /// Whether a workload has had a turn and has to do with an object.
     pub(crate) fn is_known(&self, workload: &WorkloadRef) -> bool {
-        locked(&self.entries).get(workload).is_some_and(Option::is_some)
+        locked(&self.entries).is_known(workload)
     }
 
     /// Whether a workload exists, as far as the watch knows. Those of kinds that get no sidecar are forgotten as they go.
@@ -405,17 +276,7 @@ impl Desk {
 
     /// What is counted of the workloads of this scope.
     pub(super) fn totals(&self) -> Totals {
-        let entries = locked(&self.entries);
-        let mut totals = Totals::default();
-        for entry in entries.values().flatten() {
-            totals.injected += i64::from(entry.workload.injected);
-            let direct = i64::try_from(entry.direct).unwrap_or(i64::MAX);
-            totals.direct_connections = totals.direct_connections.saturating_add(direct);
-            if let Some(reason) = entry.refusal {
-                *totals.refused.entry(reason).or_insert(0) += 1;
-            }
-        }
-        totals
+        locked(&self.entries).totals()
     }
 }
 

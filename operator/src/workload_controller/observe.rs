@@ -4,7 +4,9 @@
 //! It works on what the workload's own turn left at the desk, reads pods and writes nothing.
 
 use super::announce::Announcer;
-use super::desk::{Desk, Entry, Observed};
+use super::desk::Desk;
+use super::entries::Entry;
+use super::memory::Observed;
 use super::outcome::{Found, judge};
 use crate::context::Context;
 use crate::controller::Next;

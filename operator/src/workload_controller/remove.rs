@@ -1,6 +1,6 @@
 //! Taking the sidecar out of a workload without a lost request: the traffic leaves first.
 
-use super::desk::Memory;
+use super::memory::Memory;
 use super::{Turn, companion, template};
 use crate::controller::Next;
 use crate::failure::Failure;

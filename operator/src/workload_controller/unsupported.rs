@@ -4,7 +4,8 @@
 //! All are watched by metadata alone, and pods only where the label asks: a watch of every pod of a cluster is a high price
 //! for a message. What another workload made is not told, that workload is.
 
-use super::desk::{Desk, Entry};
+use super::desk::Desk;
+use super::entries::Entry;
 use crate::context::Context;
 use crate::controller::Next;
 use crate::event::{Note, Tone};
