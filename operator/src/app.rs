@@ -205,12 +205,13 @@ fn start(shared: &Shared, scopes: &[Scope], process: &mut Process, health: &Heal
                 wake.object_seen(object);
             }
         };
-        let (objects, made) = proxy_controller::start(scope, client, &queue, seen, background);
+        let changed = proxy_controller::Changed::new(queue, context.past.clone());
+        let (objects, made) = proxy_controller::start(scope, client, &changed, seen, background);
         background.spawn(Task::new(
             format!("the watch of references of {scope}"),
             proxy_controller::references::watch(
                 Store::clone(&objects),
-                queue,
+                changed,
                 Arc::clone(&context),
             ),
         ));

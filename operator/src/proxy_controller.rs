@@ -18,11 +18,12 @@ use apply::Applied;
 use finalize::End;
 use outcome::Outcome;
 use watches::Made;
-pub(crate) use watches::{controller, start};
+pub(crate) use watches::{Changed, controller, start};
 
 use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::Failure;
+use crate::past::Settled;
 use crate::poke::{Delivery, Running};
 use crate::report::{FleetReport, Guarded};
 use crate::spec::validate_spec;
@@ -30,6 +31,7 @@ use crds::{OAuth2Proxy, OAuth2ProxyStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use kube::runtime::reflector::ObjectRef;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +64,7 @@ async fn live(
 ) -> Result<Next, Failure> {
     finalize::ensure(object, context).await?;
     let report = context.reports.get(reference);
-    let outcome = attempt(object, &report, Some(made), context).await;
+    let outcome = settled_or_attempt((object, reference), &report, made, context).await;
     let (status, delivery) = conclude((object, reference), &outcome, &report, context);
     status::write(&object.metadata, object.status.as_ref(), &status, context).await?;
     next(outcome, delivery)
@@ -125,6 +127,27 @@ fn conclude(
     (status::decide(object, outcome, report, (now, since)), delivery)
 }
 
+/// The phases; or, where nothing is under way and only pods had something to say, what the last turn found.
+async fn settled_or_attempt(
+    (object, reference): (&OAuth2Proxy, &ObjectRef<Guarded>),
+    report: &FleetReport,
+    made: &Made,
+    context: &Context,
+) -> Outcome {
+    let wished = watches::wished(&object.metadata);
+    if let Some(settled) = context.past.settled(reference, wished) {
+        return Outcome::Applied(Applied::settled(settled));
+    }
+    let changes = context.past.changes(reference);
+    let outcome = attempt(object, report, Some(made), context).await;
+    if let Outcome::Applied(applied) = &outcome
+        && let Some(settled) = applied.as_settled(wished)
+    {
+        context.past.settle(reference, changes, settled);
+    }
+    outcome
+}
+
 /// The phases. What goes wrong in one of them is an outcome too, so that the status tells of it. Without `made` it is for the
 /// Secrets alone.
 async fn attempt(
@@ -182,6 +205,32 @@ impl Applied {
     /// What pods should have.
     fn running(&self) -> Running<'_> {
         Running { config: &self.config_hash, mounted: &self.mounted }
+    }
+
+    /// To go by, unless something is under way that what pods say moves on.
+    fn as_settled(&self, wished: u64) -> Option<Settled> {
+        let Self { config_hash, earlier_hashes, ring_is_settled, sealing_key, mounted, standalone } =
+            self;
+        let settled =
+            *ring_is_settled && earlier_hashes.is_empty() && matches!(standalone, Ok(None));
+        settled.then(|| Settled {
+            wished,
+            config_hash: config_hash.clone(),
+            sealing_key: sealing_key.clone(),
+            mounted: mounted.clone(),
+        })
+    }
+
+    fn settled(settled: Settled) -> Self {
+        let Settled { wished: _, config_hash, sealing_key, mounted } = settled;
+        Self {
+            config_hash,
+            earlier_hashes: BTreeSet::new(),
+            ring_is_settled: true,
+            sealing_key,
+            mounted,
+            standalone: Ok(None),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! Service that leads to them. Nothing that belongs to someone else is touched.
 
 use super::build::{Standalone, Wanted};
+use super::dereference::secret_version;
 use super::secrets::{Secrets, collision, internal};
 use super::validate::ValidatedProxy;
 use super::watches::Made;
@@ -11,11 +12,12 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::object::FIELD_MANAGER;
 use crate::object::{covers, is_labelled, is_owned};
-use crate::spec::Finding;
+use crate::seen::{Kind, Reference};
 use crate::spec::name;
+use crate::spec::{Finding, ValidSpec};
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Secret, Service, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, Patch, PatchParams, Preconditions};
 use kube::runtime::reflector::ObjectRef;
@@ -33,6 +35,8 @@ pub(crate) struct Applied {
     pub(super) config_hash: String,
     /// Hashes of what is there beside it, for pods that can not take it up.
     pub(super) earlier_hashes: BTreeSet<String>,
+    /// Whether the newest key seals.
+    pub(super) ring_is_settled: bool,
     /// The entry that seals.
     pub(super) sealing_key: Option<String>,
     /// Changes whenever a Secret that pods mount does, the configuration aside.
@@ -106,7 +110,7 @@ async fn secrets(
     let ValidatedProxy { spec, ring, found, report: _ } = proxy;
     let secrets = Secrets::of((&spec.namespace, &spec.name), &spec.uid, context);
     match cookie_secret {
-        Some(secret) if first_key => secrets.first_key(secret).await?,
+        Some(secret) if first_key => note(&secrets.first_key(secret).await?, spec, context),
         Some(_) => {}
         // One that the specification names is the user's.
         None if spec.spec.session.cookie.secret_ref.is_some() => {}
@@ -117,17 +121,27 @@ async fn secrets(
         }
     }
     let live = found.secret(&name::config_secret(&spec.name));
-    if secrets.config(live, &config_secret).await? {
+    if let Some(written) = secrets.config(live, &config_secret).await? {
+        note(&written, spec, context);
         context.reports.written(&ObjectRef::new(&spec.name).within(&spec.namespace));
     }
     let applied = Applied {
         config_hash,
         earlier_hashes,
+        ring_is_settled: ring.is_settled(),
         sealing_key: ring.sealing().map(str::to_owned),
         mounted: found.mounted(),
         standalone: Ok(None),
     };
     Ok((applied, standalone))
+}
+
+/// What a turn wrote itself is no reason for another one.
+fn note(written: &Secret, spec: &ValidSpec, context: &Context) {
+    let object = ObjectRef::new(&spec.name).within(&spec.namespace);
+    let (namespace, name) = (spec.namespace.clone(), written.name_any());
+    let reference = Reference { kind: Kind::Secret, namespace, name };
+    context.seen.note(&object, reference, Some(secret_version(written, &context.seen)));
 }
 
 /// Writes and takes away the objects of the stand-alone proxy.

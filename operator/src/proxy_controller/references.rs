@@ -5,9 +5,9 @@
 //! slowly for more (`budget`). One that is missing is looked for in every round: somebody waits for it. Only the leader asks.
 
 use super::dereference;
+use super::watches::Changed;
 use crate::budget::Share;
 use crate::context::Context;
-use crate::controller::Queue;
 use crate::jitter::{jittered, part};
 use crate::report::Guarded;
 use crate::seen::{Kind, Reference, Version};
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 type Named = HashMap<Reference, Vec<ObjectRef<Guarded>>>;
 
 /// Looks round after round, until the process ends.
-pub(crate) async fn watch(store: Store<Guarded>, queue: Queue<Guarded>, context: Arc<Context>) {
+pub(crate) async fn watch(store: Store<Guarded>, changed: Changed, context: Arc<Context>) {
     context.gate.leader.acquired().await;
     let mut times = Times::default();
     loop {
@@ -45,7 +45,7 @@ pub(crate) async fn watch(store: Store<Guarded>, queue: Queue<Guarded>, context:
         for reference in times.due(&named, |reference| context.seen.is_missing(reference)) {
             sleep(INTERVAL).await;
             if let Some(objects) = named.get(&reference) {
-                look(&reference, objects, &queue, &context).await;
+                look(&reference, objects, &changed, &context).await;
             }
         }
         let number = u32::try_from(named.len()).unwrap_or(u32::MAX);
@@ -95,7 +95,7 @@ impl Times {
 async fn look(
     reference: &Reference,
     objects: &[ObjectRef<Guarded>],
-    queue: &Queue<Guarded>,
+    changed: &Changed,
     context: &Context,
 ) {
     // No answer says nothing about the Secret.
@@ -110,7 +110,7 @@ async fn look(
     let Ok(Ok(version)) = timeout(PATIENCE, version(reference, context)).await else { return };
     for object in objects {
         if context.seen.differs(object, reference, version.as_ref()) {
-            queue.push(object.clone());
+            changed.push(object.clone());
         }
     }
 }

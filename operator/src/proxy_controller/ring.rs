@@ -33,6 +33,11 @@ impl Ring {
         &self.0
     }
 
+    /// Whether the newest entry seals, so that it waits for no pod.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.0.first() == self.0.iter().max_by_key(|key| (number(key), *key))
+    }
+
     /// The entry that seals.
     pub(crate) fn sealing(&self) -> Option<&str> {
         self.0.first().map(String::as_str)

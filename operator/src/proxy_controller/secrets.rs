@@ -38,12 +38,12 @@ impl<'a> Secrets<'a> {
         Self { api: Api::namespaced(context.client.clone(), namespace), object, uid }
     }
 
-    /// The configuration as wanted, written only if it differs from the live one; whether it was.
+    /// The configuration as wanted, written only if it differs from the live one; as it is then, if it was.
     pub(super) async fn config(
         &self,
         live: Option<&Secret>,
         wanted: &Value,
-    ) -> Result<bool, Error> {
+    ) -> Result<Option<Secret>, Error> {
         let name = name::config_secret(self.object);
         if let Some(live) = live {
             if !self.take_over(live).await? {
@@ -51,13 +51,13 @@ impl<'a> Secrets<'a> {
             }
             let value = serde_json::to_value(live).map_err(|error| internal(&error))?;
             if covers(&value, wanted) && stale(live, wanted).is_empty() {
-                return Ok(false);
+                return Ok(None);
             }
         }
         tracing::info!(kind = "Secret", name, object = self.object, "applying");
         let parameters = PatchParams::apply(FIELD_MANAGER).force();
         let applied = self.api.patch(&name, &parameters, &Patch::Apply(wanted)).await;
-        let applied =
+        let mut applied =
             applied.map_err(|error| Failure::api(&format!("applying Secret {name}"), &error))?;
         // What we wrote before goes with the apply, so that no pod ever has the one without the other; this is for the rest.
         let stale = stale(&applied, wanted);
@@ -70,9 +70,10 @@ impl<'a> Secrets<'a> {
                 ..PatchParams::default()
             };
             let done = self.api.patch(&name, &parameters, &patch).await;
-            done.map_err(|error| Failure::api(&format!("writing Secret {name}"), &error))?;
+            applied =
+                done.map_err(|error| Failure::api(&format!("writing Secret {name}"), &error))?;
         }
-        Ok(true)
+        Ok(Some(applied))
     }
 
     /// The keys that are there. A Secret of the name that somebody else made is used as it is, and never touched.
@@ -82,7 +83,7 @@ impl<'a> Secrets<'a> {
 
     /// The first key. By POST, which can not overwrite: if the Secret was made meanwhile, that one counts and this turn starts
     /// over.
-    pub(super) async fn first_key(&self, secret: Value) -> Result<(), Failure> {
+    pub(super) async fn first_key(&self, secret: Value) -> Result<Secret, Failure> {
         let mut bytes = [0_u8; 32];
         SystemRandom::new()
             .fill(&mut bytes)
@@ -94,8 +95,7 @@ impl<'a> Secrets<'a> {
         let made = self.api.create(&parameters, &secret).await;
         made.map_err(|error| {
             Failure::api(&format!("creating Secret {}", secret.name_any()), &error)
-        })?;
-        Ok(())
+        })
     }
 
     /// Makes a Secret that was made for an object of this name this object's; `false` if it is somebody else's. Only metadata

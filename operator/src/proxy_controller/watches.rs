@@ -5,6 +5,7 @@ use crate::budget::Share;
 use crate::context::Context;
 use crate::controller::{Change, Controller, Fingerprints, Kept, Objects, Queue, Requests, follow};
 use crate::object::{MANAGED_BY, OBJECT};
+use crate::past::Past;
 use crate::report::Guarded;
 use crate::scope::Scope;
 use crate::tasks::{Task, Tasks};
@@ -44,16 +45,36 @@ impl Made {
 /// The name of the controller in logs and metrics.
 pub(super) const NAME: &str = "oauth2proxy";
 
-/// The objects of a scope, and the watches that feed the queue. Spawned on `tasks`; they run until the process ends. `seen` is told
+/// Gives turns to objects of which something changed that their turns are derived from.
+#[derive(Clone)]
+pub(crate) struct Changed {
+    queue: Queue<Guarded>,
+    past: Past,
+}
+
+impl Changed {
+    /// Asks for turns by this queue.
+    pub(crate) const fn new(queue: Queue<Guarded>, past: Past) -> Self {
+        Self { queue, past }
+    }
+
+    /// Asks for a turn that goes by nothing that an earlier one found.
+    pub(super) fn push(&self, object: ObjectRef<Guarded>) {
+        self.past.changed(&object);
+        self.queue.push(object);
+    }
+}
+
+/// The objects of a scope, and the watches that give them turns. Spawned on `tasks`; they run until the process ends. `seen` is told
 /// of every object that is listed, changed or deleted.
 pub(crate) fn start(
     scope: &Scope,
     client: &kube::Client,
-    queue: &Queue<Guarded>,
+    changed: &Changed,
     seen: impl Fn(&Guarded, Change) + Send + 'static,
     tasks: &mut Tasks,
 ) -> (Objects<Guarded>, Made) {
-    let (own, known) = (queue.clone(), Fingerprints::default());
+    let (own, known) = (changed.clone(), Fingerprints::default());
     // Whole, so that any annotation can bring a turn about.
     let (objects, watch) = follow::<Guarded>(
         scope.api(client),
@@ -61,7 +82,7 @@ pub(crate) fn start(
         Kept::whole(),
         move |object, change| {
             let reference = ObjectRef::from_obj(object);
-            let now = (change == Change::Applied).then(|| wished(object));
+            let now = (change == Change::Applied).then(|| wished(object.meta()));
             if known.is_news(&reference, now) {
                 own.push(reference);
             }
@@ -70,11 +91,11 @@ pub(crate) fn start(
     );
     tasks.spawn(watch);
     let ours = scope.watch().labels(&format!("{}={},{OBJECT}", MANAGED_BY.0, MANAGED_BY.1));
-    let (deployments, watch) = owned::<Deployment>(scope, client, ours.clone(), queue);
+    let (deployments, watch) = owned::<Deployment>(scope, client, ours.clone(), changed);
     tasks.spawn(watch);
-    let (services, watch) = owned::<Service>(scope, client, ours.clone(), queue);
+    let (services, watch) = owned::<Service>(scope, client, ours.clone(), changed);
     tasks.spawn(watch);
-    let (accounts, watch) = owned::<ServiceAccount>(scope, client, ours, queue);
+    let (accounts, watch) = owned::<ServiceAccount>(scope, client, ours, changed);
     tasks.spawn(watch);
     let made = Made::by(move |namespace, name| {
         holds(&deployments, namespace, name)
@@ -85,10 +106,10 @@ pub(crate) fn start(
 }
 
 /// A number that changes with all of an object that its own turn is derived from. The status is written by that turn.
-fn wished(object: &Guarded) -> u64 {
+pub(super) fn wished(object: &ObjectMeta) -> u64 {
     let mut hasher = DefaultHasher::new();
     let ObjectMeta { uid, generation, deletion_timestamp, labels, annotations, finalizers, .. } =
-        object.meta();
+        object;
     (uid, generation, deletion_timestamp.is_some()).hash(&mut hasher);
     (labels, annotations, finalizers).hash(&mut hasher);
     hasher.finish()
@@ -108,7 +129,7 @@ fn owned<K>(
     scope: &Scope,
     client: &kube::Client,
     config: watcher::Config,
-    queue: &Queue<Guarded>,
+    changed: &Changed,
 ) -> (Objects<PartialObjectMeta<K>>, Task)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -118,10 +139,10 @@ where
         + Sync
         + 'static,
 {
-    let queue = queue.clone();
+    let changed = changed.clone();
     follow(scope.api::<PartialObjectMeta<K>>(client), config, Kept::ours(), move |made, _| {
         if let (Some(object), Some(namespace)) = (made.labels().get(OBJECT), made.namespace()) {
-            queue.push(ObjectRef::new(object).within(&namespace));
+            changed.push(ObjectRef::new(object).within(&namespace));
         }
     })
 }

@@ -7,10 +7,12 @@ use crate::object::{KEPT_FOR, labels};
 use crate::proxy_controller::tests::object;
 use crate::proxy_controller::watches::Made;
 use crate::proxy_controller::{reconcile, watches};
+use crate::report::FleetReport;
 use crate::testing::{DEPLOYMENTS, EVENTS, OBJECTS, PODS, SECRETS, Server};
 use http::Method;
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::time::Instant;
 
 struct Scene {
     server: Server,
@@ -40,7 +42,13 @@ impl Scene {
         scene
     }
 
+    /// One that something gives the object which is no report of its pods.
     async fn turn(&self) -> Result<Next, Failure> {
+        self.context.past.changed(&ObjectRef::new("main").within("shop"));
+        self.turn_for_a_report().await
+    }
+
+    async fn turn_for_a_report(&self) -> Result<Next, Failure> {
         let main = self.server.get(OBJECTS, "main");
         let main: Guarded = serde_json::from_value(main).unwrap();
         reconcile(Arc::new(main), Made::by(|_, _| false), Arc::clone(&self.context)).await
@@ -320,6 +328,26 @@ async fn a_settled_turn_reads_three_secrets_and_nothing_else() {
         scene.server.asked().into_iter().map(|(method, path)| format!("{method} {path}")).collect();
     let read = |name: &str| format!("GET {SECRETS}/{name}");
     assert_eq!(paths, ["main-config", "main-cookie", "shop-oidc"].map(read));
+    scene.turn_for_a_report().await.unwrap();
+    assert_eq!(scene.server.asked(), [], "what pods say changes nothing of it");
+}
+
+#[tokio::test]
+async fn what_pods_say_of_keys_under_way_is_acted_on_at_once() {
+    let scene = Scene::rendered(json!({})).await;
+    scene.turn().await.unwrap();
+    scene.server.edit(SECRETS, "main-cookie", |secret| {
+        secret["data"]["key-2"] = secret["data"]["key-1"].clone();
+    });
+    scene.turn().await.unwrap();
+    let sealing = || scene.server.get(OBJECTS, "main")["status"]["sealingKey"].clone();
+    assert_eq!(sealing(), "key-1", "no pod is known to have the new one");
+    let main = ObjectRef::new("main").within("shop");
+    let report =
+        FleetReport { complete: true, looked: Some(Instant::now()), ..FleetReport::default() };
+    scene.context.reports.put(&main, report);
+    scene.turn_for_a_report().await.unwrap();
+    assert_eq!(sealing(), "key-2");
 }
 
 #[tokio::test]
@@ -363,6 +391,7 @@ async fn a_stand_alone_proxy_that_may_be_there_is_looked_for_and_taken_away() {
     assert!(!scene.server.get(DEPLOYMENTS, "main-proxy").is_null(), "nobody knows of it");
     let main: Guarded = serde_json::from_value(scene.server.get(OBJECTS, "main")).unwrap();
     let made = Made::by(|namespace, name| (namespace, name) == ("shop", "main-proxy"));
+    scene.context.past.changed(&ObjectRef::new("main").within("shop"));
     reconcile(Arc::new(main), made, Arc::clone(&scene.context)).await.unwrap();
     assert!(scene.server.get(DEPLOYMENTS, "main-proxy").is_null());
 }

@@ -17,6 +17,7 @@ fn of_applied() -> Applied {
     Applied {
         config_hash: "present-hash-0123".to_owned(),
         earlier_hashes: ["earlier-hash".to_owned()].into(),
+        ring_is_settled: true,
         sealing_key: Some("key-1".to_owned()),
         mounted: String::new(),
         standalone: Ok(None),
