@@ -32,6 +32,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -193,12 +194,22 @@ fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
         }
         Outcome::Waiting(_)
         | Outcome::Applied(Applied { standalone: Err(apply::Error::Collision(_)), .. }) => waiting,
+        // Where no pod has anything to say nothing else brings the next turn about, in which the new key seals.
+        Outcome::Applied(applied) if !applied.ring_is_settled => {
+            Next::Soon(digest(&applied.config_hash))
+        }
         Outcome::Invalid(_) | Outcome::Applied(_) => Next::Resync,
     };
     Ok(match delivery {
         Delivery::Again(delay) => Next::After(delay),
         Delivery::Done => settled,
     })
+}
+
+fn digest(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    text.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Applied {

@@ -19,7 +19,7 @@ use crate::context::Context;
 use crate::controller::Next;
 use crate::event::{Note, Tone};
 use crate::failure::{Failure, FailureClass};
-use crate::inject::{INJECT, concerns};
+use crate::inject::{INJECT, is_recorded};
 use crate::live::{Collection, Live};
 use crate::pods::{Pod, PodFacts};
 use crate::traffic;
@@ -45,7 +45,8 @@ pub(crate) async fn reconcile(
 ) -> Result<Next, Failure> {
     let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
     let around = claim::around(&watched, &board);
-    let concerned = || around.iter().any(|workload| concerns(workload.meta()));
+    // Before a workload carries the sidecar, or did once, there is nothing that it could lead to.
+    let concerned = || around.iter().any(|one| is_recorded(one.meta()) || board.companion(one));
     if watched.is_companion() || !(watched.is_marked() || concerned()) {
         board.put(&namespace, &name, None, Awaits::Nothing);
         return Ok(Next::Idle);
@@ -64,7 +65,10 @@ pub(crate) async fn reconcile(
     let facts = Facts { service: &service, claims: &claims, pods: &pods, gone };
     let judgement = decide(&facts);
     let written = match &judgement.change {
-        Some(change) => write(&live, &service, &claims, change, &context).await.map(Some),
+        Some(change) => {
+            board.expect(&namespace, &name, change.expected(&service).fingerprint());
+            write(&live, &service, &claims, change, &context).await.map(Some)
+        }
         None => Ok(None),
     };
     let written = match written {

@@ -4,7 +4,7 @@
 
 use crate::condition::find;
 use crate::controller::{Fingerprints, Queue};
-use crate::inject::{INJECT, asks_for, concerns};
+use crate::inject::{INJECT, OptIn, asked_for, asks_for, concerns};
 use crate::report::Guarded;
 use crate::service_controller::{self, Board};
 use crate::workload;
@@ -110,11 +110,17 @@ impl Wake {
         if board.services.get(&reference).is_none() {
             board.forget(service);
         }
-        if let Some(workload) = service.workload() {
-            let namespace = service.namespace().unwrap_or_default();
-            self.workloads.push(ObjectRef::new(&workload).within(&namespace));
+        if let Some(name) = service.workload() {
+            let workload = ObjectRef::new(&name).within(&service.namespace().unwrap_or_default());
+            // Who asks looks at its companion only; who does not may wait for a Service to be restored.
+            let asks = |workload: Arc<workload::Watched>| {
+                asked_for(workload.meta()).is_some_and(|asked| asked != OptIn::No)
+            };
+            if service.is_companion() || !board.workloads.get(&workload).is_some_and(asks) {
+                self.workloads.push(workload);
+            }
         }
-        if !service.is_companion() {
+        if !service.is_companion() && !board.is_expected(service) {
             self.services.push(reference);
         }
     }

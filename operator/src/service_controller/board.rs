@@ -4,6 +4,7 @@
 use super::Watched;
 use crate::controller::{Objects, Queue};
 use crate::report::Guarded;
+use crate::traffic::Companion;
 use crate::workload::{self, WorkloadRef};
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
@@ -45,6 +46,8 @@ pub(crate) struct Board {
     pub(crate) objects: Objects<Guarded>,
     queue: Queue<workload::Watched>,
     found: Mutex<HashMap<(String, String), Found>>,
+    /// How a Service will look that is being written: the watch tells of that, and it is no news.
+    expected: Mutex<HashMap<(String, String), u64>>,
 }
 
 struct Found {
@@ -78,7 +81,14 @@ impl Board {
         objects: Objects<Guarded>,
         queue: Queue<workload::Watched>,
     ) -> Self {
-        Self { workloads, services, objects, queue, found: Mutex::default() }
+        Self {
+            workloads,
+            services,
+            objects,
+            queue,
+            found: Mutex::default(),
+            expected: Mutex::default(),
+        }
     }
 
     /// Notes what was found at a Service that looks as `seen`; nothing: it concerns nobody. How often in a row something has
@@ -133,6 +143,26 @@ impl Board {
     pub(crate) fn forget(&self, service: &Watched) {
         let namespace = service.namespace().unwrap_or_default();
         self.put(&namespace, &service.name_any(), None, Awaits::Nothing);
+    }
+
+    /// Says how a Service will look when it is written.
+    pub(super) fn expect(&self, namespace: &str, name: &str, seen: u64) {
+        let key = (namespace.to_owned(), name.to_owned());
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).insert(key, seen);
+    }
+
+    /// Whether a Service looks as it was going to be written. Once: who sees it again sees a change of somebody else.
+    pub(crate) fn is_expected(&self, service: &Watched) -> bool {
+        let key = (service.namespace().unwrap_or_default(), service.name_any());
+        let mut all = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
+        all.remove(&key) == Some(service.fingerprint())
+    }
+
+    /// Whether a workload has a companion.
+    pub(super) fn companion(&self, workload: &workload::Watched) -> bool {
+        let namespace = workload.namespace().unwrap_or_default();
+        let name = Companion::name(&workload.name_any());
+        self.services.get(&ObjectRef::new(&name).within(&namespace)).is_some()
     }
 
     /// Whether a Service may change with the pods behind it.

@@ -5,6 +5,7 @@
 
 mod release;
 
+use super::Watched;
 use super::board::{Awaits, Finding};
 use super::claim::{Claim, Stance};
 use crate::inject::{PORT, Ports};
@@ -68,6 +69,16 @@ impl Change {
         match self {
             Self::Turn { patch, .. } | Self::Restore { patch, .. } => patch,
         }
+    }
+
+    /// The Service as it will be; as it is, where the patch does not fit it, for then the API server refuses it too.
+    pub(super) fn expected(&self, service: &Value) -> Watched {
+        let mut expected = service.clone();
+        if let Ok(operations) = serde_json::from_value::<json_patch::Patch>(self.patch().clone()) {
+            // What does not fit is undone.
+            let _ = json_patch::patch(&mut expected, &operations);
+        }
+        Watched::of(&expected)
     }
 }
 

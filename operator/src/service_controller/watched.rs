@@ -28,6 +28,10 @@ struct Spec {
     kind: String,
     #[serde(default)]
     ports: Vec<Value>,
+    #[serde(default, rename = "publishNotReadyAddresses")]
+    publish_not_ready: bool,
+    #[serde(default, rename = "clusterIP")]
+    cluster_ip: Option<String>,
 }
 
 impl Watched {
@@ -37,9 +41,12 @@ impl Watched {
     }
 
     /// A number that changes with all that is decided on.
-    pub(super) fn fingerprint(&self) -> u64 {
+    pub(crate) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        (&self.spec.selector, &self.spec.kind).hash(&mut hasher);
+        let Spec { selector, kind, ports: _, publish_not_ready, cluster_ip } = &self.spec;
+        (selector, kind, publish_not_ready, cluster_ip).hash(&mut hasher);
+        let ObjectMeta { uid, deletion_timestamp, .. } = &self.metadata;
+        (uid, deletion_timestamp.is_some()).hash(&mut hasher);
         self.spec.ports.iter().for_each(|port| port.to_string().hash(&mut hasher));
         (self.labels().get(TRAFFIC), self.annotations().get(ORIGINALS)).hash(&mut hasher);
         hasher.finish()
