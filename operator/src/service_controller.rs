@@ -12,6 +12,7 @@ mod watched;
 
 use board::{Awaits, Finding};
 pub(crate) use board::{Board, Routing};
+pub(crate) use decide::GONE;
 pub(crate) use leaving::{Leaving, leaving};
 pub(crate) use watched::Watched;
 

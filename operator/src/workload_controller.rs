@@ -19,6 +19,7 @@
 //! 4. Sidecar and record leave the template in one patch. The pods that end keep their sidecar to the last request.
 
 mod announce;
+mod closed;
 mod companion;
 mod desk;
 mod entries;
@@ -266,6 +267,9 @@ impl Turn<'_> {
             if let Some(opt_in) = companion::remembered(&self.live, workload).await? {
                 wanted = wanted.remember(&opt_in);
                 repair = true;
+            }
+            if self.desk.was_closed(self.key) {
+                wanted = wanted.routed(workload);
             }
             if let Err(refusal) = companion::ensure(&self.live, workload, wanted).await? {
                 return self.refused(&refusal).await;

@@ -181,6 +181,25 @@ async fn a_workload_that_is_deleted_and_made_anew_with_its_annotation_is_closed_
         assert!(is_turned(&space.get("service/web")), "{what}: the Service leads past the proxy");
     }
     guarded.all_is_well("nothing happens any more").await;
+
+    // And the Service with it, at the address that it had.
+    let address = space.get("service/web")["spec"]["clusterIP"].clone();
+    let anew = annotated_app().replace(
+        "  selector: {app: web}\n",
+        &format!("  selector: {{app: web}}\n  clusterIP: {address}\n"),
+    );
+    let old = space.get("deployment/web");
+    space.ok(&["replace", "--force", "-f", "-"], Some(&anew));
+    let another = |web: &Value| carries(web) && web["metadata"]["uid"] != old["metadata"]["uid"];
+    space.until("deployment/web", "the sidecar comes back", another).await;
+    space.until("service/web", "it is turned again", is_turned).await;
+    stage.available().await;
+    let leaks = guarded.stranger.take();
+    let open = leaks.first().zip(leaks.last());
+    let open = open.map(|(first, last)| last.at.duration_since(first.at)).unwrap_or_default();
+    println!("open after workload and Service were made anew: {open:?}");
+    assert!(open < OPEN, "open for {open:?}");
+    guarded.nothing_opens("workload and Service were made anew").await;
     guarded.stop().await;
 }
 

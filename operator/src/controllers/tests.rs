@@ -378,6 +378,28 @@ async fn what_was_protected_once_is_closed_before_its_pods_are_ready_for_it() {
     assert_eq!(scene.target(), 4180);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_deleted_and_made_anew_with_its_service_is_closed_before_its_pods_are_ready() {
+    for (seconds, target) in [(30, json!(4180)), (90, json!("http"))] {
+        let mut scene = Scene::protected().await;
+        scene.server.remove(DEPLOYMENTS, "web");
+        scene.server.remove(SERVICES, "web-oauth2-proxy");
+        for pod in scene.server.names(PODS) {
+            scene.server.remove(PODS, &pod);
+        }
+        scene.desk.forget(&workload::WorkloadRef::deployment("shop", "web"));
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        scene.deploy("web", &json!({INJECT: "main"}));
+        scene.server.put(PODS, bare("web-3", "web"));
+        scene.server.edit(SERVICES, "web", |web| {
+            web["metadata"] = json!({"name": "web", "namespace": "shop"});
+            web["spec"]["ports"][0]["targetPort"] = json!("http");
+        });
+        scene.settle().await;
+        assert_eq!(scene.target(), target, "{seconds} s later");
+    }
+}
+
 #[tokio::test]
 async fn one_service_that_may_not_be_changed_keeps_no_other_open() {
     let mut scene = Scene::new();

@@ -14,6 +14,7 @@ use crate::traffic::{self, Companion, Protected, Route};
 use crate::workload::WorkloadRef;
 use crds::Traffic;
 use kube::core::SelectorExt as _;
+pub(crate) use release::GONE;
 use release::release;
 use serde_json::Value;
 use std::time::Duration;

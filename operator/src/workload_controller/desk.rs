@@ -1,6 +1,7 @@
 //! What the workload controller remembers between turns, in memory only. Losing all of it delays, and never misleads: every
 //! decision to write is made from live objects.
 
+use super::closed::Closed;
 use super::entries::{Entries, Entry};
 use super::memory::{Memory, Observed};
 use super::observe::Subject;
@@ -35,8 +36,7 @@ pub(crate) struct Desk {
     subjects: Mutex<HashMap<WorkloadRef, Arc<Subject>>>,
     /// What was told last in an event.
     told: Mutex<HashMap<WorkloadRef, Refusal>>,
-    /// Those to which nothing led without a login at some time.
-    closed: Mutex<HashSet<WorkloadRef>>,
+    closed: Closed,
     /// Those that came to ask for something since the process started, and have had no turn since.
     news: Mutex<HashSet<WorkloadRef>>,
     listed: AtomicBool,
@@ -63,7 +63,7 @@ impl Desk {
             observed: Mutex::default(),
             subjects: Mutex::default(),
             told: Mutex::default(),
-            closed: Mutex::default(),
+            closed: Closed::default(),
             news: Mutex::default(),
             listed: AtomicBool::default(),
             entries: Mutex::default(),
@@ -109,12 +109,12 @@ impl Desk {
 
     /// Notes that nothing leads to a workload without a login.
     pub(super) fn note_closed(&self, key: &WorkloadRef) -> bool {
-        locked(&self.closed).insert(key.clone())
+        self.closed.note(key)
     }
 
-    /// Whether nothing led to a workload without a login at some time.
+    /// Whether nothing led to a workload without a login at some time, or to one of its name that has just gone.
     pub(super) fn was_closed(&self, key: &WorkloadRef) -> bool {
-        locked(&self.closed).contains(key)
+        self.closed.is(key)
     }
 
     /// Notes what is in the way of a workload, if anything is; whether that is news.
@@ -131,7 +131,7 @@ impl Desk {
     pub(super) fn put_bare(&self, key: &WorkloadRef, entry: Option<Entry>) {
         locked(&self.subjects).remove(key);
         locked(&self.observed).remove(key);
-        locked(&self.closed).remove(key);
+        self.closed.opened(key);
         self.put(key, entry);
     }
 
@@ -149,6 +149,7 @@ impl Desk {
     pub(crate) fn forget(&self, key: &WorkloadRef) {
         locked(&self.memories).remove(key);
         locked(&self.told).remove(key);
+        self.closed.gone(key);
         self.put_bare(key, None);
         locked(&self.entries).remove(key);
     }

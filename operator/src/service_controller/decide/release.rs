@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// How long a workload that is gone is waited for: who deletes one and makes it anew, to change what is immutable, does so
 /// within this, and its first pods have no sidecar.
-const GONE: Duration = Duration::from_mins(1);
+pub(crate) const GONE: Duration = Duration::from_mins(1);
 
 /// Decides.
 pub(super) fn release(facts: &Facts<'_>) -> Judgement {
