@@ -34,7 +34,9 @@ pub fn up(
         report.note(&format!("cluster {} is running already", cluster.name()));
         return Ok(record);
     }
-    let (programs, images) = prepare(cache, report)?;
+    // Images are for pods, and nothing runs any beside an API server alone.
+    let (programs, images) =
+        if api_only { (programs(cache, report)?, Vec::new()) } else { prepare(cache, report)? };
     down::remove(cluster)?;
     let undo = {
         let cluster = cluster.clone();
@@ -65,9 +67,12 @@ pub fn up(
 /// # Errors
 /// Something is missing on the machine, or a build failed.
 pub fn prepare(cache: &Cache, report: &Report) -> Result<(PathBuf, Vec<PathBuf>)> {
+    Ok((programs(cache, report)?, system::ensure(cache, report)?))
+}
+
+fn programs(cache: &Cache, report: &Report) -> Result<PathBuf> {
     packages::for_a_cluster(report)?;
-    let programs = components::ensure(Module::Kubernetes, cache, report)?;
-    Ok((programs, system::ensure(cache, report)?))
+    components::ensure(Module::Kubernetes, cache, report)
 }
 
 struct Made {
