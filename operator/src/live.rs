@@ -4,6 +4,8 @@
 //! apart and put it together again. A missing object is `None`; every other failure is an error, so that "could not ask" is
 //! never taken for "is not there".
 
+mod lean;
+
 use crate::object::{FIELD_MANAGER, is_name};
 use crate::workload::Kind;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -12,7 +14,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
 use kube::api::{DeleteParams, GetParams, ListParams, Patch, PatchParams, Preconditions};
 use kube::core::{ApiResource, DynamicObject, Request, Status};
 use kube::{Client, Error, Resource as _};
-use serde::de::DeserializeOwned;
+use lean::Lean;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -78,7 +81,7 @@ impl<'a> Live<'a> {
             .request(collection)
             .get(name, &GetParams::default())
             .map_err(Error::BuildRequest)?;
-        absent_is_none(self.client.request::<Value>(request).await)
+        absent_is_none(self.client.request::<Lean>(request).await.map(|object| object.0))
     }
 
     /// All objects with these labels.
@@ -169,7 +172,7 @@ impl<'a> Live<'a> {
         let name = text("/metadata/name").unwrap_or_default();
         let request =
             self.request(collection).delete(&name, &parameters).map_err(Error::BuildRequest)?;
-        absent_is_none(self.client.request::<Value>(request).await).map(drop)
+        absent_is_none(self.client.request::<IgnoredAny>(request).await).map(drop)
     }
 
     async fn send(
@@ -181,7 +184,7 @@ impl<'a> Live<'a> {
     ) -> Result<Value, Error> {
         let request =
             self.request(collection).patch(name, parameters, patch).map_err(Error::BuildRequest)?;
-        self.client.request::<Value>(request).await
+        self.client.request::<Lean>(request).await.map(|object| object.0)
     }
 
     fn request(&self, collection: Collection) -> Request {
@@ -204,7 +207,7 @@ fn items<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Vec<
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
-fn absent_is_none(result: Result<Value, Error>) -> Result<Option<Value>, Error> {
+fn absent_is_none<T>(result: Result<T, Error>) -> Result<Option<T>, Error> {
     match result {
         Err(Error::Api(status)) if status.code == 404 => Ok(None),
         result => result.map(Some),

@@ -4,7 +4,6 @@ use crate::fleet::{Asked, Said};
 use crate::inject::Ports;
 use crate::pod;
 use crate::pod::mounted::{Files, Volume, files};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,11 +36,20 @@ pub(crate) struct PodFacts {
 /// A live pod, as far as it is read: of a list of thousands the rest would be hundreds of MiB.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Pod {
-    metadata: ObjectMeta,
+    metadata: Metadata,
     #[serde(default)]
     spec: Spec,
     #[serde(default)]
     status: Status,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Metadata {
+    name: Option<String>,
+    uid: Option<String>,
+    labels: Option<BTreeMap<String, String>>,
+    deletion_timestamp: Option<IgnoredAny>,
 }
 
 #[derive(Debug, Default, Deserialize)]

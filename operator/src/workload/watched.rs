@@ -73,8 +73,16 @@ struct Template {
 struct TemplateMetadata {
     #[serde(default)]
     labels: BTreeMap<String, String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "ours")]
     annotations: BTreeMap<String, String>,
+}
+
+/// Those annotations that begin with our prefix: of thousands of templates the others are memory for nothing.
+fn ours<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeMap<String, String>, D::Error> {
+    let all = Option::<BTreeMap<String, String>>::deserialize(from)?.unwrap_or_default();
+    let prefix = OAuth2Proxy::group(&());
+    let is_ours = |name: &str| name.split_once('/').is_some_and(|(first, _)| first == prefix);
+    Ok(all.into_iter().filter(|(name, _)| is_ours(name)).collect())
 }
 
 impl Watched {
