@@ -9,8 +9,10 @@ use crate::report::{FleetReport, Guarded};
 use crate::tasks::Task;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Patch, PatchParams};
+use kube::core::Request;
 use kube::runtime::reflector::ObjectRef;
-use kube::{Api, Client};
+use kube::{Client, Resource as _};
+use serde::de::IgnoredAny;
 use serde_json::json;
 use std::collections::HashMap;
 use std::collections::hash_map::DefaultHasher;
@@ -144,15 +146,26 @@ fn value(config: &str, mounted: &str, attempt: u32) -> String {
     format!("{:016x}-{attempt}", hasher.finish())
 }
 
+/// By way of the status, where an annotation can be changed too: the right to patch pods themselves would be one to run other
+/// images in them.
+async fn patch(
+    client: &Client,
+    (namespace, pod): (&str, &str),
+    value: &str,
+) -> Result<(), kube::Error> {
+    let patch = Patch::Merge(json!({"metadata": {"annotations": {ANNOTATION: value}}}));
+    let request = Request::new(Pod::url_path(&(), Some(namespace)))
+        .patch_subresource("status", pod, &PatchParams::default(), &patch)
+        .map_err(kube::Error::BuildRequest)?;
+    client.request::<IgnoredAny>(request).await.map(drop)
+}
+
 async fn send(client: Client, mut pokes: mpsc::UnboundedReceiver<Poke>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     while let Some(Poke { namespace, pod, value }) = pokes.recv().await {
         ticks.tick().await;
-        let api: Api<Pod> = Api::namespaced(client.clone(), &namespace);
-        let patch = Patch::Merge(json!({"metadata": {"annotations": {ANNOTATION: value}}}));
-        let parameters = PatchParams::default();
-        let Ok(patched) = timeout(PATIENCE, api.patch_metadata(&pod, &parameters, &patch)).await
+        let Ok(patched) = timeout(PATIENCE, patch(&client, (&namespace, &pod), &value)).await
         else {
             tracing::warn!(
                 namespace,

@@ -44,8 +44,10 @@ pub(crate) const RIGHTS: Rights = Rights {
         // To tell that they get no sidecar.
         rule(&["apps"], &["statefulsets", "daemonsets"], &["list", "watch"]),
         rule(&["batch"], &["jobs", "cronjobs"], &["list", "watch"]),
-        // Which pods carry the proxy, telling their kubelets of changes, and telling bare pods that they get no sidecar.
-        rule(&[""], &["pods"], &["list", "watch", "patch"]),
+        // Which pods carry the proxy, and telling bare pods that they get no sidecar.
+        rule(&[""], &["pods"], &["list", "watch"]),
+        // Telling their kubelets of changes, by an annotation.
+        rule(&[""], &["pods/status"], &["patch"]),
         // Companion and stand-alone Services, and those that are led to the proxy.
         rule(&[""], &["services"], &["get", "list", "watch", "create", "patch", "delete"]),
         // Whether requests still go to pods whose sidecar is to go.
