@@ -1,7 +1,7 @@
 //! Notices that a Secret or config map that an object names has changed, without the right to list or watch any.
 //!
 //! A watch of Secrets, even of a single one, needs a right that shows all of them. So the version of each is asked for by
-//! its name, the contents left out as long as it is the same, each in its time and at a bounded rate: within 5 seconds for up to 100 references, more
+//! its name, the contents left out as long as it is the same, each in its time and at a bounded rate: within 5 seconds for up to 70 references, more
 //! slowly for more (`budget`). One that is missing is looked for in every round: somebody waits for it. Only the leader asks.
 
 use super::dereference;
