@@ -10,7 +10,7 @@ use crate::service_controller::{self, Board};
 use crate::tasks::Task;
 use crate::wake::Wake;
 use crate::workload;
-use crate::workload_controller::{self, Desk, observe, standalone, unsupported};
+use crate::workload_controller::{self, Desk, observe, stage, standalone, unsupported};
 use futures_util::future::BoxFuture;
 use k8s_openapi::api::apps::v1::{DaemonSet, StatefulSet};
 use k8s_openapi::api::batch::v1::{CronJob, Job};
@@ -41,6 +41,8 @@ pub(crate) struct Woken {
     observed: Requests<workload::Watched>,
     observe: Queue<workload::Watched>,
     turns: Queue<workload::Watched>,
+    judged: Requests<workload::Watched>,
+    stages: Queue<workload::Watched>,
 }
 
 /// A way to ask for turns, and the other ends for [`start`].
@@ -49,9 +51,10 @@ pub(crate) fn wake() -> (Wake, Woken) {
     let (service_queue, services) = queue();
     let (object_queue, objects) = queue();
     let (observe, observed) = queue();
+    let (stages, judged) = queue();
     let turns = workload_queue.clone();
     let wake = Wake::new(workload_queue, service_queue, object_queue);
-    (wake, Woken { workloads, services, objects, observed, observe, turns })
+    (wake, Woken { workloads, services, objects, observed, observe, turns, judged, stages })
 }
 
 /// Sets up the watches and controllers of one scope. Nothing runs before the parts are driven.
@@ -76,7 +79,7 @@ pub(crate) fn start(
         scope.to_string(),
         workloads.clone(),
         reports,
-        (woken.turns, woken.observe.clone()),
+        (woken.turns, woken.observe.clone(), woken.stages),
     ));
     let board =
         Arc::new(Board::new(workloads.clone(), services.clone(), objects.clone(), woken.observe));
@@ -85,6 +88,7 @@ pub(crate) fn start(
     let mut controllers = vec![
         run_workloads(context, &desk, &all, woken.workloads),
         run_observers(context, (&desk, &board), &all, woken.observed),
+        run_stages(context, &desk, &all, woken.judged),
         run_services(context, &board, &all, woken.services),
         run_standalone(context, &desk, &all, woken.objects),
     ];
@@ -159,6 +163,20 @@ fn run_observers(
     controller.task(context.gate.clone(), move |object| {
         let places = (Arc::clone(&desk), Arc::clone(&board));
         observe::reconcile(object, Arc::clone(&context), places)
+    })
+}
+
+fn run_stages(
+    context: &Arc<Context>,
+    desk: &Arc<Desk>,
+    all: &Stores,
+    requests: Requests<workload::Watched>,
+) -> Task {
+    let (context, desk) = (Arc::clone(context), Arc::clone(desk));
+    let objects = all.workloads.clone();
+    let controller = Controller { name: "stage", share: Share::Told, objects, requests };
+    controller.task(context.gate.clone(), move |workload| {
+        stage::reconcile(workload, Arc::clone(&context), Arc::clone(&desk))
     })
 }
 

@@ -81,6 +81,9 @@ impl Wake {
         if now.is_none() {
             desk.forget(&named);
         }
+        if now.is_some() && !desk.has_stage(workload) {
+            desk.correct_stage(&named);
+        }
         if !self.turning.is_news(&reference, now) {
             return self.pods_moved(workload, board, desk);
         }

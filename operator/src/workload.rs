@@ -8,4 +8,4 @@ mod watched;
 
 pub(crate) use kind::Kind;
 pub(crate) use reference::WorkloadRef;
-pub(crate) use watched::{Watched, is_failure};
+pub(crate) use watched::{STATUS, Watched, is_failure};

@@ -30,6 +30,7 @@ pub(crate) mod observe;
 mod outcome;
 mod remove;
 mod resolve;
+pub(crate) mod stage;
 pub(crate) mod standalone;
 mod template;
 pub(crate) mod unsupported;

@@ -79,6 +79,8 @@ impl Stage {
                 && condition(object, "TrafficRouted") == "True Routed"
         };
         self.space.until("o2p/main", "traffic is routed", routed).await;
+        let said = r"--for=jsonpath={.metadata.annotations.oauth2proxy\.dev/status}=Routed";
+        self.space.ok(&["wait", "deployment/web", "--timeout=1m", said], None);
     }
 
     /// Opts the app out and waits until the sidecar is gone from the template and the pods are the app's alone.

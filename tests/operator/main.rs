@@ -11,6 +11,7 @@ mod objects;
 mod repairs;
 mod secrets;
 mod services;
+mod stage;
 
 /// An object with a client secret, and `more` below its `spec`.
 fn object(name: &str, more: &str) -> String {

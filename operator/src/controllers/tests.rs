@@ -34,7 +34,7 @@ impl Scene {
             "shop".to_owned(),
             all.clone(),
             context.reports.clone(),
-            (queue().0, queue().0),
+            (queue().0, queue().0, queue().0),
         ));
         let board = Arc::new(Board::new(all, behind, known, queue().0));
         let mut main =

@@ -5,6 +5,7 @@
 
 use super::{Record, Refusal, annotation, is_named, list};
 use crate::object::FIELD_MANAGER;
+use crate::workload::STATUS;
 use crds::Reason;
 use serde_json::{Value, json};
 
@@ -36,7 +37,7 @@ pub(super) fn removal(workload: &Value, record: &Record) -> Result<Removal, Refu
     take_out(&mut operations, pod, "imagePullSecrets", &secrets);
     let annotations = record.template_annotations.iter().map(String::as_str).collect::<Vec<_>>();
     unset(&mut operations, workload, "/spec/template/metadata", &annotations);
-    unset(&mut operations, workload, "/metadata", &[annotation::INJECTED]);
+    unset(&mut operations, workload, "/metadata", &[annotation::INJECTED, STATUS]);
     Ok(Removal { record: record.clone(), patch: Value::Array(operations) })
 }
 

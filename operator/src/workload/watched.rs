@@ -6,11 +6,17 @@ use crds::OAuth2Proxy;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash as _, Hasher as _};
+
+/// Annotation on the workload, written by the operator: how far it is, in one word. For people and `kubectl wait`; nothing is
+/// concluded from it.
+pub(crate) const STATUS: &str = "oauth2proxy.dev/status";
 
 /// A Deployment, as far as it is kept.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -22,10 +28,23 @@ pub(crate) struct Watched {
     status: Status,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 struct Spec {
-    #[serde(default)]
     template: Template,
+    /// Changes with all of it. The generation of a Deployment does not say that: it changes with every annotation too.
+    #[serde(skip)]
+    digest: u64,
+}
+
+impl<'de> Deserialize<'de> for Spec {
+    fn deserialize<D: Deserializer<'de>>(spec: D) -> Result<Self, D::Error> {
+        let spec = Value::deserialize(spec)?;
+        let mut hasher = DefaultHasher::new();
+        spec.hash(&mut hasher);
+        let template = spec.get("template").map(Template::deserialize).transpose();
+        let template = template.map_err(D::Error::custom)?.unwrap_or_default();
+        Ok(Self { template, digest: hasher.finish() })
+    }
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -100,11 +119,12 @@ impl Watched {
     /// its status tells of pods that came, became ready or went, and of those alone.
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
-        let ObjectMeta { uid, generation, deletion_timestamp, labels, annotations, .. } =
-            &self.metadata;
-        (uid, generation, deletion_timestamp.is_some(), labels).hash(&mut hasher);
+        let ObjectMeta { uid, deletion_timestamp, labels, annotations, .. } = &self.metadata;
+        (uid, deletion_timestamp.is_some(), labels, self.spec.digest).hash(&mut hasher);
         let group = OAuth2Proxy::group(&());
-        let ours = |name: &str| name.split_once('/').is_some_and(|(prefix, _)| prefix == group);
+        let ours = |name: &str| {
+            name != STATUS && name.split_once('/').is_some_and(|(prefix, _)| prefix == group)
+        };
         let annotations = annotations.iter().flatten();
         annotations.filter(|(name, _)| ours(name)).for_each(|one| one.hash(&mut hasher));
         self.status.failures.hash(&mut hasher);
@@ -153,15 +173,16 @@ impl Resource for Watched {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     #[test]
     fn its_number_changes_with_what_turns_read_and_not_with_its_pods() {
         let deployment = json!({
             "metadata": {
                 "name": "web", "namespace": "shop", "uid": "u", "generation": 2, "resourceVersion": "10",
-                "annotations": {"oauth2proxy.dev/inject": "main", "example.com/note": "a"},
+                "annotations": {"oauth2proxy.dev/inject": "main", "example.com/note": "a", STATUS: "Injecting"},
             },
+            "spec": {"replicas": 1, "template": {"metadata": {"labels": {"app": "web"}}}},
             "status": {"readyReplicas": 1, "conditions": [
                 {"type": "Progressing", "status": "True", "reason": "ReplicaSetUpdated", "message": "1 of 2"},
             ]},
@@ -174,7 +195,9 @@ mod tests {
         let same = of("/metadata/name", json!("web"));
         for (path, value) in [
             ("/metadata/resourceVersion", json!("11")),
+            ("/metadata/generation", json!(3)),
             ("/metadata/annotations/example.com~1note", json!("b")),
+            ("/metadata/annotations/oauth2proxy.dev~1status", json!("Routed")),
             ("/status/readyReplicas", json!(2)),
             ("/status/conditions/0/message", json!("2 of 2")),
             ("/status/conditions", json!(null)),
@@ -183,7 +206,7 @@ mod tests {
         }
         for (path, value) in [
             ("/metadata/uid", json!("v")),
-            ("/metadata/generation", json!(3)),
+            ("/spec/replicas", json!(2)),
             ("/metadata/annotations/oauth2proxy.dev~1inject", json!("false")),
             (
                 "/status/conditions/0",

@@ -6,14 +6,17 @@ use super::entries::{Entries, Entry};
 use super::memory::{Memory, Observed};
 use super::observe::Subject;
 use super::outcome;
+use super::stage::Stage;
 use crate::controller::{Objects, Queue};
-use crate::inject::{OptIn, Refusal, asked_for, asks_for, belongs_to, is_recorded};
+use crate::inject::{
+    INJECT, OptIn, Refusal, asked_for, asks_for, belongs_to, concerns, is_recorded,
+};
 use crate::metrics::Totals;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
-use crate::workload::{Watched, WorkloadRef};
+use crate::workload::{STATUS, Watched, WorkloadRef};
 use crds::{Reason, Workload};
-use kube::Resource as _;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Resource as _, ResourceExt as _};
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +34,8 @@ pub(crate) struct Desk {
     turns: Queue<Watched>,
     /// Told of workloads whose pods are to be looked at.
     observe: Queue<Watched>,
+    /// Told of workloads that were judged.
+    stages: Queue<Watched>,
     memories: Mutex<HashMap<WorkloadRef, Arc<tokio::sync::Mutex<Memory>>>>,
     observed: Mutex<HashMap<WorkloadRef, Arc<tokio::sync::Mutex<Observed>>>>,
     subjects: Mutex<HashMap<WorkloadRef, Arc<Subject>>>,
@@ -51,7 +56,7 @@ impl Desk {
         scope: String,
         workloads: Objects<Watched>,
         reports: Reports,
-        (turns, observe): (Queue<Watched>, Queue<Watched>),
+        (turns, observe, stages): (Queue<Watched>, Queue<Watched>, Queue<Watched>),
     ) -> Self {
         Self {
             scope,
@@ -59,6 +64,7 @@ impl Desk {
             reports,
             turns,
             observe,
+            stages,
             memories: Mutex::default(),
             observed: Mutex::default(),
             subjects: Mutex::default(),
@@ -138,11 +144,31 @@ impl Desk {
     /// Notes what was found at a workload; nothing: it has to do with no object.
     pub(super) fn put(&self, key: &WorkloadRef, entry: Option<Entry>) {
         locked(&self.news).remove(key);
+        self.correct_stage(key);
         let object = entry.as_ref().and_then(|entry| entry.object.clone());
         let before = locked(&self.entries).put(key, entry).and_then(|entry| entry.object);
         for name in before.iter().filter(|name| Some(*name) != object.as_ref()).chain(&object) {
             self.publish(&ObjectRef::new(name).within(&key.namespace));
         }
+    }
+
+    /// How far a workload is; nothing: it has not been judged yet.
+    pub(super) fn stage(&self, workload: &Watched) -> Option<Stage> {
+        if !concerns(workload.meta()) && workload.pod_annotation(INJECT).is_none() {
+            return Some(Stage::Unrelated);
+        }
+        locked(&self.entries).stage(&workload.reference())
+    }
+
+    /// Whether a workload says of itself how far it is.
+    pub(crate) fn has_stage(&self, workload: &Watched) -> bool {
+        let said = workload.annotations().get(STATUS).map(String::as_str);
+        self.stage(workload).is_none_or(|stage| stage.value() == said)
+    }
+
+    /// Has the annotation of a workload corrected.
+    pub(crate) fn correct_stage(&self, key: &WorkloadRef) {
+        self.stages.push(ObjectRef::new(&key.name).within(&key.namespace));
     }
 
     /// Forgets a workload that is gone.

@@ -2,6 +2,7 @@
 //! costs as much as there is in its namespace, not as much as there is.
 
 use super::outcome;
+use super::stage::Stage;
 use crate::inject::Refusal;
 use crate::metrics::Totals;
 use crate::pod::mounted::Files;
@@ -58,21 +59,32 @@ pub(super) struct Entries {
 impl Entries {
     /// Notes what was found at a workload; what was there before.
     pub(super) fn put(&mut self, key: &WorkloadRef, entry: Option<Entry>) -> Option<Entry> {
-        entry.iter().for_each(|entry| self.count(entry, 1));
+        if let Some(entry) = &entry {
+            self.count(entry, 1);
+        }
         let before = self.all.insert(key.clone(), entry).flatten();
-        before.iter().for_each(|before| self.count(before, -1));
+        if let Some(before) = &before {
+            self.count(before, -1);
+        }
         before
     }
 
     /// A workload is gone.
     pub(super) fn remove(&mut self, key: &WorkloadRef) {
         let before = self.all.remove(key).flatten();
-        before.iter().for_each(|before| self.count(before, -1));
+        if let Some(before) = &before {
+            self.count(before, -1);
+        }
     }
 
     /// Whether a workload has had a turn and has to do with an object.
     pub(super) fn is_known(&self, key: &WorkloadRef) -> bool {
         self.all.get(key).is_some_and(Option::is_some)
+    }
+
+    /// How far a workload is, if it has been judged.
+    pub(super) fn stage(&self, key: &WorkloadRef) -> Option<Stage> {
+        self.all.get(key).map(|entry| entry.as_ref().map_or(Stage::Unrelated, Stage::of))
     }
 
     /// What is known of the workloads of a namespace that have to do with an object.

@@ -51,16 +51,17 @@ pub(crate) fn condition(target: &Target, kind: &str, report: &Report) -> Result<
     })
 }
 
-/// Waits until requests to the annotated app go through the proxy. What the object says of this very workload counts: in the
-/// moments after the annotation its conditions still tell of the time before.
+/// Waits until requests to the annotated app go through the proxy. What the app's own Deployment says counts: in the moments
+/// after the annotation the object's conditions still tell of the time before.
 pub(crate) fn routed(target: &Target, report: &Report) -> Result<()> {
     report.step(
-        r#"kubectl wait oauth2proxy/main --for=jsonpath='{.status.workloads[?(@.name=="sample-app")].traffic}'=Routed"#,
+        r"kubectl wait deployment/sample-app --for=jsonpath='{.metadata.annotations.oauth2proxy\.dev/status}'=Routed",
         || {
             until(target, NAMESPACE, "the requests to sample-app to go through the proxy", || {
-                let args = ["--namespace", NAMESPACE, "get", "oauth2proxy", "main", "--output=json"];
-                let object = run(target.kubectl().args(args))?;
-                Ok(routed_of(&serde_json::from_str(&object).unwrap_or_default(), "sample-app"))
+                let args =
+                    ["--namespace", NAMESPACE, "get", "deployment", "sample-app", "--output=json"];
+                let deployment = run(target.kubectl().args(args))?;
+                Ok(routed_of(&serde_json::from_str(&deployment).unwrap_or_default()))
             })
         },
     )?;
@@ -68,14 +69,13 @@ pub(crate) fn routed(target: &Target, report: &Report) -> Result<()> {
     condition(target, "Ready", report)
 }
 
-/// `Ok` if all requests to the workload go through the proxy, else what is known of it.
-fn routed_of(object: &Value, workload: &str) -> Result<(), String> {
-    let list = object.pointer("/status/workloads").and_then(Value::as_array);
-    let found = list.and_then(|list| list.iter().find(|w| w.get("name") == Some(&workload.into())));
-    match found {
-        Some(found) if found.get("traffic") == Some(&"Routed".into()) => Ok(()),
-        Some(found) => Err(found.to_string()),
-        None => Err(format!("the object does not list {workload} yet")),
+/// `Ok` if all requests to the workload go through the proxy, else how far it is.
+fn routed_of(workload: &Value) -> Result<(), String> {
+    match workload.pointer("/metadata/annotations/oauth2proxy.dev~1status").and_then(Value::as_str)
+    {
+        Some("Routed") => Ok(()),
+        Some(stage) => Err(format!("it is {stage:?}")),
+        None => Err("the operator has not come to it yet".to_owned()),
     }
 }
 
@@ -192,18 +192,12 @@ mod tests {
     }
 
     #[test]
-    fn workload_is_routed_only_when_it_is_listed_as_such() {
-        let object = |workloads: Value| {
-            let ready = json!([{"type": "Ready", "status": "True", "observedGeneration": 2}]);
-            json!({"metadata": {"generation": 2}, "status": {"conditions": ready, "workloads": workloads}})
-        };
-        let workload = |traffic: &str| json!([{"name": "other", "traffic": "Routed"}, {"name": "app", "traffic": traffic}]);
-        assert_eq!(routed_of(&object(workload("Routed")), "app"), Ok(()));
-        assert!(routed_of(&object(workload("Pending")), "app").is_err());
-        let before = object(Value::Null);
-        assert_eq!(condition_of(&before, "Ready"), Ok(()), "Ready is of the time before");
-        assert!(routed_of(&before, "app").is_err());
-        assert!(routed_of(&json!({}), "app").is_err());
+    fn workload_is_routed_only_when_it_says_so() {
+        let workload =
+            |stage: &str| json!({"metadata": {"annotations": {"oauth2proxy.dev/status": stage}}});
+        assert_eq!(routed_of(&workload("Routed")), Ok(()));
+        assert!(routed_of(&workload("Injecting")).is_err());
+        assert!(routed_of(&json!({"metadata": {}})).is_err());
     }
 
     #[test]
