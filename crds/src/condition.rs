@@ -153,6 +153,8 @@ reasons! {
     DeletionBlocked,
     /// What somebody else took out or changed was put back.
     Repaired,
+    /// A rollback brought back what would end a protection, and that is not taken for a wish.
+    RolledBack,
     /// The sidecar was removed.
     Removed,
     /// The sidecar was left in place because it is not as we recorded it.

@@ -8,6 +8,7 @@ mod annotation;
 mod port;
 mod record;
 mod render;
+mod rollback;
 mod strip;
 
 pub(crate) use annotation::{
@@ -18,6 +19,7 @@ pub(crate) use annotation::{
 pub(crate) use port::{PortDefaults, Ports, resolve};
 pub(crate) use record::{Record, Recorded};
 pub(crate) use render::{Injection, Sidecar};
+pub(crate) use rollback::{is_unmeant, proves, unmeant_traffic};
 pub(crate) use strip::{Removal, escaped, unset_in};
 
 use crds::{Reason, Traffic};
@@ -49,6 +51,8 @@ pub(crate) struct Target<'a> {
     pub(crate) traffic: Traffic,
     /// Who writes: namespace and name of our lease.
     pub(crate) writer: &'a str,
+    /// The uid of the workload's companion Service, if it is there.
+    pub(crate) companion: Option<&'a str>,
     /// Its ports.
     pub(crate) defaults: PortDefaults,
     /// The sidecar for these ports.

@@ -8,6 +8,7 @@ mod lean;
 
 use crate::object::{FIELD_MANAGER, is_name};
 use crate::workload::Kind;
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta;
@@ -33,6 +34,8 @@ pub(crate) enum Collection {
     Pods,
     /// `discovery.k8s.io/v1` `EndpointSlices`.
     EndpointSlices,
+    /// `apps/v1` `ReplicaSets`.
+    ReplicaSets,
 }
 
 impl Collection {
@@ -42,6 +45,7 @@ impl Collection {
             Self::Services => ApiResource::erase::<Service>(&()),
             Self::Pods => ApiResource::erase::<Pod>(&()),
             Self::EndpointSlices => ApiResource::erase::<EndpointSlice>(&()),
+            Self::ReplicaSets => ApiResource::erase::<ReplicaSet>(&()),
         }
     }
 }

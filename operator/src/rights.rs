@@ -44,6 +44,8 @@ pub(crate) const RIGHTS: Rights = Rights {
         // To tell that they get no sidecar.
         rule(&["apps"], &["statefulsets", "daemonsets"], &["list", "watch"]),
         rule(&["batch"], &["jobs", "cronjobs"], &["list", "watch"]),
+        // What a Deployment was annotated with before a rollback.
+        rule(&["apps"], &["replicasets"], &["list"]),
         // Which pods carry the proxy, and telling bare pods that they get no sidecar.
         rule(&[""], &["pods"], &["list", "watch"]),
         // Telling their kubelets of changes, by an annotation.

@@ -31,6 +31,7 @@ pub(crate) const DEPLOYMENTS: &str = "/apis/apps/v1/namespaces/shop/deployments"
 pub(crate) const SERVICES: &str = "/api/v1/namespaces/shop/services";
 pub(crate) const PODS: &str = "/api/v1/namespaces/shop/pods";
 pub(crate) const SECRETS: &str = "/api/v1/namespaces/shop/secrets";
+pub(crate) const REPLICA_SETS: &str = "/apis/apps/v1/namespaces/shop/replicasets";
 pub(crate) const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/shop/events";
 pub(crate) const OBJECTS: &str = "/apis/oauth2proxy.dev/v1alpha1/namespaces/shop/oauth2proxies";
 
@@ -234,6 +235,9 @@ impl State {
         }
         self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
+        if !self.objects.contains_key(&path) {
+            object["metadata"]["uid"] = json!(format!("made-{}", self.version));
+        }
         let held = object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty());
         if held || object["metadata"]["deletionTimestamp"].is_null() {
             self.objects.insert(path, object.clone());

@@ -7,7 +7,7 @@
 //! 1. The object is usable: its configuration and keys exist before a pod mounts them.
 //! 2. The companion Service exists. It leads to the proxy's port by number, where nothing listens before the sidecar does.
 //! 3. The template gets the sidecar and the record in one apply: what was added is on record before a pod has it.
-//! 4. The companion remembers the opt-in, so that a rollback that wipes all annotations is no way out.
+//! 4. The companion remembers the opt-in, so that a rollback that wipes all annotations is no way out (`wiped`).
 //! 5. Its Services follow (`service_controller`), which the workload only hears of.
 //! 6. Who is connected past the proxy is asked for, then and ever after.
 //! 7. When nothing reaches it without a login, the companion remembers that too.
@@ -34,6 +34,7 @@ pub(crate) mod stage;
 pub(crate) mod standalone;
 mod template;
 pub(crate) mod unsupported;
+mod wiped;
 
 pub(crate) use desk::Desk;
 
@@ -42,7 +43,7 @@ use crate::controller::Next;
 use crate::failure::{Failure, FailureClass};
 use crate::inject::{
     INJECT, Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar,
-    Target, Wanted, Wishes, meaning, opt_in, opt_in_text, plan, template_opt_in,
+    Target, Wanted, Wishes, is_unmeant, meaning, opt_in, opt_in_text, plan, template_opt_in,
 };
 use crate::live::{Collection, Live};
 use crate::pod::{self, PodPorts};
@@ -73,6 +74,8 @@ struct Turn<'a> {
     resolved: Resolved,
     /// What is wanted of its Services.
     mode: Option<Traffic>,
+    /// What had the name of its companion Service when the turn began.
+    companion: Option<Value>,
 }
 
 /// One turn of one workload.
@@ -107,7 +110,15 @@ async fn turn(
     memory: &mut Memory,
 ) -> Result<Next, Failure> {
     let asked = opt_in(&workload);
-    if asked == Ok(OptIn::No) && Recorded::read(&workload) == Recorded::No {
+    let no = asked == Ok(OptIn::No);
+    if no
+        && is_unmeant(&workload)
+        && !Wishes::paused(&workload).unwrap_or(true)
+        && let Some(next) = wiped::undo((context, desk), (key, &live), &workload).await?
+    {
+        return Ok(next);
+    }
+    if no && Recorded::read(&workload) == Recorded::No {
         return unasked(context, desk, (key, &live), &workload, memory).await;
     }
     let resolved = match &asked {
@@ -130,7 +141,8 @@ async fn turn(
     };
     let announcer =
         Announcer::new(&context.events, (key, &workload), resolved.reference(&key.namespace));
-    let turn = Turn { context, desk, live, key, announcer, resolved, mode };
+    let companion = companion::read(&live, &workload).await?;
+    let turn = Turn { context, desk, live, key, announcer, resolved, mode, companion };
     if wishes.is_ok_and(|wishes| wishes.paused) {
         return turn.paused(&workload).await;
     }
@@ -143,8 +155,7 @@ async fn turn(
     taken
 }
 
-/// A workload that neither asks for anything nor has anything: what is left of an earlier time is put away, unless its
-/// companion shows that all its annotations were wiped at once.
+/// A workload that neither asks for anything nor has anything: what is left of an earlier time is put away.
 async fn unasked(
     context: &Context,
     desk: &Desk,
@@ -155,16 +166,8 @@ async fn unasked(
     if Wishes::paused(workload).unwrap_or(true) {
         return Ok(Next::Resync);
     }
-    // Who says no in so many words is obeyed.
-    let silent = opt_in_text(workload).is_none();
-    if silent && let Some(opt_in) = companion::remembered(live, workload).await? {
-        template::opt_in_again(live, workload, &opt_in).await?;
-        context.metrics.drift_repairs.inc();
-        Announcer::new(&context.events, (key, workload), None).opt_in_restored(&opt_in).await;
-        return Ok(Next::After(Duration::from_millis(200)));
-    }
     memory.repairs = Repairs::default();
-    companion::delete(live, &key.name).await?;
+    companion::delete(live, workload, None).await?;
     misplaced(context, desk, key, workload).await;
     Ok(Next::Resync)
 }
@@ -205,13 +208,13 @@ impl Turn<'_> {
             }
             Plan::Refuse(refusal) => self.refused(&refusal).await,
             Plan::Keep { ports, refusal } => {
-                self.look_after(workload, ports, refusal.as_ref()).await
+                self.look_after(workload, ports, refusal.as_ref(), self.companion.as_ref()).await
             }
             Plan::Remove(removal) => {
                 let ports = removal.record.ports();
                 self.remove(workload, &removal, ports, memory).await
             }
-            Plan::Inject(injection) => self.inject(workload, &injection, memory).await,
+            Plan::Inject(injection) => self.inject(workload, *injection, memory).await,
         }
     }
 
@@ -247,6 +250,7 @@ impl Turn<'_> {
                     opt_in: opt_in_text,
                     traffic: self.mode.unwrap_or(sidecar.traffic),
                     writer: &self.context.writer,
+                    companion: self.companion_uid(workload),
                     defaults,
                     render: &render,
                 };
@@ -255,30 +259,43 @@ impl Turn<'_> {
         }
     }
 
+    /// The uid of the companion that was there when the turn began.
+    fn companion_uid(&self, workload: &Value) -> Option<&str> {
+        Companion::uid(self.companion.as_ref()?, workload)
+    }
+
     async fn inject(
         &self,
         workload: &Value,
-        injection: &Injection,
+        mut injection: Injection,
         memory: &mut Memory,
     ) -> Result<Next, Failure> {
         let mut wanted = Companion::of(workload, injection.ports());
         let mut repair = injection.is_repair();
+        let mut companion = self.companion.clone();
         if !injection.may_repair() {
             // Who replaces the workload takes the record along with the sidecar; the companion knows that both were there.
-            if let Some(opt_in) = companion::remembered(&self.live, workload).await? {
-                wanted = wanted.remember(&opt_in);
+            let live = companion.as_ref();
+            if let Some(opt_in) = live.and_then(|live| Companion::remembered(live, workload)) {
+                wanted = wanted.remember(opt_in);
                 repair = true;
             }
             if self.desk.was_closed(self.key) {
                 wanted = wanted.routed(workload);
             }
-            if let Err(refusal) = companion::ensure(&self.live, workload, wanted).await? {
-                return self.refused(&refusal).await;
+            let ensured = companion::ensure(&self.live, workload, live, wanted).await?;
+            match ensured {
+                Ok(live) => {
+                    injection = injection.with_companion(Companion::uid(&live, workload));
+                    companion = Some(live);
+                }
+                Err(refusal) => return self.refused(&refusal).await,
             }
         }
+        let (injection, companion) = (&injection, companion.as_ref());
         let counted = repair || injection.contested().is_some();
         if memory.rewritten.as_ref().is_some_and(|rewritten| rewritten.is(workload, injection)) {
-            return self.look_after(workload, injection.ports(), None).await;
+            return self.look_after(workload, injection.ports(), None, companion).await;
         }
         if let (true, Err(wait)) = (counted, memory.repairs.allow(Instant::now())) {
             return self.wait(workload, injection, wait).await;
@@ -287,17 +304,19 @@ impl Turn<'_> {
             Brought::In(now) => {
                 let repairs = counted.then_some(&mut memory.repairs);
                 self.brought((workload, &now), injection, repair, repairs).await;
-                self.look_after(&now, injection.ports(), None).await
+                self.look_after(&now, injection.ports(), None, companion).await
             }
             Brought::Rewritten(now) => {
                 tracing::info!(workload = %self.key, "the sidecar was applied, and is another on the way through admission");
                 let repairs = counted.then_some(&mut memory.repairs);
                 self.brought((workload, &now), injection, repair, repairs).await;
                 memory.rewritten = Some(Rewritten::new(&now, injection));
-                self.look_after(&now, injection.ports(), None).await
+                self.look_after(&now, injection.ports(), None, companion).await
             }
             Brought::Refused(refusal) => match Recorded::read(workload).as_ref() {
-                Some(record) => self.look_after(workload, record.ports(), Some(&refusal)).await,
+                Some(record) => {
+                    self.look_after(workload, record.ports(), Some(&refusal), companion).await
+                }
                 None => self.refused(&refusal).await,
             },
         }
@@ -336,7 +355,8 @@ impl Turn<'_> {
                 || Refusal::new(Reason::InProgress, "the sidecar is put back in a moment");
             self.put_refused(&refusal.unwrap_or_else(waiting)).await;
         } else {
-            self.look_after(workload, injection.ports(), refusal.as_ref()).await?;
+            self.look_after(workload, injection.ports(), refusal.as_ref(), self.companion.as_ref())
+                .await?;
         }
         Ok(Next::After(wait.rest))
     }

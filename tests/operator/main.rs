@@ -9,6 +9,7 @@ mod leadership;
 mod levels;
 mod objects;
 mod repairs;
+mod rollback;
 mod secrets;
 mod services;
 mod stage;

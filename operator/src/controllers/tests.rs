@@ -5,7 +5,7 @@ use crate::controller::Next;
 use crate::failure::Failure;
 use crate::inject::{INJECTED, PAUSED, UPSTREAM_PORT};
 use crate::testing;
-use crate::testing::{DEPLOYMENTS, OBJECTS, PODS, SERVICES, Server};
+use crate::testing::{DEPLOYMENTS, OBJECTS, PODS, REPLICA_SETS, SERVICES, Server};
 use http::Method;
 use kube::runtime::reflector::store;
 use kube::runtime::reflector::store::Writer;
@@ -74,6 +74,33 @@ impl Scene {
                 "spec": {"containers": [{"name": "app", "image": "app", "ports": [{"name": "http", "containerPort": 8080}]}]},
             }},
         }));
+    }
+
+    /// What the deployment controller keeps of a workload as it is now, for rollbacks.
+    fn keep_revision(&self, name: &str) {
+        let annotations = self.server.get(DEPLOYMENTS, name)["metadata"]["annotations"].clone();
+        self.server.put(REPLICA_SETS, json!({"metadata": {
+            "name": format!("{name}-{}", self.server.names(REPLICA_SETS).len()), "namespace": "shop",
+            "labels": {"name": name}, "annotations": annotations,
+            "ownerReferences": [{"controller": true, "uid": format!("uid-{name}")}],
+        }}));
+    }
+
+    /// What `kubectl rollout undo` makes of a workload: the template and all annotations are those of an older revision.
+    fn roll_back(&self, name: &str, annotations: &Value) {
+        self.deploy(name, annotations);
+        let fields: serde_json::Map<_, _> = annotations
+            .as_object()
+            .unwrap()
+            .keys()
+            .map(|key| (format!("f:{key}"), json!({})))
+            .collect();
+        self.server.edit(DEPLOYMENTS, name, |workload| {
+            workload["metadata"]["managedFields"] = json!([{
+                "manager": "kubectl", "operation": "Update",
+                "fieldsV1": {"f:metadata": {"f:annotations": fields}},
+            }]);
+        });
     }
 
     /// Shows the watches what is there.
@@ -433,12 +460,119 @@ async fn an_explicit_no_is_obeyed_at_once() {
 async fn a_rollback_that_wipes_the_opt_in_is_undone_unless_the_workload_is_paused() {
     for paused in [false, true] {
         let mut scene = Scene::protected().await;
-        scene.deploy("web", &if paused { json!({PAUSED: "true"}) } else { json!({}) });
+        scene.keep_revision("web");
+        scene.roll_back("web", &if paused { json!({PAUSED: "true"}) } else { json!({}) });
         scene.settle().await;
         let expected = if paused { Value::Null } else { json!("main") };
         assert_eq!(scene.annotation("web", INJECT), expected);
         assert_eq!(scene.target(), 4180, "paused: {paused}");
     }
+}
+
+#[tokio::test]
+async fn a_no_that_a_rollback_brought_back_is_nobodys_wish() {
+    let mut scene = Scene::protected().await;
+    // While somebody took the sidecar out, once, the revision had a record and a no.
+    let record = scene.annotation("web", INJECTED).as_str().unwrap().replace("made-", "former-");
+    scene.keep_revision("web");
+    for annotations in [json!({INJECT: "false"}), json!({INJECT: "false", INJECTED: record})] {
+        scene.roll_back("web", &annotations);
+        scene.service_turn("web").await.unwrap();
+        assert_eq!(scene.target(), 4180, "before the workload's turn");
+        scene.settle().await;
+        assert_eq!(scene.annotation("web", INJECT), "main");
+        assert_eq!(scene.target(), 4180);
+    }
+}
+
+#[tokio::test]
+async fn a_mode_that_a_rollback_brought_back_opens_nothing_and_is_told() {
+    let mut scene = Scene::protected().await;
+    let record = scene.annotation("web", INJECTED);
+    let mode = "oauth2proxy.dev/traffic";
+    scene.roll_back("web", &json!({INJECT: "main", mode: "Companion", INJECTED: record}));
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+    let message = scene.message("web");
+    assert!(message.starts_with("RolledBack") && message.contains(mode), "{message}");
+    // Said by a person it counts.
+    scene.server.edit(DEPLOYMENTS, "web", |web| {
+        web["metadata"]["managedFields"][0]["manager"] = json!("kubectl-annotate");
+    });
+    scene.settle().await;
+    assert_eq!(scene.target(), "http");
+}
+
+/// What somebody may write who may not change Deployments.
+fn forged_companion(opt_in: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {
+            "name": "web-oauth2-proxy", "namespace": "shop", "uid": "forged",
+            "labels": {"app.kubernetes.io/managed-by": "oauth2-proxy-operator", "oauth2proxy.dev/traffic": "companion"},
+            "annotations": {"oauth2proxy.dev/workload": "web", "oauth2proxy.dev/opted-in": opt_in,
+                            "oauth2proxy.dev/routed": "uid-web", "oauth2proxy.dev/protected-port": "8080"},
+            "ownerReferences": [{"uid": "uid-web", "name": "web"}],
+        },
+        "spec": {"selector": {"name": "web"}, "ports": [{"port": 80, "protocol": "TCP", "targetPort": 4180}]},
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_companion_that_somebody_forged_opts_nobody_in_and_turns_nothing() {
+    for protected_once in [false, true] {
+        let mut scene = Scene::new();
+        scene.deploy("web", &json!({}));
+        scene.server.put(PODS, bare("web-1", "web"));
+        if protected_once {
+            scene = Scene::protected().await;
+            scene.keep_revision("web");
+            scene.server.edit(DEPLOYMENTS, "web", |object| unset(object, INJECT));
+            scene.settle().await;
+            tokio::time::advance(Duration::from_secs(11)).await;
+            scene.settle().await;
+            assert_eq!(scene.server.get(SERVICES, "web-oauth2-proxy"), Value::Null);
+        }
+        scene.server.put(SERVICES, forged_companion("main"));
+        let before = scene.server.get(DEPLOYMENTS, "web");
+        scene.settle().await;
+        assert_eq!(scene.server.get(DEPLOYMENTS, "web"), before);
+        assert_eq!(scene.target(), "http");
+        let message = scene.message("web");
+        let step = "kubectl delete service web-oauth2-proxy";
+        assert!(message.starts_with("RolledBack") && message.contains(step), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_companion_that_nothing_proves_keeps_what_is_closed() {
+    let mut scene = Scene::protected().await;
+    // The revision that was protected was cleaned up, or is of before its record named the companion.
+    scene.roll_back("web", &json!({}));
+    scene.settle().await;
+    scene.revert();
+    scene.settle().await;
+    assert_eq!(scene.target(), 4180);
+    assert!(scene.annotation("web", INJECT).is_null());
+    scene.server.remove(SERVICES, "web-oauth2-proxy");
+    scene.settle().await;
+    assert_eq!(scene.target(), "http", "that is how it is ended");
+}
+
+#[tokio::test]
+async fn the_companion_on_record_goes_with_the_sidecar_whatever_somebody_made_of_its_marks() {
+    tokio::time::pause();
+    let mut scene = Scene::protected().await;
+    scene.server.edit(DEPLOYMENTS, "web", |object| unset(object, INJECT));
+    scene.settle().await;
+    scene.server.edit(SERVICES, "web-oauth2-proxy", |companion| {
+        companion["metadata"]["annotations"]["oauth2proxy.dev/workload"] = json!("other");
+        companion["spec"]["selector"] = json!({"app": "other"});
+    });
+    tokio::time::advance(Duration::from_secs(11)).await;
+    scene.settle().await;
+    assert!(scene.annotation("web", INJECTED).is_null());
+    assert_eq!(scene.server.get(SERVICES, "web-oauth2-proxy"), Value::Null);
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! an ignored `traffic: Companon` would leave a path open that its owner believes closed.
 
 use super::Refusal;
+use super::rollback::unmeant_traffic;
 use crate::object::is_name;
 use crds::{Reason, Traffic};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -78,12 +79,13 @@ impl Wishes {
         })
     }
 
-    /// Reads alone what is wanted of Services.
+    /// Reads alone what is wanted of Services. What a rollback brought and would open them is wanted by nobody.
     ///
     /// # Errors
     /// A text without meaning.
     pub(crate) fn traffic(workload: &Value) -> Result<Option<Traffic>, Refusal> {
-        annotation(workload, TRAFFIC).map(traffic).transpose()
+        let wish = annotation(workload, TRAFFIC).map(traffic).transpose()?;
+        Ok(wish.filter(|_| unmeant_traffic(workload).is_none()))
     }
 
     /// Reads alone whether everything is to be left as it is.
@@ -213,7 +215,7 @@ fn own_port(text: &str) -> Result<u16, Refusal> {
     }
 }
 
-fn traffic(text: &str) -> Result<Traffic, Refusal> {
+pub(super) fn traffic(text: &str) -> Result<Traffic, Refusal> {
     match text.trim() {
         "Auto" => Ok(Traffic::Auto),
         "Companion" => Ok(Traffic::Companion),

@@ -44,6 +44,10 @@ pub(crate) struct Record {
     /// Namespace and name of the lease of the operator that wrote it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) writer: Option<String>,
+    /// The uid of the companion Service, which nobody can choose: what a companion of another uid says of the workload is not
+    /// believed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) companion: Option<String>,
 }
 
 /// What the record annotation of a workload says.

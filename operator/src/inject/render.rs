@@ -81,6 +81,12 @@ impl Injection {
         covers(workload, &body)
     }
 
+    /// The same with a companion Service that was made for it.
+    pub(crate) fn with_companion(mut self, uid: Option<&str>) -> Self {
+        self.record.companion = uid.map(str::to_owned);
+        self
+    }
+
     /// The ports of the sidecar.
     pub(crate) fn ports(&self) -> Ports {
         self.record.ports()
@@ -150,6 +156,11 @@ pub(super) fn injection(
         image: text_of(&sidecar.container, "image"),
         renderer: Some(RENDERER),
         writer: Some(target.writer.to_owned()),
+        // One that is missing now is made anew, and known from then on.
+        companion: target
+            .companion
+            .map(str::to_owned)
+            .or_else(|| record.and_then(|record| record.companion.clone())),
     };
     Ok(Injection {
         contested: record

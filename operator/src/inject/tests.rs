@@ -42,6 +42,7 @@ fn target<'a>(object: &'a str, render: &'a dyn Fn(Ports) -> Sidecar) -> Wanted<'
         opt_in: object,
         traffic: Traffic::Auto,
         writer: "operators/lease",
+        companion: None,
         defaults: DEFAULTS,
         render,
     })

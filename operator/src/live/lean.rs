@@ -25,8 +25,12 @@ const OBJECT: Keep =
 const MANAGER: Keep = Keep::Only(&[
     ("manager", Keep::Whole),
     ("operation", Keep::Whole),
-    ("fieldsV1", Keep::Only(&[("f:spec", SPEC)])),
+    ("fieldsV1", Keep::Only(&[("f:metadata", METADATA), ("f:spec", SPEC)])),
 ]);
+const METADATA: Keep = Keep::Only(&[(
+    "f:annotations",
+    Keep::Only(&[("f:oauth2proxy.dev/inject", Keep::Whole), ("f:oauth2proxy.dev/traffic", Keep::Whole)]),
+)]);
 const SPEC: Keep = Keep::Only(&[
     ("f:ports", Keep::Only(&[])),
     ("f:template", Keep::Only(&[("f:spec", Keep::Only(&[("f:imagePullSecrets", Keep::Whole)]))])),
@@ -126,14 +130,18 @@ mod tests {
         let secrets = json!({"k:{\"name\":\"a\"}": {".": {}, "f:name": {}}});
         let object = json!({"metadata": {"name": "web", "managedFields": [{
             "manager": "helm", "operation": "Update", "apiVersion": "apps/v1", "time": "2026-01-01T00:00:00Z",
-            "fieldsV1": {"f:metadata": {"f:labels": {".": {}}}, "f:spec": {
+            "fieldsV1": {"f:metadata": {"f:labels": {".": {}}, "f:annotations": {
+                ".": {}, "f:other": {}, "f:oauth2proxy.dev/inject": {}, "f:oauth2proxy.dev/traffic": {},
+            }}, "f:spec": {
                 "f:replicas": {}, "f:ports": {"k:{\"port\":80}": {".": {}}},
                 "f:template": {"f:metadata": {}, "f:spec": {"f:containers": {"a": {}}, "f:imagePullSecrets": secrets}},
             }},
         }]}});
         let left = json!({"metadata": {"name": "web", "managedFields": [{
             "manager": "helm", "operation": "Update",
-            "fieldsV1": {"f:spec": {"f:ports": {}, "f:template": {"f:spec": {"f:imagePullSecrets": secrets}}}},
+            "fieldsV1": {"f:metadata": {"f:annotations": {
+                "f:oauth2proxy.dev/inject": {}, "f:oauth2proxy.dev/traffic": {},
+            }}, "f:spec": {"f:ports": {}, "f:template": {"f:spec": {"f:imagePullSecrets": secrets}}}},
         }]}});
         assert_eq!(read(&object), left);
     }

@@ -3,7 +3,7 @@
 use super::{Board, Watched};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::inject::{OptIn, Ports, Recorded, Wishes, opt_in, opt_in_text};
+use crate::inject::{OptIn, Ports, Recorded, Wishes, is_unmeant, opt_in};
 use crate::live::{Collection, Live};
 use crate::object;
 use crate::report::Guarded;
@@ -155,18 +155,19 @@ async fn of(
     let companion = live.get(Collection::Services, &companion).await;
     let companion =
         companion.map_err(|error| Failure::api("reading the companion Service", &error))?;
-    // A rollback that wipes all annotations is no wish to be open: the workload gets its opt-in back.
-    let remembered = opt_in_text(&workload).is_none()
+    // A rollback is no wish to be open. What only a companion says, which others may have written, keeps what is on record, and
+    // turns nothing.
+    let remembered = is_unmeant(&workload)
         && companion.as_ref().is_some_and(|live| Companion::remembered(live, &workload).is_some());
     let asks = asked != Ok(OptIn::No) && !going;
     let routed = companion.as_ref().filter(|live| Companion::was_routed(live, &workload));
     let known = routed.and_then(Companion::ports);
     let stance = match (asks, &recorded) {
         (true, Recorded::Yes(record)) => Stance::Protected(record.ports()),
+        (false, _) if remembered => Stance::Asking(None),
         // A record that can not be read is no reason to open anything.
         (true, Recorded::No) | (_, Recorded::Unreadable(_)) => Stance::Asking(known),
         (false, Recorded::Yes(record)) => Stance::Leaving(record.ports()),
-        (false, Recorded::No) if remembered => Stance::Asking(known),
         (false, Recorded::No) => Stance::Open,
     };
     let protected_before = routed.is_some();

@@ -164,6 +164,12 @@ impl Companion {
             && entry("/metadata/annotations", WORKLOAD) == Some(workload)
     }
 
+    /// The uid of the live companion of a workload.
+    pub(crate) fn uid<'a>(live: &'a Value, workload: &Value) -> Option<&'a str> {
+        let uid = live.pointer("/metadata/uid").and_then(Value::as_str)?;
+        Self::is_for(live, name_of(workload)).then_some(uid)
+    }
+
     /// The opt-in that a live companion remembers of this very workload; one made anew under the same name has another uid.
     pub(crate) fn remembered<'a>(live: &'a Value, workload: &Value) -> Option<&'a str> {
         let owners = live.pointer("/metadata/ownerReferences")?.as_array()?;

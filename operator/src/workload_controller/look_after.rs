@@ -11,12 +11,13 @@ use crate::traffic::{self, Companion};
 use serde_json::Value;
 
 impl Turn<'_> {
-    /// Makes the companion as it should be.
+    /// Makes the companion as it should be, from how it is now.
     pub(super) async fn look_after(
         &self,
         workload: &Value,
         ports: Ports,
         refusal: Option<&Refusal>,
+        companion: Option<&Value>,
     ) -> Result<Next, Failure> {
         let recorded = Recorded::read(workload);
         let opt_in = recorded.as_ref().map(|record| record.opt_in.as_str()).unwrap_or_default();
@@ -24,7 +25,7 @@ impl Turn<'_> {
         if self.desk.was_closed(self.key) {
             wanted = wanted.routed(workload);
         }
-        let taken = companion::ensure(&self.live, workload, wanted).await?.err();
+        let taken = companion::ensure(&self.live, workload, companion, wanted).await?.err();
         self.leave(workload, ports, refusal.or(taken.as_ref()));
         // Its pods may have changed with it.
         self.desk.look(self.key);
@@ -42,7 +43,7 @@ impl Turn<'_> {
             ports,
             mode: self.mode,
             config_hash: self.config_hash().map(str::to_owned),
-            refusal: refusal.cloned(),
+            refusal: refusal.cloned().or_else(|| inject::unmeant_traffic(workload)),
             trouble: template::rollout_trouble(workload),
             published: traffic::published(workload, ports),
             files: mounted::files_of(workload),

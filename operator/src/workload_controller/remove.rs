@@ -45,7 +45,7 @@ impl Turn<'_> {
         if let Some(rest) = SETTLE.checked_sub(since.elapsed()).filter(|rest| !rest.is_zero()) {
             return Ok(Next::After(rest));
         }
-        companion::delete(&self.live, &self.key.name).await?;
+        companion::delete(&self.live, workload, removal.record.companion.as_deref()).await?;
         if !template::take_out(&self.live, workload, removal).await? {
             return Err(Failure::conflict("the workload changed meanwhile"));
         }
