@@ -40,6 +40,8 @@ pub(crate) struct Decision {
     pub(crate) reason: Reason,
     /// Why, in words, and what to do.
     pub(crate) message: String,
+    /// The same for where the message is told already.
+    short: Option<String>,
 }
 
 impl Decision {
@@ -50,7 +52,17 @@ impl Decision {
         reason: Reason,
         message: impl Into<String>,
     ) -> Self {
-        Self { type_, state, reason, message: message.into() }
+        Self { type_, state, reason, message: message.into(), short: None }
+    }
+
+    /// With fewer words for where the message is told already.
+    pub(crate) fn shortened(self, short: String) -> Self {
+        Self { short: Some(short), ..self }
+    }
+
+    /// What is said of it beside the condition itself.
+    pub(crate) fn in_short(&self) -> &str {
+        self.short.as_ref().unwrap_or(&self.message)
     }
 
     /// The condition, with the time of `before` unless its status differs.

@@ -20,6 +20,8 @@ pub(crate) type Guarded = DeserializeGuard<OAuth2Proxy>;
 pub(crate) struct FleetReport {
     /// Every workload that asks for the object, in any order.
     pub(crate) workloads: Vec<Workload>,
+    /// Workloads that carry the sidecar and do not come to what is asked for, by name: why.
+    pub(crate) hindered: BTreeMap<String, Reason>,
     /// By the name of a workload the configuration that its `up_to_date` is about.
     pub(crate) judged_by: BTreeMap<String, String>,
     /// Every pod that is not finished and whose specification has the proxy.
@@ -89,10 +91,12 @@ impl FleetReport {
 
     /// Whether another look found nothing else.
     fn says_the_same(&self, other: &Self) -> bool {
-        let Self { workloads, judged_by, pods, templates, complete, looked: _, late } = self;
-        (workloads, judged_by, pods, templates, complete, late)
+        let Self { workloads, hindered, judged_by, pods, templates, complete, looked: _, late } =
+            self;
+        (workloads, hindered, judged_by, pods, templates, complete, late)
             == (
                 &other.workloads,
+                &other.hindered,
                 &other.judged_by,
                 &other.pods,
                 &other.templates,

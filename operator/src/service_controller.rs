@@ -24,6 +24,7 @@ use crate::inject::{INJECT, is_recorded};
 use crate::live::{Collection, Live};
 use crate::pods::{Pod, PodFacts};
 use crate::traffic;
+use crate::workload::{self, WorkloadRef};
 use claim::{Behind, Claim};
 use crds::Reason;
 use decide::{Change, Facts, Judgement, decide};
@@ -35,17 +36,68 @@ use std::time::Duration;
 /// Between two looks at a Service that waits for pods: quickly at first, then with patience, which does not grow with the number
 /// of Services: a pod that no known workload made goes without a word to any watch.
 const LOOKS: [u64; 8] = [300, 300, 500, 500, 1000, 1000, 2000, 5000];
+/// Failures in a row that have to be before they are told: what passes by itself is no news.
+const LASTING: u32 = 4;
 /// Between looks at one that leads past the proxy: who mended what was in the way may have done it where no watch tells.
 const OPEN: Duration = Duration::from_mins(10);
 
-/// One turn of one Service.
+/// A turn that ended early, and what that means for the workloads behind the Service, as far as it got.
+struct Ended {
+    failure: Failure,
+    found: Option<(u64, Vec<(WorkloadRef, Finding)>)>,
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self { failure, found: None }
+    }
+}
+
+/// One turn of one Service. What the API server refuses, or does not get done time and again, is told on the workloads behind
+/// it, and tried again like any other failure.
 pub(crate) async fn reconcile(
     watched: Arc<Watched>,
     context: Arc<Context>,
     board: Arc<Board>,
 ) -> Result<Next, Failure> {
-    let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
     let around = claim::around(&watched, &board);
+    let Ended { failure, found } = match turn(&watched, &around, (&context, &board)).await {
+        Ok(next) => {
+            board.went_well(&watched);
+            return Ok(next);
+        }
+        Err(ended) => ended,
+    };
+    let failures = board.failed(&watched);
+    if failure.class == FailureClass::Refused || failures >= LASTING {
+        let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
+        let found = found.unwrap_or_else(|| {
+            let concerned =
+                around.iter().filter(|one| is_recorded(one.meta()) || board.companion(one));
+            let text = format!("Service {name:?} stays as it is: {failure}");
+            let finding = || Finding::Refused(told(&failure), text.clone());
+            let found = concerned.map(|workload| (workload.reference(), finding())).collect();
+            (watched.fingerprint(), found)
+        });
+        board.put(&namespace, &name, Some(found), Awaits::Change);
+    }
+    Err(failure)
+}
+
+/// Why something is not done, as a reason.
+const fn told(failure: &Failure) -> Reason {
+    match failure.class {
+        FailureClass::Refused => Reason::ApiRefused,
+        _ => Reason::ApiFailure,
+    }
+}
+
+async fn turn(
+    watched: &Watched,
+    around: &[Arc<workload::Watched>],
+    (context, board): (&Context, &Board),
+) -> Result<Next, Ended> {
+    let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
     // Before a workload carries the sidecar, or did once, there is nothing that it could lead to.
     let concerned = || around.iter().any(|one| is_recorded(one.meta()) || board.companion(one));
     if watched.is_companion() || !(watched.is_marked() || concerned()) {
@@ -60,7 +112,7 @@ pub(crate) async fn reconcile(
         board.put(&namespace, &name, None, Awaits::Nothing);
         return Ok(Next::Idle);
     };
-    let Behind { claims, gone } = claim::read(&live, &service, &around, (&context, &board)).await?;
+    let Behind { claims, gone } = claim::read(&live, &service, around, (context, board)).await?;
     let pods = pods(&live, &service).await?;
     let gone = gone.then(|| board.gone(&namespace, &name));
     let facts = Facts { service: &service, claims: &claims, pods: &pods, gone };
@@ -68,22 +120,20 @@ pub(crate) async fn reconcile(
     let written = match &judgement.change {
         Some(change) => {
             board.expect(&namespace, &name, change.expected(&service).fingerprint());
-            write(&live, &service, &claims, change, &context).await.map(Some)
+            write(&live, &service, &claims, change, context).await.map(Some)
         }
         None => Ok(None),
     };
     let written = match written {
-        Err(failure) if failure.class == FailureClass::Refused => {
-            // Said on the workloads behind it; tried again like any other failure.
+        Err(failure) => {
             let seen = Watched::of(&service).fingerprint();
-            let refused = decide::refused(&facts, &failure.message);
-            board.put(&namespace, &name, Some((seen, refused)), Awaits::Change);
-            return Err(failure);
+            let refused = decide::refused(&facts, told(&failure), &failure.message);
+            return Err(Ended { failure, found: Some((seen, refused)) });
         }
-        written => written?,
+        Ok(written) => written,
     };
     let seen = Watched::of(written.as_ref().unwrap_or(&service)).fingerprint();
-    Ok(conclude(&board, (&namespace, &name), seen, judgement))
+    Ok(conclude(board, (&namespace, &name), seen, judgement))
 }
 
 async fn pods(live: &Live<'_>, service: &Value) -> Result<Vec<PodFacts>, Failure> {
@@ -133,7 +183,17 @@ async fn write(
                 tell_turned(name, claim, *again, context).await;
             }
         }
-        Change::Restore { why, .. } => tracing::info!(service = name, why, "Service restored"),
+        Change::Restore { why, .. } => {
+            tracing::info!(service = name, why, "Service restored");
+            let recorded = traffic::turned_for(service);
+            let silent = claims.iter().filter(|claim| claim.says_nothing());
+            for claim in silent {
+                let is = |(kind, name): &(String, String)| claim.reference.is(kind, name);
+                if recorded.as_ref().is_some_and(is) {
+                    tell_ended(name, claim, context).await;
+                }
+            }
+        }
     }
     Ok(patched)
 }
@@ -145,10 +205,30 @@ async fn tell_turned(service: &str, claim: &Claim, again: bool, context: &Contex
     } else {
         (Tone::Normal, Reason::Routed, "leads")
     };
+    let at_once = if claim.protected_before && !again {
+        ". Nothing reached this workload without a login before, so every Service that comes to lead to it is closed at once, whoever made it and whatever other pods it selects"
+    } else {
+        ""
+    };
     let text = format!(
-        "Service {service} {what} to the proxy (port {port}) now; what it led to is on record in it and restored when {INJECT} is removed"
+        "Service {service} {what} to the proxy (port {port}) now; what it led to is on record in it and restored when {INJECT} is removed{at_once}"
     );
     let note = Note { tone, reason, action: "Route", text };
     let workload = claim.reference.object_reference(claim.uid());
     context.events.tell(note, (&claim.reference, &workload), claim.object.as_ref()).await;
+}
+
+/// A workload under the name of one that was protected asks for nothing: nobody may have wished that.
+async fn tell_ended(service: &str, claim: &Claim, context: &Context) {
+    let reference = &claim.reference;
+    let (kind, name) = (reference.kind, &reference.name);
+    let object = claim.object.as_ref().and_then(|object| object.name.as_deref());
+    let text = format!(
+        "Service {service} led to the proxy for the {kind} {name} that was here before. This one asks for no sidecar, so the Service leads to the application again and everybody reaches it without a login. If it is to have one: kubectl annotate {} {name} {INJECT}={}, and write that into its manifest",
+        kind.for_kubectl(),
+        object.unwrap_or("<name of the OAuth2Proxy>")
+    );
+    let note = Note { tone: Tone::Warning, reason: Reason::Removed, action: "Route", text };
+    let workload = reference.object_reference(claim.uid());
+    context.events.tell(note, (reference, &workload), claim.object.as_ref()).await;
 }

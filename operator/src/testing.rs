@@ -103,6 +103,11 @@ impl Server {
         self.lock().refusals.push(Refusal { method, path, code, message });
     }
 
+    /// Refuses nothing any more.
+    pub(crate) fn allow(&self) {
+        self.lock().refusals.clear();
+    }
+
     /// Changes whatever is applied from now on, as a mutating policy does.
     pub(crate) fn rewrite(&self, rewrite: fn(&mut Value)) {
         self.lock().rewrite = Some(rewrite);

@@ -23,6 +23,7 @@ mod closed;
 mod companion;
 mod desk;
 mod entries;
+mod failing;
 mod flapping;
 mod look_after;
 mod memory;
@@ -40,7 +41,7 @@ pub(crate) use desk::Desk;
 
 use crate::context::Context;
 use crate::controller::Next;
-use crate::failure::{Failure, FailureClass};
+use crate::failure::Failure;
 use crate::inject::{
     INJECT, Injection, OptIn, Plan, PortDefaults, Ports, Record, Recorded, Refusal, Sidecar,
     Target, Wanted, Wishes, is_unmeant, meaning, opt_in, opt_in_text, plan, template_opt_in,
@@ -141,16 +142,22 @@ async fn turn(
     };
     let announcer =
         Announcer::new(&context.events, (key, &workload), resolved.reference(&key.namespace));
-    let companion = companion::read(&live, &workload).await?;
-    let turn = Turn { context, desk, live, key, announcer, resolved, mode, companion };
+    let mut turn = Turn { context, desk, live, key, announcer, resolved, mode, companion: None };
     if wishes.is_ok_and(|wishes| wishes.paused) {
         return turn.paused(&workload).await;
     }
-    let taken = turn.take(&workload, memory).await;
-    if let Err(failure) = &taken
-        && failure.class == FailureClass::Refused
-    {
-        turn.api_refused(&workload, failure).await;
+    if let Some(refusal) = memory.failing.begin() {
+        turn.not_done(&workload, &refusal).await;
+    }
+    let taken = match companion::read(&turn.live, &workload).await {
+        Ok(companion) => {
+            turn.companion = companion;
+            turn.take(&workload, memory).await
+        }
+        Err(failure) => Err(failure),
+    };
+    if let Some(refusal) = memory.failing.end(&taken) {
+        turn.not_done(&workload, &refusal).await;
     }
     taken
 }
@@ -361,13 +368,11 @@ impl Turn<'_> {
         Ok(Next::After(wait.rest))
     }
 
-    /// The API server said no, for good as far as it is known: that is told in its own words, and everything else goes on.
-    async fn api_refused(&self, workload: &Value, failure: &Failure) {
-        let message = format!("the API server refuses it: {}", failure.message);
-        let refusal = Refusal::new(Reason::ApiRefused, message);
+    /// The API server said no, or does not get it done: that is told in its own words, and everything else goes on.
+    async fn not_done(&self, workload: &Value, refusal: &Refusal) {
         match Recorded::read(workload).as_ref().map(Record::ports) {
-            Some(ports) => self.leave(workload, ports, Some(&refusal)),
-            None => self.put_refused(&refusal).await,
+            Some(ports) => self.leave(workload, ports, Some(refusal)),
+            None => self.put_refused(refusal).await,
         }
     }
 

@@ -645,7 +645,7 @@ async fn what_the_api_server_refuses_is_told_in_its_words_and_hides_nobody_else(
     let refused = scene.turn("denied").await;
     assert!(refused.is_err(), "it is tried again");
     let told = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
-    assert_eq!(told.count(), 2, "one event on the workload and one on the object");
+    assert_eq!(told.count(), 1, "one event on the workload; the object has its conditions");
     scene.turn("web").await.unwrap();
     let report = scene.context.reports.get(&main);
     assert!(report.complete);
@@ -934,5 +934,84 @@ async fn an_open_service_is_looked_at_again_and_no_later_because_there_are_many(
         scene.server.remove(PODS, name);
         scene.service_turn("web").await.unwrap();
         assert_eq!(scene.target(), 4180);
+    }
+}
+
+#[tokio::test]
+async fn what_the_api_server_does_not_get_done_is_told_when_it_lasts_and_tried_again() {
+    for (path, code, words) in [
+        (format!("{SERVICES}/web-oauth2-proxy"), 500, "failed to allocate a serviceIP"),
+        (format!("{DEPLOYMENTS}/web"), 503, "etcd is not available"),
+        (format!("{DEPLOYMENTS}/web"), 429, "too many requests"),
+    ] {
+        let mut scene = Scene::new();
+        scene.deploy("web", &json!({INJECT: "main"}));
+        scene.server.refuse(Method::PATCH, &path, code, words);
+        scene.server.asked();
+        for _ in 0..3 {
+            assert!(scene.turn("web").await.is_err());
+        }
+        let told = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
+        assert_eq!(told.count(), 0, "it may pass by itself");
+        assert!(scene.turn("web").await.is_err());
+        let message = scene.message("web");
+        assert!(message.starts_with("ApiFailure: ") && message.contains(words), "{message}");
+        let told = scene.server.asked().into_iter().filter(|(_, path)| path.contains("/events"));
+        assert_eq!(told.count(), 1);
+        scene.server.allow();
+        scene.settle().await;
+        assert!(scene.annotation("web", INJECTED).is_string());
+    }
+}
+
+#[tokio::test]
+async fn a_service_or_pods_that_can_not_be_got_at_are_told_on_the_workload_when_it_lasts() {
+    for (method, path) in [
+        (Method::GET, format!("{SERVICES}/web")),
+        (Method::GET, PODS.to_owned()),
+        (Method::PATCH, format!("{SERVICES}/web")),
+    ] {
+        let mut scene = Scene::protected().await;
+        scene.server.refuse(method, &path, 500, "etcd is not available");
+        scene.revert();
+        for turns in 1..=8 {
+            assert!(scene.service_turn("web").await.is_err());
+            let _ = scene.look("web").await;
+            let told = scene.message("web").contains("etcd is not available");
+            assert!(turns > 3 || !told, "{path}: it may pass by itself");
+        }
+        let message = scene.message("web");
+        assert!(message.contains("etcd is not available"), "{path}: {message}");
+        scene.server.allow();
+        scene.settle().await;
+        let message = scene.message("web");
+        assert!(!message.contains("etcd"), "{path}: {message}");
+        assert_eq!(scene.target(), 4180);
+    }
+}
+
+#[tokio::test]
+async fn a_workload_made_anew_that_asks_for_nothing_is_told_that_a_protection_ended() {
+    for said in [None, Some("false")] {
+        let mut scene = Scene::protected().await;
+        scene.server.remove(DEPLOYMENTS, "web");
+        scene.deploy("web", &said.map_or_else(|| json!({}), |text| json!({INJECT: text})));
+        scene.server.edit(DEPLOYMENTS, "web", |web| web["metadata"]["uid"] = json!("uid-anew"));
+        scene.service_turn("web").await.unwrap();
+        assert_eq!(scene.target(), "http");
+        let told: Vec<_> = scene
+            .server
+            .all(testing::EVENTS)
+            .into_iter()
+            .filter(|event| event["reason"] == "Removed")
+            .collect();
+        if said.is_some() {
+            assert_eq!(told.len(), 0, "who says no knows it");
+            continue;
+        }
+        assert_eq!(told.len(), 2, "on the workload and on the object that it had");
+        let note = told[0]["note"].as_str().unwrap();
+        let step = "kubectl annotate deployment web oauth2proxy.dev/inject=main";
+        assert!(note.contains(step) && told[0]["type"] == "Warning", "{note}");
     }
 }

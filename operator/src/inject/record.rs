@@ -56,7 +56,7 @@ pub(crate) enum Recorded {
     /// Nothing was added.
     No,
     /// This was added.
-    Yes(Record),
+    Yes(Box<Record>),
     /// Something was, and somebody changed the annotation so that it cannot be read; the text says how.
     Unreadable(String),
 }
@@ -67,7 +67,7 @@ impl Recorded {
         match annotation::annotation(workload, annotation::INJECTED) {
             None => Self::No,
             Some(text) => match serde_json::from_str(text) {
-                Ok(record) => Self::Yes(record),
+                Ok(record) => Self::Yes(Box::new(record)),
                 Err(error) => Self::Unreadable(error.to_string()),
             },
         }

@@ -29,7 +29,10 @@ const MANAGER: Keep = Keep::Only(&[
 ]);
 const METADATA: Keep = Keep::Only(&[(
     "f:annotations",
-    Keep::Only(&[("f:oauth2proxy.dev/inject", Keep::Whole), ("f:oauth2proxy.dev/traffic", Keep::Whole)]),
+    Keep::Only(&[
+        ("f:oauth2proxy.dev/inject", Keep::Whole),
+        ("f:oauth2proxy.dev/traffic", Keep::Whole),
+    ]),
 )]);
 const SPEC: Keep = Keep::Only(&[
     ("f:ports", Keep::Only(&[])),

@@ -12,8 +12,9 @@ use conditions::Facts;
 use crds::{Mode, OAuth2Proxy, OAuth2ProxyStatus, Workload};
 use jiff::{SignedDuration, Timestamp};
 
-/// How long turns may fail before what was last known counts for nothing.
-const BRIDGED: SignedDuration = SignedDuration::from_mins(10);
+/// How long turns may fail before what was last known counts for nothing. While the API server is away altogether no status is
+/// written, so this is about one that answers and does not do what is asked.
+const BRIDGED: SignedDuration = SignedDuration::from_mins(1);
 /// How many workloads the status lists.
 const LISTED: usize = 50;
 

@@ -3,9 +3,11 @@
 
 use super::Watched;
 use crate::controller::{Objects, Queue};
+use crate::inject::Refusal;
 use crate::report::Guarded;
 use crate::traffic::Companion;
 use crate::workload::{self, WorkloadRef};
+use crds::Reason;
 use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::HashMap;
@@ -22,8 +24,8 @@ pub(crate) enum Finding {
     Elsewhere,
     /// It will be turned; the text says what is awaited.
     Awaited(String),
-    /// It stays as it is, though it should change: the API server's words.
-    Refused(String),
+    /// It stays as it is, though it should change: why, and the API server's words.
+    Refused(Reason, String),
     /// It leads past the proxy, or requests through it fail; the text has the reason and the next step.
     Open(String),
 }
@@ -48,6 +50,8 @@ pub(crate) struct Board {
     found: Mutex<HashMap<(String, String), Found>>,
     /// How a Service will look that is being written: the watch tells of that, and it is no news.
     expected: Mutex<HashMap<(String, String), u64>>,
+    /// Turns in a row that failed.
+    failing: Mutex<HashMap<(String, String), u32>>,
 }
 
 struct Found {
@@ -64,7 +68,7 @@ pub(crate) struct Routing {
     /// What is awaited.
     pub(crate) awaited: Option<String>,
     /// Why one that should change stays as it is.
-    pub(crate) refused: Option<String>,
+    pub(crate) refused: Option<Refusal>,
     /// Ways past the proxy, each with the reason and the next step.
     pub(crate) open: Vec<String>,
     /// Names of the Services that lead to its proxy.
@@ -88,6 +92,7 @@ impl Board {
             queue,
             found: Mutex::default(),
             expected: Mutex::default(),
+            failing: Mutex::default(),
         }
     }
 
@@ -139,8 +144,24 @@ impl Board {
         gone.map(|since| since.elapsed()).unwrap_or_default()
     }
 
+    /// Notes that a turn of a Service failed; how many in a row have.
+    pub(super) fn failed(&self, service: &Watched) -> u32 {
+        let key = (service.namespace().unwrap_or_default(), service.name_any());
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        let turns = failing.entry(key).or_default();
+        *turns = turns.saturating_add(1);
+        *turns
+    }
+
+    /// Notes that one did not.
+    pub(super) fn went_well(&self, service: &Watched) {
+        let key = (service.namespace().unwrap_or_default(), service.name_any());
+        self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+    }
+
     /// Forgets a Service that is gone.
     pub(crate) fn forget(&self, service: &Watched) {
+        self.went_well(service);
         let namespace = service.namespace().unwrap_or_default();
         self.put(&namespace, &service.name_any(), None, Awaits::Nothing);
     }
@@ -193,8 +214,8 @@ impl Board {
                 Finding::Awaited(text) => {
                     routing.awaited.get_or_insert_with(|| text.clone());
                 }
-                Finding::Refused(text) => {
-                    routing.refused.get_or_insert_with(|| text.clone());
+                Finding::Refused(reason, text) => {
+                    routing.refused.get_or_insert_with(|| Refusal::new(*reason, text));
                 }
                 Finding::Open(text) => routing.open.push(text.clone()),
             }

@@ -3,18 +3,22 @@
 use super::{Board, Watched};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::inject::{OptIn, Ports, Recorded, Wishes, is_unmeant, opt_in};
+use crate::inject::{OptIn, Ports, Recorded, Wishes, is_unmeant, meaning, opt_in, opt_in_text};
 use crate::live::{Collection, Live};
 use crate::object;
 use crate::report::Guarded;
 use crate::traffic::{self, Companion};
 use crate::workload::{self, Kind, WorkloadRef};
 use crds::{DeletionPolicy, OAuth2Proxy, Traffic};
+use futures_util::future::try_join_all;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Resource as _, ResourceExt as _};
 use serde_json::Value;
 use std::sync::Arc;
+
+/// Workloads that are read at a time: a Service with many behind it is not to wait for one answer after the other.
+const AT_ONCE: usize = 8;
 
 /// One workload behind a Service.
 #[derive(Clone, Debug)]
@@ -72,6 +76,11 @@ impl Claim {
         }
     }
 
+    /// Whether its workload neither asks for a sidecar nor says that it wants none, and has none.
+    pub(super) fn says_nothing(&self) -> bool {
+        self.stance == Stance::Open && opt_in_text(&self.workload).is_none()
+    }
+
     /// The uid of the workload.
     pub(super) fn uid(&self) -> Option<String> {
         self.workload.pointer("/metadata/uid").and_then(Value::as_str).map(str::to_owned)
@@ -106,14 +115,11 @@ pub(super) async fn read(
     (context, board): (&Context, &Board),
 ) -> Result<Behind, Failure> {
     let (mut claims, mut gone) = (Vec::new(), false);
-    for workload in around {
-        let reference = workload.reference();
-        let doing = || format!("reading {reference} behind a Service");
-        let found = live.get(Collection::Workloads(reference.kind), &reference.name).await;
-        let found = found.map_err(|error| Failure::api(&doing(), &error))?;
-        if let Some(found) = found.filter(|found| traffic::selects(service, found)) {
-            claims.push(of(live, reference, found, (context, board)).await?);
-        }
+    for some in around.chunks(AT_ONCE) {
+        let read = some
+            .iter()
+            .map(|workload| read_one(live, service, workload.reference(), (context, board)));
+        claims.extend(try_join_all(read).await?.into_iter().flatten());
     }
     if traffic::is_turned(service) && !claims.iter().any(Claim::relies) {
         let kind = Kind::Deployment;
@@ -132,6 +138,22 @@ pub(super) async fn read(
     }
     claims.sort_by(|a, b| a.reference.cmp(&b.reference));
     Ok(Behind { claims, gone })
+}
+
+/// The claim of a workload, if it is there and the Service selects its pods.
+async fn read_one(
+    live: &Live<'_>,
+    service: &Value,
+    reference: WorkloadRef,
+    places: (&Context, &Board),
+) -> Result<Option<Claim>, Failure> {
+    let found = live.get(Collection::Workloads(reference.kind), &reference.name).await;
+    let found = found
+        .map_err(|error| Failure::api(&format!("reading {reference} behind a Service"), &error))?;
+    match found.filter(|found| traffic::selects(service, found)) {
+        Some(found) => of(live, reference, found, places).await.map(Some),
+        None => Ok(None),
+    }
 }
 
 async fn of(
@@ -171,12 +193,15 @@ async fn of(
         (false, Recorded::No) => Stance::Open,
     };
     let protected_before = routed.is_some();
+    // Of one that was made anew, the companion of the former one may still be there.
+    let asked_before = companion.as_ref().and_then(|live| Companion::opt_in(live, &workload));
+    let former = asked_before.and_then(|text| meant(&meaning(text), &reference.namespace, board));
     let (mode, said) = mode(&workload, &recorded, object.as_deref());
     Ok(Claim {
         mode,
         said,
         paused: Wishes::paused(&workload).unwrap_or(false),
-        object: object.as_deref().map(object_reference),
+        object: object.or(former).as_deref().map(object_reference),
         reference,
         workload,
         stance,

@@ -12,7 +12,7 @@ use crate::inject::{PORT, Ports};
 use crate::pods::PodFacts;
 use crate::traffic::{self, Companion, Protected, Route};
 use crate::workload::WorkloadRef;
-use crds::Traffic;
+use crds::{Reason, Traffic};
 use kube::core::SelectorExt as _;
 pub(crate) use release::GONE;
 use release::release;
@@ -288,14 +288,22 @@ fn astray(facts: &Facts<'_>, ports: Ports) -> Option<String> {
     ))
 }
 
-/// What a change that the API server refuses means for each workload.
-pub(super) fn refused(facts: &Facts<'_>, words: &str) -> Vec<(WorkloadRef, Finding)> {
-    let why = format!("the API server refuses to have it changed: {words}");
+/// What a change that the API server refuses, or does not get done, means for each workload.
+pub(super) fn refused(
+    facts: &Facts<'_>,
+    reason: Reason,
+    words: &str,
+) -> Vec<(WorkloadRef, Finding)> {
+    let what = match reason {
+        Reason::ApiRefused => "refuses to have it changed",
+        _ => "does not get it changed, time and again",
+    };
+    let why = format!("the API server {what}: {words}");
     let cause = Cause::new(&why, Step::Change);
     let name = traffic::name_of(facts.service);
     let kept = format!("Service {name:?} stays as it is, and so do those behind it: {why}");
     judged(facts, None, |claim| match direct(facts, claim, &cause) {
-        Finding::Well => Finding::Refused(kept.clone()),
+        Finding::Well => Finding::Refused(reason, kept.clone()),
         finding => finding,
     })
     .findings

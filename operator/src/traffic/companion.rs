@@ -174,8 +174,13 @@ impl Companion {
     pub(crate) fn remembered<'a>(live: &'a Value, workload: &Value) -> Option<&'a str> {
         let owners = live.pointer("/metadata/ownerReferences")?.as_array()?;
         let same = owners.iter().any(|owner| owner.get("uid") == workload.pointer("/metadata/uid"));
+        Self::opt_in(live, workload).filter(|_| same)
+    }
+
+    /// The opt-in that a live companion remembers of a workload of this name.
+    pub(crate) fn opt_in<'a>(live: &'a Value, workload: &Value) -> Option<&'a str> {
         let opt_in = live.pointer("/metadata/annotations")?.get(OPT_IN)?.as_str()?;
-        (same && Self::is_for(live, name_of(workload))).then_some(opt_in)
+        Self::is_for(live, name_of(workload)).then_some(opt_in)
     }
 }
 

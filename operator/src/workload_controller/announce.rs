@@ -84,7 +84,8 @@ impl Announcer {
         self.tell(Tone::Warning, (Reason::Repaired, "Restore"), text).await;
     }
 
-    /// Something is in the way, or no longer. Progress is no event.
+    /// Something is in the way, or no longer. Progress is no event. It is told on the workload alone: on the object its conditions
+    /// tell it.
     pub(super) async fn trouble(&self, refusal: Option<&Refusal>, desk: &Desk) {
         let refusal = refusal.filter(|refusal| refusal.reason != Reason::InProgress);
         if !desk.is_news(&self.reference, refusal) {
@@ -92,7 +93,8 @@ impl Announcer {
         }
         if let Some(Refusal { reason, message }) = refusal {
             let tone = if *reason == Reason::CompanionOnly { Tone::Normal } else { Tone::Warning };
-            self.tell(tone, (*reason, "Inject"), message.clone()).await;
+            let note = Note { tone, reason: *reason, action: "Inject", text: message.clone() };
+            self.events.publish(&note, &self.workload, self.object.as_ref()).await;
         }
     }
 

@@ -14,7 +14,7 @@ use crate::inject::{
 use crate::metrics::Totals;
 use crate::report::{FleetReport, Guarded, PodReport, Reports};
 use crate::workload::{STATUS, Watched, WorkloadRef};
-use crds::{Reason, Workload};
+use crds::{Reason, Workload, WorkloadTraffic};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource as _, ResourceExt as _};
 use std::collections::{HashMap, HashSet};
@@ -171,6 +171,18 @@ impl Desk {
         self.stages.push(ObjectRef::new(&key.name).within(&key.namespace));
     }
 
+    /// Says of a workload that it can not be looked at any more: what was found before is no news by now.
+    pub(super) fn put_unseen(&self, key: &WorkloadRef, refusal: &Refusal) {
+        let before = locked(&self.entries).get(key).cloned();
+        if let Some(mut entry) = before {
+            entry.workload.traffic = WorkloadTraffic::Pending;
+            entry.workload.message = outcome::bare(key, refusal).message;
+            entry.refusal = Some(refusal.reason);
+            entry.hindered = Some(refusal.reason);
+            self.put(key, Some(entry));
+        }
+    }
+
     /// Forgets a workload that is gone.
     pub(crate) fn forget(&self, key: &WorkloadRef) {
         locked(&self.memories).remove(key);
@@ -205,6 +217,10 @@ impl Desk {
         let waiting = self.waiting(&entries, object);
         let report = FleetReport {
             workloads: own.iter().map(|entry| entry.workload.clone()).chain(waiting).collect(),
+            hindered: own
+                .iter()
+                .filter_map(|entry| Some((entry.workload.name.clone(), entry.hindered?)))
+                .collect(),
             judged_by: own
                 .iter()
                 .filter_map(|entry| Some((entry.workload.name.clone(), entry.config_hash.clone()?)))

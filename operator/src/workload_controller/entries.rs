@@ -27,6 +27,8 @@ pub(super) struct Entry {
     pub(super) direct: u64,
     /// Why it is refused.
     pub(super) refusal: Option<Reason>,
+    /// Why it does not come to what is asked for although its template has the sidecar.
+    pub(super) hindered: Option<Reason>,
     /// When the look at its pods began; none: there is no sidecar to look for.
     pub(super) looked: Option<Instant>,
     /// The files that its template gives the proxy; none if it has no proxy.
@@ -43,6 +45,7 @@ impl Entry {
             pods: Vec::new(),
             direct: 0,
             refusal: Some(refusal.reason),
+            hindered: None,
             files: None,
             looked: None,
         }
@@ -75,6 +78,11 @@ impl Entries {
         if let Some(before) = &before {
             self.count(before, -1);
         }
+    }
+
+    /// What is known of a workload.
+    pub(super) fn get(&self, key: &WorkloadRef) -> Option<&Entry> {
+        self.all.get(key)?.as_ref()
     }
 
     /// Whether a workload has had a turn and has to do with an object.

@@ -1,6 +1,7 @@
 //! What is remembered between the turns of one workload, and between the looks at its pods. Losing it delays, and never
 //! misleads.
 
+use super::failing::Failing;
 use super::flapping::Repairs;
 use super::template::Rewritten;
 use crate::fleet::Said;
@@ -39,6 +40,8 @@ impl Ladder {
 /// Memory of the turns of one workload.
 #[derive(Default)]
 pub(super) struct Memory {
+    /// Turns that did not end well.
+    pub(super) failing: Failing,
     /// Repairs of the template.
     pub(super) repairs: Repairs,
     /// How the workload came back otherwise than it was applied.
@@ -54,6 +57,8 @@ pub(super) struct Memory {
 /// Memory of the looks at the pods of one workload.
 #[derive(Default)]
 pub(super) struct Observed {
+    /// Looks that failed.
+    pub(super) failing: Failing,
     /// Looks in a row at which something was under way.
     pub(super) ladder: Ladder,
     /// What each pod said last, by its uid, and how often it has been silent since.

@@ -88,10 +88,15 @@ pub(crate) async fn reconcile(
         return Ok(Next::After(observed.ladder.soon()));
     };
     let looked = Instant::now();
-    let pods = pods(&live, &subject, &mut observed).await?;
+    observed.failing.begin();
+    let pods = pods(&live, &subject, &mut observed).await;
+    if let Some(refusal) = observed.failing.end(&pods) {
+        subject.announcer.trouble(Some(&refusal), &desk).await;
+        desk.put_unseen(&key, &refusal);
+    }
+    let pods = pods?;
     // Why a Service does not change says more than that its change is awaited.
-    let refused = routing.refused.clone().map(|text| Refusal::new(Reason::ApiRefused, text));
-    let refusal = refused.as_ref().or(subject.refusal.as_ref());
+    let refusal = routing.refused.as_ref().or(subject.refusal.as_ref());
     let outcome = judge(&Found {
         workload: &key,
         injected: subject.injected,
@@ -111,6 +116,7 @@ pub(crate) async fn reconcile(
         pods: outcome.pods,
         direct: outcome.direct,
         refusal: refusal.map(|refusal| refusal.reason),
+        hindered: hindered(refusal.into_iter().chain(&subject.trouble)),
         looked: Some(looked),
         files: subject.files.clone(),
     };
@@ -129,6 +135,13 @@ pub(crate) async fn reconcile(
         }
         None => Next::After(observed.ladder.soon()),
     })
+}
+
+/// Of what is in the way that for which what is asked for does not come about: the template or a Service is not as it should be.
+fn hindered<'a>(mut troubles: impl Iterator<Item = &'a Refusal>) -> Option<Reason> {
+    let counts =
+        |reason| matches!(reason, Reason::ApiRefused | Reason::ApiFailure | Reason::RolloutFailed);
+    troubles.find(|trouble| counts(trouble.reason)).map(|trouble| trouble.reason)
 }
 
 /// What is known of the Services, and the ways past the proxy that no Service is part of.

@@ -33,21 +33,36 @@ pub(super) async fn undo(
 ) -> Result<Option<Next>, Failure> {
     let Some(companion) = companion::read(live, workload).await? else { return Ok(None) };
     let Some(opt_in) = Companion::remembered(&companion, workload) else { return Ok(None) };
-    let announcer = Announcer::new(&context.events, (key, workload), None);
     if is_proven(live, workload, (&companion, opt_in)).await? {
-        template::opt_in_again(live, workload, opt_in).await?;
+        if let Err(failure) = template::opt_in_again(live, workload, opt_in).await {
+            if failure.class == FailureClass::Refused {
+                let refusal = Refusal::new(Reason::ApiRefused, failure.message.clone());
+                tell((context, desk), (key, workload), opt_in, &refusal).await;
+            }
+            return Err(failure);
+        }
         context.metrics.drift_repairs.inc();
-        announcer.opt_in_restored(opt_in).await;
+        Announcer::new(&context.events, (key, workload), None).opt_in_restored(opt_in).await;
         return Ok(Some(Next::After(SOON)));
     }
     let refusal = unproven(key, workload, opt_in);
-    announcer.trouble(Some(&refusal), desk).await;
+    tell((context, desk), (key, workload), opt_in, &refusal).await;
+    Ok(Some(Next::After(REFUSED)))
+}
+
+/// Tells it on the workload, and at the object that it asked for.
+async fn tell(
+    (context, desk): (&Context, &Desk),
+    (key, workload): (&WorkloadRef, &Value),
+    opt_in: &str,
+    refusal: &Refusal,
+) {
+    Announcer::new(&context.events, (key, workload), None).trouble(Some(refusal), desk).await;
     let object = match meaning(opt_in) {
         OptIn::Named(name) => Some(name),
         OptIn::No | OptIn::Only => None,
     };
-    desk.put_bare(key, Some(Entry::refused(key, object, &refusal)));
-    Ok(Some(Next::After(REFUSED)))
+    desk.put_bare(key, Some(Entry::refused(key, object, refusal)));
 }
 
 /// Whether the workload's own history shows that it asked so. Where it may not be read, it shows nothing.

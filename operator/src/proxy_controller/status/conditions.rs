@@ -1,5 +1,7 @@
 //! Each condition from the facts. What is not known stays as it was, so that a restart of the operator flips nothing.
 
+mod workloads;
+
 use crate::condition::{Decision, State, find};
 use crate::failure::{Failure, FailureClass};
 use crate::proxy_controller::apply::Error;
@@ -7,12 +9,11 @@ use crate::proxy_controller::outcome::Outcome;
 use crate::report::{FleetReport, NoLogin};
 use crate::spec::Finding;
 use crate::spec::name;
-use crds::ConditionType::{
-    ConfigRendered, IssuerReachable, Ready, RefreshCoordinated, TrafficRouted, WorkloadsInjected,
-};
-use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason, Workload, WorkloadTraffic};
+use crds::ConditionType::{ConfigRendered, IssuerReachable, Ready, RefreshCoordinated};
+use crds::{ConditionType, OAuth2Proxy, OAuth2ProxyStatus, Reason};
 use kube::ResourceExt as _;
 use std::collections::BTreeMap;
+use workloads::{traffic_routed, workloads_injected};
 
 /// What the conditions are decided from.
 pub(super) struct Facts<'a> {
@@ -143,10 +144,11 @@ fn issuer_reachable(facts: &Facts<'_>) -> Decision {
         Some((pod, NoLogin { reason: _, error })) => {
             let issuer = &facts.object.spec.provider.issuer_url;
             let message = format!(
-                "{} of {} pods do not reach {issuer}, for instance {pod}: {error}. Check spec.provider.issuerURL, DNS and \
+                "{} of {} {} not reach {issuer}, for instance {pod}: {error}. Check spec.provider.issuerURL, DNS and \
                  network policies; people who are signed in already are not affected",
                 failures.len(),
-                pods.len()
+                of(pods.len(), "pod"),
+                if failures.len() == 1 { "does" } else { "do" },
             );
             Decision::new(IssuerReachable, State::False, Reason::IssuerUnreachable, message)
         }
@@ -163,110 +165,6 @@ fn issuer_reachable(facts: &Facts<'_>) -> Decision {
             "the provider answers",
         ),
     }
-}
-
-fn workloads_injected(facts: &Facts<'_>) -> Decision {
-    let workloads = &facts.report.workloads;
-    if !facts.report.complete {
-        return as_before(
-            facts,
-            WorkloadsInjected,
-            Reason::InProgress,
-            "workloads are being looked up".to_owned(),
-        );
-    }
-    if workloads.is_empty() {
-        return Decision::new(
-            WorkloadsInjected,
-            State::True,
-            Reason::NoWorkloads,
-            "no workload asks for this object",
-        );
-    }
-    let outside: Vec<_> = workloads.iter().filter(|workload| !workload.injected).collect();
-    if !outside.is_empty() {
-        let refused = outside.iter().any(|workload| workload.message.is_some());
-        let reason = if refused { Reason::InjectionRefused } else { Reason::InProgress };
-        let message = format!(
-            "{} of {} workloads do not carry the sidecar: {}",
-            outside.len(),
-            workloads.len(),
-            described(&outside)
-        );
-        return Decision::new(WorkloadsInjected, State::False, reason, message);
-    }
-    if let Some((pod, error)) = refused(facts.report) {
-        let message = format!(
-            "pod {pod} refused the present configuration and keeps the last good one: {error}"
-        );
-        return Decision::new(WorkloadsInjected, State::False, Reason::ConfigNotInForce, message);
-    }
-    let behind: Vec<_> =
-        workloads.iter().filter(|workload| workload.up_to_date < workload.pods).collect();
-    if !behind.is_empty() {
-        let what = if has_earlier(facts) {
-            "pods have the configuration that is kept for older proxies and pod specifications; if that lasts, roll them out"
-        } else {
-            "pods still take up the present configuration"
-        };
-        let message = format!("{what}: {}", described(&behind));
-        return Decision::new(WorkloadsInjected, State::False, Reason::InProgress, message);
-    }
-    let message = match workloads.len() {
-        1 => "1 workload carries the sidecar and runs the present configuration".to_owned(),
-        several => {
-            format!("{several} workloads carry the sidecar and run the present configuration")
-        }
-    };
-    Decision::new(WorkloadsInjected, State::True, Reason::Injected, message)
-}
-
-fn traffic_routed(facts: &Facts<'_>) -> Decision {
-    let workloads = &facts.report.workloads;
-    if !facts.report.complete {
-        return as_before(
-            facts,
-            TrafficRouted,
-            Reason::InProgress,
-            "Services are being looked up".to_owned(),
-        );
-    }
-    for (state, reason, what) in [
-        (WorkloadTraffic::NotRouted, Reason::DirectPathOpen, "a Service leads past the proxy"),
-        (
-            WorkloadTraffic::DirectConnections,
-            Reason::DirectConnections,
-            "connections reach the application past the proxy",
-        ),
-        (
-            WorkloadTraffic::Pending,
-            Reason::InProgress,
-            "Services are switched once no pod lacks the sidecar",
-        ),
-    ] {
-        let open: Vec<_> = workloads.iter().filter(|workload| workload.traffic == state).collect();
-        if !open.is_empty() {
-            return Decision::new(
-                TrafficRouted,
-                State::False,
-                reason,
-                format!("{what}: {}", described(&open)),
-            );
-        }
-    }
-    if workloads.is_empty() {
-        return Decision::new(
-            TrafficRouted,
-            State::True,
-            Reason::NoWorkloads,
-            "no workload asks for this object",
-        );
-    }
-    if workloads.iter().all(|workload| workload.traffic == WorkloadTraffic::Companion) {
-        let message = "as spec.sidecar.traffic asks, no Service was changed: lead requests to <workload>-oauth2-proxy";
-        return Decision::new(TrafficRouted, State::True, Reason::CompanionOnly, message);
-    }
-    Decision::new(TrafficRouted, State::True, Reason::Routed, "all requests go through the proxy")
 }
 
 /// The first thing that is in the way decides.
@@ -291,7 +189,7 @@ fn ready(facts: &Facts<'_>, parts: &[Decision]) -> Decision {
             Ready,
             part.state,
             part.reason,
-            format!("{}: {}", part.type_, part.message),
+            format!("{}: {}", part.type_, part.in_short()),
         ),
         None => Decision::new(Ready, State::True, Reason::Ready, "the configuration is in force"),
     }
@@ -311,9 +209,11 @@ fn standalone(facts: &Facts<'_>) -> Option<Decision> {
     let up = rollout.updated.min(rollout.available);
     if !rollout.observed || up < rollout.wanted {
         let namespace = facts.object.namespace().unwrap_or_default();
+        let wanted = usize::try_from(rollout.wanted).unwrap_or_default();
         let message = format!(
-            "{up} of {} pods of Deployment {name} are available; see kubectl -n {namespace} describe deployment {name}",
-            rollout.wanted
+            "{up} of {} of Deployment {name} {} available; see kubectl -n {namespace} describe deployment {name}",
+            of(wanted, "pod"),
+            if wanted == 1 { "is" } else { "are" },
         );
         return Some(Decision::new(Ready, State::False, Reason::DeploymentNotReady, message));
     }
@@ -351,22 +251,9 @@ fn has_earlier(facts: &Facts<'_>) -> bool {
     hashes.any(|hash| applied.earlier_hashes.contains(hash))
 }
 
-/// At most five workloads in words.
-fn described(workloads: &[&Workload]) -> String {
-    let one = |workload: &&Workload| {
-        let Workload { kind, name, pods, up_to_date, message, .. } = workload;
-        match message {
-            Some(message) => format!("{kind:?} {name} ({message})"),
-            None => format!(
-                "{kind:?} {name} ({up_to_date} of {pods} pods run the present configuration)"
-            ),
-        }
-    };
-    let mut texts: Vec<_> = workloads.iter().take(5).map(one).collect();
-    if workloads.len() > 5 {
-        texts.push(format!("and {} more", workloads.len() - 5));
-    }
-    texts.join(", ")
+/// A number of things in words.
+fn of(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 /// The condition as it was, if it was about this generation; otherwise nobody knows.

@@ -128,7 +128,7 @@ fn an_api_failure_flips_nothing() {
 }
 
 #[test]
-fn what_was_known_counts_for_ten_minutes_of_failures_and_no_longer() {
+fn what_was_known_counts_for_a_minute_of_failures_and_no_longer() {
     let mut object = object(json!({}));
     object.status = Some(decide(&object, &applied(None), &fleet(vec![], vec![]), at()));
     let (since, report) = (at().0, fleet(vec![], vec![]));
@@ -137,10 +137,10 @@ fn what_was_known_counts_for_ten_minutes_of_failures_and_no_longer() {
         Outcome::Failed(away()),
         Outcome::Applied(Applied { standalone: Err(away().into()), ..of_applied() }),
     ] {
-        for (minutes, expected) in [(9, "True"), (10, "Unknown")] {
-            let now = since + SignedDuration::from_mins(minutes);
+        for (seconds, expected) in [(59, "True"), (60, "Unknown")] {
+            let now = since + SignedDuration::from_secs(seconds);
             let status = decide(&object, &failed, &report, (now, Some(since)));
-            assert_eq!(condition(&status, ConditionType::Ready).0, expected, "{minutes}");
+            assert_eq!(condition(&status, ConditionType::Ready).0, expected, "{seconds}");
         }
     }
 }
@@ -192,8 +192,56 @@ fn a_workload_that_can_not_be_injected_comes_first_and_holds_ready_back() {
         condition(&status, ConditionType::WorkloadsInjected),
         pair("False", Reason::InjectionRefused)
     );
-    let ready = find(&status.conditions, ConditionType::Ready).unwrap();
-    assert!(ready.message.contains("port 4180 is taken"), "{}", ready.message);
+    let message = |type_| &find(&status.conditions, type_).unwrap().message;
+    let full = "1 of 2 workloads does not carry the sidecar: Deployment z (port 4180 is taken)";
+    assert_eq!(message(ConditionType::WorkloadsInjected), full);
+    assert_eq!(
+        message(ConditionType::Ready),
+        "WorkloadsInjected: 1 of 2 workloads does not carry the sidecar: Deployment z"
+    );
+}
+
+#[test]
+fn what_is_in_the_way_of_a_workload_is_told_in_full_once() {
+    let words = "the API server refuses it: exceeded quota: small";
+    let refused = Workload {
+        injected: false,
+        traffic: WorkloadTraffic::NotRouted,
+        message: Some(words.to_owned()),
+        ..workload("z")
+    };
+    let status = decide(&object(json!({})), &applied(None), &fleet(vec![refused], vec![]), at());
+    let told = status.conditions.iter().filter(|condition| condition.message.contains(words));
+    assert_eq!(told.map(|one| one.type_.as_str()).collect::<Vec<_>>(), ["WorkloadsInjected"]);
+    assert_eq!(
+        condition(&status, ConditionType::TrafficRouted),
+        pair("False", Reason::InjectionRefused)
+    );
+    let notes = write::notes(&[], &status.conditions);
+    let told = notes.iter().filter(|note| note.text.contains("Deployment z"));
+    assert_eq!(told.map(|note| note.reason).collect::<Vec<_>>(), [Reason::InjectionRefused]);
+}
+
+#[test]
+fn a_workload_with_the_sidecar_that_does_not_get_on_is_told_by_its_reason() {
+    for reason in [Reason::RolloutFailed, Reason::ApiRefused, Reason::ApiFailure] {
+        let words = format!("{reason}: exceeded quota");
+        let stuck = Workload {
+            traffic: WorkloadTraffic::Pending,
+            message: Some(words.clone()),
+            ..workload("z")
+        };
+        let mut report = fleet(vec![stuck, workload("a")], vec![]);
+        report.hindered.insert("z".to_owned(), reason);
+        let status = decide(&object(json!({})), &applied(None), &report, at());
+        for type_ in
+            [ConditionType::WorkloadsInjected, ConditionType::TrafficRouted, ConditionType::Ready]
+        {
+            assert_eq!(condition(&status, type_), pair("False", reason), "{type_}");
+        }
+        let told = status.conditions.iter().filter(|one| one.message.contains(&words));
+        assert_eq!(told.count(), 1);
+    }
 }
 
 #[test]
@@ -346,7 +394,7 @@ fn workloads_that_wait_for_a_rollout_to_take_a_configuration_up_are_named() {
         let injected = find(&status.conditions, ConditionType::WorkloadsInjected).unwrap();
         assert_eq!(injected.status, "False");
         let text = &injected.message;
-        assert!(text.contains(said) && text.contains("web (0 of 1 pods"), "{text}");
+        assert!(text.contains(said) && text.contains("web (0 of 1 pod runs"), "{text}");
     }
 }
 

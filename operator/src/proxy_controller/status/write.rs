@@ -59,7 +59,7 @@ fn reference(object: &ObjectMeta) -> ObjectReference {
 }
 
 /// What is worth an event: something that a user has to act on and did not know of, and that all is well again.
-fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
+pub(super) fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
     let mut notes = Vec::new();
     for type_ in ConditionType::ALL {
         let Some(now) = find(after, type_) else { continue };
@@ -92,13 +92,24 @@ fn notes(before: &[Condition], after: &[Condition]) -> Vec<Note> {
                 }
                 _ => {}
             },
+            // It only names what the other one tells.
+            ConditionType::TrafficRouted if !is_own(after, now) => {}
             _ if now.status == State::False.as_str() && changed && reason != Reason::InProgress => {
                 notes.push(note(Tone::Warning));
             }
+            _ if reason == Reason::ApiFailure && renamed => notes.push(note(Tone::Warning)),
             _ => {}
         }
     }
     notes
+}
+
+/// Whether a condition about traffic says something that the one about sidecars does not.
+fn is_own(all: &[Condition], one: &Condition) -> bool {
+    let same = |other: &Condition| {
+        other.type_ == ConditionType::WorkloadsInjected.as_str() && other.reason == one.reason
+    };
+    !all.iter().any(same)
 }
 
 /// Whether no other condition says the same.
