@@ -9,7 +9,8 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::time::Instant;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
 
 /// The objects that the proxy controller works on: those that can not be read are kept apart, so that one of them does not
 /// stop the watch of all others.
@@ -89,6 +90,16 @@ impl FleetReport {
         self.complete && !self.late && all.all(|has| files.is_subset(has))
     }
 
+    /// Whether a workload is not as it should be that was, or was not known, or was so for another reason. Progress is none.
+    fn is_worse(&self, before: &Self) -> bool {
+        let amiss = |workload: &&Workload| !workload.injected || trouble(workload).is_some();
+        self.workloads.iter().filter(amiss).any(|now| {
+            let mut known = before.workloads.iter();
+            let old = known.find(|old| (old.kind, &old.name) == (now.kind, &now.name));
+            old.is_none_or(|old| (old.injected, trouble(old)) != (now.injected, trouble(now)))
+        })
+    }
+
     /// Whether another look found nothing else.
     fn says_the_same(&self, other: &Self) -> bool {
         let Self { workloads, hindered, judged_by, pods, templates, complete, looked: _, late } =
@@ -106,12 +117,18 @@ impl FleetReport {
     }
 }
 
+/// How long progress is gathered before the object gets a turn for it: a rollout is a dozen reports and each turn may write the
+/// status.
+const GATHER: Duration = Duration::from_millis(300);
+
 /// What is known of one object.
 #[derive(Default)]
 struct Latest {
     report: FleetReport,
     /// When this process wrote its configuration last. What another one wrote before is older than every look of this one.
     written: Option<Instant>,
+    /// Whether a turn for what has changed is on its way.
+    due: bool,
 }
 
 /// The latest report of each object.
@@ -127,17 +144,37 @@ impl Reports {
         Self { latest: Arc::default(), queue }
     }
 
-    /// Replaces the report of an object. The object is reconciled if anything changed.
+    /// Replaces the report of an object. The object is reconciled if anything changed: at once if something is amiss that was
+    /// not, otherwise within a moment.
     pub(crate) fn put(&self, object: &ObjectRef<Guarded>, mut report: FleetReport) {
         let mut all = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         let latest = all.entry(object.clone()).or_default();
         report.late = is_late(&report, latest.written);
-        let same = latest.report.says_the_same(&report);
-        latest.report = report;
-        drop(all);
-        if !same {
-            self.queue.push(object.clone());
+        if latest.report.says_the_same(&report) {
+            latest.report = report;
+            return;
         }
+        let worse = report.is_worse(&latest.report);
+        latest.report = report;
+        let due = latest.due;
+        latest.due |= !worse;
+        drop(all);
+        if worse {
+            self.queue.push(object.clone());
+        } else if !due {
+            self.push_soon(object.clone());
+        }
+    }
+
+    fn push_soon(&self, object: ObjectRef<Guarded>) {
+        let reports = self.clone();
+        tokio::spawn(async move {
+            sleep(GATHER).await;
+            let mut all = reports.latest.lock().unwrap_or_else(PoisonError::into_inner);
+            all.entry(object.clone()).and_modify(|latest| latest.due = false);
+            drop(all);
+            reports.queue.push(object);
+        });
     }
 
     /// Notes that the configuration of an object was written.
@@ -164,6 +201,12 @@ impl Reports {
     }
 }
 
+/// What is in the way of a workload.
+fn trouble(workload: &Workload) -> Option<&str> {
+    let message = workload.message.as_deref();
+    message.filter(|message| !message.starts_with(Reason::InProgress.as_str()))
+}
+
 fn is_late(report: &FleetReport, written: Option<Instant>) -> bool {
     matches!((report.looked, written), (Some(looked), Some(written)) if looked < written)
 }
@@ -187,14 +230,55 @@ mod tests {
         let confirmed = || reports.get(&object).all_run("hash");
         reports.put(&object, look());
         assert!(confirmed());
-        tokio::time::advance(std::time::Duration::from_secs(1)).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
         reports.written(&object);
         assert!(!confirmed());
         while requests.next().now_or_never().is_some() {}
         reports.put(&object, look());
         assert!(confirmed());
-        assert!(requests.next().now_or_never().is_some(), "whoever waits for it gets a turn");
+        sleep(GATHER).await;
+        assert!(requests.next().await.is_some(), "whoever waits for it gets a turn");
         reports.put(&object, look());
+        sleep(GATHER * 2).await;
         assert!(requests.next().now_or_never().is_none(), "the same again is no news");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_is_one_turn_in_a_moment_and_what_is_amiss_is_one_at_once() {
+        let (queue, mut requests) = queue();
+        let reports = Reports::new(queue);
+        let object = ObjectRef::new("main").within("shop");
+        let report = |injected: bool, pods: i32, message: Option<&str>| FleetReport {
+            workloads: vec![Workload {
+                injected,
+                pods,
+                message: message.map(str::to_owned),
+                ..workload()
+            }],
+            ..FleetReport::default()
+        };
+        let mut turns = || std::iter::from_fn(|| requests.next().now_or_never()).count();
+        reports.put(&object, report(false, 0, Some("InProgress: it has had no turn")));
+        assert_eq!(turns(), 1, "one that is not known is open");
+        for pods in 0..5 {
+            reports.put(&object, report(true, pods, Some("InProgress: pods are on their way")));
+        }
+        assert_eq!(turns(), 0);
+        sleep(GATHER * 2).await;
+        assert_eq!(turns(), 1);
+        reports.put(&object, report(true, 5, None));
+        reports.put(&object, report(true, 5, Some("DirectPathOpen: a Service leads past it")));
+        assert_eq!(turns(), 1, "it is open");
+        sleep(GATHER * 2).await;
+        turns();
+        reports.put(&object, report(false, 5, None));
+        assert_eq!(turns(), 1, "it is without a sidecar");
+    }
+
+    fn workload() -> Workload {
+        serde_json::from_value(serde_json::json!({
+            "kind": "Deployment", "name": "web", "injected": true, "pods": 0, "upToDate": 0, "traffic": "Pending",
+        }))
+        .unwrap()
     }
 }

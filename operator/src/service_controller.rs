@@ -132,6 +132,11 @@ async fn turn(
         }
         Ok(written) => written,
     };
+    // The event of our own write gives it no turn.
+    let judgement = match &written {
+        Some(service) => decide(&Facts { service, ..facts }),
+        None => judgement,
+    };
     let seen = Watched::of(written.as_ref().unwrap_or(&service)).fingerprint();
     Ok(conclude(board, (&namespace, &name), seen, judgement))
 }

@@ -7,7 +7,7 @@ mod companion;
 mod foreign;
 mod turn;
 
-pub(crate) use companion::{Companion, WORKLOAD};
+pub(crate) use companion::{Companion, ROUTED, WORKLOAD};
 pub(crate) use foreign::manager;
 pub(crate) use turn::{
     ORIGINALS, Protected, TRAFFIC, hold, is_turned, restore, turn, turned_for, workload_of,

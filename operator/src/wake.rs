@@ -87,11 +87,12 @@ impl Wake {
         if !self.turning.is_news(&reference, now) {
             return self.pods_moved(workload, board, desk);
         }
+        let expected = now.is_some_and(|now| desk.is_expected(&named, now));
         let misplaced = workload.pod_annotation(INJECT).is_some();
         let ours = concerns(workload.meta()) || misplaced || desk.is_known(&named);
         // One that asks for nothing still matters where it joins a Service that was turned.
         self.services_of(workload, board, |service| ours || service.is_marked());
-        if ours || is_attached(workload, board) {
+        if !expected && (ours || is_attached(workload, board)) {
             desk.notice(workload);
             self.workloads.push(reference);
         }

@@ -337,6 +337,7 @@ impl Turn<'_> {
         repair: bool,
         repairs: Option<&mut Repairs>,
     ) {
+        self.desk.expect(self.key, now);
         if !template::is_rolled(before, now) {
             return;
         }

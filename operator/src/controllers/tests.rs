@@ -1,5 +1,7 @@
 //! Turns of workloads and Services, one after another, each with the whole scene under control.
 
+mod costs;
+
 use super::*;
 use crate::controller::Next;
 use crate::failure::Failure;
@@ -25,6 +27,12 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
+        let (wake, woken) = wake();
+        Self::woken_by(&wake, &woken)
+    }
+
+    /// One in which `woken` gets what is told to `wake`.
+    fn woken_by(wake: &Wake, woken: &Woken) -> Self {
         let server = Server::default();
         let context = testing::context(&server);
         let ((all, workloads), (behind, services), (known, objects)) = (store(), store(), store());
@@ -34,9 +42,10 @@ impl Scene {
             "shop".to_owned(),
             all.clone(),
             context.reports.clone(),
-            (queue().0, queue().0, queue().0),
+            (woken.turns.clone(), woken.observe.clone(), woken.stages.clone()),
         ));
-        let board = Arc::new(Board::new(all, behind, known, queue().0));
+        let board = Arc::new(Board::new(all, behind, known, woken.observe.clone()));
+        wake.place(Arc::clone(&board), Arc::clone(&desk));
         let mut main =
             serde_json::to_value(crate::proxy_controller::tests::object(json!({}))).unwrap();
         main["status"] = json!({"observedGeneration": 3, "configHash": "abc", "conditions": [{

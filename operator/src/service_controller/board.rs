@@ -8,10 +8,10 @@ use crate::report::Guarded;
 use crate::traffic::Companion;
 use crate::workload::{self, WorkloadRef};
 use crds::Reason;
-use kube::ResourceExt as _;
 use kube::runtime::reflector::ObjectRef;
+use kube::{Resource as _, ResourceExt as _};
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -181,9 +181,20 @@ impl Board {
 
     /// Whether a workload has a companion.
     pub(super) fn companion(&self, workload: &workload::Watched) -> bool {
+        self.companion_of(workload).is_some()
+    }
+
+    /// Whether the companion of a workload remembers that nothing reached it without a login.
+    pub(crate) fn remembers_closed(&self, workload: &workload::Watched) -> bool {
+        let companion = self.companion_of(workload);
+        let routed = companion.as_deref().and_then(Watched::routed);
+        routed.is_some() && routed == workload.meta().uid.as_deref()
+    }
+
+    fn companion_of(&self, workload: &workload::Watched) -> Option<Arc<Watched>> {
         let namespace = workload.namespace().unwrap_or_default();
         let name = Companion::name(&workload.name_any());
-        self.services.get(&ObjectRef::new(&name).within(&namespace)).is_some()
+        self.services.get(&ObjectRef::new(&name).within(&namespace))
     }
 
     /// Whether a Service may change with the pods behind it.
@@ -224,7 +235,7 @@ impl Board {
     }
 
     /// The Services that select a workload's pods, companions aside.
-    pub(crate) fn selecting(&self, workload: &workload::Watched) -> Vec<std::sync::Arc<Watched>> {
+    pub(crate) fn selecting(&self, workload: &workload::Watched) -> Vec<Arc<Watched>> {
         self.services.within(&workload.namespace().unwrap_or_default(), |service| {
             !service.is_companion() && service.selects(workload.pod_labels())
         })

@@ -113,7 +113,7 @@ fn protect(facts: &Facts<'_>) -> Judgement {
         });
     let change = Change::Turn { patch, owner: Some(owner.0.reference.clone()), again };
     judged(facts, Some(change), |claim| match claim.stance {
-        // Seen anew with the next event, which is that of our own write.
+        // Judged anew once it is written.
         Stance::Protected(_) if claim.relies() => Finding::Well,
         _ => at_rest(facts, claim),
     })

@@ -1,7 +1,9 @@
 //! A Service as a watch keeps it: its metadata, and which pods it selects.
 
 use crate::object::MANAGED_BY;
-use crate::traffic::{Companion, ORIGINALS, TRAFFIC, WORKLOAD, selects_labels, workload_of};
+use crate::traffic::{
+    Companion, ORIGINALS, ROUTED, TRAFFIC, WORKLOAD, selects_labels, workload_of,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::NamespaceResourceScope;
 use kube::{Resource, ResourceExt as _};
@@ -50,6 +52,11 @@ impl Watched {
         self.spec.ports.iter().for_each(|port| port.to_string().hash(&mut hasher));
         (self.labels().get(TRAFFIC), self.annotations().get(ORIGINALS)).hash(&mut hasher);
         hasher.finish()
+    }
+
+    /// The workload, by its uid, of which it remembers that nothing reached it without a login.
+    pub(super) fn routed(&self) -> Option<&str> {
+        self.annotations().get(ROUTED).map(String::as_str)
     }
 
     /// Whether it selects pods with these labels.

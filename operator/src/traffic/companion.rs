@@ -20,7 +20,7 @@ const KIND: &str = "oauth2proxy.dev/workload-kind";
 /// Annotation of a companion, set once the workload carries the sidecar: the text by which the workload opted in.
 const OPT_IN: &str = "oauth2proxy.dev/opted-in";
 /// Annotation of a companion, set once nothing reached the workload without a login: the uid of the workload.
-const ROUTED: &str = "oauth2proxy.dev/routed";
+pub(crate) const ROUTED: &str = "oauth2proxy.dev/routed";
 /// Annotation of a companion: the number of the port that is protected.
 const PROTECTED: &str = "oauth2proxy.dev/protected-port";
 /// Port of the Service.

@@ -115,18 +115,25 @@ impl Watched {
         self.spec.template.metadata.annotations.get(name).map(String::as_str)
     }
 
+    /// A live one.
+    pub(crate) fn of(workload: &Value) -> Self {
+        Self::deserialize(workload).unwrap_or_default()
+    }
+
     /// A number that changes with all that its own turns and those of its Services are derived from: a change of the rest of
     /// its status tells of pods that came, became ready or went, and of those alone.
     pub(crate) fn fingerprint(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         let ObjectMeta { uid, deletion_timestamp, labels, annotations, .. } = &self.metadata;
-        (uid, deletion_timestamp.is_some(), labels, self.spec.digest).hash(&mut hasher);
+        (uid, deletion_timestamp.is_some(), self.spec.digest).hash(&mut hasher);
         let group = OAuth2Proxy::group(&());
         let ours = |name: &str| {
             name != STATUS && name.split_once('/').is_some_and(|(prefix, _)| prefix == group)
         };
-        let annotations = annotations.iter().flatten();
-        annotations.filter(|(name, _)| ours(name)).for_each(|one| one.hash(&mut hasher));
+        for map in [labels, annotations] {
+            let ours: Vec<_> = map.iter().flatten().filter(|(name, _)| ours(name)).collect();
+            ours.hash(&mut hasher);
+        }
         self.status.failures.hash(&mut hasher);
         hasher.finish()
     }

@@ -17,6 +17,7 @@ use crate::workload::{STATUS, Watched, WorkloadRef};
 use crds::{Reason, Workload, WorkloadTraffic};
 use kube::runtime::reflector::ObjectRef;
 use kube::{Resource as _, ResourceExt as _};
+use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -44,6 +45,8 @@ pub(crate) struct Desk {
     closed: Closed,
     /// Those that came to ask for something since the process started, and have had no turn since.
     news: Mutex<HashSet<WorkloadRef>>,
+    /// How a workload is after the last write of its own turn, which goes on with that: the watch tells of it, and it is no news.
+    expected: Mutex<HashMap<WorkloadRef, u64>>,
     listed: AtomicBool,
     entries: Mutex<Entries>,
     /// What stand-alone pods said, and when the look at them began, if there were to be any.
@@ -71,6 +74,7 @@ impl Desk {
             told: Mutex::default(),
             closed: Closed::default(),
             news: Mutex::default(),
+            expected: Mutex::default(),
             listed: AtomicBool::default(),
             entries: Mutex::default(),
             standalone: Mutex::default(),
@@ -96,6 +100,16 @@ impl Desk {
         subjects.insert(key.clone(), Arc::new(subject));
         drop(subjects);
         self.look(key);
+    }
+
+    /// Notes how a workload's own turn has written it.
+    pub(super) fn expect(&self, key: &WorkloadRef, workload: &Value) {
+        locked(&self.expected).insert(key.clone(), Watched::of(workload).fingerprint());
+    }
+
+    /// Whether a workload is as its own turn wrote it. Once: it may come back to that by somebody else's hand.
+    pub(crate) fn is_expected(&self, key: &WorkloadRef, fingerprint: u64) -> bool {
+        locked(&self.expected).remove(key) == Some(fingerprint)
     }
 
     /// Gives a workload a turn.
@@ -186,6 +200,7 @@ impl Desk {
     /// Forgets a workload that is gone.
     pub(crate) fn forget(&self, key: &WorkloadRef) {
         locked(&self.memories).remove(key);
+        locked(&self.expected).remove(key);
         locked(&self.told).remove(key);
         self.closed.gone(key);
         self.put_bare(key, None);

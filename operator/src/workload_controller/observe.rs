@@ -123,7 +123,8 @@ pub(crate) async fn reconcile(
     // What the workload's own turn found meanwhile is newer.
     if desk.subject(&key).is_some_and(|now| Arc::ptr_eq(&now, &subject)) {
         desk.put(&key, Some(entry));
-        if outcome.closed && desk.note_closed(&key) {
+        // Its turn has the companion remember that.
+        if outcome.closed && desk.note_closed(&key) && !board.remembers_closed(&watched) {
             desk.turn(&key);
         }
     }
