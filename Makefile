@@ -28,8 +28,11 @@ NAMESPACES ?= 100
 REST ?= 300
 SILENT ?= 300
 
+# `make takeover`: the last commit before one controller decided over each Service, with all that it stored.
+FROM ?= 2a2eea3
+
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-down clean-cache cluster cluster-down images generate test check bench scale fuzz mutants \
+.PHONY: help demo demo-down clean-cache cluster cluster-down images generate test takeover check bench scale fuzz mutants \
 	check-format check-clippy check-docs check-deny check-generated
 
 help: ## List the commands
@@ -65,6 +68,9 @@ test: ## All tests that fit in CI
 	@$(HARNESS) packages
 	$(CARGO) build --workspace --bins --locked
 	RUST_BACKTRACE=0 OAUTH2_PROXY_BIN_DIR=$(CURDIR)/target/debug $(CARGO) test --workspace --locked --no-fail-fast
+
+takeover: ## The operator of today takes over what that of commit FROM=<commit> protects; needs the repository's history
+	tests/demo/takeover $(FROM) $(CARGO)
 
 check: check-format check-clippy check-docs check-deny check-generated ## Formatting, lints, docs, licences, generated files
 

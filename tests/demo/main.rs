@@ -5,6 +5,7 @@
 
 mod recipe;
 mod stage;
+mod takeover;
 
 use serde_json::Value;
 use stage::Demo;
@@ -12,6 +13,7 @@ use std::time::Duration;
 use tests::browser::Chromium;
 use tests::client::Browser;
 use tests::eventually::eventually;
+use tests::prober::Prober;
 use tests::process::root;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,7 +143,9 @@ async fn a_run_that_is_refused_leaves_the_demo_as_it_is(demo: &Demo) {
 
 async fn a_second_run_changes_nothing(demo: &Demo, alice: &Browser) {
     let (revisions, pods) = (demo.revisions(), demo.pods());
+    let stranger = Prober::stranger(&[demo.address("sample-app")]);
     demo.bring_up();
+    stranger.is_content("the demo was brought up again");
     assert_eq!(demo.revisions(), revisions, "a revision of the operator's release");
     assert_eq!(demo.pods(), pods, "the app's pods");
     assert_eq!(alice.get(&demo.url("/headers")).await.status, 200, "the session lives on");

@@ -8,7 +8,8 @@ use tests::cluster::{Cluster, component, harness_with};
 use tests::process::{free_port, program, root};
 
 const NAMESPACE: &str = "oauth2-proxy-demo";
-const OPERATOR: &str = "oauth2-proxy-demo-operator";
+/// The operator's namespace.
+pub(crate) const OPERATOR: &str = "oauth2-proxy-demo-operator";
 
 /// A running demo. A test that fails prints what the cluster shows, and takes the demo down with its cluster.
 pub(crate) struct Demo {
@@ -22,11 +23,26 @@ pub(crate) struct Demo {
 impl Demo {
     /// Brings up a bare cluster, and the demo in it.
     pub(crate) fn up() -> Self {
-        let cluster = Cluster::bare(&format!("d{}", std::process::id()));
-        let cache = cache_beside(cluster.kubeconfig());
-        let demo = Self { cluster, cache, port: free_port(), keycloak_port: free_port() };
+        let demo = Self::bare("");
         demo.bring_up();
         demo
+    }
+
+    /// As [`Demo::up`], the demo of an earlier release, by the programs in this folder.
+    pub(crate) fn of(programs: &Path, name: &str) -> Self {
+        let demo = Self::bare(name);
+        let mut harness = Command::new(programs.join("harness"));
+        harness.envs(demo.environment()).args(["demo", "up", "--from"]).arg(programs);
+        let output = harness.output().expect("the harness of that release starts");
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the demo of that release: {error}");
+        demo
+    }
+
+    fn bare(name: &str) -> Self {
+        let cluster = Cluster::bare(&format!("d{}{name}", std::process::id()));
+        let cache = cache_beside(cluster.kubeconfig());
+        Self { cluster, cache, port: free_port(), keycloak_port: free_port() }
     }
 
     /// Brings it up, or up to date.
@@ -88,6 +104,12 @@ impl Demo {
     /// A URL of the sample app.
     pub(crate) fn url(&self, path: &str) -> String {
         format!("http://localhost:{}{path}", self.port)
+    }
+
+    /// Address of a Service of the demo.
+    pub(crate) fn address(&self, service: &str) -> String {
+        let address = self.ok(&["get", "service", service, "-o", "jsonpath={.spec.clusterIP}"]);
+        format!("{address}:80")
     }
 
     /// kubectl in the demo's namespace.
