@@ -9,8 +9,10 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Longest wait for an answer.
+/// Longest wait for an answer, of somebody who is to get one.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The same of a stranger, whom no answer is as good as one: where nothing listens the next request is not to wait for it.
+const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// Somebody who asks.
 #[derive(Debug)]
@@ -39,10 +41,10 @@ pub struct Wrong {
 }
 
 impl Prober {
-    /// Asks each of these addresses some 60 times a second, without a session.
+    /// Asks each of these addresses up to 100 times a second, without a session.
     #[must_use]
     pub fn stranger(addresses: &[String]) -> Self {
-        Self::start(addresses, 3, None)
+        Self::start(addresses, 5, None)
     }
 
     /// Asks each of these addresses some 20 times a second, with the session of this cookie.
@@ -87,15 +89,16 @@ impl Prober {
 }
 
 async fn ask(address: String, state: Arc<State>) {
+    let patience = if state.cookie.is_some() { PATIENCE } else { IMPATIENCE };
     let cookie = state.cookie.as_ref().map(|cookie| format!("Cookie: {cookie}\r\n"));
     let cookie = cookie.unwrap_or_default();
     let request = format!("GET / HTTP/1.1\r\nHost: web\r\n{cookie}Connection: close\r\n\r\n");
     while !state.stop.load(Ordering::Relaxed) {
         let at = Instant::now();
-        let saw = match timeout(PATIENCE, status(&address, &request)).await {
+        let saw = match timeout(patience, status(&address, &request)).await {
             Ok(Ok(status)) => status,
             Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer within {PATIENCE:?}"),
+            Err(_) => format!("no answer within {patience:?}"),
         };
         if (saw == "200") != state.cookie.is_some() {
             let mut wrong = state.wrong.lock().unwrap_or_else(PoisonError::into_inner);
