@@ -80,7 +80,7 @@ impl Driven {
                 match collection {
                     OBJECTS => self.wake.object_seen(&serde_json::from_value(object).unwrap()),
                     DEPLOYMENTS => {
-                        self.wake.workload_seen(&serde_json::from_value(object).unwrap())
+                        self.wake.workload_seen(&serde_json::from_value(object).unwrap());
                     }
                     _ => self.wake.service_seen(&serde_json::from_value(object).unwrap()),
                 }
