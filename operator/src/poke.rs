@@ -180,7 +180,37 @@ async fn send(client: Client, mut pokes: mpsc::UnboundedReceiver<Poke>) {
             Err(error) => {
                 tracing::warn!(namespace, pod, %error, "the pod takes up the change within a minute only");
             }
-            Ok(_) => tracing::debug!(namespace, pod, "told of a change"),
+            Ok(()) => tracing::debug!(namespace, pod, "told of a change"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use http_body_util::{BodyExt as _, Full};
+    use kube::client::Body;
+    use std::convert::Infallible;
+
+    #[tokio::test]
+    async fn a_pod_is_told_by_an_annotation_and_by_way_of_its_status() {
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let own = Arc::clone(&asked);
+        let server = tower::service_fn(move |request: http::Request<Body>| {
+            let asked = Arc::clone(&own);
+            async move {
+                let what = format!("{} {}", request.method(), request.uri().path());
+                let body = request.into_body().collect().await.unwrap().to_bytes();
+                let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+                asked.lock().unwrap().push((what, body));
+                let pod = Full::new(Bytes::from_static(b"{\"kind\": \"Pod\", \"metadata\": {}}"));
+                Ok::<_, Infallible>(http::Response::new(pod))
+            }
+        });
+        patch(&Client::new(server, "shop"), ("shop", "web-1"), "v").await.unwrap();
+        let expected = json!({"metadata": {"annotations": {"oauth2proxy.dev/reload": "v"}}});
+        let path = "PATCH /api/v1/namespaces/shop/pods/web-1/status".to_owned();
+        assert_eq!(*asked.lock().unwrap(), [(path, expected)]);
     }
 }

@@ -12,11 +12,11 @@ enum Keep {
     /// All of it.
     Whole,
     /// Of a map all, and of these members only so much.
-    But(&'static [(&'static str, Keep)]),
+    But(&'static [(&'static str, Self)]),
     /// Of a map only these members.
-    Only(&'static [(&'static str, Keep)]),
+    Only(&'static [(&'static str, Self)]),
     /// Of a list so much of each.
-    Each(&'static Keep),
+    Each(&'static Self),
 }
 
 /// Whoever reads more of `managedFields` than this adds it here.
