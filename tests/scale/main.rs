@@ -156,17 +156,18 @@ async fn changes(
     report: &mut Report,
 ) -> Outcome<()> {
     let mut mark = log.length()?;
-    let mut measured = async |what: &str, took: Duration| -> Outcome<()> {
+    let mut measured = async |what: &str, took: Duration, most: u32| -> Outcome<()> {
         sleep(AFTERWARDS).await;
-        report.change(what, took, &log.within("scale-0", mark)?);
+        report.change(what, took, most, &log.within("scale-0", mark)?);
         mark = log.length()?;
         Ok(())
     };
-    measured("one object changed", change::object(client, world).await?).await?;
-    measured("one Deployment labelled", change::label(client).await?).await?;
+    measured("one object changed", change::object(client, world).await?, 1).await?;
+    measured("one Deployment labelled", change::label(client).await?, 0).await?;
     let reverted = change::template(client, world).await?;
-    measured("one Deployment applied without the sidecar", reverted).await?;
-    measured("one Service changed back", change::service(client).await?).await
+    // The template, and what the workload says of itself: first that it is being injected, then that it is routed.
+    measured("one Deployment applied without the sidecar", reverted, 3).await?;
+    measured("one Service changed back", change::service(client).await?, 1).await
 }
 
 async fn client(kubeconfig: &Path) -> Outcome<Client> {

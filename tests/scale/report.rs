@@ -101,12 +101,12 @@ impl Report {
         say(&format!("  {}", requests.lines().join(", ")));
     }
 
-    /// One thing changed.
-    pub(crate) fn change(&mut self, what: &str, took: Duration, requests: &Requests) {
+    /// One thing changed, and each thing that follows from it may be written so often.
+    pub(crate) fn change(&mut self, what: &str, took: Duration, most: u32, requests: &Requests) {
         say(&format!("{what}: done in {:.2} s", took.as_secs_f64()));
-        let (thing, most) = requests.most_written();
+        let (thing, written) = requests.most_written();
         self.held("lists of what there is", float(requests.lists()), "", 0.0);
-        self.held("writes of one thing", float(most), thing, 1.0);
+        self.held("writes of one thing", float(written), thing, most.into());
         say(&format!(
             "  {} requests, {} writes ({} of events), {} looks at the pods of one workload or Service: {}",
             requests.all(),
