@@ -49,6 +49,10 @@ async fn a_removing_deletion_gives_the_workload_back() {
     stage.space.ok(&["delete", "o2p/main", "--wait=false"], None);
     stage.bare().await;
     stage.space.until("o2p/main", "the object goes", Value::is_null).await;
+    // It has said until now that it waits for its object.
     stage.space.ok(&["annotate", "deployment/web", "oauth2proxy.dev/inject-"], None);
+    let silent =
+        |live: &Value| live.pointer("/metadata/annotations/oauth2proxy.dev~1status").is_none();
+    stage.space.until("deployment/web", "it says nothing of itself any more", silent).await;
     assert_eq!(stage.snapshot(), before);
 }
