@@ -4,8 +4,9 @@
 //! With few of a kind each has its usual interval. With more the interval grows, with the square of their number and from
 //! [`MANY`] on in proportion to it: then each [`Share`] is kept, and all of them are under five requests a second.
 
+use crate::jitter::number;
 use std::collections::HashSet;
-use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -52,7 +53,7 @@ impl Share {
     }
 }
 
-/// What is looked at in all scopes of this process. Clones are one.
+/// What is looked at in all scopes of this process. Clones are one. Two of one number are counted as one, which nobody notices.
 #[derive(Clone, Default)]
 pub(crate) struct Budget(Arc<[Mutex<HashSet<u64>>; Share::ALL]>);
 
@@ -61,23 +62,16 @@ impl Budget {
     pub(crate) fn settled(&self, share: Share, key: impl Hash, usual: Duration) -> Duration {
         let Some(known) = self.0.get(share as usize) else { return usual };
         let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(hash(key));
+        known.insert(number(key));
         share.interval(usual, known.len())
     }
 
     /// Something is looked at no more.
     pub(crate) fn forget(&self, share: Share, key: impl Hash) {
         if let Some(known) = self.0.get(share as usize) {
-            known.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash(key));
+            known.lock().unwrap_or_else(PoisonError::into_inner).remove(&number(key));
         }
     }
-}
-
-/// Two of one number are counted as one, which nobody notices.
-fn hash(key: impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    key.hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ mod queue;
 mod running;
 mod watch;
 
-pub(crate) use fingerprint::Fingerprints;
+pub(crate) use fingerprint::{Expected, Fingerprints};
 pub(crate) use queue::{Queue, Requests, queue};
 pub(crate) use running::Running;
 pub(crate) use watch::{Change, Kept, Objects, follow};

@@ -9,9 +9,14 @@ pub(crate) fn jittered(delay: Duration, key: impl Hash) -> Duration {
     delay + (delay / 4).mul_f64(part(key))
 }
 
-/// From nothing to the whole, differently for each key.
-pub(crate) fn part(key: impl Hash) -> f64 {
+/// A number that another key will hardly have.
+pub(crate) fn number(key: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
     key.hash(&mut hasher);
-    f64::from(u16::try_from(hasher.finish() & 0xffff).unwrap_or(0)) / 65535.0
+    hasher.finish()
+}
+
+/// From nothing to the whole, differently for each key.
+pub(crate) fn part(key: impl Hash) -> f64 {
+    f64::from(u16::try_from(number(key) & 0xffff).unwrap_or(0)) / 65535.0
 }

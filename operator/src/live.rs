@@ -6,7 +6,7 @@
 
 mod lean;
 
-use crate::object::{FIELD_MANAGER, is_name};
+use crate::object::{FIELD_MANAGER, is_name, patch_parameters};
 use crate::workload::Kind;
 use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{Pod, Service};
@@ -141,18 +141,7 @@ impl<'a> Live<'a> {
     ) -> Result<Option<Value>, Error> {
         let operations = serde_json::from_value(operations.clone()).map_err(Error::SerdeError)?;
         let patch: Patch<Value> = Patch::Json(operations);
-        match self
-            .send(
-                collection,
-                name,
-                &PatchParams {
-                    field_manager: Some(FIELD_MANAGER.to_owned()),
-                    ..PatchParams::default()
-                },
-                &patch,
-            )
-            .await
-        {
+        match self.send(collection, name, &patch_parameters(), &patch).await {
             Err(Error::Api(status))
                 if status.code == 409 || (status.code == 422 && tests_failed(&status)) =>
             {

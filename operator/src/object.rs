@@ -9,6 +9,7 @@ use crds::OAuth2Proxy;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource as _;
+use kube::api::PatchParams;
 use serde_json::{Value, json};
 
 /// Our name as a field manager and as the reporter of events. It must not begin with `kubectl`, whose fields Flux takes back.
@@ -23,6 +24,11 @@ pub(crate) const KEPT_FOR: &str = "oauth2proxy.dev/kept-for";
 pub(crate) const KEYS_IN: &str = "oauth2proxy.dev/keys-in";
 /// Group of our kinds, as it stands in owner references.
 const GROUP: &str = "oauth2proxy.dev/";
+
+/// For a patch that is no apply.
+pub(crate) fn patch_parameters() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
 
 /// Labels of everything that is made for an object.
 pub(crate) fn labels(name: &str) -> Value {

@@ -23,6 +23,7 @@ pub(crate) use watches::{Changed, controller, start};
 use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::Failure;
+use crate::jitter::number;
 use crate::past::Settled;
 use crate::poke::{Delivery, Running};
 use crate::report::{FleetReport, Guarded};
@@ -32,7 +33,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource as _;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::BTreeSet;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -196,7 +196,7 @@ fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
         | Outcome::Applied(Applied { standalone: Err(apply::Error::Collision(_)), .. }) => waiting,
         // Where no pod has anything to say nothing else brings the next turn about, in which the new key seals.
         Outcome::Applied(applied) if !applied.ring_is_settled => {
-            Next::Soon(digest(&applied.config_hash))
+            Next::Soon(number(&applied.config_hash))
         }
         Outcome::Invalid(_) | Outcome::Applied(_) => Next::Resync,
     };
@@ -204,12 +204,6 @@ fn next(outcome: Outcome, delivery: Delivery) -> Result<Next, Failure> {
         Delivery::Again(delay) => Next::After(delay),
         Delivery::Done => settled,
     })
-}
-
-fn digest(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl Applied {

@@ -3,7 +3,8 @@
 use kube::Resource;
 use kube::runtime::reflector::ObjectRef;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// What was seen last of each of a kind, as a number. Clones are one.
 pub(crate) struct Fingerprints<K: Resource<DynamicType = ()>>(
@@ -31,6 +32,36 @@ impl<K: Resource<DynamicType = ()>> Fingerprints<K> {
             return true;
         };
         all.insert(reference.clone(), now) != Some(now)
+    }
+}
+
+/// How things will look that a turn writes: the watch tells of that, and it is no news to who wrote it.
+pub(crate) struct Expected<K>(Mutex<HashMap<K, u64>>);
+
+impl<K> Default for Expected<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash> Expected<K> {
+    /// Says how something will look.
+    pub(crate) fn note(&self, key: K, seen: u64) {
+        self.lock().insert(key, seen);
+    }
+
+    /// Whether something looks as it was going to. Once: it may come back to that by somebody else's hand.
+    pub(crate) fn is(&self, key: &K, seen: u64) -> bool {
+        self.lock().remove(key) == Some(seen)
+    }
+
+    /// Something is gone.
+    pub(crate) fn forget(&self, key: &K) {
+        self.lock().remove(key);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, u64>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

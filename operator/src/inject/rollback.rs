@@ -30,11 +30,11 @@ pub(super) fn was_brought(workload: &Value, name: &str) -> bool {
         let fields = entry.pointer("/fieldsV1/f:metadata/f:annotations");
         fields.is_some_and(|fields| fields.get(&field).is_some())
     };
-    let text = |entry: &Value, field: &str| entry.get(field).and_then(Value::as_str) == Some(UNDO);
+    let says = |entry: &Value, field: &str, text: &str| {
+        entry.get(field).and_then(Value::as_str) == Some(text)
+    };
     list(workload, "/metadata/managedFields").iter().any(|entry| {
-        text(entry, "manager")
-            && entry.get("operation").and_then(Value::as_str) == Some("Update")
-            && owns(entry)
+        says(entry, "manager", UNDO) && says(entry, "operation", "Update") && owns(entry)
     })
 }
 

@@ -13,12 +13,12 @@ use super::status::write;
 use crate::condition::{Decision, State};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::object::FIELD_MANAGER;
+use crate::object::patch_parameters;
 use crate::report::Guarded;
 use crds::{ConditionType, DeletionPolicy, OAuth2Proxy, OAuth2ProxyStatus, Reason};
 use ending::Ending;
 use holders::Holders;
-use kube::api::{Patch, PatchParams};
+use kube::api::Patch;
 use kube::core::error_boundary::InvalidObject;
 use kube::runtime::reflector::ObjectRef;
 use kube::{Api, ResourceExt as _};
@@ -165,8 +165,7 @@ async fn set(ending: &Ending, finalizers: &[&str], context: &Context) -> Result<
     // With the version, because a list is replaced as a whole.
     let metadata =
         json!({"finalizers": finalizers, "resourceVersion": ending.metadata.resource_version});
-    let parameters =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = patch_parameters();
     match api.patch_metadata(name, &parameters, &Patch::Merge(json!({"metadata": metadata}))).await
     {
         Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),

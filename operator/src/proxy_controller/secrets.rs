@@ -8,7 +8,9 @@ use super::apply::Error;
 use super::build::with_new_key;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::object::{FIELD_MANAGER, KEPT_FOR, Standing, covers, labels, other_owners};
+use crate::object::{
+    FIELD_MANAGER, KEPT_FOR, Standing, covers, labels, other_owners, patch_parameters,
+};
 use crate::spec::Finding;
 use crate::spec::name;
 use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
@@ -65,10 +67,7 @@ impl<'a> Secrets<'a> {
             let none: BTreeMap<_, _> =
                 stale.into_iter().map(|entry| (entry, Value::Null)).collect();
             let patch = Patch::Merge(json!({"data": none}));
-            let parameters = PatchParams {
-                field_manager: Some(FIELD_MANAGER.to_owned()),
-                ..PatchParams::default()
-            };
+            let parameters = patch_parameters();
             let done = self.api.patch(&name, &parameters, &patch).await;
             applied =
                 done.map_err(|error| Failure::api(&format!("writing Secret {name}"), &error))?;
@@ -116,8 +115,7 @@ impl<'a> Secrets<'a> {
             "annotations": {KEPT_FOR: self.uid},
             "ownerReferences": other_owners(&live.metadata),
         }}));
-        let parameters =
-            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let parameters = patch_parameters();
         let done = self.api.patch_metadata(&name, &parameters, &patch).await;
         done.map_err(|error| Failure::api(&format!("taking over Secret {name}"), &error))?;
         Ok(true)

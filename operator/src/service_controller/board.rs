@@ -2,7 +2,7 @@
 //! that has had no turn since it changed is not known, and nothing is taken for routed while one is.
 
 use super::Watched;
-use crate::controller::{Objects, Queue};
+use crate::controller::{Expected, Objects, Queue};
 use crate::inject::Refusal;
 use crate::report::Guarded;
 use crate::traffic::Companion;
@@ -49,7 +49,7 @@ pub(crate) struct Board {
     queue: Queue<workload::Watched>,
     found: Mutex<HashMap<(String, String), Found>>,
     /// How a Service will look that is being written: the watch tells of that, and it is no news.
-    expected: Mutex<HashMap<(String, String), u64>>,
+    expected: Expected<(String, String)>,
     /// Turns in a row that failed.
     failing: Mutex<HashMap<(String, String), u32>>,
 }
@@ -91,7 +91,7 @@ impl Board {
             objects,
             queue,
             found: Mutex::default(),
-            expected: Mutex::default(),
+            expected: Expected::default(),
             failing: Mutex::default(),
         }
     }
@@ -146,7 +146,7 @@ impl Board {
 
     /// Notes that a turn of a Service failed; how many in a row have.
     pub(super) fn failed(&self, service: &Watched) -> u32 {
-        let key = (service.namespace().unwrap_or_default(), service.name_any());
+        let key = key_of(service);
         let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
         let turns = failing.entry(key).or_default();
         *turns = turns.saturating_add(1);
@@ -155,13 +155,14 @@ impl Board {
 
     /// Notes that one did not.
     pub(super) fn went_well(&self, service: &Watched) {
-        let key = (service.namespace().unwrap_or_default(), service.name_any());
+        let key = key_of(service);
         self.failing.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
     }
 
     /// Forgets a Service that is gone.
     pub(crate) fn forget(&self, service: &Watched) {
         self.went_well(service);
+        self.expected.forget(&key_of(service));
         let namespace = service.namespace().unwrap_or_default();
         self.put(&namespace, &service.name_any(), None, Awaits::Nothing);
     }
@@ -169,14 +170,13 @@ impl Board {
     /// Says how a Service will look when it is written.
     pub(super) fn expect(&self, namespace: &str, name: &str, seen: u64) {
         let key = (namespace.to_owned(), name.to_owned());
-        self.expected.lock().unwrap_or_else(PoisonError::into_inner).insert(key, seen);
+        self.expected.note(key, seen);
     }
 
     /// Whether a Service looks as it was going to be written. Once: who sees it again sees a change of somebody else.
     pub(crate) fn is_expected(&self, service: &Watched) -> bool {
-        let key = (service.namespace().unwrap_or_default(), service.name_any());
-        let mut all = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
-        all.remove(&key) == Some(service.fingerprint())
+        let key = key_of(service);
+        self.expected.is(&key, service.fingerprint())
     }
 
     /// Whether a workload has a companion.
@@ -199,7 +199,7 @@ impl Board {
 
     /// Whether a Service may change with the pods behind it.
     pub(crate) fn awaits(&self, service: &Watched) -> bool {
-        let key = (service.namespace().unwrap_or_default(), service.name_any());
+        let key = key_of(service);
         let open = |(_, finding): &(WorkloadRef, Finding)| matches!(finding, Finding::Open(_));
         let all = self.locked();
         all.get(&key).is_some_and(|found| found.looks > 0 || found.findings.iter().any(open))
@@ -248,4 +248,8 @@ impl Board {
     fn locked(&self) -> MutexGuard<'_, HashMap<(String, String), Found>> {
         self.found.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn key_of(service: &Watched) -> (String, String) {
+    (service.namespace().unwrap_or_default(), service.name_any())
 }

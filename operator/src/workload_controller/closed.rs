@@ -24,7 +24,10 @@ impl Closed {
 
     /// A workload has no sidecar, or none any more.
     pub(super) fn opened(&self, key: &WorkloadRef) {
-        self.locked().retain(|one, gone| one != key || gone.is_some());
+        let mut all = self.locked();
+        if all.get(key) == Some(&None) {
+            all.remove(key);
+        }
     }
 
     /// A workload is gone.

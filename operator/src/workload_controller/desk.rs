@@ -7,7 +7,7 @@ use super::memory::{Memory, Observed};
 use super::observe::Subject;
 use super::outcome;
 use super::stage::Stage;
-use crate::controller::{Objects, Queue};
+use crate::controller::{Expected, Objects, Queue};
 use crate::inject::{
     INJECT, OptIn, Refusal, asked_for, asks_for, belongs_to, concerns, is_recorded,
 };
@@ -46,7 +46,7 @@ pub(crate) struct Desk {
     /// Those that came to ask for something since the process started, and have had no turn since.
     news: Mutex<HashSet<WorkloadRef>>,
     /// How a workload is after the last write of its own turn, which goes on with that: the watch tells of it, and it is no news.
-    expected: Mutex<HashMap<WorkloadRef, u64>>,
+    expected: Expected<WorkloadRef>,
     listed: AtomicBool,
     entries: Mutex<Entries>,
     /// What stand-alone pods said, and when the look at them began, if there were to be any.
@@ -74,7 +74,7 @@ impl Desk {
             told: Mutex::default(),
             closed: Closed::default(),
             news: Mutex::default(),
-            expected: Mutex::default(),
+            expected: Expected::default(),
             listed: AtomicBool::default(),
             entries: Mutex::default(),
             standalone: Mutex::default(),
@@ -104,12 +104,12 @@ impl Desk {
 
     /// Notes how a workload's own turn has written it.
     pub(super) fn expect(&self, key: &WorkloadRef, workload: &Value) {
-        locked(&self.expected).insert(key.clone(), Watched::of(workload).fingerprint());
+        self.expected.note(key.clone(), Watched::of(workload).fingerprint());
     }
 
     /// Whether a workload is as its own turn wrote it. Once: it may come back to that by somebody else's hand.
     pub(crate) fn is_expected(&self, key: &WorkloadRef, fingerprint: u64) -> bool {
-        locked(&self.expected).remove(key) == Some(fingerprint)
+        self.expected.is(key, fingerprint)
     }
 
     /// Gives a workload a turn.
@@ -200,7 +200,7 @@ impl Desk {
     /// Forgets a workload that is gone.
     pub(crate) fn forget(&self, key: &WorkloadRef) {
         locked(&self.memories).remove(key);
-        locked(&self.expected).remove(key);
+        self.expected.forget(key);
         locked(&self.told).remove(key);
         self.closed.gone(key);
         self.put_bare(key, None);

@@ -87,7 +87,7 @@ impl Entries {
 
     /// Whether a workload has had a turn and has to do with an object.
     pub(super) fn is_known(&self, key: &WorkloadRef) -> bool {
-        self.all.get(key).is_some_and(Option::is_some)
+        self.get(key).is_some()
     }
 
     /// How far a workload is, if it has been judged.

@@ -6,11 +6,11 @@ use super::entries::Entry;
 use crate::context::Context;
 use crate::controller::Next;
 use crate::failure::Failure;
-use crate::object::FIELD_MANAGER;
+use crate::object::patch_parameters;
 use crate::workload::{STATUS, Watched};
 use crds::{Reason, WorkloadTraffic};
 use kube::ResourceExt as _;
-use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::api::{Api, DynamicObject, Patch};
 use serde_json::json;
 use std::sync::Arc;
 
@@ -87,8 +87,7 @@ pub(crate) async fn reconcile(
         Api::namespaced_with(context.client.clone(), &key.namespace, &key.kind.resource());
     // With the uid: one that was made anew meanwhile has not been looked at.
     let metadata = json!({"uid": watched.uid(), "annotations": {STATUS: stage}});
-    let parameters =
-        PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let parameters = patch_parameters();
     let patch = Patch::Merge(json!({"metadata": metadata}));
     match api.patch_metadata(&key.name, &parameters, &patch).await {
         Ok(_) => Ok(Next::Idle),
